@@ -1,0 +1,104 @@
+//! One connection to the origin: kept, watched, and re-established.
+
+use crate::event_stream::Item;
+use std::future::Future;
+use std::time::Instant;
+
+/// What takes in what an upstream yields: the channel's publishing side, or a test.
+pub trait Sink: Send + 'static {
+    /// The origin answered with an event stream. `resume`: what our request said about the place.
+    fn connected(&mut self, resume: Resume);
+    /// One item of the stream, in order; `received` is when the bytes that completed it were read.
+    fn item(&mut self, item: Item, received: Instant);
+    /// The items of one read have all been handed over: wake the readers.
+    fn flush(&mut self);
+    /// The connection, or the attempt at one, failed. Says whether to try again.
+    fn failed(&mut self, failure: &Failure) -> Verdict;
+    /// The origin answered 204: the stream has ended for good (9.2.3). The upstream returns after this.
+    fn ended(&mut self);
+    /// Completes when the next read may be made: where the slow-client policy `pause` and shard pacing take hold.
+    fn ready(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// What a request said about the place at which the stream goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// The first connection: there was no place yet.
+    First,
+    /// `Last-Event-ID` was sent.
+    Sent,
+    /// There was a place, but the origin gave no id for it: events may be missing.
+    Impossible,
+}
+
+/// What to do after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Back off, then try again.
+    Retry,
+    /// Give up: the upstream returns.
+    Stop,
+}
+
+/// Why a connection, or an attempt at one, failed.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The kind: the metric's and the log line's label.
+    pub reason: Reason,
+    /// The status, where there was one.
+    pub status: Option<u16>,
+    /// What happened, for people; holds no secret.
+    pub detail: String,
+}
+
+/// The kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The host's name could not be resolved.
+    Dns,
+    /// The connection was refused, or the network is unreachable.
+    Refused,
+    /// No response head within `connect_timeout`.
+    Timeout,
+    /// The TLS handshake failed.
+    Tls,
+    /// An answer that is not HTTP.
+    Protocol,
+    /// A status other than 200 and 204.
+    Status,
+    /// 200 with another content type.
+    ContentType,
+    /// 200 with a content encoding that was not asked for.
+    ContentEncoding,
+    /// More than 5 redirects, or one that leads nowhere.
+    Redirect,
+    /// The origin ended the stream.
+    Ended,
+    /// The connection broke inside the stream.
+    Reset,
+    /// No byte for `silence`.
+    Silence,
+    /// No usable link in the feed.
+    Feed,
+}
+
+impl Reason {
+    /// The label in metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Reason::Dns => "dns",
+            Reason::Refused => "refused",
+            Reason::Timeout => "timeout",
+            Reason::Tls => "tls",
+            Reason::Protocol => "protocol",
+            Reason::Status => "status",
+            Reason::ContentType => "content_type",
+            Reason::ContentEncoding => "content_encoding",
+            Reason::Redirect => "redirect",
+            Reason::Ended => "ended",
+            Reason::Reset => "reset",
+            Reason::Silence => "silence",
+            Reason::Feed => "feed",
+        }
+    }
+}
