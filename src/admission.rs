@@ -1,0 +1,172 @@
+//! Who may come in: counted places, handed out as guards.
+
+use crate::config::Limits;
+use crate::metrics::RefuseReason;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// Connections that may wait for their request, or be refused with an answer, beside the clients that are in.
+///
+/// A flood beyond it is closed unanswered: whoever is in keeps descriptors and memory.
+pub const HANDSHAKES_MAX: usize = 4096;
+
+/// The process's places.
+pub struct Admission {
+    clients_max: usize,
+    clients: AtomicUsize,
+    handshakes_max: usize,
+    handshakes: AtomicUsize,
+    per_ip_max: usize,
+    per_ip: Mutex<HashMap<IpAddr, usize>>,
+    rate: Option<Mutex<Bucket>>,
+    draining: AtomicBool,
+}
+
+/// A client's place; dropping it gives it back.
+pub struct Permit {
+    admission: Arc<Admission>,
+    /// Only where places are counted by address.
+    ip: Option<Box<IpAddr>>,
+}
+
+/// A pending handshake's place.
+pub struct Pending {
+    admission: Arc<Admission>,
+}
+
+/// Tokens that fill up with time.
+struct Bucket {
+    per_second: f64,
+    tokens: f64,
+    filled: Instant,
+}
+
+impl Admission {
+    /// `descriptors` is how many the process may have open in all.
+    pub fn new(limits: &Limits, descriptors: u64) -> Arc<Self> {
+        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+        let fit = clients_that_fit(descriptors);
+        let per_second = f64::from(limits.accepts_per_second);
+        Arc::new(Self {
+            clients_max: limits.clients.min(fit),
+            clients: AtomicUsize::new(0),
+            handshakes_max: HANDSHAKES_MAX.min(reserved(descriptors) / 2),
+            handshakes: AtomicUsize::new(0),
+            per_ip_max: limits.clients_per_ip,
+            per_ip: Mutex::new(HashMap::new()),
+            rate: (limits.accepts_per_second > 0).then(|| {
+                Mutex::new(Bucket { per_second, tokens: per_second, filled: Instant::now() })
+            }),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// How many clients may be in at one time.
+    pub fn clients_max(&self) -> usize {
+        self.clients_max
+    }
+
+    /// Clients that are in.
+    pub fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// From now on everybody is refused.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process is leaving.
+    pub fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// A place for a connection that has not said yet what it wants; `None`: too many.
+    pub fn handshake(self: &Arc<Self>) -> Option<Pending> {
+        let entered = take_one(&self.handshakes, self.handshakes_max);
+        entered.then(|| Pending { admission: self.clone() })
+    }
+
+    /// A client's place.
+    pub fn enter(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, RefuseReason> {
+        if self.draining() {
+            return Err(RefuseReason::Draining);
+        }
+        if let Some(rate) = &self.rate
+            && !rate.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now())
+        {
+            return Err(RefuseReason::Rate);
+        }
+        if !take_one(&self.clients, self.clients_max) {
+            return Err(RefuseReason::Clients);
+        }
+        let mut permit = Permit { admission: self.clone(), ip: None };
+        if self.per_ip_max > 0 {
+            let ip = ip.to_canonical();
+            let mut per_ip = self.per_ip();
+            let count = per_ip.entry(ip).or_insert(0);
+            if *count >= self.per_ip_max {
+                drop(per_ip);
+                return Err(RefuseReason::ClientsPerIp);
+            }
+            *count += 1;
+            permit.ip = Some(Box::new(ip));
+        }
+        Ok(permit)
+    }
+
+    fn per_ip(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.per_ip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.admission.clients.fetch_sub(1, Ordering::Relaxed);
+        if let Some(ip) = self.ip.take() {
+            let mut per_ip = self.admission.per_ip();
+            if let Some(count) = per_ip.get_mut(&*ip) {
+                *count -= 1;
+                if *count == 0 {
+                    per_ip.remove(&*ip);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.admission.handshakes.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Bucket {
+    fn take(&mut self, now: Instant) -> bool {
+        let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.tokens = (self.tokens + elapsed * self.per_second).min(self.per_second);
+        self.filled = now;
+        let enough = self.tokens >= 1.0;
+        if enough {
+            self.tokens -= 1.0;
+        }
+        enough
+    }
+}
+
+/// Descriptors kept for everything but clients: handshakes, upstreams, the admin, files.
+fn reserved(descriptors: usize) -> usize {
+    (descriptors / 20).clamp(64, 2 * HANDSHAKES_MAX).min(descriptors / 2)
+}
+
+/// How many clients fit under a limit of open files.
+pub fn clients_that_fit(descriptors: usize) -> usize {
+    descriptors - reserved(descriptors)
+}
+
+fn take_one(count: &AtomicUsize, max: usize) -> bool {
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < max).then_some(n + 1)).is_ok()
+}

@@ -1,0 +1,162 @@
+//! A live source: what its upstreams yield becomes entries of its log, and whoever follows the log is woken.
+//!
+//! A channel knows no socket and no configuration file. Followers (a delivery shard, an HTTP/2 body, a long poll) join with a
+//! [`Bell`] and look at the log themselves; publishing rings and goes on.
+
+mod bells;
+mod blocks;
+mod pacing;
+mod publisher;
+
+pub use bells::Bell;
+pub(crate) use blocks::{gap_block, retry_block};
+pub use publisher::Publisher;
+
+use crate::config::Source;
+use crate::log::{Epoch, Log, Numbering, Place};
+use crate::metrics::SourceMetrics;
+use bells::Bells;
+use pacing::Pacing;
+use publisher::Desk;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A live source.
+pub struct Channel {
+    source: Arc<Source>,
+    metrics: Arc<SourceMetrics>,
+    epoch: Epoch,
+    log: Log,
+    /// The writing side: several upstreams may be merged, one writes at a time. Readers never take this lock.
+    desk: Mutex<Desk>,
+    /// Whether the origin's own ids are passed on; never goes back.
+    passing: AtomicBool,
+    bells: Bells,
+    pacing: Pacing,
+    subscribers: AtomicUsize,
+    /// The origin's last `retry`, in milliseconds plus one; 0: none.
+    origin_retry: AtomicU64,
+}
+
+/// A client's membership in a channel: leaving is dropping it.
+pub struct Subscription {
+    channel: Arc<Channel>,
+    protocol: usize,
+}
+
+impl Channel {
+    /// A channel with an empty log.
+    pub fn new(source: Arc<Source>, metrics: Arc<SourceMetrics>) -> Arc<Self> {
+        let (writer, log) = Log::new(source.log);
+        metrics.channels.increment(1.0);
+        Arc::new(Self {
+            passing: AtomicBool::new(source.ids == crate::config::Ids::Pass),
+            epoch: Epoch::new(),
+            desk: Mutex::new(Desk::new(writer)),
+            bells: Bells::default(),
+            pacing: Pacing::new(&source),
+            subscribers: AtomicUsize::new(0),
+            origin_retry: AtomicU64::new(0),
+            source,
+            metrics,
+            log,
+        })
+    }
+
+    /// What it is an instance of.
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// The handles of its source.
+    pub fn metrics(&self) -> &Arc<SourceMetrics> {
+        &self.metrics
+    }
+
+    /// Its record of recent events.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// A sink for one upstream.
+    pub fn publisher(self: &Arc<Self>) -> Publisher {
+        Publisher::new(self.clone())
+    }
+
+    /// Joins the followers. Register, then look: the bell rings for everything that is published after this returns.
+    pub fn join(&self, bell: Arc<dyn Bell>) {
+        self.bells.add(bell);
+    }
+
+    /// Leaves the followers.
+    pub fn leave(&self, bell: &Arc<dyn Bell>) {
+        self.bells.remove(bell);
+        self.pacing.progressed();
+    }
+
+    /// To be called by a follower after it has moved on.
+    pub fn progressed(&self) {
+        self.pacing.progressed();
+    }
+
+    /// Counts a client in.
+    pub fn subscribe(self: &Arc<Self>, protocol: crate::metrics::Protocol) -> Subscription {
+        self.subscribers.fetch_add(1, Ordering::Relaxed);
+        let protocol = protocol as usize;
+        self.metrics.clients[protocol].increment(1.0);
+        Subscription { channel: self.clone(), protocol }
+    }
+
+    /// Clients at this moment.
+    pub fn subscribers(&self) -> usize {
+        self.subscribers.load(Ordering::Relaxed)
+    }
+
+    /// Where a client's stream starts.
+    pub fn place(&self, last_event_id: Option<&[u8]>) -> Place {
+        let numbering = Numbering { epoch: &self.epoch, assigning: !self.passing.load(Ordering::Acquire) };
+        match last_event_id {
+            // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
+            None | Some(b"") => self.log.start(self.source.start, &numbering),
+            Some(id) => self.log.resume(id, &numbering),
+        }
+    }
+
+    /// The reconnection time that the origin named last.
+    pub fn origin_retry(&self) -> Option<Duration> {
+        self.origin_retry.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis)
+    }
+
+    /// Lets go what is too old, and brings the log's gauges up to date. To be called about once a second.
+    pub fn sweep(&self, now: Instant) {
+        self.desk().sweep(now, &self.log, &self.metrics);
+    }
+
+    fn desk(&self) -> std::sync::MutexGuard<'_, Desk> {
+        // A panic while writing leaves the log as it was before or after an append: both are whole.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.metrics.channels.decrement(1.0);
+        let desk = self.desk.get_mut().unwrap_or_else(PoisonError::into_inner);
+        desk.retire(&self.metrics);
+    }
+}
+
+impl Subscription {
+    /// The channel.
+    pub fn channel(&self) -> &Arc<Channel> {
+        &self.channel
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.channel.metrics.clients[self.protocol].decrement(1.0);
+        self.channel.subscribers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

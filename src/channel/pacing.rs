@@ -1,0 +1,81 @@
+//! Keeps a burst of the origin from outrunning the followers.
+//!
+//! A follower's pass over its clients never waits for a client, so waiting for the pass is not waiting for a client: it
+//! only lets the origin's TCP connection feel how fast this machine can write. Without it a burst that is larger than the log
+//! would cut clients that keep up.
+
+use super::Bells;
+use crate::config::Source;
+use crate::log::Log;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use tokio::sync::Notify;
+
+pub(super) struct Pacing {
+    /// How far the head may be ahead of the slowest follower.
+    events_max: u64,
+    bytes_max: u64,
+    waiting: AtomicUsize,
+    moved: Notify,
+}
+
+impl Pacing {
+    /// Half of what a client may lag, and of what the log holds: what has been offered late is still there.
+    pub(super) fn new(source: &Source) -> Self {
+        let events = source.slow_client.events.min(source.log.events as u64);
+        let bytes = source.slow_client.bytes.min(source.log.bytes);
+        Self {
+            events_max: (events / 2).max(1),
+            bytes_max: (bytes / 2).max(1),
+            waiting: AtomicUsize::new(0),
+            moved: Notify::new(),
+        }
+    }
+
+    /// A follower moved on, or left.
+    pub(super) fn progressed(&self) {
+        // Pairs with the one in `wait`: either the waiter sees the move, or this sees the waiter.
+        fence(Ordering::SeqCst);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.moved.notify_waiters();
+        }
+    }
+
+    pub(super) async fn wait(&self, log: &Log, bells: &Bells) {
+        if !self.ahead(log, bells) {
+            return;
+        }
+        let _counted = Counted::new(&self.waiting);
+        loop {
+            // Register, then look.
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            fence(Ordering::SeqCst);
+            if !self.ahead(log, bells) {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    fn ahead(&self, log: &Log, bells: &Bells) -> bool {
+        let head = log.head();
+        let Some(offered) = bells.offered() else { return false };
+        head.saturating_sub(offered) > self.events_max || log.bytes_since(offered) > self.bytes_max
+    }
+}
+
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,110 @@
+//! What one wake takes from the log: consecutive entries as one run of bytes, shared by every client at the same place.
+
+use crate::log::{Entry, Log, Read};
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+
+/// Bytes of a batch, beyond its first entry. Larger ones only make a slow client's first write partial.
+const BATCH_BYTES_MAX: u64 = 64 * 1024;
+/// Entries of a batch.
+const BATCH_ENTRIES_MAX: usize = 1024;
+
+/// How a client's bytes are framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// HTTP/1.1: every event is a chunk, made once and shared.
+    Chunked,
+    /// HTTP/1.0: the same bytes without the chunk lines; the connection's end is the end.
+    Plain,
+}
+
+impl Framing {
+    pub(super) fn of(self, entry: &Entry) -> Bytes {
+        match self {
+            Framing::Chunked => entry.chunked().clone(),
+            Framing::Plain => entry.plain(),
+        }
+    }
+}
+
+/// Consecutive entries, `from` to before `to`.
+#[derive(Debug, Clone)]
+pub(super) struct Batch {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    entries: Vec<Arc<Entry>>,
+    chunked: Option<Bytes>,
+    plain: Option<Bytes>,
+}
+
+/// What a write of a batch left behind.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    /// The first entry that has not been begun.
+    pub(super) next: u64,
+    /// What is missing of the entry before it; empty: it ended at an entry's end.
+    pub(super) rest: Bytes,
+}
+
+impl Batch {
+    /// The entries from `from` up to `to` (exclusive), as many as one batch takes. `None`: the log has let `from` go.
+    pub(super) fn read(log: &Log, from: u64, to: u64) -> Option<Self> {
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for position in from..to {
+            match log.read(position) {
+                Read::Entry(entry) if entries.is_empty() || bytes + entry.len_bytes() <= BATCH_BYTES_MAX => {
+                    bytes += entry.len_bytes();
+                    entries.push(entry);
+                }
+                Read::Entry(_) => break,
+                // Let go while we read: what we have is whole, and the next batch will say that it is gone.
+                Read::Gone | Read::NotYet => break,
+            }
+            if entries.len() == BATCH_ENTRIES_MAX {
+                break;
+            }
+        }
+        let to = from + entries.len() as u64;
+        (!entries.is_empty()).then_some(Self { from, to, entries, chunked: None, plain: None })
+    }
+
+    pub(super) fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    /// All its bytes in one piece: of one entry the log's own, of several a copy that is made once and serves every client.
+    pub(super) fn bytes(&mut self, framing: Framing) -> Bytes {
+        let made = match framing {
+            Framing::Chunked => &mut self.chunked,
+            Framing::Plain => &mut self.plain,
+        };
+        made.get_or_insert_with(|| match &self.entries[..] {
+            [entry] => framing.of(entry),
+            entries => {
+                let len: u64 = entries.iter().map(|entry| entry.len_bytes()).sum();
+                let mut bytes = BytesMut::with_capacity(len as usize);
+                for entry in entries {
+                    bytes.extend_from_slice(&framing.of(entry));
+                }
+                bytes.freeze()
+            }
+        })
+        .clone()
+    }
+
+    /// Where a client stands that has taken the first `written` of those bytes.
+    pub(super) fn left(&self, framing: Framing, mut written: usize) -> Left {
+        for entry in &self.entries {
+            if written == 0 {
+                return Left { next: entry.position, rest: Bytes::new() };
+            }
+            let bytes = framing.of(entry);
+            if written < bytes.len() {
+                return Left { next: entry.position + 1, rest: bytes.slice(written..) };
+            }
+            written -= bytes.len();
+        }
+        Left { next: self.to, rest: Bytes::new() }
+    }
+}

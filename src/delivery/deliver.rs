@@ -1,0 +1,240 @@
+//! Delivering: passes over the live clients, and turns of those that read the log on their own.
+
+use super::client::{AfterRest, Flow, State};
+use super::shard::Shard;
+use super::view::Found;
+use crate::channel::gap_block;
+use crate::config::SlowPolicy;
+use crate::log::frame;
+use crate::metrics::{EvictReason, GapReason};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// Clients of one view that are written to before another view has its turn.
+const SLICE_CLIENTS: usize = 256;
+/// Clients written to in one turn, over all views.
+const VISITS_PER_TURN: usize = 512;
+/// Clients that read on their own and have a turn in one turn of the shard.
+const REPLAYS_PER_TURN: usize = 32;
+/// Bytes that such a client gets before it goes to the end of the queue.
+const REPLAY_BYTES_PER_TURN: usize = 128 * 1024;
+/// How often a blocked client's lag is looked at.
+pub(super) const LAG_CHECK_EVERY: Duration = Duration::from_millis(250);
+
+impl Shard {
+    /// Goes on with the passes of the views that have one, each a slice at a time.
+    pub(super) fn passes(&mut self) {
+        let mut visits = 0;
+        for _ in 0..self.working.len() {
+            let Some(key) = self.working.pop_front() else { break };
+            visits += self.slice(key);
+            if visits >= VISITS_PER_TURN {
+                break;
+            }
+        }
+    }
+
+    /// Offers the batch of a view's pass to a slice of its clients. Returns how many were visited.
+    fn slice(&mut self, key: u32) -> usize {
+        let now = self.clock.tick();
+        let view = &mut self.views[key as usize];
+        match view.begin_pass() {
+            Found::News => {}
+            Found::Nothing => {
+                view.queued = false;
+                return 1;
+            }
+            Found::Lapsed => {
+                self.working.push_back(key);
+                return self.all_read_alone(key);
+            }
+        }
+        let Some(pass) = &mut view.pass else { return 0 };
+        let (from, to) = (pass.batch.from, pass.batch.to);
+        let begin = pass.seat;
+        let end = (begin + SLICE_CLIENTS).min(view.clients.len());
+        let mut stuck = Vec::new();
+        let mut gone = Vec::new();
+        let mut alone = Vec::new();
+        let mut bytes: Option<(super::Framing, Bytes)> = None;
+        for &client_key in &view.clients[begin..end] {
+            let client = &mut self.clients[client_key as usize];
+            if client.state != State::Live || client.next >= to {
+                continue;
+            }
+            if client.next != from {
+                alone.push(client_key);
+                continue;
+            }
+            let bytes = match &bytes {
+                Some((framing, bytes)) if *framing == client.framing => bytes,
+                _ => &bytes.insert((client.framing, pass.batch.bytes(client.framing))).1,
+            };
+            match client.transport.write(bytes) {
+                Ok(written) if written == bytes.len() => {
+                    client.next = to;
+                    client.active = now;
+                    view.counts.deliveries += to - from;
+                    view.counts.bytes_sent += written as u64;
+                }
+                Ok(written) => {
+                    let left = pass.batch.left(client.framing, written);
+                    view.counts.deliveries += left.next - from;
+                    view.counts.bytes_sent += written as u64;
+                    client.next = left.next;
+                    client.rest = (!left.rest.is_empty()).then(|| Box::new(left.rest));
+                    stuck.push(client_key);
+                }
+                Err(_) => gone.push(client_key),
+            }
+        }
+        pass.seat = end;
+        stuck.into_iter().for_each(|key| self.block(key));
+        alone.into_iter().for_each(|key| self.replay_later(key));
+        gone.into_iter().for_each(|key| self.left(key));
+        self.end_pass_if_done(key);
+        end - begin
+    }
+
+    fn end_pass_if_done(&mut self, key: u32) {
+        // The view may have gone with its last client.
+        let Some(view) = self.views.get_mut(key as usize) else { return };
+        if view.pass.as_ref().is_some_and(|pass| pass.seat >= view.clients.len()) {
+            view.end_pass();
+        }
+        // Once more even if it is done: the bell is answered, and the log looked at, when nothing is left.
+        self.working.push_back(key);
+    }
+
+    /// The log went past the view: its live clients find out one by one what that means for them.
+    fn all_read_alone(&mut self, key: u32) -> usize {
+        let view = &self.views[key as usize];
+        let behind: Vec<u32> = view
+            .clients
+            .iter()
+            .copied()
+            .filter(|&client| {
+                let client = &self.clients[client as usize];
+                client.state == State::Live && client.next < view.next
+            })
+            .collect();
+        behind.iter().for_each(|&client| self.replay_later(client));
+        behind.len()
+    }
+
+    /// Puts a client into the queue of those that read on their own.
+    pub(super) fn replay_later(&mut self, key: u32) {
+        let client = &mut self.clients[key as usize];
+        client.state = State::Replaying;
+        self.replaying.push_back((key, client.generation));
+    }
+
+    /// A client's socket is full.
+    pub(super) fn block(&mut self, key: u32) {
+        let client = &mut self.clients[key as usize];
+        client.state = State::Blocked;
+        client.active = self.clock.tick();
+        let view = client.view;
+        self.arm(key, LAG_CHECK_EVERY);
+        self.holds_changed(view);
+    }
+
+    /// Gives some of the clients that read on their own a turn each.
+    pub(super) fn replays(&mut self) {
+        for _ in 0..REPLAYS_PER_TURN {
+            let Some((key, generation)) = self.replaying.pop_front() else { break };
+            let replays = |client: &super::client::Client| {
+                client.generation == generation && client.state == State::Replaying
+            };
+            if self.clients.get(key as usize).is_some_and(replays) {
+                self.replay(key);
+            }
+        }
+        if self.replaying.is_empty() {
+            for view in std::mem::take(&mut self.replayed) {
+                self.views[view as usize].forget_replays();
+            }
+        }
+    }
+
+    /// One client's turn.
+    fn replay(&mut self, key: u32) {
+        let now = self.clock.tick();
+        let mut budget = REPLAY_BYTES_PER_TURN;
+        loop {
+            let client = &mut self.clients[key as usize];
+            let view_key = client.view;
+            let view = &mut self.views[view_key as usize];
+            match client.flush_rest(now, &mut view.counts.bytes_sent) {
+                Flow::Done => {}
+                Flow::Blocked => return self.block(key),
+                Flow::Broken => return self.left(key),
+            }
+            if client.after_rest == AfterRest::Skip {
+                self.jump(key);
+                continue;
+            }
+            let target = view.target();
+            if client.next >= target {
+                self.holds_changed(view_key);
+                return self.settle(key);
+            }
+            if budget == 0 {
+                return self.replay_later(key);
+            }
+            let Some(batch) = view.replay(client.next, target) else { return self.lapsed(key) };
+            if !self.replayed.contains(&view_key) {
+                self.replayed.push(view_key);
+            }
+            let bytes = batch.bytes(client.framing);
+            let Ok(written) = client.transport.write(&bytes) else { return self.left(key) };
+            let left = batch.left(client.framing, written);
+            view.counts.bytes_sent += written as u64;
+            view.counts.deliveries += left.next - client.next;
+            client.next = left.next;
+            if written > 0 {
+                client.active = now;
+            }
+            client.rest = (!left.rest.is_empty()).then(|| Box::new(left.rest));
+            if written < bytes.len() {
+                return self.block(key);
+            }
+            budget = budget.saturating_sub(written);
+        }
+    }
+
+    /// The log has let go what a client needs next.
+    fn lapsed(&mut self, key: u32) {
+        let client = &mut self.clients[key as usize];
+        let policy = client.subscription.channel().source().slow_client.policy;
+        if policy == SlowPolicy::Skip {
+            client.after_rest = AfterRest::Skip;
+            self.replay_later(key);
+        } else {
+            self.evict(key, EvictReason::Log);
+        }
+    }
+
+    /// The policy `skip`: a client goes on at the head, and is told what it missed.
+    fn jump(&mut self, key: u32) {
+        let client = &mut self.clients[key as usize];
+        let view = &mut self.views[client.view as usize];
+        let source = view.channel.source();
+        let to = view.target();
+        let skipped = to.saturating_sub(client.next);
+        client.after_rest = AfterRest::Log;
+        if skipped == 0 {
+            return;
+        }
+        client.next = to;
+        view.channel.metrics().gaps[GapReason::Skipped as usize].increment(1);
+        if let Some(event_type) = &source.gap_event {
+            let block = gap_block(event_type, GapReason::Skipped, &source.name, Some(skipped));
+            let bytes = match client.framing {
+                super::Framing::Chunked => frame(&[block.as_bytes()]),
+                super::Framing::Plain => Bytes::from(block),
+            };
+            client.rest = Some(Box::new(bytes));
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Leaving: a client goes, lags too far, grows too old, or is drained; and the timers that find that out.
+
+use super::Framing;
+use super::client::{AfterRest, Flow, State};
+use super::clock::TICK;
+use super::deliver::LAG_CHECK_EVERY;
+use super::shard::{Draining, Shard};
+use super::slow::{Lag, over};
+use crate::channel::retry_block;
+use crate::config::{Drain, SlowPolicy};
+use crate::log::frame;
+use crate::metrics::{CloseReason, EvictReason};
+use bytes::{Bytes, BytesMut};
+use std::time::Duration;
+
+/// How long an evicted client's socket may take to accept the rest of its event and the farewell.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+/// The farthest that a client is looked at again when nothing is due.
+const LOOK_MAX: Duration = Duration::from_secs(40);
+/// The last chunk (RFC 9112, 7.1).
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+impl Shard {
+    /// A client's entry in the wheel came up.
+    pub(super) fn look(&mut self, key: u32) {
+        let now = self.clock.tick();
+        let client = &self.clients[key as usize];
+        if !now.reached(client.armed) {
+            return; // Stale: it has been entered anew for later.
+        }
+        if let State::Closing(_) = client.state {
+            return if now.reached(client.leave_at) { self.cut(key) } else { self.arm(key, client.leave_at.since(now)) };
+        }
+        if let Some(reason) = client.leaves
+            && now.reached(client.leave_at)
+        {
+            return self.close(key, reason);
+        }
+        match client.state {
+            State::Live => self.heartbeat(key),
+            State::Blocked => self.check_lag(key),
+            State::Replaying | State::Closing(_) => self.arm(key, LAG_CHECK_EVERY),
+        }
+    }
+
+    /// When a live client has to be looked at next.
+    pub(super) fn until_look(&self, key: u32) -> Duration {
+        let now = self.clock.tick();
+        let client = &self.clients[key as usize];
+        let every = client.subscription.channel().source().heartbeat.every;
+        let mut delay = LOOK_MAX;
+        if !every.is_zero() {
+            delay = delay.min(every.saturating_sub(now.since(client.active)));
+        }
+        if client.leaves.is_some() {
+            delay = delay.min(client.leave_at.since(now));
+        }
+        delay.max(TICK)
+    }
+
+    /// A quiet client gets a heartbeat. It is live, so nothing of an event is under way to it.
+    fn heartbeat(&mut self, key: u32) {
+        let now = self.clock.tick();
+        let client = &mut self.clients[key as usize];
+        let every = client.subscription.channel().source().heartbeat.every;
+        if !every.is_zero() && now.since(client.active) >= every {
+            let view = &mut self.views[client.view as usize];
+            let beat = view.heartbeat(client.framing);
+            match client.write_own(beat, now, &mut view.counts.bytes_sent) {
+                Flow::Done => {}
+                Flow::Blocked => return self.block(key),
+                Flow::Broken => return self.left(key),
+            }
+        }
+        let delay = self.until_look(key);
+        self.arm(key, delay);
+    }
+
+    pub(super) fn lag(&self, key: u32) -> Lag {
+        let client = &self.clients[key as usize];
+        let log = self.views[client.view as usize].channel.log();
+        let rest = client.rest.as_ref().map_or(0, |rest| rest.len() as u64);
+        let stalled = match client.state {
+            State::Blocked => self.clock.tick().since(client.active),
+            _ => Duration::ZERO,
+        };
+        Lag {
+            events: (log.head() + 1).saturating_sub(client.next),
+            bytes: log.bytes_since(client.next - 1) + rest,
+            stalled,
+        }
+    }
+
+    /// A blocked client: is it too slow?
+    fn check_lag(&mut self, key: u32) {
+        let lag = self.lag(key);
+        let now = self.clock.tick();
+        let client = &mut self.clients[key as usize];
+        let limits = client.subscription.channel().source().slow_client;
+        let reason = over(&limits, &lag);
+        match limits.policy {
+            SlowPolicy::Evict => {
+                if let Some(reason) = reason {
+                    return self.evict(key, reason);
+                }
+            }
+            SlowPolicy::Skip => {
+                if reason.is_some() {
+                    client.after_rest = AfterRest::Skip;
+                }
+                // Even a jump needs a socket that takes something.
+                if !limits.stall.is_zero() && lag.stalled >= 2 * limits.stall {
+                    return self.evict(key, EvictReason::Stall);
+                }
+            }
+            SlowPolicy::Pause => {
+                // The publishing side stops at half the limits; see `channel::pacing`.
+                let holds = lag.events > limits.events / 2 || lag.bytes > limits.bytes / 2;
+                if holds && !client.holds {
+                    client.held_since = now;
+                }
+                client.holds = holds;
+                if holds && now.since(client.held_since) >= limits.pause_max {
+                    return self.evict(key, reason.unwrap_or(held_by(&lag, limits.events)));
+                }
+                if let Some(EvictReason::Stall) = reason {
+                    return self.evict(key, EvictReason::Stall);
+                }
+            }
+        }
+        self.arm(key, LAG_CHECK_EVERY);
+    }
+
+    /// Ends the stream of a client that is too slow.
+    pub(super) fn evict(&mut self, key: u32, reason: EvictReason) {
+        let lag = self.lag(key);
+        let client = &self.clients[key as usize];
+        let channel = client.subscription.channel();
+        channel.metrics().evictions[reason as usize].increment(1);
+        tracing::debug!(
+            source = channel.source().name,
+            peer = %client.peer.address(),
+            reason = reason.label(),
+            lag_events = lag.events,
+            lag_bytes = lag.bytes,
+            "slow client evicted"
+        );
+        self.close(key, CloseReason::Evicted);
+    }
+
+    /// Begins to end a stream: the rest of an event that is under way, then the farewell, as the socket takes them.
+    pub(super) fn close(&mut self, key: u32, reason: CloseReason) {
+        let now = self.clock.tick();
+        let until = match (reason, self.draining) {
+            (CloseReason::Drained, Some(draining)) => draining.until,
+            _ => now.plus(CLOSE_GRACE),
+        };
+        let client = &mut self.clients[key as usize];
+        client.state = State::Closing(reason);
+        client.after_rest = AfterRest::Farewell;
+        client.leave_at = until;
+        client.holds = false;
+        let view = client.view;
+        self.arm(key, until.since(now));
+        self.holds_changed(view);
+        self.go_on_closing(key);
+    }
+
+    /// Goes on with a stream's end.
+    pub(super) fn go_on_closing(&mut self, key: u32) {
+        let now = self.clock.tick();
+        loop {
+            let client = &mut self.clients[key as usize];
+            let State::Closing(reason) = client.state else { return };
+            let view = &mut self.views[client.view as usize];
+            match client.flush_rest(now, &mut view.counts.bytes_sent) {
+                Flow::Done => {}
+                Flow::Blocked => return,
+                Flow::Broken => return self.remove(key, reason),
+            }
+            if client.after_rest == AfterRest::Farewell {
+                client.after_rest = AfterRest::Nothing;
+                let retry = (reason != CloseReason::Ended).then(|| view.channel.opening_retry()).flatten();
+                let farewell = farewell(client.framing, retry);
+                client.rest = (!farewell.is_empty()).then(|| Box::new(farewell));
+            } else {
+                client.transport.finish();
+                return self.remove(key, reason);
+            }
+        }
+    }
+
+    /// The socket didn't take the end in time. Nothing that ends a body has been written inside an event, so a client
+    /// can tell that it was cut.
+    fn cut(&mut self, key: u32) {
+        let client = &mut self.clients[key as usize];
+        let State::Closing(reason) = client.state else { return };
+        client.transport.reset_on_close();
+        self.remove(key, reason);
+    }
+
+    /// A client is gone, of its own accord or with its connection.
+    pub(super) fn left(&mut self, key: u32) {
+        let reason = match self.clients[key as usize].state {
+            State::Closing(reason) => reason,
+            _ => CloseReason::Client,
+        };
+        self.remove(key, reason);
+    }
+
+    fn remove(&mut self, key: u32, reason: CloseReason) {
+        let client = self.clients.remove(key as usize);
+        client.subscription.channel().metrics().closed[reason as usize].increment(1);
+        let view_key = client.view;
+        let view = &mut self.views[view_key as usize];
+        let seat = client.seat as usize;
+        view.clients.swap_remove(seat);
+        if let Some(&moved_key) = view.clients.get(seat) {
+            let moved = &mut self.clients[moved_key as usize];
+            let old_seat = moved.seat as usize;
+            moved.seat = seat as u32;
+            // It moved from the part that the pass has before it to the part behind it: it reads this batch on its own.
+            let passed_over = view.pass.as_ref().is_some_and(|pass| {
+                seat < pass.seat && old_seat >= pass.seat && moved.state == State::Live && moved.next < pass.batch.to
+            });
+            if passed_over {
+                self.replay_later(moved_key);
+            }
+        }
+        self.holds_changed(view_key);
+        self.leave_view_if_empty(view_key);
+    }
+
+    /// Ends all streams, spread in time.
+    pub(super) fn drain(&mut self, drain: &Drain) {
+        let now = self.clock.tick();
+        // A tick before the process cuts what is left: the counters then say who was cut.
+        let until = now.plus(drain.timeout.saturating_sub(10 * TICK));
+        self.draining = Some(Draining { until });
+        let keys: Vec<u32> = self.clients.iter().map(|(key, _)| key as u32).collect();
+        for key in keys {
+            let client = &mut self.clients[key as usize];
+            if let State::Closing(_) = client.state {
+                continue;
+            }
+            let delay = drain.spread.min(drain.timeout).mul_f64(fastrand::f64());
+            client.leaves = Some(CloseReason::Drained);
+            client.leave_at = now.plus(delay);
+            self.arm(key, delay);
+        }
+    }
+
+    /// Under the policy `pause`, somebody of this view got into the way of the upstream, or out of it.
+    pub(super) fn holds_changed(&mut self, view: u32) {
+        let pauses = self.views[view as usize].channel.source().slow_client.policy == SlowPolicy::Pause;
+        if pauses && !self.holding.contains(&view) {
+            self.holding.push(view);
+        }
+    }
+
+    /// Tells the publishing sides how far the slowest clients are, where they wait for them.
+    pub(super) fn tell_holds(&mut self) {
+        for key in std::mem::take(&mut self.holding) {
+            let Some(view) = self.views.get_mut(key as usize) else { continue };
+            let waits = |client: &&u32| {
+                matches!(self.clients[**client as usize].state, State::Blocked | State::Replaying)
+            };
+            view.held_at =
+                view.clients.iter().filter(waits).map(|&client| self.clients[client as usize].next).min();
+            view.tell_progress();
+        }
+    }
+}
+
+/// Which bound it is that a client under `pause` comes near to.
+fn held_by(lag: &Lag, events_max: u64) -> EvictReason {
+    if lag.events > events_max / 2 { EvictReason::Events } else { EvictReason::Bytes }
+}
+
+/// The last bytes of a stream that is ended in order.
+fn farewell(framing: Framing, retry: Option<Duration>) -> Bytes {
+    let retry = retry.map(retry_block).unwrap_or_default();
+    match framing {
+        Framing::Plain => Bytes::from(retry),
+        Framing::Chunked if retry.is_empty() => Bytes::from_static(LAST_CHUNK),
+        Framing::Chunked => {
+            let mut out = BytesMut::from(&frame(&[retry.as_bytes()])[..]);
+            out.extend_from_slice(LAST_CHUNK);
+            out.freeze()
+        }
+    }
+}

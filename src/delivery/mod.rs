@@ -1,0 +1,59 @@
+//! Delivery: threads that own the clients' sockets and write to them.
+//!
+//! A shard is a thread with one poll, a slab of clients and no lock. A client is a socket and a cursor into its channel's
+//! log; it costs about a hundred bytes here. Publishing wakes a shard once; the shard then offers the same bytes to every
+//! client at the head in one pass. Who could not take everything is left alone until its socket is
+//! writable again, and then reads the log on its own, in turns, until it is back at the head.
+//!
+//! The data path names neither the configuration file nor the admin.
+
+mod batch;
+mod bell;
+mod client;
+mod clock;
+mod deliver;
+mod join;
+mod leave;
+mod report;
+mod shard;
+mod shards;
+mod slow;
+mod transport;
+mod view;
+mod wheel;
+
+pub use batch::Framing;
+pub use report::{ClientReport, ShardReport, SourceReport};
+pub use shards::Shards;
+
+use crate::admission::Permit;
+use crate::channel::Subscription;
+use bytes::Bytes;
+use std::net::SocketAddr;
+
+/// A connection whose request has been read and answered by nobody yet.
+pub struct Newcomer {
+    /// The bare socket, non-blocking.
+    pub socket: Socket,
+    /// The response head, complete.
+    pub head: Bytes,
+    /// How what follows is framed.
+    pub framing: Framing,
+    /// What it joins.
+    pub subscription: Subscription,
+    /// Its place in the process.
+    pub permit: Permit,
+    /// The last event ID it came with.
+    pub last_event_id: Option<Bytes>,
+    /// Where it came from; unspecified for Unix sockets.
+    pub peer: SocketAddr,
+}
+
+/// A bare socket.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(std::net::TcpStream),
+    /// Unix.
+    Unix(std::os::unix::net::UnixStream),
+}

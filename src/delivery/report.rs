@@ -1,0 +1,88 @@
+//! What a shard knows of its clients, for `/status` and the sampled metrics.
+
+use super::client::State;
+use super::shard::Shard;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Clients named one by one.
+const SLOWEST: usize = 10;
+
+/// One shard's answer.
+#[derive(Debug, Default)]
+pub struct ShardReport {
+    /// By the source's name; channels of one source are added up.
+    pub sources: HashMap<String, SourceReport>,
+}
+
+/// The clients of one source in one shard.
+#[derive(Debug, Default)]
+pub struct SourceReport {
+    /// Each client's lag in events.
+    pub lags: Vec<u64>,
+    /// The ones that are farthest behind, farthest first.
+    pub slowest: Vec<ClientReport>,
+}
+
+/// One client.
+#[derive(Debug, Clone)]
+pub struct ClientReport {
+    /// Where it came from.
+    pub peer: SocketAddr,
+    /// Events behind the head.
+    pub lag_events: u64,
+    /// Bytes behind the head.
+    pub lag_bytes: u64,
+    /// Since a byte of its was taken, while bytes wait.
+    pub stalled: Duration,
+    /// Since its stream began.
+    pub connected: Duration,
+}
+
+impl Shard {
+    pub(super) fn report(&self) -> ShardReport {
+        let now = self.clock.tick();
+        let mut report = ShardReport::default();
+        for (key, client) in &self.clients {
+            let name = &client.subscription.channel().source().name;
+            let lag = self.lag(key as u32);
+            if !report.sources.contains_key(name) {
+                report.sources.insert(name.clone(), SourceReport::default());
+            }
+            let Some(source) = report.sources.get_mut(name) else { continue };
+            source.lags.push(lag.events);
+            if lag.events > 0 {
+                source.slowest.push(ClientReport {
+                    peer: client.peer.address(),
+                    lag_events: lag.events,
+                    lag_bytes: lag.bytes,
+                    stalled: lag.stalled,
+                    connected: now.since(client.opened),
+                });
+            }
+        }
+        for source in report.sources.values_mut() {
+            source.slowest.sort_by_key(|client| std::cmp::Reverse((client.lag_events, client.lag_bytes)));
+            source.slowest.truncate(SLOWEST);
+        }
+        report
+    }
+
+    /// One sample of every client's lag.
+    pub(super) fn sample_lags(&self) {
+        for (_, view) in &self.views {
+            let lag_events = &view.channel.metrics().lag_events;
+            let mut live = 0;
+            for &key in &view.clients {
+                match self.clients[key as usize].state {
+                    State::Live => live += 1,
+                    _ => lag_events.record(self.lag(key).events as f64),
+                }
+            }
+            if live > 0 {
+                lag_events.record_many(0.0, live);
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The shards of the process, from outside.
+
+use super::Newcomer;
+use super::bell::{Ringer, queue};
+use super::report::ShardReport;
+use super::shard::{Command, Note, Shard, WAKER};
+use crate::config::Drain;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+/// All shards. Dropping it cuts every client and waits for the threads.
+pub struct Shards {
+    shards: Vec<Handle>,
+    next: AtomicUsize,
+}
+
+struct Handle {
+    ringer: Ringer<Note, mio::Waker>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Shards {
+    /// Starts `count` shards.
+    pub fn start(count: usize) -> io::Result<Self> {
+        let shards = (0..count.max(1)).map(Handle::start).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { shards, next: AtomicUsize::new(0) })
+    }
+
+    /// Gives a client to the next shard in turn.
+    pub fn hand_over(&self, newcomer: Newcomer) {
+        let n = self.next.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+        // A shard that is gone drops the newcomer, and with it its socket and its places.
+        let _ = self.shards[n].ringer.send(Note::Command(Command::Join(Box::new(newcomer))));
+    }
+
+    /// Ends all streams, spread over `drain.spread`, at event boundaries; what is left at `drain.timeout` is cut.
+    pub fn drain(&self, drain: &Drain) {
+        for shard in &self.shards {
+            let _ = shard.ringer.send(Note::Command(Command::Drain(drain.clone())));
+        }
+    }
+
+    /// What the shards know of their clients; one entry per shard that answers.
+    pub async fn report(&self) -> Vec<ShardReport> {
+        let mut answers = Vec::new();
+        for shard in &self.shards {
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            if shard.ringer.send(Note::Command(Command::Report(sender))).is_ok() {
+                answers.push(receiver);
+            }
+        }
+        let mut reports = Vec::new();
+        for answer in answers {
+            reports.extend(answer.await);
+        }
+        reports
+    }
+}
+
+impl Handle {
+    fn start(n: usize) -> io::Result<Self> {
+        let poll = mio::Poll::new()?;
+        let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
+        let (ringer, queue) = queue(waker);
+        let shard = Shard::new(poll, queue, ringer.clone());
+        let thread = std::thread::Builder::new().name(format!("shard-{n}")).spawn(move || shard.run())?;
+        Ok(Self { ringer, thread: Some(thread) })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let _ = self.ringer.send(Note::Command(Command::Stop));
+        if let Some(thread) = self.thread.take() {
+            // A panic of the shard has been reported by the hook; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A shard's side of one channel: who of its clients follows it, and how far they have been served.
+
+use super::batch::{Batch, Framing};
+use super::bell::Doorbell;
+use super::shard::{Note, ViewKey};
+use crate::channel::{Bell, Channel};
+use crate::log::frame;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The shard's side of a channel. Lives while the shard has a client of it.
+pub(super) struct View {
+    pub(super) channel: Arc<Channel>,
+    pub(super) bell: Arc<ViewBell>,
+    /// Keys of the clients, in no order. A client's `seat` is its index here.
+    pub(super) clients: Vec<u32>,
+    /// Everything before it has been offered to every live client.
+    pub(super) next: u64,
+    /// The pass that is under way.
+    pub(super) pass: Option<Pass>,
+    /// Whether it stands in the shard's queue of views with work.
+    pub(super) queued: bool,
+    /// The lowest position that a client which isn't live still needs, under the policy `pause`: the upstream waits for it.
+    pub(super) held_at: Option<u64>,
+    /// The last batch that was read for a client on its own: in a storm many come back to the same place.
+    replayed: Option<Batch>,
+    heartbeat: (Bytes, Bytes),
+    pub(super) counts: Counts,
+}
+
+/// A pass over the clients with one batch.
+pub(super) struct Pass {
+    pub(super) batch: Batch,
+    /// Seats before it have been visited.
+    pub(super) seat: usize,
+}
+
+/// What a look at the log found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing new.
+    Nothing,
+    /// A pass has to be made.
+    News,
+    /// The log has let go what the live clients needed next.
+    Lapsed,
+}
+
+/// Counted in plain integers, added up once a second.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) deliveries: u64,
+    pub(super) bytes_sent: u64,
+}
+
+/// How the channel wakes the shard for this view.
+pub(super) struct ViewBell {
+    pub(super) doorbell: Doorbell<Note, mio::Waker, ViewKey>,
+    offered: AtomicU64,
+}
+
+impl Bell for ViewBell {
+    fn ring(&self) {
+        self.doorbell.ring();
+    }
+
+    fn offered(&self) -> u64 {
+        self.offered.load(Ordering::Acquire)
+    }
+}
+
+impl View {
+    pub(super) fn new(channel: Arc<Channel>, doorbell: Doorbell<Note, mio::Waker, ViewKey>) -> Self {
+        let bell = Arc::new(ViewBell { doorbell, offered: AtomicU64::new(channel.log().head()) });
+        // Register, then look: what is published between the two rings the bell.
+        channel.join(bell.clone());
+        let next = channel.log().head() + 1;
+        bell.offered.store(next - 1, Ordering::Release);
+        let block = &channel.source().heartbeat.block;
+        let heartbeat = (frame(&[block]), block.clone());
+        Self {
+            channel,
+            bell,
+            clients: Vec::new(),
+            next,
+            pass: None,
+            queued: false,
+            held_at: None,
+            replayed: None,
+            heartbeat,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Where live clients will stand after the pass that is under way.
+    pub(super) fn target(&self) -> u64 {
+        self.pass.as_ref().map_or(self.next, |pass| pass.batch.to)
+    }
+
+    /// Begins a pass if there is something new, or goes on with the one that is under way.
+    pub(super) fn begin_pass(&mut self) -> Found {
+        if self.pass.is_some() {
+            return Found::News;
+        }
+        self.bell.doorbell.answer();
+        let log = self.channel.log();
+        let head = log.head();
+        if self.next > head {
+            return Found::Nothing;
+        }
+        match Batch::read(log, self.next, head + 1) {
+            Some(batch) => {
+                self.pass = Some(Pass { batch, seat: 0 });
+                Found::News
+            }
+            None => {
+                // The log went past us: everybody here reads on their own, and finds that out.
+                self.moved_to(log.tail().max(self.next + 1));
+                Found::Lapsed
+            }
+        }
+    }
+
+    /// Ends the pass: every client has been offered its batch.
+    pub(super) fn end_pass(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            self.moved_to(pass.batch.to);
+            let now = std::time::Instant::now();
+            let seconds = &self.channel.metrics().fanout_seconds;
+            for entry in pass.batch.entries() {
+                seconds.record(now.saturating_duration_since(entry.received()));
+            }
+        }
+    }
+
+    fn moved_to(&mut self, next: u64) {
+        self.next = next;
+        self.tell_progress();
+    }
+
+    /// Tells the publishing side how far this shard is.
+    pub(super) fn tell_progress(&mut self) {
+        let next = self.held_at.map_or(self.next, |held| held.min(self.next));
+        self.bell.offered.store(next - 1, Ordering::Release);
+        self.channel.progressed();
+    }
+
+    /// Entries for a client that reads on its own. `None`: the log has let `from` go.
+    pub(super) fn replay(&mut self, from: u64, to: u64) -> Option<&mut Batch> {
+        let fits = self.replayed.as_ref().is_some_and(|batch| batch.from == from && batch.to <= to);
+        // Entries of a cached batch may have left the log: then the client is entitled to nothing, but they are still what follows.
+        if !fits {
+            self.replayed = Batch::read(self.channel.log(), from, to);
+        }
+        self.replayed.as_mut()
+    }
+
+    /// Lets go of what is kept for replays: nobody reads on their own any more.
+    pub(super) fn forget_replays(&mut self) {
+        self.replayed = None;
+    }
+
+    pub(super) fn heartbeat(&self, framing: Framing) -> Bytes {
+        match framing {
+            Framing::Chunked => self.heartbeat.0.clone(),
+            Framing::Plain => self.heartbeat.1.clone(),
+        }
+    }
+
+    /// Adds up what was counted.
+    pub(super) fn publish_counts(&mut self) {
+        let Counts { deliveries, bytes_sent } = std::mem::take(&mut self.counts);
+        let metrics = self.channel.metrics();
+        if deliveries > 0 {
+            metrics.deliveries.increment(deliveries);
+        }
+        if bytes_sent > 0 {
+            metrics.bytes_sent.increment(bytes_sent);
+        }
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.publish_counts();
+        let bell: Arc<dyn Bell> = self.bell.clone();
+        self.channel.leave(&bell);
+    }
+}

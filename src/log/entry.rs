@@ -1,0 +1,137 @@
+//! One kept event, as the bytes that every client gets.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use std::time::Instant;
+
+/// What an entry is, for those who count or end streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An event of the origin.
+    Event,
+    /// Bytes that are no event: a relayed comment or `retry`.
+    Aside,
+    /// A gap event: some of the origin's events are missing here.
+    Gap,
+    /// The last event of the stream.
+    Terminal,
+}
+
+/// An entry that has no place in the log yet.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The block in chunk framing (RFC 9112, 7.1): size line, block, CRLF.
+    pub frame: Bytes,
+    /// The id in force after it, as clients see it; empty: none.
+    pub id: Bytes,
+    /// Whether `id` is one that the origin sent (or that is inherited from one), and so has to be found by its bytes.
+    pub indexed: bool,
+    /// What it is.
+    pub kind: Kind,
+    /// When its bytes were read.
+    pub received: Instant,
+}
+
+/// A kept event: immutable, shared by all readers.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its place; the first entry of a log has 1.
+    pub position: u64,
+    /// Bytes of all entries before it: a lag in bytes is one subtraction.
+    pub offset: u64,
+    /// The lowest position known to carry the same id: where a client that names this id may have stopped.
+    /// Never above `position`.
+    pub(super) first_with_id: u64,
+    draft: Draft,
+}
+
+impl Entry {
+    pub(super) fn new(position: u64, offset: u64, first_with_id: u64, draft: Draft) -> Self {
+        debug_assert!(first_with_id <= position);
+        Self { position, offset, first_with_id, draft }
+    }
+
+    /// The bytes for HTTP/1.1: one whole chunk.
+    pub fn chunked(&self) -> &Bytes {
+        &self.draft.frame
+    }
+
+    /// The bytes for HTTP/1.0 and HTTP/2: the block alone, of the same memory.
+    pub fn plain(&self) -> Bytes {
+        plain_of(&self.draft.frame)
+    }
+
+    /// The id in force after it; empty: none.
+    pub fn id(&self) -> &Bytes {
+        &self.draft.id
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.draft.kind
+    }
+
+    /// When its bytes were read from the origin.
+    pub fn received(&self) -> Instant {
+        self.draft.received
+    }
+
+    /// Its size, as it counts towards the log's bound and a client's lag.
+    pub fn len_bytes(&self) -> u64 {
+        self.draft.frame.len() as u64
+    }
+
+    pub(super) fn indexed(&self) -> bool {
+        self.draft.indexed
+    }
+}
+
+/// Room for a size line: 16 hexadecimal digits and CRLF.
+const SIZE_LINE_MAX: usize = 18;
+
+/// Frames the parts of a block as one chunk: the only copy that an event's bytes see.
+pub(crate) fn frame(parts: &[&[u8]]) -> Bytes {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    debug_assert!(len > 0, "a chunk of size zero would end the body");
+    let mut out = BytesMut::with_capacity(SIZE_LINE_MAX.min(2 + hex_len(len)) + len + 2);
+    put_frame(&mut out, parts);
+    out.freeze()
+}
+
+/// The same, into a buffer that already holds something.
+pub(crate) fn put_frame(out: &mut BytesMut, parts: &[&[u8]]) {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    let digits = hex_len(len);
+    for i in (0..digits).rev() {
+        out.put_u8(b"0123456789abcdef"[(len >> (4 * i)) & 15]);
+    }
+    out.put_slice(b"\r\n");
+    for part in parts {
+        out.put_slice(part);
+    }
+    out.put_slice(b"\r\n");
+}
+
+fn hex_len(len: usize) -> usize {
+    ((usize::BITS - len.leading_zeros()) as usize).div_ceil(4).max(1)
+}
+
+/// The block inside a frame.
+pub(crate) fn plain_of(frame: &Bytes) -> Bytes {
+    let start = memchr::memchr(b'\n', frame).map_or(0, |end_of_size_line| end_of_size_line + 1);
+    frame.slice(start..frame.len() - 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_one_chunk() {
+        for len in [1usize, 9, 15, 16, 255, 256, 4095, 4096, 70_000] {
+            let block = vec![b'x'; len];
+            let framed = frame(&[&block[..len / 2], &block[len / 2..]]);
+            assert_eq!(framed, [format!("{len:x}\r\n").as_bytes(), &block, b"\r\n"].concat());
+            assert_eq!(plain_of(&framed), block);
+        }
+    }
+}

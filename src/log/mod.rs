@@ -1,0 +1,16 @@
+//! The record of a channel's recent events: one writer, any number of readers, none of whom the writer waits for.
+//!
+//! Bounded in events, bytes and age. A reader holds a position and asks for what follows; when the writer has let that go,
+//! the reader is told ([`Read::Gone`]), never given something else.
+//!
+//! Positions count from 1 and never leave the process; clients know event ids, which the index turns into positions.
+
+mod entry;
+mod index;
+mod resume;
+mod ring;
+
+pub use entry::{Draft, Entry, Kind};
+pub use resume::{Epoch, Numbering, Place};
+pub(crate) use entry::{frame, put_frame};
+pub use ring::{Log, Read, Writer};
