@@ -1,0 +1,228 @@
+//! The fields of a block: how a line is read (9.2.6), and what is remembered of it.
+
+use std::ops::Range;
+use std::time::Duration;
+
+/// The longest reconnection time that a `retry` field can name; a larger number means this one. Some 49 days: nobody
+/// means more, and sums with it can't overflow.
+pub const RECONNECTION_TIME_MAX: Duration = Duration::from_millis(u32::MAX as u64);
+
+/// What a line that is not blank means. Offsets count from the line's start.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// `:...`
+    Comment,
+    /// A `data` field, with the offset of its value.
+    Data(usize),
+    /// An `event` field, with the offset of its value.
+    EventType(usize),
+    /// An `id` field that counts, with the offset of its value.
+    Id(usize),
+    /// A `retry` field that counts.
+    Retry(Duration),
+    /// A field that means nothing to anyone, but is harmless.
+    Unknown,
+    /// A line that must not be passed on: an `id` or a `retry` field that does not count, since a client's library may be
+    /// less strict; and one that begins with a BOM, since it would lose it at the start of a stream and mean something then.
+    Refused,
+}
+
+impl Line {
+    /// Reads a line, without its line end; it must not be empty.
+    pub(super) fn read(line: &[u8]) -> Self {
+        match line.first() {
+            Some(b':') => Self::Comment,
+            Some(b'd') => value_start(line, b"data").map_or(Self::Unknown, Self::Data),
+            Some(b'e') => value_start(line, b"event").map_or(Self::Unknown, Self::EventType),
+            Some(b'i') => match value_start(line, b"id") {
+                Some(start) if line[start..].contains(&0) => Self::Refused,
+                Some(start) => Self::Id(start),
+                None => Self::Unknown,
+            },
+            Some(b'r') => match value_start(line, b"retry") {
+                Some(start) => reconnection_time(&line[start..]).map_or(Self::Refused, Self::Retry),
+                None => Self::Unknown,
+            },
+            Some(0xEF) if line.starts_with(b"\xEF\xBB\xBF") => Self::Refused,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Where the value starts in a line that is the field `name`; `None` if it is another field.
+#[inline]
+pub(super) fn value_start(line: &[u8], name: &[u8]) -> Option<usize> {
+    match line.strip_prefix(name)? {
+        [] => Some(name.len()),
+        [b':', b' ', ..] => Some(name.len() + 2),
+        [b':', ..] => Some(name.len() + 1),
+        _ => None,
+    }
+}
+
+/// A `retry` field's value: ASCII digits, at least one, as milliseconds.
+fn reconnection_time(value: &[u8]) -> Option<Duration> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let add = |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    Some(Duration::from_millis(value.iter().fold(0, add)).min(RECONNECTION_TIME_MAX))
+}
+
+/// A range of bytes in a block. Blocks are limited to what 32 bits can count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    #[inline]
+    pub(super) fn new(range: Range<usize>) -> Self {
+        Self {
+            start: range.start as u32,
+            end: range.end as u32,
+        }
+    }
+
+    pub(super) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// Where it is once `cut` is taken out of the block.
+    fn without(self, cut: Span) -> Self {
+        if self.start < cut.end {
+            return self;
+        }
+        let by = cut.end - cut.start;
+        Self {
+            start: self.start - by,
+            end: self.end - by,
+        }
+    }
+}
+
+/// What is known of a block's fields; spans count from the block's start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Fields {
+    /// The line `id...\n`, with its line end; empty: there is none.
+    pub(super) id_line: Span,
+    /// The id: inside `id_line`.
+    pub(super) id: Span,
+    /// The value of the last `event` field; empty: the default type.
+    pub(super) event_type: Span,
+    /// The value of the first `data` field.
+    pub(super) data: Span,
+    /// How many `data` fields there are. With none, 9.2.6 dispatches nothing; with one, even an empty one, it does.
+    pub(super) data_lines: u32,
+}
+
+impl Fields {
+    /// A `data` line.
+    #[inline]
+    pub(super) fn data(&mut self, value: Range<usize>) {
+        if self.data_lines == 0 {
+            self.data = Span::new(value);
+        }
+        self.data_lines += 1;
+    }
+
+    /// An `event` line: the last one counts.
+    #[inline]
+    pub(super) fn event_type(&mut self, value: Range<usize>) {
+        self.event_type = Span::new(value);
+    }
+
+    /// The `id` line; there must be none yet.
+    #[inline]
+    pub(super) fn id(&mut self, line: Range<usize>, value: Range<usize>) {
+        debug_assert!(!self.has_id());
+        self.id_line = Span::new(line);
+        self.id = Span::new(value);
+    }
+
+    /// Forgets the `id` line, which is taken out of the block.
+    pub(super) fn remove_id(&mut self) {
+        let cut = self.id_line;
+        (self.id_line, self.id) = (Span::default(), Span::default());
+        self.event_type = self.event_type.without(cut);
+        self.data = self.data.without(cut);
+    }
+
+    /// Whether there is a valid id.
+    #[inline]
+    pub(super) fn has_id(&self) -> bool {
+        !self.id_line.is_empty()
+    }
+
+    /// Whether the block means anything to a client.
+    #[inline]
+    pub(super) fn matter(&self) -> bool {
+        self.data_lines > 0 || self.has_id()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        let ms = |ms| Line::Retry(Duration::from_millis(ms));
+        let cases: &[(&[u8], Line)] = &[
+            (b":", Line::Comment),
+            (b":data: x", Line::Comment),
+            (b"data", Line::Data(4)),
+            (b"data:", Line::Data(5)),
+            (b"data: ", Line::Data(6)),
+            (b"data:  x", Line::Data(6)),
+            (b"data:x", Line::Data(5)),
+            (b"data :x", Line::Unknown),
+            (b"dat", Line::Unknown),
+            (b"Data: x", Line::Unknown),
+            (b" data: x", Line::Unknown),
+            (b"\0data: x", Line::Unknown),
+            (b"event", Line::EventType(5)),
+            (b"event: x", Line::EventType(7)),
+            (b"events: x", Line::Unknown),
+            (b"id", Line::Id(2)),
+            (b"id:\t", Line::Id(3)),
+            (b"id: \0", Line::Refused),
+            (b"id\0: x", Line::Unknown),
+            (b"ID: x", Line::Unknown),
+            (b"retry: 10", ms(10)),
+            (b"retry:007", ms(7)),
+            (b"retry: 0", ms(0)),
+            (b"retry:  10", Line::Refused),
+            (b"retry: +1", Line::Refused),
+            (b"retry: 1.0", Line::Refused),
+            (b"retry:1 ", Line::Refused),
+            (b"retry: \xD9\xA1", Line::Refused),
+            (b"retry:", Line::Refused),
+            (b"retry", Line::Refused),
+            (b"retry: 4294967295", ms(u32::MAX.into())),
+            (b"retry: 4294967296", ms(u32::MAX.into())),
+            (b"retry: 99999999999999999999999999999999", ms(u32::MAX.into())),
+            (b"\xEF\xBB\xBFdata: x", Line::Refused),
+            (b"\xEF\xBB", Line::Unknown),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(&Line::read(line), expected, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn taking_out_the_id_moves_what_follows() {
+        let mut fields = Fields::default();
+        fields.event_type(7..8);
+        fields.id(9..15, 13..14);
+        fields.data(21..22);
+        fields.remove_id();
+        assert_eq!((fields.event_type.range(), fields.data.range()), (7..8, 15..16));
+        assert!(!fields.has_id());
+    }
+}
