@@ -214,7 +214,9 @@ impl Parser {
                     }
                 }
                 Some(b':') if block == line && !self.options.comments => block = end + 1,
-                Some(b':' | b'r' | 0xEF) => break Whole::Line(end),
+                Some(b':') => break Whole::Line(end),
+                Some(b'r') if value_start(text, b"retry").is_some() => break Whole::Line(end),
+                Some(0xEF) if text.starts_with(BOM) => break Whole::Line(end),
                 Some(_) => {}
             }
             line = end + 1;
