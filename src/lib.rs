@@ -6,6 +6,7 @@ pub mod admission;
 pub mod channel;
 pub mod config;
 pub mod delivery;
+pub mod http;
 pub mod log;
 pub mod event_stream;
 pub mod metrics;

@@ -168,3 +168,10 @@ impl Metrics {
         unimplemented!()
     }
 }
+
+impl GapReason { /// The label.
+    pub fn label(self) -> &'static str { "" } }
+impl EvictReason { /// The label.
+    pub fn label(self) -> &'static str { "" } }
+impl RefuseReason { /// The label.
+    pub fn label(self) -> &'static str { "" } }

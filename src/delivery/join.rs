@@ -116,7 +116,7 @@ impl Shard {
 const MAX_AGE_JITTER: f64 = 0.1;
 
 /// `mean` ± `part` of it, evenly spread.
-pub(super) fn jittered(mean: Duration, part: f64) -> Duration {
+pub(crate) fn jittered(mean: Duration, part: f64) -> Duration {
     mean.mul_f64((1.0 + part * (2.0 * fastrand::f64() - 1.0)).max(0.0))
 }
 

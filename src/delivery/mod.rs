@@ -23,6 +23,7 @@ mod view;
 mod wheel;
 
 pub use batch::Framing;
+pub(crate) use join::jittered;
 pub use report::{ClientReport, ShardReport, SourceReport};
 pub use shards::Shards;
 

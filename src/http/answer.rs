@@ -1,0 +1,127 @@
+//! Answers that hyper writes: refusals, preflights, heads.
+
+use super::stream_head::STREAM_HEADERS;
+use super::{cors, request};
+use crate::channel::retry_block;
+use crate::config::{Refuse, Source};
+use crate::metrics::RefuseReason;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Request, Response, StatusCode};
+use serde_json::json;
+
+pub(super) type Body = Full<Bytes>;
+
+/// The methods of a source's path.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// A refusal in the form that the client understands: one that heals must not stop a browser's EventSource for ever, so it is a
+/// `200` that says when to come back, and ends.
+pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseReason) -> Response<Body> {
+    let mut response = match (heals(reason), source.refuse) {
+        (true, Refuse::Retry) if request::names_stream(request.headers()) => come_back(source),
+        (true, _) => {
+            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail(reason));
+            response.headers_mut().insert(RETRY_AFTER, spread_seconds(source).into());
+            response
+        }
+        (false, _) => {
+            let mut response = problem(status(reason), detail(reason));
+            if reason == RefuseReason::Method {
+                response.headers_mut().insert(ALLOW, METHODS);
+            }
+            response
+        }
+    };
+    response.headers_mut().extend(cors::headers(source.cors.as_ref(), request.headers()));
+    response
+}
+
+pub(super) fn not_found(path: &str) -> Response<Body> {
+    problem(StatusCode::NOT_FOUND, &format!("no source serves {path}"))
+}
+
+/// HEAD on an event stream.
+pub(super) fn stream_head<B>(request: &Request<B>, source: &Source) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    response.headers_mut().extend(STREAM_HEADERS);
+    response.headers_mut().extend(cors::headers(source.cors.as_ref(), request.headers()));
+    response
+}
+
+/// OPTIONS.
+pub(super) fn preflight<B>(request: &Request<B>, source: &Source) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, METHODS);
+    response.headers_mut().extend(cors::preflight_headers(source.cors.as_ref(), request.headers()));
+    response
+}
+
+fn come_back(source: &Source) -> Response<Body> {
+    let retry = crate::delivery::jittered(source.reconnect, source.reconnect_jitter);
+    let mut response = Response::new(Body::from(retry_block(retry)));
+    response.headers_mut().extend(STREAM_HEADERS);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// RFC 9457.
+pub(super) fn problem(status: StatusCode, detail: &str) -> Response<Body> {
+    let body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or_default(),
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+/// Whole seconds, at least one: a zero would be taken to the letter.
+fn spread_seconds(source: &Source) -> u64 {
+    let time = crate::delivery::jittered(source.reconnect, source.reconnect_jitter);
+    (time.as_secs_f64().ceil() as u64).max(1)
+}
+
+fn heals(reason: RefuseReason) -> bool {
+    use RefuseReason::{Channels, Clients, ClientsPerIp, Descriptors, Draining, Rate};
+    matches!(reason, Clients | ClientsPerIp | Rate | Descriptors | Draining | Channels)
+}
+
+fn status(reason: RefuseReason) -> StatusCode {
+    match reason {
+        RefuseReason::NotFound => StatusCode::NOT_FOUND,
+        RefuseReason::Method => StatusCode::METHOD_NOT_ALLOWED,
+        RefuseReason::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+        RefuseReason::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
+        RefuseReason::BadRequest => StatusCode::BAD_REQUEST,
+        RefuseReason::Origin => StatusCode::BAD_GATEWAY,
+        RefuseReason::Clients
+        | RefuseReason::ClientsPerIp
+        | RefuseReason::Rate
+        | RefuseReason::Descriptors
+        | RefuseReason::Draining
+        | RefuseReason::Channels => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn detail(reason: RefuseReason) -> &'static str {
+    match reason {
+        RefuseReason::Clients => "the relay is full",
+        RefuseReason::ClientsPerIp => "too many streams from this address",
+        RefuseReason::Rate => "too many new streams at the moment",
+        RefuseReason::Descriptors => "the relay has no descriptor left",
+        RefuseReason::Draining => "the relay is leaving",
+        RefuseReason::Channels => "too many channels are open",
+        RefuseReason::NotFound => "no source serves this path",
+        RefuseReason::Method => "an event stream is read with GET",
+        RefuseReason::NotAcceptable => "this path serves text/event-stream",
+        RefuseReason::BadRequest => "the request can't be read",
+        RefuseReason::HeaderTimeout => "the request did not come in time",
+        RefuseReason::Origin => "the origin refused",
+    }
+}

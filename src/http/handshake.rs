@@ -1,0 +1,203 @@
+//! From an accepted connection to a client in a shard, or to an answer by hyper.
+
+use super::answer::{self, Body};
+use super::request::{self, Wants};
+use super::router::{Found, Router};
+use super::socket::{LazySocket, Mode};
+use super::stream_head;
+use crate::admission::{Admission, Pending, Permit};
+use crate::channel::Subscription;
+use crate::config::{Config, Limits, Network};
+use crate::delivery::{Framing, Newcomer, Shards, Socket};
+use crate::metrics::{ListenerMetrics, Protocol, RefuseReason};
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, Version};
+use hyper_util::rt::TokioTimer;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// hyper's smallest bound of a connection's buffer.
+const HEADER_BYTES_MIN: usize = 8192;
+
+/// What every connection needs.
+pub(crate) struct Front {
+    router: Router,
+    shards: Arc<Shards>,
+    admission: Arc<Admission>,
+    metrics: ListenerMetrics,
+    limits: Limits,
+    trusted_proxies: Vec<Network>,
+}
+
+/// A request that opens an event stream, once it is in.
+struct Opening {
+    head: Bytes,
+    framing: Framing,
+    subscription: Subscription,
+    permit: Permit,
+    last_event_id: Option<Bytes>,
+    peer: SocketAddr,
+}
+
+/// Where the service leaves it for who polls the connection.
+#[derive(Default)]
+struct Slot {
+    mode: Arc<Mode>,
+    opening: Mutex<Option<Opening>>,
+}
+
+impl Front {
+    pub(crate) fn new(
+        config: &Config,
+        router: Router,
+        shards: Arc<Shards>,
+        admission: Arc<Admission>,
+        metrics: ListenerMetrics,
+    ) -> Self {
+        let limits = config.limits.clone();
+        Self { router, shards, admission, metrics, limits, trusted_proxies: config.trusted_proxies.clone() }
+    }
+
+    pub(super) fn refused(&self, reason: RefuseReason) {
+        self.metrics.refused[reason as usize].increment(1);
+    }
+
+    /// Takes up an accepted connection. If its request is here already, it is handled without a task.
+    pub(super) fn connection(self: &Arc<Self>, socket: Socket, peer: SocketAddr) {
+        self.metrics.opened.increment(1);
+        let Some(pending) = self.admission.handshake() else {
+            // Beyond what may be answered: closed, so that those who are in don't pay for it.
+            return self.refused(RefuseReason::Clients);
+        };
+        let slot = Arc::new(Slot::default());
+        slot.mode.probing.store(true, Ordering::Relaxed);
+        let mut handshake: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(handshake(self.clone(), socket, peer, slot.clone(), pending));
+        let now_or_later = handshake.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if now_or_later.is_pending() {
+            slot.mode.probing.store(false, Ordering::Relaxed);
+            tokio::spawn(handshake);
+        }
+    }
+
+    /// Decides on a request: either it leaves an opening, or it is answered.
+    fn decide(&self, request: &Request<Incoming>, peer: SocketAddr) -> Result<Opening, Response<Body>> {
+        let path = request.uri().path();
+        let source_of = |found: &Found| found.channel.source().clone();
+        let Some(found) = self.router.find(path) else {
+            self.refused(RefuseReason::NotFound);
+            return Err(answer::not_found(path));
+        };
+        let source = source_of(&found);
+        let refuse = |reason| {
+            self.refused(reason);
+            answer::refusal(request, &source, reason)
+        };
+        let wants = request::wants(request);
+        match wants {
+            Wants::Stream => {}
+            Wants::Head => return Err(answer::stream_head(request, &source)),
+            Wants::Preflight => return Err(answer::preflight(request, &source)),
+            Wants::OtherMethod => return Err(refuse(RefuseReason::Method)),
+            Wants::OtherType => return Err(refuse(RefuseReason::NotAcceptable)),
+        }
+        let client = request::client_address(request, peer, &self.trusted_proxies);
+        let permit = self.admission.enter(client.ip()).map_err(refuse)?;
+        let (framing, protocol) = match request.version() {
+            Version::HTTP_10 => (Framing::Plain, Protocol::Http10),
+            _ => (Framing::Chunked, Protocol::Http11),
+        };
+        Ok(Opening {
+            head: stream_head::bytes(request, &source),
+            framing,
+            subscription: found.channel.subscribe(protocol),
+            permit,
+            last_event_id: request::last_event_id(request),
+            peer: client,
+        })
+    }
+}
+
+async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Arc<Slot>, pending: Pending) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let decision = front.decide(&request, peer);
+        // While the request lives, hyper keeps a second read buffer.
+        drop(request);
+        let answer = match decision {
+            Ok(opening) => {
+                slot.leave(opening);
+                None
+            }
+            Err(response) => Some(response),
+        };
+        async move {
+            match answer {
+                Some(response) => Ok::<_, Infallible>(response),
+                // Nothing is answered here: who polls the connection takes it apart.
+                None => std::future::pending().await,
+            }
+        }
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(front.limits.header_timeout)
+        .max_buf_size(front.limits.header_bytes.max(HEADER_BYTES_MIN))
+        .serve_connection(LazySocket::new(socket, slot.mode.clone()), service);
+    let opening = poll_fn(|cx| {
+        let polled = Pin::new(&mut connection).poll(cx);
+        if let Some(opening) = slot.take() {
+            return Poll::Ready(Some(opening));
+        }
+        polled.map(|done| {
+            if let Err(error) = done {
+                front.failed(&error, peer);
+            }
+            None
+        })
+    })
+    .await;
+    if let Some(opening) = opening {
+        // What was pipelined behind the request is dropped with the buffer: who opens an event stream sends nothing more.
+        let socket = connection.into_parts().io.into_socket();
+        drop(pending);
+        let Opening { head, framing, subscription, permit, last_event_id, peer } = opening;
+        if let Some(socket) = socket {
+            front.shards.hand_over(Newcomer { socket, head, framing, subscription, permit, last_event_id, peer });
+        }
+    }
+}
+
+impl Front {
+    fn failed(&self, error: &hyper::Error, peer: SocketAddr) {
+        let reason = if error.is_timeout() {
+            RefuseReason::HeaderTimeout
+        } else if error.is_parse() {
+            RefuseReason::BadRequest
+        } else {
+            return tracing::debug!(%peer, %error, "connection failed");
+        };
+        self.refused(reason);
+        tracing::debug!(%peer, %error, reason = reason.label(), "request refused");
+    }
+}
+
+impl Slot {
+    fn leave(&self, opening: Opening) {
+        self.mode.taken.store(true, Ordering::Relaxed);
+        *self.opening.lock().unwrap_or_else(PoisonError::into_inner) = Some(opening);
+    }
+
+    fn take(&self) -> Option<Opening> {
+        // The flag first: one look without a lock for all the polls before.
+        let taken = self.mode.taken.load(Ordering::Relaxed);
+        taken.then(|| self.opening.lock().unwrap_or_else(PoisonError::into_inner).take()).flatten()
+    }
+}

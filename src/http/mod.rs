@@ -1,0 +1,19 @@
+//! HTTP towards the clients: listeners, handshakes, routes, answers.
+//!
+//! hyper reads every request. One that opens an event stream over HTTP/1.x is taken from hyper before anything is written; its
+//! bare socket moves to a delivery shard. Every other request is answered by hyper.
+
+mod answer;
+mod cors;
+mod handshake;
+mod listener;
+mod request;
+mod router;
+mod socket;
+mod stream_head;
+
+pub use listener::{Bound, bind};
+pub use router::{Found, Router};
+
+pub(crate) use handshake::Front;
+pub(crate) use listener::accept;

@@ -1,0 +1,219 @@
+//! What a request says: what it wants, where it comes from, and where it stopped.
+
+use crate::config::Network;
+use bytes::Bytes;
+use hyper::header::{ACCEPT, HeaderMap, HeaderName};
+use hyper::{Method, Request};
+use std::net::{IpAddr, SocketAddr};
+
+/// 9.2.3: the header in which a client says where it stopped.
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// The same as a query parameter, for polyfills that can't set headers.
+const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
+
+/// What a request for a source's path wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// The event stream.
+    Stream,
+    /// The head of the answer alone.
+    Head,
+    /// To know whether a script of another origin may ask.
+    Preflight,
+    /// A method that the path does not have.
+    OtherMethod,
+    /// A type that the path does not have.
+    OtherType,
+}
+
+pub(super) fn wants<B>(request: &Request<B>) -> Wants {
+    let acceptable = accepts_stream(request.headers());
+    match *request.method() {
+        Method::GET if acceptable => Wants::Stream,
+        Method::HEAD if acceptable => Wants::Head,
+        Method::GET | Method::HEAD => Wants::OtherType,
+        Method::OPTIONS => Wants::Preflight,
+        _ => Wants::OtherMethod,
+    }
+}
+
+/// RFC 9110, 12.5.1: without an Accept header everything is acceptable; the most specific range that matches decides.
+pub(super) fn accepts_stream(headers: &HeaderMap) -> bool {
+    let mut any = false;
+    let mut best: Option<(u8, bool)> = None;
+    for (range, allowed) in ranges(headers) {
+        any = true;
+        let specificity = match &range[..] {
+            b"text/event-stream" => 3,
+            b"text/*" => 2,
+            b"*/*" => 1,
+            _ => continue,
+        };
+        if best.is_none_or(|(found, _)| specificity > found) {
+            best = Some((specificity, allowed));
+        }
+    }
+    best.map_or(!any, |(_, allowed)| allowed)
+}
+
+/// Whether a client names the type: an EventSource does, a monitoring probe or `curl` does not.
+pub(super) fn names_stream(headers: &HeaderMap) -> bool {
+    ranges(headers).any(|(range, allowed)| allowed && range == b"text/event-stream")
+}
+
+/// The media ranges of all Accept headers, in lower case, and whether their weight is above zero.
+fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (Vec<u8>, bool)> + '_ {
+    headers.get_all(ACCEPT).iter().flat_map(|value| value.as_bytes().split(|&b| b == b',')).filter_map(|range| {
+        let mut parts = range.split(|&b| b == b';').map(<[u8]>::trim_ascii);
+        let media = parts.next().filter(|media| !media.is_empty())?.to_ascii_lowercase();
+        let zero = |part: &[u8]| {
+            let weight = part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q="));
+            weight.is_some_and(|weight| !weight.is_empty() && weight.iter().all(|b| matches!(b, b'0' | b'.')))
+        };
+        let allowed = !parts.any(zero);
+        Some((media, allowed))
+    })
+}
+
+/// Where the client stopped: the header, else the query parameter. Ids are opaque bytes.
+pub(super) fn last_event_id<B>(request: &Request<B>) -> Option<Bytes> {
+    if let Some(value) = request.headers().get(LAST_EVENT_ID) {
+        return Some(Bytes::copy_from_slice(value.as_bytes()));
+    }
+    let query = request.uri().query()?;
+    query.split('&').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        (name == LAST_EVENT_ID_PARAMETER).then(|| form_decoded(value).into())
+    })
+}
+
+/// application/x-www-form-urlencoded (URL standard, 5.1): `+` is a space, `%XX` a byte, anything else itself.
+fn form_decoded(value: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = |digit: u8| char::from(digit).to_digit(16);
+        match (first, tail) {
+            (b'%', [high, low, after @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
+                let value = hex(*high).unwrap_or_default() * 16 + hex(*low).unwrap_or_default();
+                out.push(value as u8);
+                rest = after;
+                continue;
+            }
+            (b'+', _) => out.push(b' '),
+            (byte, _) => out.push(*byte),
+        }
+        rest = tail;
+    }
+    out
+}
+
+/// The client's own address: what the nearest trusted proxies say, read from the nearest on.
+pub(super) fn client_address<B>(request: &Request<B>, peer: SocketAddr, trusted: &[Network]) -> SocketAddr {
+    let is_trusted = |ip: IpAddr| trusted.iter().any(|network| network.contains(ip));
+    if trusted.is_empty() || !is_trusted(peer.ip()) {
+        return peer;
+    }
+    let mut client = peer;
+    for ip in forwarded(request.headers()).into_iter().rev() {
+        let Some(ip) = ip else { break };
+        client = SocketAddr::new(ip, 0);
+        if !is_trusted(ip) {
+            break;
+        }
+    }
+    client
+}
+
+/// The addresses of `Forwarded` (RFC 7239), else of `X-Forwarded-For`, farthest first; `None` for one that is not an address.
+fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let list = |name: &str| -> Vec<String> {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).map(|part| part.trim().to_owned()).collect()
+    };
+    let standard = list("forwarded");
+    if standard.is_empty() {
+        return list("x-forwarded-for").iter().map(|part| address(part)).collect();
+    }
+    let hop_by = |element: &String| {
+        element.split(';').find_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            name.eq_ignore_ascii_case("for").then(|| address(value.trim_matches('"'))).flatten()
+        })
+    };
+    standard.iter().map(hop_by).collect()
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
+
+impl Network {
+    /// Whether an address belongs to it; an IPv4 address in IPv6 form is the IPv4 address.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let bits = |ip: IpAddr| match ip {
+            IpAddr::V4(ip) => (u128::from(u32::from(ip)) << 96, true),
+            IpAddr::V6(ip) => (u128::from(ip), false),
+        };
+        let ((network, is_v4), (ip, ip_is_v4)) = (bits(self.address.to_canonical()), bits(ip.to_canonical()));
+        let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix_len)).unwrap_or(0);
+        is_v4 == ip_is_v4 && network & mask == ip & mask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|&(name, value)| (HeaderName::from_static(name), value.parse().expect("a value"))).collect()
+    }
+
+    #[test]
+    fn the_most_specific_range_decides() {
+        for (accept, accepted) in [
+            ("text/event-stream", true),
+            ("TEXT/Event-Stream; charset=utf-8", true),
+            ("*/*", true),
+            ("text/*;q=0.1", true),
+            ("text/event-stream;q=0, */*", false),
+            ("text/event-stream;q=0.0", false),
+            ("application/json", false),
+            ("text/html, application/xml", false),
+            ("", true),
+        ] {
+            assert_eq!(accepts_stream(&headers(&[("accept", accept)])), accepted, "{accept}");
+        }
+        assert!(accepts_stream(&HeaderMap::new()));
+        assert!(!names_stream(&headers(&[("accept", "*/*")])));
+        assert!(names_stream(&headers(&[("accept", "text/html, text/event-stream")])));
+    }
+
+    #[test]
+    fn the_last_event_id_may_come_in_the_query() {
+        let request = |uri: &str| Request::builder().uri(uri).body(()).expect("a request");
+        assert_eq!(last_event_id(&request("/?a=1&lastEventId=a%2Fb+c%zz")).as_deref(), Some(&b"a/b c%zz"[..]));
+        assert_eq!(last_event_id(&request("/?a=1")), None);
+        let mut both = request("/?lastEventId=query");
+        both.headers_mut().insert(LAST_EVENT_ID, "header".parse().expect("a value"));
+        assert_eq!(last_event_id(&both).as_deref(), Some(&b"header"[..]));
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        let proxies = [Network { address: "10.0.0.0".parse().expect("ip"), prefix_len: 8 }];
+        let seen = |peer: &str, headers: &[(&'static str, &'static str)]| {
+            let mut request = Request::builder().body(()).expect("a request");
+            *request.headers_mut() = self::headers(headers);
+            client_address(&request, SocketAddr::new(peer.parse().expect("ip"), 1), &proxies).ip().to_string()
+        };
+        let spoofed = [("x-forwarded-for", "1.1.1.1, 192.0.2.7, 10.1.1.1")];
+        assert_eq!(seen("192.0.2.1", &spoofed), "192.0.2.1");
+        assert_eq!(seen("10.0.0.1", &spoofed), "192.0.2.7");
+        assert_eq!(seen("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(seen("10.0.0.1", &[("forwarded", "for=\"[2001:db8::1]:80\";proto=https")]), "2001:db8::1");
+        assert_eq!(seen("10.0.0.1", &[("forwarded", "for=unknown")]), "10.0.0.1");
+    }
+}
