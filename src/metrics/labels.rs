@@ -1,0 +1,228 @@
+//! The label values of the metrics that have a closed set of them.
+//!
+//! Each set is an enum whose order is the order of the counters in a handle's array: `counters[reason.index()]`.
+
+use crate::upstream::Reason;
+
+/// Declares an enum together with its labels, so that neither can miss a variant of the other.
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every variant, in the order of the handles.
+            pub const ALL: [Self; [$($label),+].len()] = [$(Self::$variant),+];
+
+            /// The label's value, in metrics, logs and `/status`.
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $label,)+
+                }
+            }
+
+            /// The place in [`Self::ALL`], and in an array of handles.
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+labels! {
+    /// Why a client's stream ended: the `reason` of `fanfare_connections_closed_total`.
+    CloseReason {
+        /// The client left.
+        Client = "client",
+        /// The socket failed.
+        Error = "error",
+        /// The slow-client policy.
+        Evicted = "evicted",
+        /// The process is leaving.
+        Drained = "drained",
+        /// `max_age`.
+        MaxAge = "max_age",
+        /// The stream ended for good.
+        Ended = "ended",
+    }
+}
+
+labels! {
+    /// Why a client was evicted: the `reason` of `fanfare_evictions_total`.
+    EvictReason {
+        /// Lag in events.
+        Events = "events",
+        /// Lag in bytes.
+        Bytes = "bytes",
+        /// No progress for `stall`.
+        Stall = "stall",
+        /// The log let go what the client still needed.
+        Log = "log",
+    }
+}
+
+labels! {
+    /// Why events can't be delivered: the `reason` of gap events and of `fanfare_gaps_total`.
+    GapReason {
+        /// The last event ID is not one that the log knows.
+        UnknownId = "unknown_id",
+        /// The log knew it, and has let go what follows.
+        Evicted = "evicted",
+        /// The origin gave the relay no way to resume.
+        UpstreamReconnected = "upstream_reconnected",
+        /// An event over the limit was dropped.
+        OversizedEvent = "oversized_event",
+        /// The slow-client policy `skip`.
+        Skipped = "skipped",
+    }
+}
+
+labels! {
+    /// How a client speaks: the `protocol` of `fanfare_clients`.
+    Protocol {
+        /// HTTP/1.0: no chunks.
+        Http10 = "http/1.0",
+        /// HTTP/1.1.
+        Http11 = "http/1.1",
+        /// HTTP/2.
+        Http2 = "http/2",
+    }
+}
+
+labels! {
+    /// Why a request was refused: the `reason` of `fanfare_refused_total`.
+    RefuseReason {
+        /// `limits.clients`.
+        Clients = "clients",
+        /// `limits.clients_per_ip`.
+        ClientsPerIp = "clients_per_ip",
+        /// `limits.accepts_per_second`.
+        Rate = "rate",
+        /// No descriptor left.
+        Descriptors = "descriptors",
+        /// The process is leaving.
+        Draining = "draining",
+        /// `limits.channels`.
+        Channels = "channels",
+        /// 404.
+        NotFound = "not_found",
+        /// 405.
+        Method = "method",
+        /// 406.
+        NotAcceptable = "not_acceptable",
+        /// 400, 414 and 431.
+        BadRequest = "bad_request",
+        /// No request head within `limits.header_timeout`.
+        HeaderTimeout = "header_timeout",
+        /// The origin's own answer (401, 403, 404, 410).
+        Origin = "origin",
+    }
+}
+
+labels! {
+    /// How a reload went: the `outcome` of `fanfare_config_reloads_total`.
+    ReloadOutcome {
+        /// A new snapshot is in force.
+        Applied = "applied",
+        /// The file says what is in force already.
+        Unchanged = "unchanged",
+        /// The file has mistakes; the old snapshot stays.
+        Rejected = "rejected",
+    }
+}
+
+/// The `reason`s of `fanfare_upstream_reconnects_total`: every variant of [`Reason`], in its order.
+pub(super) const UPSTREAM_REASONS: [Reason; 13] = [
+    Reason::Dns,
+    Reason::Refused,
+    Reason::Timeout,
+    Reason::Tls,
+    Reason::Protocol,
+    Reason::Status,
+    Reason::ContentType,
+    Reason::ContentEncoding,
+    Reason::Redirect,
+    Reason::Ended,
+    Reason::Reset,
+    Reason::Silence,
+    Reason::Feed,
+];
+
+/// The place of `reason` in [`UPSTREAM_REASONS`]. Without a wildcard: a new variant must be added to both.
+pub(super) const fn upstream_reason_index(reason: Reason) -> usize {
+    match reason {
+        Reason::Dns => 0,
+        Reason::Refused => 1,
+        Reason::Timeout => 2,
+        Reason::Tls => 3,
+        Reason::Protocol => 4,
+        Reason::Status => 5,
+        Reason::ContentType => 6,
+        Reason::ContentEncoding => 7,
+        Reason::Redirect => 8,
+        Reason::Ended => 9,
+        Reason::Reset => 10,
+        Reason::Silence => 11,
+        Reason::Feed => 12,
+    }
+}
+
+// The array, the index and the enum's own order agree, or the crate does not compile.
+const _: () = {
+    let mut index = 0;
+    while index < UPSTREAM_REASONS.len() {
+        assert!(upstream_reason_index(UPSTREAM_REASONS[index]) == index);
+        assert!(UPSTREAM_REASONS[index] as usize == index);
+        index += 1;
+    }
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn distinct(labels: Vec<&'static str>) {
+        let set: HashSet<_> = labels.iter().collect();
+        assert_eq!(set.len(), labels.len(), "{labels:?}");
+    }
+
+    #[test]
+    fn indexes_follow_all() {
+        macro_rules! check {
+            ($($name:ident),+) => {$(
+                for (index, value) in $name::ALL.into_iter().enumerate() {
+                    assert_eq!(value.index(), index);
+                }
+                distinct($name::ALL.map($name::label).to_vec());
+            )+};
+        }
+        check!(
+            CloseReason,
+            EvictReason,
+            GapReason,
+            Protocol,
+            RefuseReason,
+            ReloadOutcome
+        );
+        distinct(UPSTREAM_REASONS.map(Reason::label).to_vec());
+    }
+
+    /// These five go out on the wire too.
+    #[test]
+    fn gap_reasons_are_those_of_the_gap_event() {
+        assert_eq!(
+            GapReason::ALL.map(GapReason::label),
+            [
+                "unknown_id",
+                "evicted",
+                "upstream_reconnected",
+                "oversized_event",
+                "skipped"
+            ]
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! Every metric of the program: name, help, labels, buckets.
+//!
+//! Handles are fetched once, when a source, an upstream or a listener starts. Nothing is touched per delivery: shards
+//! count in plain integers and add them up here about once a second. Every counter exists at 0 from the moment its
+//! handle does, so that a rate over its first increment is right. Gauges are moved by differences
+//! (`increment`/`decrement`) wherever several channels share one.
+//!
+//! Nothing here is global: several relays can live in one process, each with its own numbers.
+
+pub mod definitions;
+mod labels;
+mod process;
+
+use crate::upstream::Reason;
+use definitions::{Definition, Kind};
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use labels::{CloseReason, EvictReason, GapReason, Protocol, RefuseReason, ReloadOutcome};
+
+/// The process's metrics, and the text that Prometheus scrapes.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    process: process::Process,
+    sources: Mutex<HashMap<String, Arc<SourceMetrics>>>,
+    reloads: [Counter; ReloadOutcome::ALL.len()],
+}
+
+/// Handles of one source.
+pub struct SourceMetrics {
+    /// `fanfare_clients`, by protocol.
+    pub clients: [Gauge; Protocol::ALL.len()],
+    /// `fanfare_connections_closed_total`, by reason.
+    pub closed: [Counter; CloseReason::ALL.len()],
+    /// `fanfare_evictions_total`, by reason.
+    pub evictions: [Counter; EvictReason::ALL.len()],
+    /// `fanfare_gaps_total`, by reason.
+    pub gaps: [Counter; GapReason::ALL.len()],
+    /// `fanfare_resumes_total{outcome="exact"}`.
+    pub resumes_exact: Counter,
+    /// `fanfare_resumes_total{outcome="gap"}`.
+    pub resumes_gap: Counter,
+    /// `fanfare_events_received_total`.
+    pub events_received: Counter,
+    /// `fanfare_bytes_received_total`.
+    pub bytes_received: Counter,
+    /// `fanfare_deliveries_total`.
+    pub deliveries: Counter,
+    /// `fanfare_bytes_sent_total`.
+    pub bytes_sent: Counter,
+    /// `fanfare_fanout_seconds`.
+    pub fanout_seconds: Histogram,
+    /// `fanfare_lag_events`.
+    pub lag_events: Histogram,
+    /// `fanfare_log_events`: summed over the source's channels, so it is moved by differences.
+    pub log_events: Gauge,
+    /// `fanfare_log_bytes`: likewise.
+    pub log_bytes: Gauge,
+    /// `fanfare_channels`.
+    pub channels: Gauge,
+}
+
+/// Handles of one upstream.
+pub struct UpstreamMetrics {
+    /// `fanfare_upstream_connected`: moved by differences, since the channels of a templated source share it.
+    pub connected: Gauge,
+    /// `fanfare_upstream_reconnects_total`, by reason: in the order of `upstream::Reason`.
+    pub reconnects: Vec<Counter>,
+}
+
+/// Handles of the listeners.
+pub struct ListenerMetrics {
+    /// `fanfare_connections_opened_total`.
+    pub opened: Counter,
+    /// `fanfare_refused_total`, by reason: in the order of [`RefuseReason`].
+    pub refused: Vec<Counter>,
+}
+
+impl Metrics {
+    /// Fresh metrics, independent of any other instance in the process.
+    pub fn new() -> Arc<Self> {
+        let mut builder = PrometheusBuilder::new();
+        for definition in definitions::ALL
+            .iter()
+            .filter(|definition| definition.kind == Kind::Histogram)
+        {
+            let name = Matcher::Full(definition.name.to_owned());
+            builder = builder
+                .set_buckets_for_metric(name, definition.buckets)
+                .expect("only an empty list of buckets is refused, and a test keeps them from being empty");
+        }
+        let recorder = builder.build_recorder();
+        describe(&recorder);
+
+        let build = [env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH];
+        gauge(&recorder, &definitions::BUILD_INFO, &build).set(1);
+        let reloads =
+            ReloadOutcome::ALL.map(|outcome| counter(&recorder, &definitions::CONFIG_RELOADS, &[outcome.label()]));
+        let metrics = Self {
+            handle: recorder.handle(),
+            recorder,
+            process: process::Process::new(),
+            sources: Mutex::default(),
+            reloads,
+        };
+        // Registered here, so that they are there before the first listener is.
+        metrics.listener();
+        Arc::new(metrics)
+    }
+
+    /// The handles of a source; the same ones for the same name.
+    pub fn source(&self, name: &str) -> Arc<SourceMetrics> {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = sources.get(name) {
+            return Arc::clone(source);
+        }
+        let source = Arc::new(SourceMetrics::new(&self.recorder, name));
+        sources.insert(name.to_owned(), Arc::clone(&source));
+        source
+    }
+
+    /// The handles of an upstream; for the same names they count into the same series.
+    pub fn upstream(&self, source: &str, upstream: &str) -> UpstreamMetrics {
+        let reconnects = labels::UPSTREAM_REASONS.map(|reason| {
+            counter(
+                &self.recorder,
+                &definitions::UPSTREAM_RECONNECTS,
+                &[source, upstream, reason.label()],
+            )
+        });
+        UpstreamMetrics {
+            connected: gauge(&self.recorder, &definitions::UPSTREAM_CONNECTED, &[source, upstream]),
+            reconnects: reconnects.into(),
+        }
+    }
+
+    /// The handles of the listeners; every call's count into the same series.
+    pub fn listener(&self) -> ListenerMetrics {
+        let refused = RefuseReason::ALL.map(|reason| counter(&self.recorder, &definitions::REFUSED, &[reason.label()]));
+        ListenerMetrics {
+            opened: counter(&self.recorder, &definitions::CONNECTIONS_OPENED, &[]),
+            refused: refused.into(),
+        }
+    }
+
+    /// Counts a reload of the configuration.
+    pub fn reloaded(&self, outcome: ReloadOutcome) {
+        self.reloads[outcome.index()].increment(1);
+    }
+
+    /// Sorts the histograms' samples into their buckets. The samples of a histogram gather until this is called
+    /// (16 bytes each), so it is called on a timer: by the admin listener's thread.
+    pub fn run_upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// The text that `/metrics` answers with, the process metrics brought up to date.
+    ///
+    /// Families and series are sorted: the exporter's own order changes with every scrape, and people compare two.
+    pub fn render(&self) -> String {
+        let mut text = self.handle.render();
+        self.process.render_to(&mut text);
+        sorted(&text)
+    }
+}
+
+impl SourceMetrics {
+    fn new(recorder: &PrometheusRecorder, source: &str) -> Self {
+        let counter_of = |definition, label| counter(recorder, definition, &[source, label]);
+        Self {
+            clients: Protocol::ALL.map(|protocol| gauge(recorder, &definitions::CLIENTS, &[source, protocol.label()])),
+            closed: CloseReason::ALL.map(|reason| counter_of(&definitions::CONNECTIONS_CLOSED, reason.label())),
+            evictions: EvictReason::ALL.map(|reason| counter_of(&definitions::EVICTIONS, reason.label())),
+            gaps: GapReason::ALL.map(|reason| counter_of(&definitions::GAPS, reason.label())),
+            resumes_exact: counter_of(&definitions::RESUMES, "exact"),
+            resumes_gap: counter_of(&definitions::RESUMES, "gap"),
+            events_received: counter(recorder, &definitions::EVENTS_RECEIVED, &[source]),
+            bytes_received: counter(recorder, &definitions::BYTES_RECEIVED, &[source]),
+            deliveries: counter(recorder, &definitions::DELIVERIES, &[source]),
+            bytes_sent: counter(recorder, &definitions::BYTES_SENT, &[source]),
+            fanout_seconds: histogram(recorder, &definitions::FANOUT_SECONDS, &[source]),
+            lag_events: histogram(recorder, &definitions::LAG_EVENTS, &[source]),
+            log_events: gauge(recorder, &definitions::LOG_EVENTS, &[source]),
+            log_bytes: gauge(recorder, &definitions::LOG_BYTES, &[source]),
+            channels: gauge(recorder, &definitions::CHANNELS, &[source]),
+        }
+    }
+}
+
+impl UpstreamMetrics {
+    /// Counts a connection, or an attempt at one, that failed and is made again.
+    pub fn reconnecting(&self, reason: Reason) {
+        self.reconnects[labels::upstream_reason_index(reason)].increment(1);
+    }
+}
+
+impl ListenerMetrics {
+    /// Counts a refusal.
+    pub fn refused(&self, reason: RefuseReason) {
+        self.refused[reason.index()].increment(1);
+    }
+}
+
+const METADATA: Metadata<'static> = Metadata::new("fanfare", Level::INFO, None);
+
+fn describe(recorder: &PrometheusRecorder) {
+    for definition in definitions::ALL.iter().filter(|definition| definition.is_recorded()) {
+        let Definition {
+            name, kind, unit, help, ..
+        } = *definition;
+        match kind {
+            Kind::Counter => recorder.describe_counter(name.into(), Some(unit), help.into()),
+            Kind::Gauge => recorder.describe_gauge(name.into(), Some(unit), help.into()),
+            Kind::Histogram => recorder.describe_histogram(name.into(), Some(unit), help.into()),
+        }
+    }
+}
+
+fn key(definition: &Definition, kind: Kind, values: &[&str]) -> Key {
+    debug_assert_eq!(definition.kind, kind, "{}", definition.name);
+    debug_assert_eq!(definition.labels.len(), values.len(), "{}", definition.name);
+    let labels = definition
+        .labels
+        .iter()
+        .zip(values)
+        .map(|(name, value)| Label::new(*name, (*value).to_owned()));
+    Key::from_parts(definition.name, labels.collect::<Vec<_>>())
+}
+
+fn counter(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]) -> Counter {
+    recorder.register_counter(&key(definition, Kind::Counter, values), &METADATA)
+}
+
+fn gauge(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]) -> Gauge {
+    recorder.register_gauge(&key(definition, Kind::Gauge, values), &METADATA)
+}
+
+fn histogram(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]) -> Histogram {
+    recorder.register_histogram(&key(definition, Kind::Histogram, values), &METADATA)
+}
+
+/// Families are separated by a blank line. A histogram's series keep their order, which is that of its buckets.
+fn sorted(text: &str) -> String {
+    let mut families: Vec<Vec<&str>> = text.split("\n\n").map(|family| family.lines().collect()).collect();
+    families.retain(|lines| !lines.is_empty());
+    for lines in &mut families {
+        let comments = lines.iter().take_while(|line| line.starts_with('#')).count();
+        let is_histogram = lines[..comments].iter().any(|line| line.ends_with(" histogram"));
+        if !is_histogram {
+            lines[comments..].sort_unstable();
+        }
+    }
+    // `# HELP name` comes first in each.
+    families.sort_unstable();
+    let mut out = String::with_capacity(text.len());
+    for line in families.into_iter().flatten() {
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
