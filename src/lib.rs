@@ -2,13 +2,24 @@
 //!
 //! The modules, in the order in which the bytes travel.
 
-pub mod admission;
-pub mod channel;
-pub mod config;
-pub mod delivery;
-pub mod http;
-pub mod log;
-pub mod event_stream;
-pub mod metrics;
-mod sync;
+// An event's way: from the origin into the log, from the log to every client.
 pub mod upstream;
+pub mod event_stream;
+pub mod log;
+pub mod channel;
+pub mod delivery;
+
+// A client's way: from a listener to a shard.
+pub mod admission;
+pub mod http;
+
+// The process around them.
+pub mod admin;
+pub mod config;
+pub mod demo;
+pub mod metrics;
+pub mod relay;
+pub mod status;
+mod side_server;
+mod sync;
+mod timestamp;

@@ -1,0 +1,184 @@
+//! Which path answers what.
+
+use super::health;
+use crate::side_server::answer::{self, Answer, HTML, JSON, TEXT};
+use crate::status::{NotReady, Observed, Readiness};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use hyper::{Method, StatusCode};
+use std::time::Duration;
+
+/// How long `/status` waits for the data path. Whoever asks learns that it does not answer, and can ask again.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+
+const DASHBOARD: &str = include_str!("dashboard.html");
+
+/// The page is one file and talks to its own server only; it writes what it is told as text, never as markup.
+const DASHBOARD_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+/// The text format of Prometheus, by its version.
+const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
+
+/// Answers a request for `path`. HEAD is answered as GET; hyper leaves the body out.
+pub(super) async fn answer(observed: &dyn Observed, method: &Method, path: &str) -> Answer {
+    if !matches!(
+        path,
+        "/" | "/livez" | "/readyz" | "/metrics" | "/status" | "/ping" | "/healthcheck"
+    ) {
+        return answer::problem(
+            StatusCode::NOT_FOUND,
+            "here are /, /livez, /readyz, /metrics, /status, /ping and /healthcheck",
+        );
+    }
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return answer::method_not_allowed("GET, HEAD");
+    }
+    match path {
+        // That it is answered is the answer: a process that drains is alive.
+        "/livez" => answer::whole(StatusCode::OK, TEXT, "ok\n"),
+        "/readyz" => readyz(&observed.readiness()),
+        "/metrics" => answer::whole(StatusCode::OK, METRICS_TYPE, observed.metrics().render()),
+        "/status" => status(observed).await,
+        "/ping" => answer::whole(StatusCode::OK, TEXT, "pong"),
+        "/healthcheck" => healthcheck(&observed.readiness()),
+        _ => dashboard(),
+    }
+}
+
+fn readyz(readiness: &Readiness) -> Answer {
+    #[derive(serde::Serialize)]
+    struct Body<'a> {
+        ready: bool,
+        reasons: Vec<&'a NotReady>,
+    }
+    if readiness.is_ready() {
+        return answer::whole(StatusCode::OK, JSON, r#"{"ready":true}"#);
+    }
+    let draining = NotReady {
+        source: None,
+        upstream: None,
+        reason: "draining".to_owned(),
+        detail: "the process is leaving".to_owned(),
+    };
+    let reasons = readiness
+        .draining
+        .then_some(&draining)
+        .into_iter()
+        .chain(&readiness.reasons)
+        .collect();
+    match serde_json::to_vec(&Body { ready: false, reasons }) {
+        Ok(body) => answer::whole(StatusCode::SERVICE_UNAVAILABLE, JSON, body),
+        Err(error) => answer::problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+    }
+}
+
+async fn status(observed: &dyn Observed) -> Answer {
+    let Ok(status) = tokio::time::timeout(STATUS_TIMEOUT, observed.status()).await else {
+        let detail = format!("the data path has not answered within {} s", STATUS_TIMEOUT.as_secs());
+        return answer::problem(StatusCode::SERVICE_UNAVAILABLE, &detail);
+    };
+    match serde_json::to_vec_pretty(&status) {
+        Ok(mut body) => {
+            body.push(b'\n');
+            answer::whole(StatusCode::OK, JSON, body)
+        }
+        Err(error) => answer::problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+fn healthcheck(readiness: &Readiness) -> Answer {
+    let (healthy, checks) = health::dropwizard(readiness);
+    let status = if healthy {
+        StatusCode::OK
+    } else {
+        StatusCode::INTERNAL_SERVER_ERROR
+    };
+    answer::whole(status, JSON, checks.to_string())
+}
+
+fn dashboard() -> Answer {
+    let mut answer = answer::whole(StatusCode::OK, HTML, DASHBOARD);
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, DASHBOARD_POLICY);
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::status::Status;
+    use http_body_util::BodyExt as _;
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use tokio::time::Instant;
+
+    /// A data path that answers after a while.
+    struct Slow(Duration, Arc<Metrics>);
+
+    impl Observed for Slow {
+        fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
+            Box::pin(async {
+                tokio::time::sleep(self.0).await;
+                Status {
+                    version: "1",
+                    uptime_seconds: 0.5,
+                    draining: false,
+                    sources: Vec::new(),
+                }
+            })
+        }
+        fn readiness(&self) -> Readiness {
+            Readiness::default()
+        }
+        fn metrics(&self) -> &Metrics {
+            &self.1
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_data_path_that_does_not_answer_is_waited_for_two_seconds() {
+        let began = Instant::now();
+        let answer = answer(
+            &Slow(Duration::from_secs(3600), Metrics::new()),
+            &Method::GET,
+            "/status",
+        )
+        .await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(began.elapsed().as_secs(), 2);
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["status"], 503);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_data_path_that_is_slow_still_answers() {
+        let answer = answer(
+            &Slow(Duration::from_millis(1900), Metrics::new()),
+            &Method::GET,
+            "/status",
+        )
+        .await;
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+
+    /// No request leaves the page's server: dashboards are opened where there is no internet.
+    #[test]
+    fn the_dashboard_needs_nothing_from_elsewhere() {
+        for outside in [
+            "http://",
+            "https://",
+            "//cdn",
+            "<link rel=\"stylesheet",
+            "src=",
+            "@import",
+            "url(",
+        ] {
+            assert!(!DASHBOARD.contains(outside), "{outside}");
+        }
+        assert!(!DASHBOARD.contains("innerHTML"), "what the page shows may hold markup");
+    }
+}

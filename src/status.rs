@@ -1,0 +1,341 @@
+//! What the relay says about itself, as plain data: `/status`, `/readyz` and the dashboard are made of it.
+//!
+//! The data path fills it in, the admin listener writes it out, and neither knows the other. No secret goes in here:
+//! upstreams appear under their configured name (without credentials and query), clients as their address. Positions
+//! stay inside; what is shown of the log's head is the event id that clients see too.
+
+use crate::metrics::{Metrics, Protocol};
+use crate::timestamp::Timestamp;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::future::Future;
+use std::pin::Pin;
+
+/// What the admin listener observes.
+pub trait Observed: Send + Sync + 'static {
+    /// Everything for `/status`. It may ask the data path and wait for its answer; the admin listener stops waiting
+    /// after a while and drops the future.
+    fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>>;
+    /// Whether new clients should come. Must answer from memory: probes come often and time out early.
+    fn readiness(&self) -> Readiness;
+    /// The numbers for `/metrics`.
+    fn metrics(&self) -> &Metrics;
+}
+
+/// Whether new clients should come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// The process is leaving.
+    pub draining: bool,
+    /// The names of the sources that count (`required: true`).
+    pub required: Vec<String>,
+    /// What keeps the relay from being ready, apart from its draining; empty: nothing does.
+    pub reasons: Vec<NotReady>,
+}
+
+impl Readiness {
+    /// Whether `/readyz` answers 200.
+    pub fn is_ready(&self) -> bool {
+        !self.draining && self.reasons.is_empty()
+    }
+}
+
+/// One thing that keeps the relay from being ready.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct NotReady {
+    /// The source; `None`: the whole process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The upstream, where it is one in particular.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// A word for programs: the label of an `upstream::Reason`, `connecting`, `stale`, ...
+    pub reason: String,
+    /// A sentence for people; holds no secret.
+    pub detail: String,
+}
+
+/// The answer of `/status`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: &'static str,
+    /// Since the process started.
+    pub uptime_seconds: f64,
+    /// Whether the process is leaving.
+    pub draining: bool,
+    /// In the order of the configuration.
+    pub sources: Vec<SourceStatus>,
+}
+
+/// One source, over all its channels.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct SourceStatus {
+    /// The configured name.
+    pub name: String,
+    /// The client paths, as configured.
+    pub paths: Vec<String>,
+    /// Whether `/readyz` waits for it.
+    pub required: bool,
+    /// In one word.
+    pub state: SourceState,
+    /// Its upstreams; for a templated source, each stands for that upstream of every channel.
+    pub upstreams: Vec<UpstreamStatus>,
+    /// Live channels; 1 for a source without a template.
+    pub channels: u64,
+    /// The newest event; `None` before the first one, and for templated sources.
+    pub head: Option<HeadStatus>,
+    /// What can be replayed.
+    pub log: LogStatus,
+    /// Clients with an open event stream.
+    pub clients: ClientCounts,
+    /// How far the clients are behind the head.
+    pub lag: LagStatus,
+    /// The slowest first; at most [`SLOWEST_MAX`].
+    pub slowest: Vec<ClientStatus>,
+}
+
+/// How a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// Every upstream is connected.
+    Live,
+    /// Some upstreams are connected.
+    Partial,
+    /// No upstream has been connected yet.
+    Connecting,
+    /// The upstreams were connected, and are not now.
+    Away,
+    /// A templated source without a channel.
+    Idle,
+    /// The stream has ended for good.
+    Ended,
+}
+
+/// One upstream.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct UpstreamStatus {
+    /// The configured name: authority and path.
+    pub name: String,
+    /// In one word.
+    pub state: UpstreamState,
+    /// For how long it has been in that state.
+    pub for_seconds: f64,
+    /// Failed connections, or attempts at one, since the start.
+    pub reconnects: u64,
+    /// The last failure, even if it is over.
+    pub last_error: Option<LastError>,
+}
+
+/// How an upstream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpstreamState {
+    /// An attempt is under way.
+    Connecting,
+    /// The stream is open.
+    Connected,
+    /// The reconnection time runs.
+    Waiting,
+    /// Nobody needs it.
+    Idle,
+    /// The origin has ended the stream for good.
+    Ended,
+}
+
+/// An upstream's last failure.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct LastError {
+    /// The label of its `upstream::Reason`.
+    pub reason: &'static str,
+    /// The HTTP status, where there was one.
+    pub status: Option<u16>,
+    /// What happened, for people; holds no secret.
+    pub detail: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The newest event.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct HeadStatus {
+    /// The id in force, as clients see it; `None` while there is none.
+    pub id: Option<String>,
+    /// Since it was received.
+    pub age_seconds: f64,
+}
+
+/// What can be replayed.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct LogStatus {
+    /// Events.
+    pub events: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Since the oldest event was received; `None` when the log is empty.
+    pub oldest_age_seconds: Option<f64>,
+}
+
+/// Clients, by protocol.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientCounts(pub [u64; Protocol::ALL.len()]);
+
+impl ClientCounts {
+    /// Over all protocols.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+/// `{"total":3,"http/1.0":0,"http/1.1":2,"http/2":1}`
+impl Serialize for ClientCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1 + self.0.len()))?;
+        map.serialize_entry("total", &self.total())?;
+        for protocol in Protocol::ALL {
+            map.serialize_entry(protocol.label(), &self.0[protocol.index()])?;
+        }
+        map.end()
+    }
+}
+
+/// How far the clients are behind the head.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LagStatus {
+    /// In events.
+    pub events: Quantiles,
+    /// In bytes.
+    pub bytes: Quantiles,
+}
+
+/// What is shown of a distribution.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Quantiles {
+    /// Half of the values are no greater.
+    pub p50: u64,
+    /// 99 of 100 values are no greater.
+    pub p99: u64,
+    /// No value is greater.
+    pub max: u64,
+}
+
+impl Quantiles {
+    /// By the nearest rank, so that each is one of the values; zeros if there is none. Reorders `values`.
+    pub fn of(values: &mut [u64]) -> Self {
+        if values.is_empty() {
+            return Self::default();
+        }
+        let mut percentile = |percent: usize| {
+            let rank = (values.len() * percent).div_ceil(100);
+            *values.select_nth_unstable(rank.max(1) - 1).1
+        };
+        Self {
+            p50: percentile(50),
+            p99: percentile(99),
+            max: percentile(100),
+        }
+    }
+}
+
+/// One client.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct ClientStatus {
+    /// Its address.
+    pub peer: String,
+    /// How it speaks: the label of its [`Protocol`].
+    pub protocol: &'static str,
+    /// Events behind the head.
+    pub lag_events: u64,
+    /// Bytes behind the head.
+    pub lag_bytes: u64,
+    /// Since it was subscribed.
+    pub connected_seconds: f64,
+    /// For how long its socket has taken nothing while bytes waited; 0: it takes.
+    pub stalled_seconds: f64,
+}
+
+/// How many of the slowest clients are shown.
+pub const SLOWEST_MAX: usize = 10;
+
+/// Leaves the slowest of `clients`, slowest first: by bytes behind the head, then events, then time stalled.
+///
+/// Every shard can do it to its own, and whoever gathers them to the rest.
+pub fn keep_slowest(clients: &mut Vec<ClientStatus>) {
+    clients.sort_by(|a, b| {
+        let by_lag = (b.lag_bytes, b.lag_events).cmp(&(a.lag_bytes, a.lag_events));
+        by_lag.then(b.stalled_seconds.total_cmp(&a.stalled_seconds))
+    });
+    clients.truncate(SLOWEST_MAX);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn quantiles_are_values() {
+        assert_eq!(Quantiles::of(&mut []), Quantiles::default());
+        assert_eq!(Quantiles::of(&mut [7]), Quantiles { p50: 7, p99: 7, max: 7 });
+        assert_eq!(Quantiles::of(&mut [2, 1]), Quantiles { p50: 1, p99: 2, max: 2 });
+        let mut hundred: Vec<u64> = (1..=100).rev().collect();
+        assert_eq!(
+            Quantiles::of(&mut hundred),
+            Quantiles {
+                p50: 50,
+                p99: 99,
+                max: 100
+            }
+        );
+        // One stalled client of 1,000 shows in the maximum alone.
+        let mut thousand = vec![0; 1000];
+        thousand[500] = 9;
+        assert_eq!(Quantiles::of(&mut thousand), Quantiles { p50: 0, p99: 0, max: 9 });
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_mean_what_they_say(mut values in prop::collection::vec(0..50_u64, 1..300)) {
+            let quantiles = Quantiles::of(&mut values);
+            for (value, percent) in [(quantiles.p50, 50), (quantiles.p99, 99), (quantiles.max, 100)] {
+                let not_greater = values.iter().filter(|v| **v <= value).count();
+                let less = values.iter().filter(|v| **v < value).count();
+                prop_assert!(not_greater * 100 >= values.len() * percent);
+                prop_assert!(less * 100 < values.len() * percent);
+            }
+        }
+    }
+
+    fn client(peer: &str, lag_events: u64, lag_bytes: u64, stalled_seconds: f64) -> ClientStatus {
+        let protocol = Protocol::Http11.label();
+        ClientStatus {
+            peer: peer.into(),
+            protocol,
+            lag_events,
+            lag_bytes,
+            connected_seconds: 1.0,
+            stalled_seconds,
+        }
+    }
+
+    #[test]
+    fn the_slowest_come_first() {
+        let mut clients: Vec<_> = (0..20).map(|n| client("other", 0, n, 0.0)).collect();
+        clients.push(client("c", 5, 100, 0.0));
+        clients.push(client("a", 6, 100, 0.0));
+        clients.push(client("b", 5, 100, 2.0));
+        keep_slowest(&mut clients);
+        assert_eq!(clients.len(), SLOWEST_MAX);
+        let peers: Vec<_> = clients.iter().map(|client| client.peer.as_str()).collect();
+        assert_eq!(peers[..4], ["a", "b", "c", "other"]);
+    }
+
+    #[test]
+    fn clients_are_counted_by_protocol() {
+        let mut counts = ClientCounts::default();
+        counts.0[Protocol::Http2.index()] = 2;
+        counts.0[Protocol::Http10.index()] = 1;
+        let json = serde_json::to_string(&counts).unwrap();
+        assert_eq!(json, r#"{"total":3,"http/1.0":1,"http/1.1":0,"http/2":2}"#);
+    }
+}
