@@ -1,6 +1,39 @@
 //! One connection to the origin: kept, watched, and re-established.
+//!
+//! [`run`] connects, reads, hands what it reads to a [`Sink`], and comes back after every failure until the origin says
+//! that the stream has ended, or the sink that it has had enough. It promises that
+//!
+//! - the last event ID sent is the one in force at the last complete block, whatever failed in between;
+//! - it never hammers an origin, never waits without bound, and keeps nothing that grows;
+//! - it is one future: dropping it closes the connection, and no task outlives it (at most a name's resolution, which the
+//!   system does not let go of, runs to its end and is forgotten);
+//! - credentials go to the configured origin only, and into no log line, [`Failure`] or [`State`].
+//!
+//! It knows neither channels nor clients: those are behind the sink.
+
+mod answer;
+mod backoff;
+mod connect;
+mod discovery;
+mod exchange;
+mod place;
+mod read;
+mod redirect;
+mod report;
+mod request;
+mod run;
+mod state;
+#[cfg(test)]
+mod testing;
+mod tls;
+mod url;
+
+pub use run::{Handles, Options, run};
+pub use state::{LastError, Phase, Snapshot, State};
+pub use url::redact;
 
 use crate::event_stream::Item;
+use std::fmt;
 use std::future::Future;
 use std::time::Instant;
 
@@ -50,6 +83,25 @@ pub struct Failure {
     /// What happened, for people; holds no secret.
     pub detail: String,
 }
+
+impl Failure {
+    /// A failure without a status.
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            status: None,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason.label(), self.detail)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 /// The kinds of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,0 +1,219 @@
+//! Log lines: one per change of state, and no flood from an origin that stays away all night.
+//!
+//! The same failure is a warning the first few times, then once an hour; in between it is a debug line. What is logged is
+//! redacted before it comes here.
+
+use super::{Failure, Reason, Resume};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Warnings about the same failure before they become rare.
+const WARNINGS_MAX: u32 = 3;
+
+/// A failure that goes on is a warning again after this time.
+const REMIND_AFTER: Duration = Duration::from_secs(3600);
+
+/// Kinds of failure remembered: bounds what an origin with ever new statuses can make us keep.
+const KINDS_MAX: usize = 64;
+
+/// Writes the log lines of one upstream.
+pub(super) struct Reporter {
+    source: String,
+    upstream: String,
+    /// One for each kind of failure seen: several URLs can fail in several ways by turns.
+    seen: Vec<Seen>,
+    /// The last failure cut a stream, and was no warning.
+    flaps: bool,
+}
+
+/// A kind of failure, and how often it was told.
+struct Seen {
+    reason: Reason,
+    status: Option<u16>,
+    /// Since it was last absent for `REMIND_AFTER`.
+    repeats: u32,
+    at: Instant,
+    warned_at: Instant,
+}
+
+impl Reporter {
+    pub(super) fn new(source: &str, upstream: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            upstream: upstream.to_owned(),
+            seen: Vec::new(),
+            flaps: false,
+        }
+    }
+
+    pub(super) fn connecting(&self, url: &str) {
+        tracing::debug!(
+            source = self.source,
+            upstream = self.upstream,
+            url,
+            "connecting to the origin"
+        );
+    }
+
+    pub(super) fn connected(&self, url: &str, resume: Resume) {
+        let resume = match resume {
+            Resume::First => "first",
+            Resume::Sent => "sent",
+            Resume::Impossible => "impossible",
+        };
+        // A stream that is cut again and again, for a reason already told, is reopened as quietly.
+        if self.flaps {
+            tracing::debug!(
+                source = self.source,
+                upstream = self.upstream,
+                url,
+                resume,
+                "connected to the origin"
+            );
+        } else {
+            tracing::info!(
+                source = self.source,
+                upstream = self.upstream,
+                url,
+                resume,
+                "connected to the origin"
+            );
+        }
+    }
+
+    /// `wait`: until the next attempt.
+    pub(super) fn failed(&mut self, failure: &Failure, wait: Duration) {
+        let (warns, repeated) = self.count(failure);
+        let (source, upstream, reason) = (&self.source, &self.upstream, failure.reason.label());
+        let (status, detail, retry_in_ms) = (failure.status, &failure.detail, wait.as_millis() as u64);
+        self.flaps = !warns && cuts_a_stream(failure.reason);
+        if warns {
+            tracing::warn!(
+                source,
+                upstream,
+                reason,
+                status,
+                detail,
+                retry_in_ms,
+                repeated,
+                "the upstream failed"
+            );
+        } else {
+            tracing::debug!(
+                source,
+                upstream,
+                reason,
+                status,
+                detail,
+                retry_in_ms,
+                repeated,
+                "the upstream failed again"
+            );
+        }
+    }
+
+    pub(super) fn gave_up(&self, failure: &Failure) {
+        let (source, upstream, reason) = (&self.source, &self.upstream, failure.reason.label());
+        let (status, detail) = (failure.status, &failure.detail);
+        tracing::info!(source, upstream, reason, status, detail, "the upstream is given up");
+    }
+
+    pub(super) fn ended(&self, url: &str) {
+        tracing::info!(
+            source = self.source,
+            upstream = self.upstream,
+            url,
+            "the origin has ended the stream for good"
+        );
+    }
+
+    /// Whether this failure is a warning, and how often it has been seen in a row.
+    fn count(&mut self, failure: &Failure) -> (bool, u32) {
+        let now = Instant::now();
+        let known = self
+            .seen
+            .iter()
+            .position(|seen| (seen.reason, seen.status) == (failure.reason, failure.status));
+        let at = known.unwrap_or_else(|| {
+            if self.seen.len() == KINDS_MAX {
+                self.seen.remove(0);
+            }
+            let (reason, status) = (failure.reason, failure.status);
+            self.seen.push(Seen {
+                reason,
+                status,
+                repeats: 0,
+                at: now,
+                warned_at: now,
+            });
+            self.seen.len() - 1
+        });
+        let seen = &mut self.seen[at];
+        if now - seen.at >= REMIND_AFTER {
+            seen.repeats = 0;
+        }
+        seen.repeats = seen.repeats.saturating_add(1);
+        seen.at = now;
+        let warns = seen.repeats <= WARNINGS_MAX || now - seen.warned_at >= REMIND_AFTER;
+        if warns {
+            seen.warned_at = now;
+        }
+        (warns, seen.repeats)
+    }
+}
+
+/// Whether it ends a stream that was open, rather than an attempt to open one.
+fn cuts_a_stream(reason: Reason) -> bool {
+    matches!(reason, Reason::Ended | Reason::Reset | Reason::Silence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(reason: Reason, status: Option<u16>) -> Failure {
+        Failure {
+            status,
+            ..Failure::new(reason, "")
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_that_goes_on_is_told_rarely() {
+        let mut reporter = Reporter::new("s", "u");
+        let refused = failure(Reason::Refused, None);
+        let mut warned = Vec::new();
+        // Once a minute for three hours.
+        for minute in 0..180 {
+            if reporter.count(&refused).0 {
+                warned.push(minute);
+            }
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        assert_eq!(warned, [0, 1, 2, 62, 122]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_failure_is_told_at_once() {
+        let mut reporter = Reporter::new("s", "u");
+        for _ in 0..5 {
+            reporter.count(&failure(Reason::Status, Some(503)));
+        }
+        assert_eq!(reporter.count(&failure(Reason::Status, Some(503))), (false, 6));
+        assert_eq!(reporter.count(&failure(Reason::Status, Some(500))), (true, 1));
+        assert_eq!(reporter.count(&failure(Reason::Dns, None)), (true, 1));
+        // By turns with others it is still the same.
+        assert_eq!(reporter.count(&failure(Reason::Status, Some(503))), (false, 7));
+        tokio::time::advance(REMIND_AFTER).await;
+        assert_eq!(reporter.count(&failure(Reason::Status, Some(503))), (true, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_remembered_is_bounded() {
+        let mut reporter = Reporter::new("s", "u");
+        for status in 300..600 {
+            reporter.count(&failure(Reason::Status, Some(status)));
+        }
+        assert_eq!(reporter.seen.len(), KINDS_MAX);
+    }
+}

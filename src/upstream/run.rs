@@ -1,0 +1,332 @@
+//! The life of an upstream: attempt, read, fail, wait, attempt again.
+
+use super::answer::{Meaning, Refusal, meaning};
+use super::backoff::Backoff;
+use super::discovery::discover;
+use super::exchange::{AnswerBody, in_the_body};
+use super::place::Place;
+use super::read::Stream;
+use super::redirect;
+use super::report::Reporter;
+use super::request::{Home, Wanted};
+use super::state::State;
+use super::url::{Url, redact};
+use super::{Failure, Reason, Resume, Sink, Verdict};
+use crate::config::{self, Target};
+use crate::event_stream::{Parser, ParserOptions};
+use crate::metrics::UpstreamMetrics;
+use metrics::{Counter, Gauge};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// What an upstream is run with, beside its configuration.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The source's name, for log lines.
+    pub source: String,
+    /// The configured target, with the source's `{parameter}`s filled in.
+    pub target: Target,
+    /// The parser's bounds and choices.
+    pub parser: ParserOptions,
+}
+
+/// The metrics that an upstream moves.
+pub struct Handles {
+    /// Its own. The gauge is moved by one up and down, so that channels of one source add up.
+    pub upstream: UpstreamMetrics,
+    /// `fanfare_bytes_received_total` of its source.
+    pub bytes_received: Counter,
+}
+
+/// Keeps one upstream connected until the stream has ended for good, the sink says stop, or this is dropped.
+///
+/// `config.target` is not looked at: `options.target` stands in its place.
+pub async fn run<S: Sink>(
+    config: Arc<config::Upstream>,
+    options: Options,
+    sink: S,
+    state: Arc<State>,
+    handles: Handles,
+) {
+    let mut life = Life {
+        backoff: Backoff::new(config.reconnect, config.reconnect_max),
+        place: Place::default(),
+        parser: Parser::new(options.parser),
+        reporter: Reporter::new(&options.source, &config.name),
+        config: &config,
+        sink,
+        state: &state,
+        handles: &handles,
+    };
+    let mut leaving = Leaving {
+        state: &state,
+        ended: false,
+    };
+    leaving.ended = life.lead(Targets::new(&options.target)).await;
+}
+
+/// What lasts over all attempts.
+struct Life<'a, S> {
+    config: &'a config::Upstream,
+    sink: S,
+    state: &'a State,
+    handles: &'a Handles,
+    backoff: Backoff,
+    place: Place,
+    parser: Parser,
+    reporter: Reporter,
+}
+
+/// How an attempt, and the stream that it opened, went.
+enum Outcome {
+    /// 204.
+    Ended,
+    /// The attempt failed, or the stream did before it had lived.
+    Failed(Refusal),
+    /// A stream that had lived was cut.
+    Cut(Failure),
+}
+
+impl<S: Sink> Life<'_, S> {
+    /// Returns whether the origin has ended the stream for good.
+    async fn lead(&mut self, mut targets: Targets<'_>) -> bool {
+        let mut retry_after = None;
+        loop {
+            let (target, is_feed) = targets.current();
+            // Boxed: it is large, and lives as long as the connection.
+            let outcome = Box::pin(self.attempt(target, is_feed)).await;
+            let (refusal, lived) = match outcome {
+                Outcome::Ended => {
+                    self.sink.ended();
+                    return true;
+                }
+                Outcome::Failed(refusal) => (refusal, false),
+                Outcome::Cut(failure) => (failure.into(), true),
+            };
+            if lived {
+                self.backoff.reset();
+            }
+            // One that was told to wait is told so for all: they are the same origin.
+            retry_after = retry_after.max(refusal.retry_after);
+            let wait = match targets.failed(lived) {
+                Next::Wait => self.backoff.next(retry_after.take(), fastrand::f64()),
+                Next::AtOnce => Duration::ZERO,
+            };
+            if self.fails(&refusal.failure, wait) == Verdict::Stop {
+                return false;
+            }
+            if !wait.is_zero() {
+                self.state.waiting(wait);
+                sleep(wait).await;
+            }
+            self.state.reconnecting();
+        }
+    }
+
+    /// Tells everyone.
+    fn fails(&mut self, failure: &Failure, wait: Duration) -> Verdict {
+        self.state.failed(failure);
+        let verdict = self.sink.failed(failure);
+        match verdict {
+            Verdict::Stop => self.reporter.gave_up(failure),
+            Verdict::Retry => {
+                self.reporter.failed(failure, wait);
+                if let Some(counter) = self.handles.upstream.reconnects.get(failure.reason as usize) {
+                    counter.increment(1);
+                }
+            }
+        }
+        verdict
+    }
+
+    /// One attempt, and if it succeeds, the stream to its end.
+    async fn attempt(&mut self, target: &str, is_feed: bool) -> Outcome {
+        self.state.connecting(redact(target));
+        self.reporter.connecting(&redact(target));
+        let Opened { url, resume, mut body } = match self.open(target, is_feed).await {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Outcome::Ended,
+            Err(refusal) => return Outcome::Failed(refusal),
+        };
+        let _connected = Connected::new(&self.handles.upstream.connected);
+        self.state.connected();
+        self.reporter.connected(&url.redacted(), resume);
+        self.sink.connected(resume);
+        self.parser.reset();
+        let opened = Instant::now();
+        let mut stream = Stream {
+            sink: &mut self.sink,
+            parser: &mut self.parser,
+            place: &mut self.place,
+            backoff: &mut self.backoff,
+            state: self.state,
+            bytes_received: &self.handles.bytes_received,
+            silence: self.config.silence,
+            events: 0,
+        };
+        let failure = stream.read(&mut body, |error| in_the_body(&error)).await;
+        let events = stream.events;
+        if self.backoff.has_lived(events, opened.elapsed()) {
+            Outcome::Cut(failure)
+        } else {
+            Outcome::Failed(failure.into())
+        }
+    }
+
+    /// From a configured URL to a stream that is open; `None`: the origin answered that it has ended for good.
+    async fn open(&mut self, target: &str, is_feed: bool) -> Result<Option<Opened>, Refusal> {
+        let unusable = |why| Failure::new(Reason::Dns, format!("{:?} is no usable URL: {why}", redact(target)));
+        let home = Home::new(self.config, Url::parse(target).map_err(unusable)?);
+        let start = match is_feed {
+            true => discover(&home, self.deadline()).await?,
+            false => home.url().clone(),
+        };
+        let moved = |url: &Url| self.state.moved(url.redacted());
+        moved(&start);
+        let id = self.place.header();
+        let resume = self.place.resume(id.as_ref());
+        let (url, answer) = redirect::get(&home, start, Wanted::Stream(id.as_ref()), self.deadline(), moved).await?;
+        match meaning(&answer.head) {
+            Meaning::Stream => Ok(Some(Opened {
+                url,
+                resume,
+                body: answer.body,
+            })),
+            Meaning::Ended => {
+                self.reporter.ended(&url.redacted());
+                Ok(None)
+            }
+            Meaning::Failure(refusal) => {
+                self.place.refused(answer.head.status.as_u16());
+                Err(refusal)
+            }
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.config.connect_timeout
+    }
+}
+
+/// An open stream.
+struct Opened {
+    url: Url,
+    resume: Resume,
+    body: AnswerBody,
+}
+
+/// The configured URLs, tried in turn.
+struct Targets<'a> {
+    urls: &'a [String],
+    is_feed: bool,
+    /// The one in use: an index into `urls`.
+    at: usize,
+    /// Failures in a row since the last wait; fewer than `urls`.
+    failed: usize,
+}
+
+/// When the next attempt is made.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// There is a URL that was not tried since the last wait.
+    AtOnce,
+    /// All of them have failed, or a stream was cut.
+    Wait,
+}
+
+impl<'a> Targets<'a> {
+    fn new(target: &'a Target) -> Self {
+        let (urls, is_feed) = match target {
+            Target::Urls(urls) => (urls.as_slice(), false),
+            Target::Feed(url) => (std::slice::from_ref(url), true),
+        };
+        Self {
+            urls,
+            is_feed,
+            at: 0,
+            failed: 0,
+        }
+    }
+
+    fn current(&self) -> (&'a str, bool) {
+        (self.urls.get(self.at).map_or("", String::as_str), self.is_feed)
+    }
+
+    /// After a stream that had lived, the same URL is asked first: it knows the place best.
+    fn failed(&mut self, lived: bool) -> Next {
+        if lived {
+            self.failed = 0;
+            return Next::Wait;
+        }
+        self.at = (self.at + 1) % self.urls.len().max(1);
+        self.failed += 1;
+        if self.failed < self.urls.len() {
+            return Next::AtOnce;
+        }
+        self.failed = 0;
+        Next::Wait
+    }
+}
+
+/// While it lives, the gauge is one higher.
+struct Connected<'a>(&'a Gauge);
+
+impl<'a> Connected<'a> {
+    fn new(gauge: &'a Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+/// However the upstream leaves, its state says so.
+struct Leaving<'a> {
+    state: &'a State,
+    ended: bool,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.state.left(self.ended);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_tried_in_turn_with_one_wait_per_round() {
+        let target = Target::Urls(["a", "b", "c"].map(str::to_owned).to_vec());
+        let mut targets = Targets::new(&target);
+        let mut tried = Vec::new();
+        for _ in 0..4 {
+            tried.push(targets.current().0);
+            tried.push(if targets.failed(false) == Next::Wait {
+                "wait"
+            } else {
+                "at once"
+            });
+        }
+        assert_eq!(tried, ["a", "at once", "b", "at once", "c", "wait", "a", "at once"]);
+        // b lives and is cut: b again, and from there on.
+        assert_eq!(targets.failed(true), Next::Wait);
+        assert_eq!(targets.current().0, "b");
+        assert_eq!(targets.failed(false), Next::AtOnce);
+        assert_eq!(targets.current().0, "c");
+    }
+
+    #[test]
+    fn one_url_is_followed_by_a_wait_each_time() {
+        let feed = Target::Feed("f".to_owned());
+        let mut targets = Targets::new(&feed);
+        assert_eq!(targets.failed(false), Next::Wait);
+        assert_eq!(targets.current(), ("f", true));
+    }
+}

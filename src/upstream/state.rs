@@ -1,0 +1,229 @@
+//! What an upstream is doing, for `/status` and `/readyz`: written by the upstream, read from any thread.
+//!
+//! The lock is taken once per change of state and per reader; what changes with every read from the origin is an atomic.
+//! Nothing in here holds a secret: URLs are redacted before they come in.
+
+use super::{Failure, Reason};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// What an upstream is doing.
+#[derive(Debug)]
+pub struct State {
+    told: Mutex<Told>,
+    /// The zero of `last_byte_ms`.
+    created: Instant,
+    /// Milliseconds from `created` to the last byte of a stream, plus one; 0: there was none.
+    last_byte_ms: AtomicU64,
+}
+
+/// Where an upstream is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// On the way to a response head. Every upstream begins here.
+    Connecting,
+    /// The stream is open.
+    Connected {
+        /// Since when.
+        since: SystemTime,
+    },
+    /// Between two attempts.
+    Waiting {
+        /// When the next one is made.
+        until: SystemTime,
+    },
+    /// The origin has ended the stream for good.
+    Ended,
+    /// Given up, or dropped.
+    Stopped,
+}
+
+/// The last failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastError {
+    /// Its kind.
+    pub reason: Reason,
+    /// The status, where there was one.
+    pub status: Option<u16>,
+    /// For people; holds no secret.
+    pub detail: String,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// All that is known at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// The URL in use, after redirects and discovery; redacted. Empty before the first attempt.
+    pub url: String,
+    /// The last failure; stays after a recovery.
+    pub last_error: Option<LastError>,
+    /// Streams opened so far. 0: it has never been connected.
+    pub connects: u64,
+    /// Attempts made after a failure.
+    pub reconnects: u64,
+    /// The reconnection time that the origin named, as it is in force.
+    pub retry: Option<Duration>,
+    /// How long ago the last byte of a stream came.
+    pub last_byte_age: Option<Duration>,
+    /// When the last byte of a stream came.
+    pub last_byte_at: Option<SystemTime>,
+}
+
+/// What changes under the lock.
+#[derive(Debug)]
+struct Told {
+    phase: Phase,
+    url: String,
+    last_error: Option<LastError>,
+    connects: u64,
+    reconnects: u64,
+    retry: Option<Duration>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    /// An upstream that has not begun yet.
+    pub fn new() -> Self {
+        Self {
+            told: Mutex::new(Told {
+                phase: Phase::Connecting,
+                url: String::new(),
+                last_error: None,
+                connects: 0,
+                reconnects: 0,
+                retry: None,
+            }),
+            created: Instant::now(),
+            last_byte_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// All that is known now.
+    pub fn snapshot(&self) -> Snapshot {
+        let last_byte_age = self.last_byte_age();
+        let told = self.told();
+        Snapshot {
+            phase: told.phase,
+            url: told.url.clone(),
+            last_error: told.last_error.clone(),
+            connects: told.connects,
+            reconnects: told.reconnects,
+            retry: told.retry,
+            last_byte_age,
+            last_byte_at: last_byte_age.and_then(|age| SystemTime::now().checked_sub(age)),
+        }
+    }
+
+    /// Where it is in its life.
+    pub fn phase(&self) -> Phase {
+        self.told().phase
+    }
+
+    /// How long ago the last byte of a stream came. Takes no lock.
+    pub fn last_byte_age(&self) -> Option<Duration> {
+        let at = self.last_byte_ms.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(self.created.elapsed().saturating_sub(Duration::from_millis(at)))
+    }
+
+    pub(super) fn connecting(&self, url: String) {
+        let mut told = self.told();
+        told.phase = Phase::Connecting;
+        told.url = url;
+    }
+
+    /// The attempt goes on at another URL.
+    pub(super) fn moved(&self, url: String) {
+        self.told().url = url;
+    }
+
+    pub(super) fn connected(&self) {
+        let mut told = self.told();
+        told.phase = Phase::Connected {
+            since: SystemTime::now(),
+        };
+        told.connects += 1;
+    }
+
+    pub(super) fn byte(&self, received: Instant) {
+        let since = received.saturating_duration_since(self.created).as_millis();
+        self.last_byte_ms
+            .store(u64::try_from(since).unwrap_or(u64::MAX - 1) + 1, Ordering::Relaxed);
+    }
+
+    pub(super) fn retry(&self, retry: Duration) {
+        self.told().retry = Some(retry);
+    }
+
+    pub(super) fn failed(&self, failure: &Failure) {
+        self.told().last_error = Some(LastError {
+            reason: failure.reason,
+            status: failure.status,
+            detail: failure.detail.clone(),
+            at: SystemTime::now(),
+        });
+    }
+
+    pub(super) fn waiting(&self, wait: Duration) {
+        // A bounded wait from now is a time that the clock can hold.
+        let now = SystemTime::now();
+        self.told().phase = Phase::Waiting {
+            until: now.checked_add(wait).unwrap_or(now),
+        };
+    }
+
+    pub(super) fn reconnecting(&self) {
+        self.told().reconnects += 1;
+    }
+
+    /// The upstream leaves: for good, or because it is dropped.
+    pub(super) fn left(&self, ended: bool) {
+        self.told().phase = if ended { Phase::Ended } else { Phase::Stopped };
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        // Every change is a plain assignment: what a panicking thread left is whole.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_byte_is_dated_without_the_lock() {
+        let state = State::new();
+        assert_eq!(state.last_byte_age(), None);
+        let _held = state.told();
+        state.byte(state.created);
+        assert!(state.last_byte_age().is_some());
+    }
+
+    #[test]
+    fn a_failure_outlasts_the_recovery() {
+        let state = State::new();
+        state.failed(&Failure {
+            reason: Reason::Status,
+            status: Some(503),
+            detail: "HTTP 503".to_owned(),
+        });
+        state.connecting("http://h/".to_owned());
+        state.connected();
+        let now = state.snapshot();
+        assert!(matches!(now.phase, Phase::Connected { .. }));
+        assert_eq!(
+            now.last_error.map(|error| (error.reason, error.status)),
+            Some((Reason::Status, Some(503)))
+        );
+        assert_eq!((now.connects, now.url.as_str()), (1, "http://h/"));
+    }
+}
