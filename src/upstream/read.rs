@@ -56,14 +56,13 @@ impl<S: Sink> Stream<'_, S> {
             let Ok(first) = self.watched(body).await else {
                 return Failure::new(Reason::Silence, format!("no byte for {:?}", self.silence));
             };
-            let end = self.batch(body, first).await;
-            match end {
-                None => {}
-                Some(Ok(())) => return Failure::new(Reason::Ended, "the origin ended the stream"),
-                Some(Err(error)) => return failed(error),
+            match self.batch(body, first).await {
+                Batch::AllThereWas => {}
+                // There may be more, and reads of what is buffered cost the runtime's budget nothing by themselves.
+                Batch::Full => tokio::task::yield_now().await,
+                Batch::Last(Ok(())) => return Failure::new(Reason::Ended, "the origin ended the stream"),
+                Batch::Last(Err(error)) => return failed(error),
             }
-            // Reads of what is buffered cost the runtime's budget nothing by themselves.
-            tokio::task::coop::consume_budget().await;
         }
     }
 
@@ -88,8 +87,8 @@ impl<S: Sink> Stream<'_, S> {
         }
     }
 
-    /// Hands over this piece and those that are there already, then flushes once. Returns how the stream ended, if it did.
-    async fn batch<B>(&mut self, body: &mut B, first: Piece<B::Error>) -> Option<Result<(), B::Error>>
+    /// Hands over this piece and those that are there already, then flushes once.
+    async fn batch<B>(&mut self, body: &mut B, first: Piece<B::Error>) -> Batch<B::Error>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -103,15 +102,15 @@ impl<S: Sink> Stream<'_, S> {
                     bytes_total += bytes.len();
                     self.take(bytes, received);
                 }
-                Piece::End(end) => break Some(end),
+                Piece::End(end) => break Batch::Last(end),
             }
             pieces += 1;
             if pieces == BATCH_PIECES_MAX || bytes_total >= BATCH_BYTES_MAX {
-                break None;
+                break Batch::Full;
             }
             match poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await {
                 Poll::Ready(next) => piece = Piece::of(next),
-                Poll::Pending => break None,
+                Poll::Pending => break Batch::AllThereWas,
             }
         };
         if bytes_total > 0 {
@@ -136,6 +135,16 @@ impl<S: Sink> Stream<'_, S> {
     }
 }
 
+/// Why a batch is over.
+enum Batch<E> {
+    /// The next piece is still to come.
+    AllThereWas,
+    /// It has reached a bound.
+    Full,
+    /// The stream is over.
+    Last(Result<(), E>),
+}
+
 /// What a body yields, as far as a stream is concerned.
 enum Piece<E> {
     /// Possibly none: trailers are such a piece.
@@ -151,5 +160,165 @@ impl<E> Piece<E> {
             Some(Err(error)) => Piece::End(Err(error)),
             None => Piece::End(Ok(())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event_stream::ParserOptions;
+    use crate::upstream::testing::Recorder;
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::mpsc;
+    use tokio::time::{self, sleep};
+    use tokio_stream::wrappers::ReceiverStream;
+
+    const SILENCE: Duration = Duration::from_secs(60);
+
+    /// A body that yields what is sent into it, and ends when the sender goes.
+    fn body() -> (
+        mpsc::Sender<&'static str>,
+        impl Body<Data = Bytes, Error = Infallible> + Unpin,
+    ) {
+        use tokio_stream::StreamExt as _;
+        let (sender, receiver) = mpsc::channel(4096);
+        let frames =
+            ReceiverStream::new(receiver).map(|text: &str| Ok(Frame::data(Bytes::from_static(text.as_bytes()))));
+        (sender, StreamBody::new(frames))
+    }
+
+    async fn read(
+        sink: &mut Recorder,
+        silence: Duration,
+        body: &mut (impl Body<Data = Bytes, Error = Infallible> + Unpin),
+    ) -> Failure {
+        let mut stream = Stream {
+            sink,
+            parser: &mut Parser::new(ParserOptions {
+                event_bytes_max: 1 << 20,
+                comments: true,
+            }),
+            place: &mut Place::default(),
+            backoff: &mut Backoff::new(Duration::from_secs(3), SILENCE),
+            state: &State::new(),
+            bytes_received: &Counter::noop(),
+            silence,
+            events: 0,
+        };
+        stream.read(body, |error| match error {}).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_is_given_up() {
+        let (sender, mut body) = body();
+        sender.send(":\n").await.unwrap();
+        let began = time::Instant::now();
+        let failure = read(&mut Recorder::default(), SILENCE, &mut body).await;
+        assert_eq!(failure.reason, Reason::Silence);
+        assert!(
+            began.elapsed() >= SILENCE && began.elapsed() < SILENCE * 2,
+            "{:?}",
+            began.elapsed()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickle_within_an_event_is_no_silence() {
+        let (sender, mut body) = body();
+        tokio::spawn(async move {
+            for _ in 0..100 {
+                sender.send("d").await.unwrap();
+                sleep(SILENCE - Duration::from_secs(1)).await;
+            }
+        });
+        assert_eq!(
+            read(&mut Recorder::default(), SILENCE, &mut body).await.reason,
+            Reason::Ended
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn empty_frames_are_no_sign_of_life() {
+        let (sender, mut body) = body();
+        tokio::spawn(async move {
+            while sender.send("").await.is_ok() {
+                sleep(Duration::from_secs(1)).await;
+            }
+        });
+        assert_eq!(
+            read(&mut Recorder::default(), SILENCE, &mut body).await.reason,
+            Reason::Silence
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_the_watchdog_silence_may_last() {
+        let (sender, mut body) = body();
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(86_400)).await;
+            drop(sender);
+        });
+        assert_eq!(
+            read(&mut Recorder::default(), Duration::ZERO, &mut body).await.reason,
+            Reason::Ended
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_that_the_sink_takes_is_no_silence() {
+        let (sender, mut body) = body();
+        sender.send("data: 1\n\n").await.unwrap();
+        tokio::spawn(async move {
+            // Within the second pause, and then within the silence that is allowed after it.
+            sleep(SILENCE * 15).await;
+            sender.send("data: 2\n\n").await.unwrap();
+            sleep(SILENCE * 10).await;
+        });
+        let mut sink = Recorder {
+            pace: SILENCE * 10,
+            ..Recorder::default()
+        };
+        let failure = read(&mut sink, SILENCE, &mut body).await;
+        assert_eq!(failure.reason, Reason::Ended);
+        assert_eq!(sink.items, 2);
+    }
+
+    #[tokio::test]
+    async fn pieces_that_are_there_share_a_flush() {
+        let (sender, mut body) = body();
+        for _ in 0..BATCH_PIECES_MAX + 1 {
+            sender.send("data: 1\n\n").await.unwrap();
+        }
+        drop(sender);
+        let mut sink = Recorder::default();
+        read(&mut sink, SILENCE, &mut body).await;
+        assert_eq!((sink.items, sink.flushes), (BATCH_PIECES_MAX + 1, 2));
+    }
+
+    /// A body that always has more, and that no budget of the runtime's stops: one read can hold thousands of chunks.
+    #[tokio::test]
+    async fn a_burst_leaves_others_their_turn() {
+        let pieces = (0..4000).map(|_| Ok(Frame::data(Bytes::from_static(b"data: 1\n\n"))));
+        let mut body = StreamBody::new(futures_util::stream::iter(pieces));
+        let turns = Arc::new(AtomicUsize::new(0));
+        let other = tokio::spawn({
+            let turns = Arc::clone(&turns);
+            async move {
+                loop {
+                    turns.fetch_add(1, Ordering::Relaxed);
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        assert_eq!(
+            read(&mut Recorder::default(), SILENCE, &mut body).await.reason,
+            Reason::Ended
+        );
+        other.abort();
+        assert!(turns.load(Ordering::Relaxed) >= 4000 / BATCH_PIECES_MAX, "{turns:?}");
     }
 }

@@ -1,7 +1,9 @@
 //! What the tests of this folder share.
 
 use crate::config::{Target, Upstream, UpstreamTls};
-use std::time::Duration;
+use crate::event_stream::Item;
+use crate::upstream::{Failure, Resume, Sink, Verdict};
+use std::time::{Duration, Instant};
 
 /// An upstream as it is configured by nothing but its URL.
 pub(super) fn config(url: &str) -> Upstream {
@@ -16,5 +18,33 @@ pub(super) fn config(url: &str) -> Upstream {
         connect_timeout: Duration::from_secs(10),
         reconnect: Duration::from_secs(3),
         reconnect_max: Duration::from_secs(60),
+    }
+}
+
+/// A sink that counts, and that takes its time.
+#[derive(Default)]
+pub(super) struct Recorder {
+    /// How long it takes to be ready.
+    pub(super) pace: Duration,
+    pub(super) items: usize,
+    pub(super) flushes: usize,
+}
+
+impl Sink for Recorder {
+    fn connected(&mut self, _: Resume) {}
+    fn item(&mut self, _: Item, _: Instant) {
+        self.items += 1;
+    }
+    fn flush(&mut self) {
+        self.flushes += 1;
+    }
+    fn failed(&mut self, _: &Failure) -> Verdict {
+        Verdict::Stop
+    }
+    fn ended(&mut self) {}
+    async fn ready(&mut self) {
+        if !self.pace.is_zero() {
+            tokio::time::sleep(self.pace).await;
+        }
     }
 }
