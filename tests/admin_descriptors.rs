@@ -32,7 +32,9 @@ impl Observed for Relay {
 fn the_listener_outlives_a_lack_of_descriptors() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let admin = Admin::start(listener, Arc::new(Relay(Metrics::new()))).unwrap();
-    ping(TcpStream::connect(admin.addr()).unwrap(), Duration::from_secs(10)).unwrap();
+    let mut first = asking(&admin);
+    assert!(answer_within(&mut first, Duration::from_secs(10)).is_some());
+    drop(first);
 
     // Fill every descriptor but the one that the client itself needs.
     let before = getrlimit(Resource::Nofile);
@@ -46,34 +48,35 @@ fn the_listener_outlives_a_lack_of_descriptors() {
     .unwrap();
     let mut held: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     held.pop();
-    let client = TcpStream::connect(admin.addr()).unwrap();
+    let mut waiting = asking(&admin);
     assert!(
         File::open("/dev/null").is_err(),
         "the client has taken the last descriptor"
     );
-    let mut waiting = client;
-    assert!(
-        ping_within(&mut waiting, Duration::from_millis(600)).is_none(),
+    assert_eq!(
+        answer_within(&mut waiting, Duration::from_millis(600)),
+        None,
         "accepted without a descriptor"
     );
 
     drop(held);
     assert!(
-        ping_within(&mut waiting, Duration::from_secs(10))
+        answer_within(&mut waiting, Duration::from_secs(10))
             .unwrap()
             .contains("200 OK")
     );
 }
 
-fn ping(mut socket: TcpStream, patience: Duration) -> Option<String> {
-    ping_within(&mut socket, patience)
+/// A client that has sent its request.
+fn asking(admin: &Admin) -> TcpStream {
+    let mut socket = TcpStream::connect(admin.addr()).unwrap();
+    write!(socket, "GET /ping HTTP/1.0\r\n\r\n").unwrap();
+    socket
 }
 
-/// Asks, and answers what came back until the connection's end, if that came in time.
-fn ping_within(socket: &mut TcpStream, patience: Duration) -> Option<String> {
+/// What comes back until the connection's end, if that comes in time.
+fn answer_within(socket: &mut TcpStream, patience: Duration) -> Option<String> {
     socket.set_read_timeout(Some(patience)).unwrap();
-    // A second request on the same connection is harmless: the first one's answer closes it.
-    write!(socket, "GET /ping HTTP/1.0\r\n\r\n").unwrap();
     let mut text = String::new();
     socket.read_to_string(&mut text).ok().map(|_| text)
 }

@@ -1,0 +1,129 @@
+//! The origin of `fanfare demo`: a change log like a Content Store's, small enough to be looked through.
+//!
+//! It publishes an entry every few seconds by itself, and whatever is posted to a section. Each entry is an event of
+//! the stream at [`STREAM_PATH`], whose data is the address of the section's Atom feed, built from the request's
+//! `Host`. Its page shows the stream as it arrives behind the relay. Entries, streams, connections and bodies are
+//! bounded. It runs on a thread of its own; dropping the [`Origin`] ends it.
+
+mod banner;
+mod changelog;
+mod feed;
+mod headlines;
+mod routes;
+mod stream;
+
+use crate::side_server::answer::Answer;
+use crate::side_server::{Handler, Limits, Server};
+use changelog::Changelog;
+use hyper::body::Incoming;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+use tokio::sync::Semaphore;
+
+pub use banner::banner;
+
+/// Where the origin's event stream is.
+pub const STREAM_PATH: &str = "/changelog/sse";
+
+/// The sections that have a change log.
+pub const SECTIONS: [u32; 3] = [22, 37, 481];
+
+/// As many as a Content Store holds: with more clients than this, a relay is needed.
+pub const STREAMS_MAX: usize = 200;
+
+/// Streams, and some room for feeds, posts and the page.
+const CONNECTIONS_MAX: usize = STREAMS_MAX + 56;
+
+/// From one entry to the next, when nobody posts.
+const PUBLISH_EVERY: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(6);
+
+/// Entries at the start, so that there is something to look at.
+const FIRST_ENTRIES: usize = 6;
+
+/// The running origin; dropping it ends it and its streams.
+#[derive(Debug)]
+pub struct Origin {
+    server: Server,
+    site: Arc<Site>,
+}
+
+/// What the requests share.
+#[derive(Debug)]
+struct Site {
+    changelog: Arc<Changelog>,
+    addr: SocketAddr,
+    started: SystemTime,
+    streams: Arc<Semaphore>,
+    /// The stream that the page follows, once it is known.
+    relayed_stream: OnceLock<String>,
+    publish_every: Option<RangeInclusive<Duration>>,
+}
+
+impl Origin {
+    /// Serves on `listener`, and publishes something every few seconds.
+    pub fn start(listener: TcpListener) -> io::Result<Self> {
+        Self::start_with(listener, Some(PUBLISH_EVERY))
+    }
+
+    /// Likewise, with entries of its own at random intervals from the range, or none.
+    pub fn start_with(listener: TcpListener, publish_every: Option<RangeInclusive<Duration>>) -> io::Result<Self> {
+        let changelog = Arc::new(Changelog::new());
+        if publish_every.is_some() {
+            for _ in 0..FIRST_ENTRIES {
+                let (section, title) = headlines::invent();
+                changelog.publish(section, &title);
+            }
+        }
+        let site = Arc::new(Site {
+            changelog,
+            addr: listener.local_addr()?,
+            started: SystemTime::now(),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            relayed_stream: OnceLock::new(),
+            publish_every,
+        });
+        // Streams have no end: no bound on a connection's age.
+        let limits = Limits {
+            connections: CONNECTIONS_MAX,
+            connection_age: None,
+        };
+        let server = Server::start("fanfare-demo", listener, limits, Arc::clone(&site))?;
+        Ok(Self { server, site })
+    }
+
+    /// The address that is listened on.
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+
+    /// The event stream: what the relay's upstream is to be.
+    pub fn stream_url(&self) -> String {
+        format!("http://{}{STREAM_PATH}", self.addr())
+    }
+
+    /// Says where clients find the stream behind the relay: the page follows it there from its next load on. The
+    /// first call counts.
+    pub fn set_relayed_stream(&self, url: String) {
+        // A second call means a second relay: the page stays with the first.
+        let _ = self.site.relayed_stream.set(url);
+    }
+}
+
+impl Handler for Site {
+    async fn handle(&self, request: hyper::Request<Incoming>) -> Answer {
+        routes::answer(self, request).await
+    }
+
+    async fn background(&self) {
+        let Some(range) = &self.publish_every else { return };
+        loop {
+            let spread = range.end().saturating_sub(*range.start());
+            tokio::time::sleep(*range.start() + spread.mul_f64(fastrand::f64())).await;
+            let (section, title) = headlines::invent();
+            self.changelog.publish(section, &title);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Which path of the demo's origin answers what.
+
+use super::changelog::Page;
+use super::{SECTIONS, STREAM_PATH, Site, feed, stream};
+use crate::side_server::answer::{self, Answer, HTML, TEXT};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+const PAGE: &str = include_str!("page.html");
+
+/// Where the page takes the stream's address from.
+const PAGE_STREAM: &str = "{{stream}}";
+
+/// Largest body of a post; a title is much shorter.
+const BODY_BYTES_MAX: usize = 4096;
+
+/// From the request's head to the end of its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const ATOM: HeaderValue = HeaderValue::from_static("application/atom+xml; charset=utf-8");
+
+/// Seconds after which a client without a place may try again.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+enum Route {
+    Home,
+    Stream,
+    Section(u32, Page),
+}
+
+fn route(path: &str) -> Option<Route> {
+    if path == "/" {
+        return Some(Route::Home);
+    }
+    if path == STREAM_PATH {
+        return Some(Route::Stream);
+    }
+    let mut parts = path.strip_prefix("/changelog/section/")?.split('/');
+    let section = parts
+        .next()?
+        .parse()
+        .ok()
+        .filter(|section| SECTIONS.contains(section))?;
+    let page = match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) => Page::Newest,
+        (Some("after"), Some(number), None) => Page::After(number.parse().ok()?),
+        (Some("before"), Some(number), None) => Page::Before(number.parse().ok()?),
+        _ => return None,
+    };
+    Some(Route::Section(section, page))
+}
+
+pub(super) async fn answer(site: &Site, request: Request<Incoming>) -> Answer {
+    let Some(route) = route(request.uri().path()) else {
+        let detail = format!("here are /, {STREAM_PATH} and /changelog/section/ with one of {SECTIONS:?}");
+        return answer::problem(StatusCode::NOT_FOUND, &detail);
+    };
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    match route {
+        Route::Section(section, Page::Newest) if request.method() == Method::POST => {
+            publish(site, section, request.into_body()).await
+        }
+        Route::Section(_, Page::Newest) if !reads => answer::method_not_allowed("GET, HEAD, POST"),
+        _ if !reads => answer::method_not_allowed("GET, HEAD"),
+        Route::Home => page(site),
+        Route::Stream => open(site, &request),
+        Route::Section(section, page) => {
+            let base = base(site, &request);
+            let shown = site.changelog.page(section, page);
+            let xml = feed::atom(
+                &feed::Place {
+                    base: &base,
+                    section,
+                    page,
+                },
+                &shown,
+                site.started,
+            );
+            answer::whole(StatusCode::OK, ATOM, xml)
+        }
+    }
+}
+
+/// `http://HOST`, by which the client knows this origin: behind a relay, the public one.
+fn base(site: &Site, request: &Request<Incoming>) -> String {
+    let named = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    match named.filter(|authority| !authority.as_str().contains('@')) {
+        Some(authority) => format!("http://{authority}"),
+        None => format!("http://{}", site.addr),
+    }
+}
+
+fn page(site: &Site) -> Answer {
+    let stream = site.relayed_stream.get().map_or(STREAM_PATH, String::as_str);
+    answer::whole(StatusCode::OK, HTML, PAGE.replace(PAGE_STREAM, &feed::escaped(stream)))
+}
+
+fn open(site: &Site, request: &Request<Incoming>) -> Answer {
+    if request.method() == Method::HEAD {
+        return stream::head(Empty::new().boxed_unsync());
+    }
+    let Ok(place) = Arc::clone(&site.streams).try_acquire_owned() else {
+        let mut answer = answer::problem(StatusCode::SERVICE_UNAVAILABLE, "every place for a stream is taken");
+        answer.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        return answer;
+    };
+    let last_event_id = request
+        .headers()
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok()?.parse().ok());
+    stream::open(Arc::clone(&site.changelog), last_event_id, base(site, request), place)
+}
+
+async fn publish(site: &Site, section: u32, body: Incoming) -> Answer {
+    let body = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return answer::problem(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                &format!("a title has at most {BODY_BYTES_MAX} bytes"),
+            );
+        }
+        Ok(Err(_)) => return answer::problem(StatusCode::BAD_REQUEST, "the body ended early"),
+        Err(_) => return answer::problem(StatusCode::REQUEST_TIMEOUT, "the body did not come"),
+    };
+    let entry = site.changelog.publish(section, &String::from_utf8_lossy(&body));
+    let said = format!("published {} in section {section}: {}\n", entry.number, entry.title);
+    let mut answer = answer::whole(StatusCode::CREATED, TEXT, said);
+    let feed = format!("/changelog/section/{section}");
+    answer.headers_mut().insert(
+        LOCATION,
+        HeaderValue::try_from(feed).expect("a path of digits is a header value"),
+    );
+    answer
+}
