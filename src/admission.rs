@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use tokio::sync::Notify;
 
 /// Connections that may wait for their request, or be refused with an answer, beside the clients that are in.
 ///
@@ -23,6 +24,8 @@ pub struct Admission {
     per_ip: Mutex<HashMap<IpAddr, usize>>,
     rate: Option<Mutex<Bucket>>,
     draining: AtomicBool,
+    /// Told when the last client leaves a process that drains.
+    emptied: Notify,
 }
 
 /// A client's place; dropping it gives it back.
@@ -61,6 +64,7 @@ impl Admission {
                 Mutex::new(Bucket { per_second, tokens: per_second, filled: Instant::now() })
             }),
             draining: AtomicBool::new(false),
+            emptied: Notify::new(),
         })
     }
 
@@ -71,7 +75,7 @@ impl Admission {
 
     /// Clients that are in.
     pub fn clients(&self) -> usize {
-        self.clients.load(Ordering::Relaxed)
+        self.clients.load(Ordering::SeqCst)
     }
 
     /// From now on everybody is refused.
@@ -82,6 +86,20 @@ impl Admission {
     /// Whether the process is leaving.
     pub fn draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Completes when no client is in.
+    pub async fn empty(&self) {
+        loop {
+            // Register, then look.
+            let emptied = self.emptied.notified();
+            tokio::pin!(emptied);
+            emptied.as_mut().enable();
+            if self.clients() == 0 {
+                return;
+            }
+            emptied.await;
+        }
     }
 
     /// A place for a connection that has not said yet what it wants; `None`: too many.
@@ -125,7 +143,9 @@ impl Admission {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.clients.fetch_sub(1, Ordering::Relaxed);
+        if self.admission.clients.fetch_sub(1, Ordering::SeqCst) == 1 && self.admission.draining() {
+            self.admission.emptied.notify_waiters();
+        }
         if let Some(ip) = self.ip.take() {
             let mut per_ip = self.admission.per_ip();
             if let Some(count) = per_ip.get_mut(&*ip) {

@@ -22,4 +22,4 @@ pub mod relay;
 pub mod status;
 mod side_server;
 mod sync;
-mod timestamp;
+pub mod timestamp;

@@ -14,7 +14,7 @@ pub use publisher::Publisher;
 
 use crate::config::Source;
 use crate::log::{Epoch, Log, Numbering, Place};
-use crate::metrics::SourceMetrics;
+use crate::metrics::{Protocol, SourceMetrics};
 use bells::Bells;
 use pacing::Pacing;
 use publisher::Desk;
@@ -42,7 +42,7 @@ pub struct Channel {
 /// A client's membership in a channel: leaving is dropping it.
 pub struct Subscription {
     channel: Arc<Channel>,
-    protocol: usize,
+    protocol: Protocol,
 }
 
 impl Channel {
@@ -101,10 +101,9 @@ impl Channel {
     }
 
     /// Counts a client in.
-    pub fn subscribe(self: &Arc<Self>, protocol: crate::metrics::Protocol) -> Subscription {
+    pub fn subscribe(self: &Arc<Self>, protocol: Protocol) -> Subscription {
         self.subscribers.fetch_add(1, Ordering::Relaxed);
-        let protocol = protocol as usize;
-        self.metrics.clients[protocol].increment(1.0);
+        self.metrics.clients[protocol.index()].increment(1.0);
         Subscription { channel: self.clone(), protocol }
     }
 
@@ -152,11 +151,16 @@ impl Subscription {
     pub fn channel(&self) -> &Arc<Channel> {
         &self.channel
     }
+
+    /// How the client speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.channel.metrics.clients[self.protocol].decrement(1.0);
+        self.channel.metrics.clients[self.protocol.index()].decrement(1.0);
         self.channel.subscribers.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -40,7 +40,7 @@ impl Shard {
             next: place.next,
             rest: None,
             subscription,
-            permit,
+            _permit: permit,
             peer: Peer::new(peer),
             view,
             seat: seats.len() as u32,

@@ -2,6 +2,7 @@
 
 use super::client::State;
 use super::shard::Shard;
+use crate::metrics::Protocol;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,8 +20,12 @@ pub struct ShardReport {
 /// The clients of one source in one shard.
 #[derive(Debug, Default)]
 pub struct SourceReport {
+    /// Clients by protocol, in the order of [`Protocol::ALL`].
+    pub by_protocol: [u64; Protocol::ALL.len()],
     /// Each client's lag in events.
-    pub lags: Vec<u64>,
+    pub lag_events: Vec<u64>,
+    /// Each client's lag in bytes.
+    pub lag_bytes: Vec<u64>,
     /// The ones that are farthest behind, farthest first.
     pub slowest: Vec<ClientReport>,
 }
@@ -30,6 +35,8 @@ pub struct SourceReport {
 pub struct ClientReport {
     /// Where it came from.
     pub peer: SocketAddr,
+    /// How it speaks.
+    pub protocol: Protocol,
     /// Events behind the head.
     pub lag_events: u64,
     /// Bytes behind the head.
@@ -51,10 +58,13 @@ impl Shard {
                 report.sources.insert(name.clone(), SourceReport::default());
             }
             let Some(source) = report.sources.get_mut(name) else { continue };
-            source.lags.push(lag.events);
-            if lag.events > 0 {
+            source.by_protocol[client.subscription.protocol().index()] += 1;
+            source.lag_events.push(lag.events);
+            source.lag_bytes.push(lag.bytes);
+            if lag.bytes > 0 {
                 source.slowest.push(ClientReport {
                     peer: client.peer.address(),
+                    protocol: client.subscription.protocol(),
                     lag_events: lag.events,
                     lag_bytes: lag.bytes,
                     stalled: lag.stalled,

@@ -8,12 +8,11 @@ use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::unix::AsyncFd;
 
 /// Length of the queue of connections that wait to be accepted; the kernel takes the smaller of this and `somaxconn`.
 const BACKLOG: i32 = 65_535;
@@ -123,7 +122,7 @@ impl Drop for Bound {
 pub(crate) async fn accept(bound: Bound, front: Arc<Front>) -> io::Result<()> {
     let name = bound.to_string();
     let mut starved = false;
-    let fd = AsyncFd::register_with_interest(AsSocket(&bound), tokio::io::Interest::READABLE).map_err(io::Error::from)?;
+    let fd = super::socket::watch(AsSocket(&bound))?;
     loop {
         let mut ready = fd.readable().await?;
         for _ in 0..ACCEPTS_PER_TURN {
@@ -188,15 +187,6 @@ impl AsSocket<'_> {
                 socket.set_nonblocking(true)?;
                 Ok((Socket::Unix(socket), (Ipv4Addr::UNSPECIFIED, 0).into()))
             }
-        }
-    }
-}
-
-impl AsFd for AsSocket<'_> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.0.kind {
-            Kind::Tcp(listener) => listener.as_fd(),
-            Kind::Unix(listener, _) => listener.as_fd(),
         }
     }
 }

@@ -57,6 +57,8 @@ pub struct LastError {
 pub struct Snapshot {
     /// Where it is in its life.
     pub phase: Phase,
+    /// Since when.
+    pub since: SystemTime,
     /// The URL in use, after redirects and discovery; redacted. Empty before the first attempt.
     pub url: String,
     /// The last failure; stays after a recovery.
@@ -77,11 +79,20 @@ pub struct Snapshot {
 #[derive(Debug)]
 struct Told {
     phase: Phase,
+    /// When `phase` began.
+    since: SystemTime,
     url: String,
     last_error: Option<LastError>,
     connects: u64,
     reconnects: u64,
     retry: Option<Duration>,
+}
+
+impl Told {
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.since = SystemTime::now();
+    }
 }
 
 impl Default for State {
@@ -96,6 +107,7 @@ impl State {
         Self {
             told: Mutex::new(Told {
                 phase: Phase::Connecting,
+                since: SystemTime::now(),
                 url: String::new(),
                 last_error: None,
                 connects: 0,
@@ -113,6 +125,7 @@ impl State {
         let told = self.told();
         Snapshot {
             phase: told.phase,
+            since: told.since,
             url: told.url.clone(),
             last_error: told.last_error.clone(),
             connects: told.connects,
@@ -136,7 +149,7 @@ impl State {
 
     pub(super) fn connecting(&self, url: String) {
         let mut told = self.told();
-        told.phase = Phase::Connecting;
+        told.enter(Phase::Connecting);
         told.url = url;
     }
 
@@ -147,9 +160,9 @@ impl State {
 
     pub(super) fn connected(&self) {
         let mut told = self.told();
-        told.phase = Phase::Connected {
+        told.enter(Phase::Connected {
             since: SystemTime::now(),
-        };
+        });
         told.connects += 1;
     }
 
@@ -175,9 +188,9 @@ impl State {
     pub(super) fn waiting(&self, wait: Duration) {
         // A bounded wait from now is a time that the clock can hold.
         let now = SystemTime::now();
-        self.told().phase = Phase::Waiting {
+        self.told().enter(Phase::Waiting {
             until: now.checked_add(wait).unwrap_or(now),
-        };
+        });
     }
 
     pub(super) fn reconnecting(&self) {
@@ -186,7 +199,7 @@ impl State {
 
     /// The upstream leaves: for good, or because it is dropped.
     pub(super) fn left(&self, ended: bool) {
-        self.told().phase = if ended { Phase::Ended } else { Phase::Stopped };
+        self.told().enter(if ended { Phase::Ended } else { Phase::Stopped });
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

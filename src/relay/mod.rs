@@ -1,0 +1,158 @@
+//! The relay as a whole: sources, shards, listeners and admin, put together and taken apart again.
+//!
+//! Everything is bound before anything runs, so that an address in use is found out at once. Dropping a [`Relay`] cuts
+//! everything; [`Relay::drain`] ends it in order.
+
+mod observed;
+mod sources;
+
+use crate::admin::Admin;
+use crate::admission::{Admission, clients_that_fit};
+use crate::config::Config;
+use crate::delivery::Shards;
+use crate::http::{Bound, Front, Router, accept, bind};
+use crate::metrics::Metrics;
+use crate::status::Observed;
+use observed::Observer;
+use sources::Sources;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Everything that can fail at start, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address can't be listened on.
+    #[error("can't listen on {address}: {error}")]
+    Bind {
+        /// The address, as configured.
+        address: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The system refused a thread or a poll.
+    #[error("can't start: {0}")]
+    System(#[from] io::Error),
+    /// The configuration asks for something that this version does not do.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+/// A running relay.
+pub struct Relay {
+    addresses: Vec<Option<SocketAddr>>,
+    listeners: JoinSet<io::Result<()>>,
+    shards: Arc<Shards>,
+    admission: Arc<Admission>,
+    observer: Arc<Observer>,
+    admin: Option<Admin>,
+    config: Config,
+}
+
+impl Relay {
+    /// Starts everything. To be called within a tokio runtime, which then runs the upstreams and the handshakes.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let bound = config.listen.iter().map(|listen| {
+            bind(listen).map_err(|error| StartError::Bind { address: listen.to_string(), error })
+        });
+        let bound: Vec<Bound> = bound.collect::<Result<_, _>>()?;
+        let admin_listener = config.admin.map(|address| {
+            TcpListener::bind(address).map_err(|error| StartError::Bind { address: address.to_string(), error })
+        });
+        let admin_listener = admin_listener.transpose()?;
+
+        let metrics = Metrics::new();
+        let descriptors = raise_descriptor_limit();
+        let admission = Admission::new(&config.limits, descriptors);
+        say_what_fits(&config, descriptors);
+        let shards = Arc::new(Shards::start(config.workers)?);
+        let sources = Sources::start(&config, &metrics)?;
+        let router = Router::new(sources.channels());
+        let front = Arc::new(Front::new(&config, router, shards.clone(), admission.clone(), metrics.listener()));
+        let observer = Arc::new(Observer::new(metrics, sources, shards.clone(), admission.clone()));
+
+        let addresses = bound.iter().map(Bound::address).collect();
+        let mut listeners = JoinSet::new();
+        for bound in bound {
+            tracing::info!(address = %bound, "listening for clients");
+            listeners.spawn(accept(bound, front.clone()));
+        }
+        let admin = match admin_listener {
+            Some(listener) => {
+                let admin = Admin::start(listener, observer.clone() as Arc<dyn Observed>)?;
+                tracing::info!(address = %admin.addr(), "listening for the admin");
+                Some(admin)
+            }
+            None => None,
+        };
+        Ok(Self { addresses, listeners, shards, admission, observer, admin, config })
+    }
+
+    /// Where clients connect: the first TCP listener.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.addresses.iter().flatten().next().copied()
+    }
+
+    /// Where clients connect, in the order of the configuration; `None` for Unix sockets.
+    pub fn addresses(&self) -> &[Option<SocketAddr>] {
+        &self.addresses
+    }
+
+    /// Where the admin listens.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::addr)
+    }
+
+    /// The numbers and states that the admin listener shows.
+    pub fn observed(&self) -> &dyn Observed {
+        &*self.observer
+    }
+
+    /// Leaves in order: readiness off, no new clients, then the streams end one by one. Whether all went in time.
+    pub async fn drain(mut self) -> bool {
+        let clients = self.admission.clients();
+        tracing::info!(clients, spread = ?self.config.drain.spread, timeout = ?self.config.drain.timeout, "draining");
+        self.admission.drain();
+        self.listeners.shutdown().await;
+        self.shards.drain(&self.config.drain);
+        let all_left = tokio::time::timeout(self.config.drain.timeout, self.admission.empty()).await.is_ok();
+        if all_left {
+            tracing::info!("drained");
+        } else {
+            tracing::warn!(clients = self.admission.clients(), "drain timed out: the rest is cut");
+        }
+        all_left
+    }
+}
+
+/// Descriptors that the process may have open, after raising the limit as far as it goes.
+fn raise_descriptor_limit() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, "the limit on open files can't be raised");
+    }
+    // No limit at all is said as none.
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX))
+}
+
+fn say_what_fits(config: &Config, descriptors: u64) {
+    let fit = clients_that_fit(usize::try_from(descriptors).unwrap_or(usize::MAX));
+    let clients_max = config.limits.clients;
+    if fit < clients_max {
+        tracing::warn!(
+            fit,
+            clients_max,
+            descriptors,
+            "fewer clients fit under the limit on open files than limits.clients allows: raise LimitNOFILE"
+        );
+    } else {
+        tracing::info!(fit, clients_max, descriptors, "clients that fit under the limit on open files");
+    }
+}
+
+/// How often the logs let go of what is too old.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
