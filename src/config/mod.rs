@@ -3,13 +3,38 @@
 //! Two stages: a file is read and checked as a whole (every mistake is reported at once), then it is this. Nothing
 //! outside this folder knows the file's format, and nothing here knows what the values are used for.
 
+mod cors;
+mod defaults;
+mod file;
+mod interpolate;
+mod keys;
+mod legacy;
+mod load;
+mod mistakes;
+mod paths;
+mod print;
+mod reader;
+mod schema;
+mod source;
+mod units;
+mod upstream;
+mod url;
+mod yaml;
+
+pub use defaults::{ADMIN, LISTEN};
+pub use file::parse_listen;
+pub use load::{Loaded, Reload, load, read};
+pub use mistakes::{Finding, Mistakes, Place};
+pub use print::print;
+pub use schema::json_schema;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A whole configuration in force: immutable, replaced as a whole.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where clients connect; never empty.
     pub listen: Vec<Listen>,
@@ -41,7 +66,7 @@ pub enum Listen {
 }
 
 /// Bounds of the whole process.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     /// Clients at one time, over all sources.
     pub clients: usize,
@@ -58,7 +83,7 @@ pub struct Limits {
 }
 
 /// How the process leaves after SIGTERM.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Drain {
     /// Over how long the ends of the streams are spread.
     pub spread: Duration,
@@ -76,7 +101,7 @@ pub struct Network {
 }
 
 /// One event stream that clients can open.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     /// The configured name: the `source` label of every metric.
     pub name: String,
@@ -248,7 +273,7 @@ pub struct Cors {
 }
 
 /// One upstream of a source.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Upstream {
     /// Label of metrics and logs: the URL's authority and path, without credentials and query; unique in its source.
     pub name: String,
@@ -309,7 +334,7 @@ pub struct UpstreamTls {
 }
 
 /// What goes to the origin as it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pass {
     /// Request paths that begin so.
     pub prefix: String,

@@ -1,0 +1,77 @@
+//! From a file's path, or its text, to a configuration in force.
+
+use super::mistakes::{Finding, Findings, Mistakes, Place};
+use super::reader::Item;
+use super::yaml;
+use super::{Config, file, legacy};
+use std::path::Path;
+
+/// A configuration that was read, and what came with it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// When the file is read again.
+    pub reload: Reload,
+    /// The log filter that the file asks for; only the legacy file can.
+    pub log: Option<String>,
+    /// What has no effect, or not the one it seems to have.
+    pub warnings: Vec<Finding>,
+}
+
+/// When the file is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// On SIGHUP.
+    Signal,
+    /// On SIGHUP, and when the file's content has changed.
+    Watch,
+}
+
+/// Reads and checks a file, with this process's environment.
+pub fn load(path: &Path) -> Result<Loaded, Mistakes> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| Mistakes::whole(&name, format!("can't be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|error| Mistakes::whole(&name, not_utf8(&error)))?;
+    read(&text, &name, &|variable| std::env::var(variable).ok())
+}
+
+/// Checks a file's text. `file_name` is for the messages, and what relative paths in the file are relative to.
+pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Mistakes> {
+    let findings = Findings::new(file_name);
+    let loaded = yaml::parse(text, env, &findings).map(|node| {
+        let root = Item::root(&findings, &node);
+        match legacy::is_legacy(&node) {
+            true => legacy::read(&root),
+            false => file::read(&root),
+        }
+    });
+    if loaded.is_none() {
+        nothing_there(text, &findings);
+    }
+    let (mut loaded, warnings) = findings.finish(loaded.flatten())?;
+    loaded.warnings = warnings;
+    Ok(loaded)
+}
+
+/// An empty file is one mistake; a broken one has been told.
+fn nothing_there(text: &str, findings: &Findings) {
+    if text
+        .lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line == "---")
+    {
+        let place = Place { line: 1, column: 1 };
+        findings.mistake(
+            place,
+            "",
+            "the file is empty",
+            Some("a mapping with `sources`".to_owned()),
+        );
+    }
+}
+
+fn not_utf8(error: &std::string::FromUtf8Error) -> String {
+    let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    format!("not UTF-8, in line {line}")
+}

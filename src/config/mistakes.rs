@@ -1,0 +1,139 @@
+//! What is wrong with a file: every mistake with its place, its key, what was found and what is expected.
+//!
+//! A mistake makes the file unusable; a warning says that something has no effect or not the one it seems to have.
+//! Neither ever holds a secret: no value of a secret key, and no value that came from the environment.
+
+use std::cell::RefCell;
+use std::fmt;
+
+/// A place in a file; lines and columns (in characters) count from 1. Line 0: the file as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// One mistake, or one warning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The file, as it was named.
+    pub file: String,
+    /// Where in the file.
+    pub place: Place,
+    /// The key's path, `sources.changelog.log.events`; empty: the file as a whole.
+    pub key: String,
+    /// What was found.
+    pub what: String,
+    /// What is expected instead, where that can be said.
+    pub expected: Option<String>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.place.line > 0 {
+            write!(f, ":{}:{}", self.place.line, self.place.column)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}", self.what)?;
+        match &self.expected {
+            Some(expected) => write!(f, "; expected {expected}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All mistakes of a file, in the order of their places; never empty. Displayed one a line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Mistakes(Vec<Finding>);
+
+impl Mistakes {
+    /// One mistake that concerns the file as a whole.
+    pub(super) fn whole(file: &str, what: String) -> Self {
+        Self(vec![Finding {
+            file: file.to_owned(),
+            place: Place::default(),
+            key: String::new(),
+            what,
+            expected: None,
+        }])
+    }
+
+    /// The mistakes, in the order of their places.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.0.iter().enumerate() {
+            let line_end = if index == 0 { "" } else { "\n" };
+            write!(f, "{line_end}{mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Gathers what is found while a file is read.
+pub(super) struct Findings {
+    file: String,
+    mistakes: RefCell<Vec<Finding>>,
+    warnings: RefCell<Vec<Finding>>,
+}
+
+impl Findings {
+    pub(super) fn new(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            mistakes: RefCell::default(),
+            warnings: RefCell::default(),
+        }
+    }
+
+    pub(super) fn mistake(&self, place: Place, key: &str, what: impl Into<String>, expected: Option<String>) {
+        self.mistakes
+            .borrow_mut()
+            .push(self.finding(place, key, what.into(), expected));
+    }
+
+    pub(super) fn warning(&self, place: Place, key: &str, what: impl Into<String>) {
+        self.warnings
+            .borrow_mut()
+            .push(self.finding(place, key, what.into(), None));
+    }
+
+    /// The file's name, as it was given.
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The value with its warnings, if there was no mistake. `value` is `None` only after a mistake.
+    pub(super) fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<Finding>), Mistakes> {
+        let (mut mistakes, mut warnings) = (self.mistakes.into_inner(), self.warnings.into_inner());
+        // Aliases and merges visit a node twice.
+        for findings in [&mut mistakes, &mut warnings] {
+            findings.sort_by(|a, b| (a.place, &a.key, &a.what).cmp(&(b.place, &b.key, &b.what)));
+            findings.dedup();
+        }
+        match value {
+            Some(value) if mistakes.is_empty() => Ok((value, warnings)),
+            _ if mistakes.is_empty() => Err(Mistakes::whole(&self.file, "cannot be used".to_owned())),
+            _ => Err(Mistakes(mistakes)),
+        }
+    }
+
+    fn finding(&self, place: Place, key: &str, what: String, expected: Option<String>) -> Finding {
+        Finding {
+            file: self.file.clone(),
+            place,
+            key: key.to_owned(),
+            what,
+            expected,
+        }
+    }
+}
