@@ -15,11 +15,14 @@ pub mod http;
 
 // The process around them.
 pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod error;
 pub mod metrics;
 pub mod relay;
 pub mod status;
+pub mod telemetry;
 mod side_server;
 mod sync;
 pub mod timestamp;

@@ -1,1 +1,111 @@
-fn main() {}
+//! The life of the process: read the configuration, start, wait for a signal, leave in order.
+
+use anyhow::Context;
+use clap::Parser;
+use fanfare::cli::{Cli, Command, DemoArgs, Logs, ServeArgs};
+use fanfare::{cli, config::Config, demo, relay::Relay, telemetry};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::ExitCode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// What the shell is told (`contract.md`: 0 done or drained, 1 failed, 2 usage or configuration).
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let Cli { command, logs } = Cli::parse();
+    let done = match command {
+        Command::Serve(args) => serve(&args, &logs),
+        Command::Demo(args) => demo(&args, &logs),
+        Command::Check(args) => cli::check(&args, &mut std::io::stdout(), &mut std::io::stderr()).map(Into::into).map_err(Into::into),
+        Command::Tail(_) => Err(anyhow::anyhow!("tail")),
+        Command::Completions(args) => cli::completions(&args, &mut std::io::stdout()).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::from(FAILED)
+    })
+}
+
+fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
+    let configured = match args.configure() {
+        Ok(configured) => configured,
+        Err(error) => {
+            complain(&error.to_string());
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    let loaded = configured.loaded;
+    telemetry::init(logs.filter(loaded.log.as_deref()), logs.log_format)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    run(loaded.config, |_| Ok(()))
+}
+
+fn demo(args: &DemoArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
+    telemetry::init(logs.filter(Some("warn")), logs.log_format)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the demo's origin can't listen")?;
+    let origin = demo::Origin::start(listener)?;
+    let mut config = Config::for_upstream(&origin.stream_url(), demo::STREAM_PATH)?;
+    args.listeners.override_in(&mut config);
+    run(config, |relay| {
+        let address = relay.address().context("the demo needs a TCP listener")?;
+        origin.set_relayed_stream(format!("http://{}{}", demo::reachable(address), demo::STREAM_PATH));
+        let admin = relay.admin_address().context("the demo needs the admin listener")?;
+        say(&demo::banner(address, origin.addr(), admin));
+        Ok(())
+    })
+}
+
+/// Runs a relay until a signal has ended it.
+fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(config.workers).enable_all().build()?;
+    runtime.block_on(async {
+        // Registered before the start: a signal during it ends the process in order, too.
+        let mut leave = LeaveSignals::new()?;
+        let relay = Relay::start(config)?;
+        started(&relay)?;
+        leave.recv().await;
+        tokio::select! {
+            drained = relay.drain() => Ok(if drained { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }),
+            () = leave.recv() => {
+                tracing::warn!("second signal: everything is cut");
+                Ok(ExitCode::from(FAILED))
+            }
+        }
+    })
+}
+
+/// SIGTERM and SIGINT.
+struct LeaveSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl LeaveSignals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the demo talks to a person")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "the logs may not be set up yet")]
+fn complain(text: &str) {
+    eprintln!("fanfare: {text}");
+}

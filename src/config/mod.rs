@@ -348,15 +348,6 @@ pub struct Pass {
     pub body_bytes_max: usize,
 }
 
-impl std::fmt::Display for Listen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Listen::Tcp(address) => address.fmt(f),
-            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
 /// A value that never reaches a log, an error, `/status` or a metric: its `Debug` is `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);

@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 
-pub use banner::banner;
+pub use banner::{banner, reachable};
 
 /// Where the origin's event stream is.
 pub const STREAM_PATH: &str = "/changelog/sse";

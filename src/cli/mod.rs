@@ -1,0 +1,154 @@
+//! The command line: what can be said on it, and the commands that need no relay.
+//!
+//! `main` parses a [`Cli`] and matches on its [`Command`]. What runs a relay is elsewhere; here is how its configuration
+//! is found and overridden. Usage mistakes end with exit code 2, as clap's do.
+
+mod check;
+mod find;
+mod serve;
+mod tail;
+
+pub use check::{CheckArgs, check};
+pub use find::{NotFound, find};
+pub use serve::{Configured, DemoArgs, Listeners, ServeArgs, ServeError};
+pub use tail::{Colour, TailArgs, User};
+
+use crate::telemetry::{self, LogFormat};
+use clap::{CommandFactory, Parser, Subcommand};
+use std::io::Write;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "fanfare", version, about, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 done or drained, 1 failed, 2 usage or configuration.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What is logged.
+    #[command(flatten)]
+    pub logs: Logs,
+}
+
+/// What is logged, for every command.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Logs")]
+pub struct Logs {
+    /// Log filter, such as `info`, or `warn,fanfare::upstream=debug` [default: info]
+    #[arg(long, value_name = "FILTER", global = true, env = "FANFARE_LOG", value_parser = parse_filter)]
+    pub log: Option<String>,
+    /// Form of the log lines, on standard error
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        global = true,
+        env = "FANFARE_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+impl Logs {
+    /// The filter in force: the command line's, else the file's, else the default.
+    pub fn filter<'a>(&'a self, from_file: Option<&'a str>) -> &'a str {
+        self.log.as_deref().or(from_file).unwrap_or(telemetry::DEFAULT_FILTER)
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the relay
+    Serve(ServeArgs),
+    /// Run an embedded change-log origin and the relay in front of it, to try out
+    Demo(DemoArgs),
+    /// Report every mistake of a configuration at once
+    Check(CheckArgs),
+    /// Follow an event stream in the terminal
+    Tail(TailArgs),
+    /// Write the shell's completions to standard output
+    Completions(CompletionsArgs),
+}
+
+/// `completions`.
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Writes a shell's completions.
+pub fn completions(args: &CompletionsArgs, out: &mut impl Write) -> std::io::Result<()> {
+    // clap_complete panics where its writer fails: it gets one that doesn't.
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "fanfare", &mut text);
+    out.write_all(&text)
+}
+
+fn parse_filter(text: &str) -> Result<String, String> {
+    telemetry::check_filter(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_holds() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn documented_lines_are_taken() {
+        for line in [
+            "fanfare serve",
+            "fanfare serve --config f.yaml",
+            "fanfare serve --upstream http://o/sse",
+            "fanfare serve --upstream http://o/sse --path /events --listen 127.0.0.1:0 --listen unix:/tmp/s --admin 127.0.0.1:0",
+            "fanfare serve --log debug --log-format json",
+            "fanfare --log debug serve",
+            "fanfare demo",
+            "fanfare check",
+            "fanfare check --config f.yaml --print",
+            "fanfare tail http://o/sse --json --user relay:secret",
+            "fanfare completions bash",
+        ] {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_lines_end_with_2() {
+        for line in [
+            "fanfare",
+            "fanfare serve --config f.yaml --upstream http://o/",
+            "fanfare serve --path /x",
+            "fanfare serve --listen nowhere",
+            "fanfare serve --log fanfare=loud",
+            "fanfare serve --log-format xml",
+            "fanfare serve --unknown",
+            "fanfare tail",
+            "fanfare completions dos",
+        ] {
+            assert_eq!(parse(line).expect_err(line).exit_code(), 2, "{line}");
+        }
+        assert_eq!(parse("fanfare --version").expect_err("a text").exit_code(), 0);
+    }
+
+    #[test]
+    fn completions_for_every_shell() {
+        use clap::ValueEnum;
+        for shell in clap_complete::Shell::value_variants() {
+            let mut out = Vec::new();
+            completions(&CompletionsArgs { shell: *shell }, &mut out).expect("written");
+            assert!(String::from_utf8(out).expect("text").contains("fanfare"));
+        }
+    }
+}

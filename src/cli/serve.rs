@@ -1,0 +1,193 @@
+//! `serve` and `demo`: their arguments, and the configuration that follows from them.
+
+use super::find::{NotFound, find};
+use crate::config::{self, Config, Listen, Loaded, Mistakes, Reload};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// `serve`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ServeArgs {
+    /// Configuration file [default: $FANFARE_CONFIG, then fanfare.yaml, then /etc/fanfare/fanfare.yaml]
+    #[arg(long, value_name = "FILE", conflicts_with = "upstream")]
+    pub config: Option<PathBuf>,
+    /// Relay this event stream; no file is needed
+    #[arg(long, value_name = "URL")]
+    pub upstream: Option<String>,
+    /// Path at which clients find it
+    #[arg(long, value_name = "PATH", requires = "upstream", default_value = "/")]
+    pub path: String,
+    /// Where to listen.
+    #[command(flatten)]
+    pub listeners: Listeners,
+}
+
+/// `demo`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct DemoArgs {
+    /// Where to listen.
+    #[command(flatten)]
+    pub listeners: Listeners,
+}
+
+/// What overrides the file's listeners.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Listeners {
+    /// Where clients connect, instead of what the file says; may be repeated [default: 0.0.0.0:9080]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
+    pub listen: Vec<Listen>,
+    /// Where health, metrics and the dashboard are, instead of what the file says [default: 127.0.0.1:7090]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_admin)]
+    pub admin: Option<SocketAddr>,
+}
+
+impl Listeners {
+    /// Puts what was given in place of what the configuration says; again after each reload.
+    pub fn override_in(&self, config: &mut Config) {
+        if !self.listen.is_empty() {
+            config.listen.clone_from(&self.listen);
+        }
+        if self.admin.is_some() {
+            config.admin = self.admin;
+        }
+    }
+}
+
+/// The configuration that `serve` starts with, and the file to read again on a reload.
+#[derive(Debug, Clone)]
+pub struct Configured {
+    /// What was read, with the command line's overrides.
+    pub loaded: Loaded,
+    /// The file; `None` with `--upstream`: there is nothing to read again.
+    pub file: Option<PathBuf>,
+}
+
+/// Why `serve` can't start; exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// There is no file.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
+    /// The file, or the command line in its stead, has mistakes.
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
+    /// The overrides make a configuration that can't be.
+    #[error("clients and admin both at `{0}`: give `--listen` or `--admin` another address")]
+    SameAddress(SocketAddr),
+}
+
+impl ServeArgs {
+    /// Finds and reads the configuration, and puts the overrides in.
+    pub fn configure(&self) -> Result<Configured, ServeError> {
+        match &self.upstream {
+            Some(url) => {
+                let config = Config::for_upstream(url, &self.path)?;
+                let loaded = Loaded {
+                    config,
+                    reload: Reload::Signal,
+                    log: None,
+                    warnings: Vec::new(),
+                };
+                self.overridden(loaded, None)
+            }
+            None => {
+                let file = find(self.config.as_deref())?;
+                self.overridden(config::load(&file)?, Some(file))
+            }
+        }
+    }
+
+    /// Reads the file again. Without one, what is in force stays.
+    pub fn reconfigure(&self, configured: &Configured) -> Result<Configured, ServeError> {
+        match &configured.file {
+            Some(file) => self.overridden(config::load(file)?, Some(file.clone())),
+            None => Ok(configured.clone()),
+        }
+    }
+
+    fn overridden(&self, mut loaded: Loaded, file: Option<PathBuf>) -> Result<Configured, ServeError> {
+        self.listeners.override_in(&mut loaded.config);
+        match loaded.config.admin {
+            Some(admin) if admin.port() != 0 && loaded.config.listen.contains(&Listen::Tcp(admin)) => {
+                Err(ServeError::SameAddress(admin))
+            }
+            _ => Ok(Configured { loaded, file }),
+        }
+    }
+}
+
+fn parse_listen(text: &str) -> Result<Listen, String> {
+    config::parse_listen(text).map_err(|expected| format!("expected {expected}"))
+}
+
+fn parse_admin(text: &str) -> Result<SocketAddr, String> {
+    match config::parse_listen(text) {
+        Ok(Listen::Tcp(address)) => Ok(address),
+        _ => Err("expected an address and port such as `127.0.0.1:7090`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(url: &str) -> ServeArgs {
+        ServeArgs {
+            upstream: Some(url.to_owned()),
+            path: "/events".to_owned(),
+            ..ServeArgs::default()
+        }
+    }
+
+    #[test]
+    fn an_upstream_needs_no_file() {
+        let mut args = upstream("https://u:p@o.example/sse?x=1");
+        args.listeners.listen = vec![Listen::Unix("/run/s".into())];
+        let configured = args.configure().expect("complete");
+        let config = &configured.loaded.config;
+        assert_eq!(config.sources[0].paths, ["/events"]);
+        let upstream = &config.sources[0].upstreams[0];
+        assert_eq!(upstream.name, "o.example/sse");
+        assert_eq!(
+            upstream.target,
+            config::Target::Urls(vec!["https://o.example/sse?x=1".to_owned()])
+        );
+        assert!(upstream.credentials.is_some());
+        assert_eq!(config.listen, [Listen::Unix("/run/s".into())]);
+        assert_eq!(config.admin, Some(config::ADMIN));
+        assert_eq!(configured.file, None);
+        assert!(args.reconfigure(&configured).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_upstream_is_told_without_its_secret() {
+        let told = upstream("ftp://u:hunter2@o/")
+            .configure()
+            .expect_err("a mistake")
+            .to_string();
+        assert!(
+            told.starts_with("command line: --upstream: a URL with another scheme"),
+            "{told}"
+        );
+        assert!(!told.contains("hunter2"));
+        let told = upstream("http://o/{x}").configure().expect_err("a mistake").to_string();
+        assert!(told.contains("{x}"), "{told}");
+    }
+
+    #[test]
+    fn overrides_may_not_collide() {
+        let mut args = upstream("http://o/");
+        args.listeners.admin = Some(config::LISTEN);
+        assert!(matches!(args.configure(), Err(ServeError::SameAddress(_))));
+    }
+
+    #[test]
+    fn a_file_that_is_named_must_be_there() {
+        let args = ServeArgs {
+            config: Some("/nowhere/f.yaml".into()),
+            ..ServeArgs::default()
+        };
+        let told = args.configure().expect_err("a mistake").to_string();
+        assert!(told.starts_with("/nowhere/f.yaml: can't be read"), "{told}");
+    }
+}

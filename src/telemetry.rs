@@ -1,0 +1,119 @@
+//! Logs: what is written to standard error, in which form.
+//!
+//! Set up once, by the binary, before anything else runs; the library only emits. One line per change of state, values as
+//! fields, never a secret.
+
+use std::io::IsTerminal as _;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// The filter where none is given.
+pub const DEFAULT_FILTER: &str = "info";
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people; coloured on a terminal.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The logs can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter is not one.
+    #[error("not a log filter: {0} (such as `info`, or `warn,fanfare::upstream=debug`)")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Another subscriber is in place.
+    #[error(transparent)]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Writes this process's logs to standard error from now on.
+pub fn init(filter: &str, format: LogFormat) -> Result<(), LogError> {
+    // https://no-color.org: set and not empty.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    subscriber(filter, format, colours, std::io::stderr)?.try_init()?;
+    Ok(())
+}
+
+/// Whether this is a filter; for checking it before anything starts.
+pub fn check_filter(filter: &str) -> Result<(), LogError> {
+    EnvFilter::builder().parse(filter)?;
+    Ok(())
+}
+
+fn subscriber<W>(
+    filter: &str,
+    format: LogFormat,
+    colours: bool,
+    writer: W,
+) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder().parse(filter)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    Ok(match format {
+        LogFormat::Text => Box::new(builder.with_ansi(colours).finish()),
+        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("not poisoned").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(filter: &str, format: LogFormat) -> String {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = subscriber(filter, format, false, move || writer.clone()).expect("a filter");
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(source = "changelog", "upstream connected");
+            tracing::debug!("quiet");
+        });
+        let bytes = buffer.0.lock().expect("not poisoned").clone();
+        String::from_utf8(bytes).expect("text")
+    }
+
+    #[test]
+    fn text_lines() {
+        let line = logged("info", LogFormat::Text);
+        assert!(line.ends_with("upstream connected source=\"changelog\"\n"), "{line}");
+        assert_eq!(line.lines().count(), 1);
+        assert_eq!(logged("off", LogFormat::Text), "");
+    }
+
+    #[test]
+    fn json_lines() {
+        let line = logged("debug", LogFormat::Json);
+        let first: serde_json::Value = serde_json::from_str(line.lines().next().expect("a line")).expect("JSON");
+        assert_eq!(first["message"], "upstream connected");
+        assert_eq!(first["source"], "changelog");
+        assert_eq!(line.lines().count(), 2);
+    }
+
+    #[test]
+    fn filters_are_checked() {
+        assert!(check_filter("warn,fanfare::upstream=debug").is_ok());
+        assert!(check_filter("fanfare=loud").is_err());
+    }
+}
