@@ -1,5 +1,7 @@
 //! The admin listener over real sockets, with a relay that only pretends.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
 use fanfare::admin::Admin;
 use fanfare::metrics::{Metrics, Protocol};
 use fanfare::status::{

@@ -2,6 +2,8 @@
 //!
 //! In a file, and so a process, of its own: the limit is the process's, and other tests need descriptors.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
 use fanfare::admin::Admin;
 use fanfare::metrics::Metrics;
 use fanfare::status::{Observed, Readiness, Status};

@@ -1,5 +1,7 @@
 //! The demo's origin over real sockets: feeds, stream, posts.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
 use fanfare::demo::{Origin, STREAM_PATH, STREAMS_MAX};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -74,13 +74,15 @@ impl Server {
     ) -> io::Result<Self> {
         let addr = listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _entered = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
-        };
         let (stop, stopped) = oneshot::channel();
+        let (ready, started) = std::sync::mpsc::channel();
+        // The runtime is made on its thread, because it must not be dropped on one that drives another runtime.
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let (runtime, listener) = match enter(listener) {
+                Ok(entered) => entered,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
+            drop(ready.send(Ok(())));
             runtime.block_on(async move {
                 let background = Arc::clone(&handler);
                 tokio::spawn(async move { background.background().await });
@@ -92,6 +94,9 @@ impl Server {
             });
             // Dropping the runtime drops every connection's task, and with it the socket.
         })?;
+        started
+            .recv()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread has panicked")))?;
         Ok(Self {
             addr,
             stop: Some(stop),
@@ -113,6 +118,16 @@ impl Drop for Server {
             let _ = thread.join();
         }
     }
+}
+
+/// A runtime, and the listener registered with it.
+fn enter(listener: TcpListener) -> io::Result<(tokio::runtime::Runtime, tokio::net::TcpListener)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = {
+        let _entered = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    Ok((runtime, listener))
 }
 
 async fn accept_all<H: Handler>(listener: &tokio::net::TcpListener, limits: Limits, handler: &Arc<H>) -> Infallible {
