@@ -2,7 +2,12 @@
 //!
 //! The modules, in the order in which the bytes travel.
 
-// An event's way: from the origin into the log, from the log to every client.
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod event_stream;
+pub mod metrics;
+pub mod telemetry;
 pub mod upstream;
 pub mod event_stream;
 pub mod log;

@@ -39,35 +39,38 @@ pub fn load(path: &Path) -> Result<Loaded, Mistakes> {
 /// Checks a file's text. `file_name` is for the messages, and what relative paths in the file are relative to.
 pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Mistakes> {
     let findings = Findings::new(file_name);
-    let loaded = yaml::parse(text, env, &findings).map(|node| {
-        let root = Item::root(&findings, &node);
-        match legacy::is_legacy(&node) {
-            true => legacy::read(&root),
-            false => file::read(&root),
+    let node = yaml::parse(text, env, &findings);
+    let loaded = match &node {
+        Some(node) if !is_empty(node) => {
+            let root = Item::root(&findings, node);
+            if legacy::is_legacy(node) {
+                legacy::read(&root)
+            } else {
+                file::read(&root)
+            }
         }
-    });
-    if loaded.is_none() {
-        nothing_there(text, &findings);
-    }
-    let (mut loaded, warnings) = findings.finish(loaded.flatten())?;
+        _ => {
+            // A broken file has been told of.
+            if findings.is_clean() {
+                let place = Place { line: 1, column: 1 };
+                findings.mistake(
+                    place,
+                    "",
+                    "the file is empty",
+                    Some("a mapping with `sources`".to_owned()),
+                );
+            }
+            None
+        }
+    };
+    let (mut loaded, warnings) = findings.finish(loaded)?;
     loaded.warnings = warnings;
     Ok(loaded)
 }
 
-/// An empty file is one mistake; a broken one has been told.
-fn nothing_there(text: &str, findings: &Findings) {
-    if text
-        .lines()
-        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line == "---")
-    {
-        let place = Place { line: 1, column: 1 };
-        findings.mistake(
-            place,
-            "",
-            "the file is empty",
-            Some("a mapping with `sources`".to_owned()),
-        );
-    }
+/// Nothing, or nothing but comments.
+fn is_empty(root: &yaml::Node) -> bool {
+    matches!(&root.value, yaml::Value::Scalar(scalar) if scalar.is_null())
 }
 
 fn not_utf8(error: &std::string::FromUtf8Error) -> String {

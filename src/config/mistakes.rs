@@ -107,6 +107,11 @@ impl Findings {
             .push(self.finding(place, key, what.into(), None));
     }
 
+    /// Whether there is no mistake so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.mistakes.borrow().is_empty()
+    }
+
     /// The file's name, as it was given.
     pub(super) fn file(&self) -> &str {
         &self.file

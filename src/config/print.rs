@@ -276,7 +276,7 @@ fn write_map(out: &mut String, map: &Map<String, Json>, indent: usize) {
         if index > 0 || !out.ends_with("- ") {
             let _ = write!(out, "{:indent$}", "");
         }
-        let _ = write!(out, "{}:", scalar_text(key));
+        let _ = write!(out, "{}:", quoted(key, key));
         match value {
             Json::Object(inner) if !inner.is_empty() && is_long(inner) => {
                 out.push('\n');
@@ -318,16 +318,23 @@ fn inline(value: &Json) -> String {
         Json::Object(map) => {
             let entries = map
                 .iter()
-                .map(|(key, value)| format!("{}: {}", scalar_text(key), inline(value)));
+                .map(|(key, value)| format!("{}: {}", quoted(key, key), inline(value)));
             format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
         }
     }
 }
 
-/// Text as a scalar that is read back as this text: plain where nobody can doubt it, else in double quotes.
+/// A value as a scalar that is read back as this text.
 fn scalar_text(text: &str) -> String {
-    let starts_plainly = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-    let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./".contains(&b));
+    quoted(text, &interpolate::escape(text))
+}
+
+/// Plain where nobody can doubt that it is text, else `escaped` in double quotes. Keys hold no references: nothing in
+/// them is escaped.
+fn quoted(text: &str, escaped: &str) -> String {
+    let starts_plainly = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        || (text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(':'));
+    let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./:".contains(&b)) && !text.ends_with(':');
     let is_word = matches!(
         text.to_ascii_lowercase().as_str(),
         "null" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n"
@@ -337,7 +344,7 @@ fn scalar_text(text: &str) -> String {
         return text.to_owned();
     }
     let mut out = String::from("\"");
-    for c in interpolate::escape(text).chars() {
+    for c in escaped.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             '\n' => out.push_str("\\n"),

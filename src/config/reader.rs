@@ -94,12 +94,13 @@ impl<'a> Item<'a> {
         let text = self.text(&expected)?;
         let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
-            let near = if self.from_environment() {
+            let near = if self.is_from_environment() {
                 None
             } else {
                 nearest(text, words.iter().copied())
             };
-            self.mistake(with_suggestion(self.found(), near), expected);
+            let hint = near.map(|near| format!("did you mean `{near}`?"));
+            self.mistake(self.found(), with_hint(&expected, hint.as_deref()));
         }
         found
     }
@@ -186,8 +187,8 @@ impl<'a> Item<'a> {
     }
 
     /// Whether the value came, in part, from the environment.
-    pub(super) fn from_environment(&self) -> bool {
-        self.scalar().is_some_and(Scalar::from_environment)
+    pub(super) fn is_from_environment(&self) -> bool {
+        self.scalar().is_some_and(Scalar::is_from_environment)
     }
 
     fn checked<T>(&self, value: Option<T>, expected: String) -> Option<T> {
@@ -315,9 +316,9 @@ pub(super) fn child(path: &str, key: &str) -> String {
     }
 }
 
-/// Text as a message shows it: one line, bounded, credentials of URLs masked.
+/// Text as a message shows it: one line, bounded, secrets in URLs masked.
 pub(super) fn shown(text: &str) -> String {
-    let masked = super::url::mask(text);
+    let masked = super::url::mask_query(&super::url::mask(text));
     let mut out: String = masked
         .chars()
         .take(SHOWN_CHARS_MAX)

@@ -245,7 +245,9 @@ fn check_fields(lines: &str) -> Result<(), &'static str> {
             "id" => return Err("no `id`: it would replace the client's last event ID"),
             "retry" => return Err("no `retry`: see `reconnect`"),
             _ => {
-                return Err("`comment`, or field lines such as `data: ping`: each `data: ...`, `event: ...` or `: ...`");
+                return Err(
+                    "`comment`, or field lines such as `data: ping`: each `data: ...`, `event: ...` or `: ...`",
+                );
             }
         }
     }

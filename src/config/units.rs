@@ -113,7 +113,7 @@ pub(super) fn format_duration(duration: Duration) -> String {
 pub(super) fn format_size(bytes: u64) -> String {
     SIZE_UNITS
         .iter()
-        .find(|(_, unit_bytes)| bytes >= *unit_bytes && bytes % unit_bytes == 0)
+        .find(|(_, unit_bytes)| bytes >= *unit_bytes && bytes.is_multiple_of(*unit_bytes))
         .map_or_else(
             || "0".to_owned(),
             |(unit, unit_bytes)| format!("{}{unit}", bytes / unit_bytes),

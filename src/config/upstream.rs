@@ -80,10 +80,10 @@ fn read_section(item: &Item<'_>, parameters: Option<&[&str]>) -> Option<Upstream
     let reconnect = section.duration("reconnect", default.reconnect, SOME_DURATION);
     let reconnect_max_default = default.reconnect_max.max(reconnect.unwrap_or_default());
     let reconnect_max = section.duration("reconnect_max", reconnect_max_default, SOME_DURATION);
-    if let (Some(first), Some(bound)) = (reconnect, reconnect_max) {
-        if bound < first {
-            section.mistake_at("reconnect_max", "shorter than `reconnect`", "at least as much");
-        }
+    if let (Some(first), Some(bound)) = (reconnect, reconnect_max)
+        && bound < first
+    {
+        section.mistake_at("reconnect_max", "shorter than `reconnect`", "at least as much");
     }
     let has_tls = section.get("tls");
     section.finish();
@@ -379,7 +379,7 @@ fn header_value(item: &Item<'_>, name: &str) -> Option<HeaderValue> {
         }
         return None;
     };
-    value.set_sensitive(item.from_environment() || url::names_a_secret(name));
+    value.set_sensitive(item.is_from_environment() || url::names_a_secret(name));
     Some(value)
 }
 

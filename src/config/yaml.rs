@@ -55,7 +55,7 @@ pub(super) struct Scalar {
 
 impl Scalar {
     /// Whether the value came, in part, from the environment.
-    pub(super) fn from_environment(&self) -> bool {
+    pub(super) fn is_from_environment(&self) -> bool {
         interpolate::has_reference(&self.written)
     }
 
@@ -184,7 +184,10 @@ impl<'a> Builder<'a> {
             _ => return self.stop(place, "not a value", None),
         };
         let mut node = Node { place, value };
-        let tag_place = span.tag_start().map_or(place, |mark| Place { line: mark.line(), column: mark.col() + 1 });
+        let tag_place = span.tag_start().map_or(place, |mark| Place {
+            line: mark.line(),
+            column: mark.col() + 1,
+        });
         self.obey_tag(&mut node, tag.as_deref(), tag_place);
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -303,7 +306,7 @@ impl<'a> Builder<'a> {
             _ => {
                 let what = format!("the tag `{}`", tag.original());
                 self.findings
-                    .mistake(node.place, &self.key(), what, Some("no tag".to_owned()));
+                    .mistake(place, &self.key(), what, Some("no tag".to_owned()));
             }
         }
     }
