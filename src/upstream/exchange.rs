@@ -198,33 +198,34 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for TasksEx
 
 /// What went wrong before there was a response head.
 fn before_the_head(error: &hyper::Error) -> Failure {
-    let reason = if io_kind(error).is_some() && !error.is_parse() {
-        Reason::Reset
-    } else {
-        Reason::Protocol
-    };
     if error.is_incomplete_message() {
         return Failure::new(Reason::Protocol, "the connection was closed without an answer");
     }
+    let reason = match io_error(error) {
+        // In TLS 1.3, an origin that refuses our certificate says so after the handshake.
+        Some(io) if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Reason::Tls,
+        Some(_) => Reason::Reset,
+        None => Reason::Protocol,
+    };
     Failure::new(reason, described(error))
 }
 
 /// What went wrong inside a body.
 pub(super) fn in_the_body(error: &hyper::Error) -> Failure {
-    match io_kind(error) {
+    let reason = match io_error(error).map(io::Error::kind) {
         // hyper's word for chunks that are none.
-        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
-            Failure::new(Reason::Protocol, described(error))
-        }
-        _ => Failure::new(Reason::Reset, described(error)),
-    }
+        Some(io::ErrorKind::InvalidInput) => Reason::Protocol,
+        _ => Reason::Reset,
+    };
+    Failure::new(reason, described(error))
 }
 
-fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
+/// The I/O error behind it, if there is one.
+fn io_error(error: &hyper::Error) -> Option<&io::Error> {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
+            return Some(error);
         }
         cause = error.source();
     }

@@ -1,0 +1,10 @@
+//! What stories share. Each takes what it needs.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "every test program compiles all of it and uses a part"
+)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
+pub mod origin;
