@@ -14,5 +14,4 @@ mod http2;
 mod patience;
 mod redirects;
 mod resume;
-mod secrets;
 mod tls;

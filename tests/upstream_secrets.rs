@@ -1,4 +1,13 @@
 //! What is secret comes into no log line, no failure and no state.
+//!
+//! A program of its own, since it listens to the log: other tests in the same process decide about log lines too.
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
+mod support;
+
+#[path = "upstream/running.rs"]
+#[allow(dead_code, unreachable_pub, reason = "one story needs a part of it")]
+mod running;
 
 use crate::running::{Told, basic, config, run};
 use crate::support::origin::TestOrigin;
