@@ -95,7 +95,7 @@ pub(super) fn plain(headers: &HeaderMap) -> Result<(), String> {
 }
 
 /// The essence of the MIME type, whatever parameters follow.
-fn is_event_stream(headers: &HeaderMap) -> bool {
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else {
         return false;
     };

@@ -3,7 +3,7 @@
 //! Asked anew before each connection, so that the stream is followed where it moves. The feed is bounded, its DTDs are
 //! refused, and a feed without the link is a failure like any other: it is asked again later.
 
-use super::answer::{Refusal, plain, refusal};
+use super::answer::{Refusal, is_event_stream, plain, refusal};
 use super::connect::within;
 use super::exchange::in_the_body;
 use super::redirect;
@@ -36,6 +36,10 @@ pub(super) async fn discover(home: &Home<'_>, deadline: Instant) -> Result<Url, 
     let (url, got) = redirect::get(home, home.url().clone(), Wanted::Feed, deadline, |_| {}).await?;
     if got.head.status != StatusCode::OK {
         return Err(refusal(&got.head));
+    }
+    // It would not end, and is no feed: its URL belongs elsewhere in the configuration.
+    if is_event_stream(&got.head.headers) {
+        return Err(Failure::new(Reason::Feed, "an event stream where a feed was expected").into());
     }
     plain(&got.head.headers).map_err(|why| Failure::new(Reason::ContentEncoding, why))?;
     let feed = within(deadline, "the feed was not read", read(got.body)).await?;

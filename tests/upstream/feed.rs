@@ -79,6 +79,11 @@ async fn a_feed_without_the_link_is_asked_again() {
         let failure = upstream.failed_with(Reason::Feed).await;
         assert!(!failure.detail.contains("s3cret"), "{failure}");
     }
+    // The stream's own URL where the feed's was meant: it would never end.
+    let mut conn = origin.accept().await;
+    conn.stream_head().await;
+    upstream.failed_with(Reason::Feed).await;
+    conn.closed().await;
     origin.answer(feed("/sse")).await;
     origin.accept().await.stream_head().await;
     upstream.connected().await;
