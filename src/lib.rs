@@ -2,12 +2,7 @@
 //!
 //! The modules, in the order in which the bytes travel.
 
-pub mod cli;
-pub mod config;
-pub mod error;
-pub mod event_stream;
-pub mod metrics;
-pub mod telemetry;
+// An event's way: from the origin into the log, from the log to every client.
 pub mod upstream;
 pub mod event_stream;
 pub mod log;
@@ -28,6 +23,8 @@ pub mod metrics;
 pub mod relay;
 pub mod status;
 pub mod telemetry;
+
+// What several of them use.
 mod side_server;
 mod sync;
 pub mod timestamp;

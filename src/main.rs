@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::Parser;
 use fanfare::cli::{Cli, Command, DemoArgs, Logs, ServeArgs};
+use fanfare::error::Exit;
 use fanfare::{cli, config::Config, demo, relay::Relay, telemetry};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::ExitCode;
@@ -11,10 +12,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
-/// What the shell is told (`contract.md`: 0 done or drained, 1 failed, 2 usage or configuration).
-const FAILED: u8 = 1;
-const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let Cli { command, logs } = Cli::parse();
@@ -27,7 +24,7 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
-        ExitCode::from(FAILED)
+        Exit::Failed.into()
     })
 }
 
@@ -36,7 +33,7 @@ fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
         Ok(configured) => configured,
         Err(error) => {
             complain(&error.to_string());
-            return Ok(ExitCode::from(USAGE));
+            return Ok(Exit::Usage.into());
         }
     };
     let loaded = configured.loaded;
@@ -72,10 +69,10 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
         started(&relay)?;
         leave.recv().await;
         tokio::select! {
-            drained = relay.drain() => Ok(if drained { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }),
+            drained = relay.drain() => Ok(if drained { Exit::Done } else { Exit::Failed }.into()),
             () = leave.recv() => {
                 tracing::warn!("second signal: everything is cut");
-                Ok(ExitCode::from(FAILED))
+                Ok(Exit::Failed.into())
             }
         }
     })

@@ -31,6 +31,11 @@ impl Pacing {
         }
     }
 
+    /// Whether so much has been published without a look at the followers that it is time for one.
+    pub(super) fn is_batch(&self, entries: u64, bytes: u64) -> bool {
+        entries > self.events_max / 2 || bytes > self.bytes_max / 2
+    }
+
     /// A follower moved on, or left.
     pub(super) fn progressed(&self) {
         // Pairs with the one in `wait`: either the waiter sees the move, or this sees the waiter.

@@ -27,7 +27,11 @@ pub struct Publisher {
     channel: Arc<Channel>,
     /// Counted here, added up once per read.
     events: u64,
-    unflushed: bool,
+    /// Handed over since the last flush.
+    unflushed_entries: u64,
+    unflushed_bytes: u64,
+    /// Whether this upstream has been connected before: a new connection that says no place may have missed events.
+    connected_before: bool,
 }
 
 impl Desk {
@@ -59,7 +63,7 @@ impl Desk {
 
 impl Publisher {
     pub(super) fn new(channel: Arc<Channel>) -> Self {
-        Self { channel, events: 0, unflushed: false }
+        Self { channel, events: 0, unflushed_entries: 0, unflushed_bytes: 0, connected_before: false }
     }
 
     fn event(&mut self, event: Event, received: Instant) {
@@ -122,17 +126,21 @@ fn assign(desk: &mut Desk, channel: &Channel, event: &Event, received: Instant) 
 
 impl Sink for Publisher {
     fn connected(&mut self, resume: Resume) {
-        if resume == Resume::Impossible {
+        let before = std::mem::replace(&mut self.connected_before, true);
+        if resume == Resume::Impossible || (resume == Resume::First && before) {
             self.gap(GapReason::UpstreamReconnected, Instant::now());
-            self.unflushed = true;
+            self.unflushed_entries += 1;
             self.flush();
         }
     }
 
     fn item(&mut self, item: Item, received: Instant) {
-        self.unflushed = true;
+        self.unflushed_entries += 1;
         match item {
-            Item::Event(event) => self.event(event, received),
+            Item::Event(event) => {
+                self.unflushed_bytes += event.block().len() as u64;
+                self.event(event, received);
+            }
             Item::Oversized { id, .. } => {
                 if let Some(id) = id
                     && self.channel.passing.load(Ordering::Relaxed)
@@ -160,13 +168,18 @@ impl Sink for Publisher {
     }
 
     fn flush(&mut self) {
-        if std::mem::take(&mut self.unflushed) {
+        self.unflushed_bytes = 0;
+        if std::mem::take(&mut self.unflushed_entries) > 0 {
             self.channel.bells.ring_all();
         }
         let events = std::mem::take(&mut self.events);
         if events > 0 {
             self.channel.metrics.events_received.increment(events);
         }
+    }
+
+    fn full(&self) -> bool {
+        self.channel.pacing.is_batch(self.unflushed_entries, self.unflushed_bytes)
     }
 
     fn failed(&mut self, _failure: &Failure) -> Verdict {

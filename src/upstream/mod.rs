@@ -45,6 +45,11 @@ pub trait Sink: Send + 'static {
     fn item(&mut self, item: Item, received: Instant);
     /// The items of one read have all been handed over: wake the readers.
     fn flush(&mut self);
+    /// Whether so much has been handed over since the last flush that the sink wants to be flushed, and asked whether it is
+    /// [`ready`](Self::ready), before the next item.
+    fn full(&self) -> bool {
+        false
+    }
     /// The connection, or the attempt at one, failed. Says whether to try again.
     fn failed(&mut self, failure: &Failure) -> Verdict;
     /// The origin answered 204: the stream has ended for good (9.2.3). The upstream returns after this.

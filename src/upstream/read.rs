@@ -100,7 +100,7 @@ impl<S: Sink> Stream<'_, S> {
             match piece {
                 Piece::Bytes(bytes) => {
                     bytes_total += bytes.len();
-                    self.take(bytes, received);
+                    self.take(bytes, received).await;
                 }
                 Piece::End(end) => break Batch::Last(end),
             }
@@ -121,7 +121,7 @@ impl<S: Sink> Stream<'_, S> {
         end
     }
 
-    fn take(&mut self, bytes: Bytes, received: Instant) {
+    async fn take(&mut self, bytes: Bytes, received: Instant) {
         self.parser.push(bytes);
         while let Some(item) = self.parser.next_item() {
             self.place.follow(&item);
@@ -131,6 +131,10 @@ impl<S: Sink> Stream<'_, S> {
                 Item::Comment(_) => {}
             }
             self.sink.item(item, received);
+            if self.sink.full() {
+                self.sink.flush();
+                self.sink.ready().await;
+            }
         }
     }
 }
