@@ -11,9 +11,17 @@ pub(super) fn interpolate(text: &str, env: &dyn Fn(&str) -> Option<String>) -> R
     expand(text, env, 0)
 }
 
-/// Whether `text` holds a reference, or its escape: whether the value differs from what is written.
+/// Whether `text` holds a reference; its escape is none.
 pub(super) fn has_reference(text: &str) -> bool {
-    text.contains("${")
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        rest = &rest[dollar..];
+        if rest.starts_with("${") {
+            return true;
+        }
+        rest = rest.strip_prefix("$${").unwrap_or(&rest[1..]);
+    }
+    false
 }
 
 /// Writes `text` so that it is read back as it is.
@@ -158,6 +166,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn escaped_text_is_read_back(text in "[${}a:\\-]{0,20}") {
+            proptest::prop_assert!(!has_reference(&escape(&text)));
             proptest::prop_assert_eq!(with(&escape(&text)), Ok(text));
         }
     }

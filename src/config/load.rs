@@ -4,6 +4,7 @@ use super::mistakes::{Finding, Findings, Mistakes, Place};
 use super::reader::Item;
 use super::yaml;
 use super::{Config, file, legacy};
+use std::io::Read as _;
 use std::path::Path;
 
 /// A configuration that was read, and what came with it.
@@ -31,7 +32,7 @@ pub enum Reload {
 /// Reads and checks a file, with this process's environment.
 pub fn load(path: &Path) -> Result<Loaded, Mistakes> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| Mistakes::whole(&name, format!("can't be read: {error}")))?;
+    let bytes = read_bounded(path).map_err(|error| Mistakes::whole(&name, format!("can't be read: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|error| Mistakes::whole(&name, not_utf8(&error)))?;
     read(&text, &name, &|variable| std::env::var(variable).ok())
 }
@@ -66,6 +67,15 @@ pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -
     let (mut loaded, warnings) = findings.finish(loaded)?;
     loaded.warnings = warnings;
     Ok(loaded)
+}
+
+/// At most one byte more than a file may have: what is too long is told of, and a device without an end ends.
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(yaml::FILE_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Nothing, or nothing but comments.

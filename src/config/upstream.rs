@@ -9,6 +9,7 @@ use super::*;
 use hyper::header::{HeaderName, HeaderValue};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use std::io::Read as _;
 
 /// A secret's file: a password or a token, not a disk.
 const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
@@ -301,11 +302,14 @@ fn secret(section: &Section<'_>, key: &'static str, file_key: &'static str) -> O
 fn secret_file(item: &Item<'_>) -> Option<Secret> {
     let path = file_path(item)?;
     let read = || -> Result<String, String> {
-        let size = std::fs::metadata(&path).map_err(|error| error.to_string())?.len();
-        if size > SECRET_FILE_BYTES_MAX {
-            return Err(format!("{size} bytes are no secret"));
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(&path).map_err(|error| error.to_string())?;
+        file.take(SECRET_FILE_BYTES_MAX + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| error.to_string())?;
+        if bytes.len() as u64 > SECRET_FILE_BYTES_MAX {
+            return Err(format!("it has more than {SECRET_FILE_BYTES_MAX} bytes"));
         }
-        let bytes = std::fs::read(&path).map_err(|error| error.to_string())?;
         String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
     };
     match read() {

@@ -176,7 +176,12 @@ fn check_authority(authority: &str) -> Result<(), &'static str> {
 
 fn decode_userinfo(userinfo: &str) -> Result<(String, Secret), &'static str> {
     let (username, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-    Ok((decode(username)?, Secret(decode(password)?)))
+    let (username, password) = (decode(username)?, decode(password)?);
+    // RFC 7617, section 2: neither can be sent.
+    if username.contains(':') || username.chars().chain(password.chars()).any(char::is_control) {
+        return Err("a URL with credentials that can't be sent");
+    }
+    Ok((username, Secret(password)))
 }
 
 /// RFC 3986, section 2.1.
@@ -239,6 +244,8 @@ mod tests {
             "http://h/{a b}",
             "http://h/{}",
             "http://u:%zz@h/",
+            "http://u%3Av:p@h/",
+            "http://u:%0A@h/",
             "http://@/",
             "http://h\n/",
         ] {
