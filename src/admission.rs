@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 
 /// Connections that may wait for their request, or be refused with an answer, beside the clients that are in.
 ///
-/// A flood beyond it is closed unanswered: whoever is in keeps descriptors and memory.
+/// Beyond it the one that has waited longest is closed: whoever is in keeps descriptors and memory, and whoever sends a request
+/// gets in.
 pub const HANDSHAKES_MAX: usize = 4096;
 
 /// The process's places.
@@ -19,7 +20,6 @@ pub struct Admission {
     clients_max: usize,
     clients: AtomicUsize,
     handshakes_max: usize,
-    handshakes: AtomicUsize,
     per_ip_max: usize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
     rate: Option<Mutex<Bucket>>,
@@ -33,11 +33,6 @@ pub struct Permit {
     admission: Arc<Admission>,
     /// Only where places are counted by address.
     ip: Option<Box<IpAddr>>,
-}
-
-/// A pending handshake's place.
-pub struct Pending {
-    admission: Arc<Admission>,
 }
 
 /// Tokens that fill up with time.
@@ -57,7 +52,6 @@ impl Admission {
             clients_max: limits.clients.min(fit),
             clients: AtomicUsize::new(0),
             handshakes_max: HANDSHAKES_MAX.min(reserved(descriptors) / 2),
-            handshakes: AtomicUsize::new(0),
             per_ip_max: limits.clients_per_ip,
             per_ip: Mutex::new(HashMap::new()),
             rate: (limits.accepts_per_second > 0).then(|| {
@@ -102,10 +96,9 @@ impl Admission {
         }
     }
 
-    /// A place for a connection that has not said yet what it wants; `None`: too many.
-    pub fn handshake(self: &Arc<Self>) -> Option<Pending> {
-        let entered = take_one(&self.handshakes, self.handshakes_max);
-        entered.then(|| Pending { admission: self.clone() })
+    /// How many connections may wait for their request at one time.
+    pub fn handshakes_max(&self) -> usize {
+        self.handshakes_max
     }
 
     /// A client's place.
@@ -155,12 +148,6 @@ impl Drop for Permit {
                 }
             }
         }
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        self.admission.handshakes.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

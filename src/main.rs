@@ -4,9 +4,11 @@ use anyhow::Context;
 use clap::Parser;
 use fanfare::cli::{Cli, Command, DemoArgs, Logs, ServeArgs};
 use fanfare::error::Exit;
-use fanfare::{cli, config::Config, demo, relay::Relay, telemetry};
+use fanfare::config::{Config, Cors};
+use fanfare::{cli, demo, relay::Relay, telemetry};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[cfg(feature = "jemalloc")]
@@ -19,7 +21,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve(&args, &logs),
         Command::Demo(args) => demo(&args, &logs),
         Command::Check(args) => cli::check(&args, &mut std::io::stdout(), &mut std::io::stderr()).map(Into::into).map_err(Into::into),
-        Command::Tail(_) => Err(anyhow::anyhow!("tail")),
+        Command::Tail(args) => tail(args, &logs),
         Command::Completions(args) => cli::completions(&args, &mut std::io::stdout()).map(|()| ExitCode::SUCCESS).map_err(Into::into),
     };
     done.unwrap_or_else(|error| {
@@ -49,6 +51,10 @@ fn demo(args: &DemoArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the demo's origin can't listen")?;
     let origin = demo::Origin::start(listener)?;
     let mut config = Config::for_upstream(&origin.stream_url(), demo::STREAM_PATH)?;
+    // The origin's page reads the relay's stream: another port is another origin to a browser.
+    for source in &mut config.sources {
+        Arc::make_mut(source).cors = Some(Cors::any_origin());
+    }
     args.listeners.override_in(&mut config);
     run(config, |relay| {
         let address = relay.address().context("the demo needs a TCP listener")?;
@@ -59,10 +65,16 @@ fn demo(args: &DemoArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     })
 }
 
+fn tail(args: cli::TailArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
+    telemetry::init(logs.filter(Some("warn")), logs.log_format)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(cli::tail(args)).map(Into::into)
+}
+
 /// Runs a relay until a signal has ended it.
 fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(config.workers).enable_all().build()?;
-    runtime.block_on(async {
+    let exit = runtime.block_on(async {
         // Registered before the start: a signal during it ends the process in order, too.
         let mut leave = LeaveSignals::new()?;
         let relay = Relay::start(config)?;
@@ -75,7 +87,10 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
                 Ok(Exit::Failed.into())
             }
         }
-    })
+    });
+    // A name that is being resolved can't be interrupted, and is not waited for.
+    runtime.shutdown_background();
+    exit
 }
 
 /// SIGTERM and SIGINT.

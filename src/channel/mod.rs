@@ -100,6 +100,11 @@ impl Channel {
         self.pacing.progressed();
     }
 
+    /// Whether a follower this far behind makes the publishing side wait.
+    pub fn waits_for(&self, lag_events: u64, lag_bytes: u64) -> bool {
+        self.pacing.is_too_far(lag_events, lag_bytes)
+    }
+
     /// Counts a client in.
     pub fn subscribe(self: &Arc<Self>, protocol: Protocol) -> Subscription {
         self.subscribers.fetch_add(1, Ordering::Relaxed);

@@ -66,7 +66,12 @@ impl Pacing {
     fn ahead(&self, log: &Log, bells: &Bells) -> bool {
         let head = log.head();
         let Some(offered) = bells.offered() else { return false };
-        head.saturating_sub(offered) > self.events_max || log.bytes_since(offered) > self.bytes_max
+        self.is_too_far(head.saturating_sub(offered), log.bytes_since(offered))
+    }
+
+    /// Whether a follower this far behind makes the publishing side wait.
+    pub(super) fn is_too_far(&self, events: u64, bytes: u64) -> bool {
+        events > self.events_max || bytes > self.bytes_max
     }
 }
 

@@ -5,11 +5,13 @@
 
 mod check;
 mod find;
+mod follow;
 mod serve;
 mod tail;
 
 pub use check::{CheckArgs, check};
 pub use find::{NotFound, find};
+pub use follow::tail;
 pub use serve::{Configured, DemoArgs, Listeners, ServeArgs, ServeError};
 pub use tail::{Colour, TailArgs, User};
 

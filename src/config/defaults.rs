@@ -148,6 +148,21 @@ impl Default for SlowClient {
     }
 }
 
+impl Cors {
+    /// Scripts of any origin may read, without credentials.
+    pub fn any_origin() -> Self {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Self {
+            origins: texts(&["*"]),
+            credentials: false,
+            headers: texts(&CORS_HEADERS),
+            methods: texts(&CORS_METHODS),
+            exposed_headers: Vec::new(),
+            max_age: CORS_MAX_AGE,
+        }
+    }
+}
+
 impl Source {
     /// A source with these upstreams, everything else by default. Nothing is checked here.
     pub fn defaults(name: &str, path: &str, upstreams: Vec<Upstream>) -> Self {

@@ -114,14 +114,13 @@ impl Shard {
                 }
             }
             SlowPolicy::Pause => {
-                // The publishing side stops at half the limits; see `channel::pacing`.
-                let holds = lag.events > limits.events / 2 || lag.bytes > limits.bytes / 2;
+                let holds = client.subscription.channel().waits_for(lag.events, lag.bytes);
                 if holds && !client.holds {
                     client.held_since = now;
                 }
                 client.holds = holds;
                 if holds && now.since(client.held_since) >= limits.pause_max {
-                    return self.evict(key, reason.unwrap_or(held_by(&lag, limits.events)));
+                    return self.evict(key, reason.unwrap_or(EvictReason::Pause));
                 }
                 if let Some(EvictReason::Stall) = reason {
                     return self.evict(key, EvictReason::Stall);
@@ -270,11 +269,6 @@ impl Shard {
             view.tell_progress();
         }
     }
-}
-
-/// Which bound it is that a client under `pause` comes near to.
-fn held_by(lag: &Lag, events_max: u64) -> EvictReason {
-    if lag.events > events_max / 2 { EvictReason::Events } else { EvictReason::Bytes }
 }
 
 /// The last bytes of a stream that is ended in order.

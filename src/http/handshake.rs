@@ -5,7 +5,8 @@ use super::request::{self, Wants};
 use super::router::{Found, Router};
 use super::socket::{LazySocket, Mode};
 use super::stream_head;
-use crate::admission::{Admission, Pending, Permit};
+use super::waiting::Waiting;
+use crate::admission::{Admission, Permit};
 use crate::channel::Subscription;
 use crate::config::{Config, Limits, Network};
 use crate::delivery::{Framing, Newcomer, Shards, Socket};
@@ -35,6 +36,7 @@ pub(crate) struct Front {
     metrics: ListenerMetrics,
     limits: Limits,
     trusted_proxies: Vec<Network>,
+    waiting: Waiting,
 }
 
 /// A request that opens an event stream, once it is in.
@@ -62,8 +64,9 @@ impl Front {
         admission: Arc<Admission>,
         metrics: ListenerMetrics,
     ) -> Self {
-        let limits = config.limits.clone();
-        Self { router, shards, admission, metrics, limits, trusted_proxies: config.trusted_proxies.clone() }
+        let waiting = Waiting::new(admission.handshakes_max());
+        let trusted_proxies = config.trusted_proxies.clone();
+        Self { router, shards, admission, metrics, limits: config.limits.clone(), trusted_proxies, waiting }
     }
 
     pub(super) fn refused(&self, reason: RefuseReason) {
@@ -73,18 +76,16 @@ impl Front {
     /// Takes up an accepted connection. If its request is here already, it is handled without a task.
     pub(super) fn connection(self: &Arc<Self>, socket: Socket, peer: SocketAddr) {
         self.metrics.opened.increment(1);
-        let Some(pending) = self.admission.handshake() else {
-            // Beyond what may be answered: closed, so that those who are in don't pay for it.
-            return self.refused(RefuseReason::Clients);
-        };
         let slot = Arc::new(Slot::default());
         slot.mode.probing.store(true, Ordering::Relaxed);
         let mut handshake: Pin<Box<dyn Future<Output = ()> + Send>> =
-            Box::pin(handshake(self.clone(), socket, peer, slot.clone(), pending));
+            Box::pin(handshake(self.clone(), socket, peer, slot.clone()));
         let now_or_later = handshake.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         if now_or_later.is_pending() {
             slot.mode.probing.store(false, Ordering::Relaxed);
-            tokio::spawn(handshake);
+            if self.waiting.spawn(handshake) {
+                self.refused(RefuseReason::HeaderTimeout);
+            }
         }
     }
 
@@ -126,7 +127,7 @@ impl Front {
     }
 }
 
-async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Arc<Slot>, pending: Pending) {
+async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Arc<Slot>) {
     let service = service_fn(|request: Request<Incoming>| {
         let decision = front.decide(&request, peer);
         // While the request lives, hyper keeps a second read buffer.
@@ -167,7 +168,6 @@ async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Ar
     if let Some(opening) = opening {
         // What was pipelined behind the request is dropped with the buffer: who opens an event stream sends nothing more.
         let socket = connection.into_parts().io.into_socket();
-        drop(pending);
         let Opening { head, framing, subscription, permit, last_event_id, peer } = opening;
         if let Some(socket) = socket {
             front.shards.hand_over(Newcomer { socket, head, framing, subscription, permit, last_event_id, peer });

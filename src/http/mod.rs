@@ -11,6 +11,7 @@ mod request;
 mod router;
 mod socket;
 mod stream_head;
+mod waiting;
 
 pub use listener::{Bound, bind};
 pub use router::{Found, Router};

@@ -59,6 +59,8 @@ labels! {
         Bytes = "bytes",
         /// No progress for `stall`.
         Stall = "stall",
+        /// The upstream stood still for it longer than `pause_max`.
+        Pause = "pause",
         /// The log let go what the client still needed.
         Log = "log",
     }

@@ -58,6 +58,7 @@ fn start_source(source: &Arc<Source>, metrics: &Metrics, tasks: &mut JoinSet<()>
         let options = Options {
             source: source.name.clone(),
             target: upstream.target.clone(),
+            last_event_id: None,
             parser: ParserOptions {
                 event_bytes_max: source.event_bytes_max,
                 comments: source.comments == Relay::Relay,

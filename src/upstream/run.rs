@@ -27,6 +27,8 @@ pub struct Options {
     pub source: String,
     /// The configured target, with the source's `{parameter}`s filled in.
     pub target: Target,
+    /// Where to go on, if not at the origin's choice.
+    pub last_event_id: Option<String>,
     /// The parser's bounds and choices.
     pub parser: ParserOptions,
 }
@@ -51,7 +53,7 @@ pub async fn run<S: Sink>(
 ) {
     let mut life = Life {
         backoff: Backoff::new(config.reconnect, config.reconnect_max),
-        place: Place::default(),
+        place: Place::after(options.last_event_id.as_deref().unwrap_or_default()),
         parser: Parser::new(options.parser),
         reporter: Reporter::new(&options.source, &config.name),
         config: &config,
@@ -337,6 +339,7 @@ mod tests {
         let options = Options {
             source: "source".to_owned(),
             target: config.target.clone(),
+            last_event_id: None,
             parser: ParserOptions {
                 event_bytes_max: 1,
                 comments: false,

@@ -168,6 +168,7 @@ pub fn run_with(config: Upstream, parser: ParserOptions) -> Running {
     let options = Options {
         source: "source".to_owned(),
         target: config.target.clone(),
+        last_event_id: None,
         parser,
     };
     let task = tokio::spawn(upstream::run(
