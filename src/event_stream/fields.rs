@@ -35,7 +35,7 @@ impl Line {
             Some(b'd') => value_start(line, b"data").map_or(Self::Unknown, Self::Data),
             Some(b'e') => value_start(line, b"event").map_or(Self::Unknown, Self::EventType),
             Some(b'i') => match value_start(line, b"id") {
-                Some(start) if line[start..].contains(&0) => Self::Refused,
+                Some(start) if has_nul(&line[start..]) => Self::Refused,
                 Some(start) => Self::Id(start),
                 None => Self::Unknown,
             },
@@ -58,6 +58,12 @@ pub(super) fn value_start(line: &[u8], name: &[u8]) -> Option<usize> {
         [b':', ..] => Some(name.len() + 1),
         _ => None,
     }
+}
+
+/// An `id` with a NUL does not count. Values are short: a loop without a way out is faster than a search.
+#[inline]
+pub(super) fn has_nul(value: &[u8]) -> bool {
+    value.iter().fold(false, |found, byte| found | (*byte == 0))
 }
 
 /// A `retry` field's value: ASCII digits, at least one, as milliseconds.

@@ -12,6 +12,9 @@ const CR: u8 = b'\r';
 /// Bytes that are looked at together: one for each bit of the mask.
 const BLOCK_BYTES: usize = 64;
 
+/// How many of them are tried before `memchr2`.
+const NEAR_BLOCKS: usize = 8;
+
 /// The positions of LF and CR in a read, in order.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LineEnds {
@@ -46,20 +49,23 @@ impl LineEnds {
     /// Finds the next bytes that hold a line end. Afterwards `found` is not zero.
     #[inline]
     fn look_ahead(&mut self, read: &[u8]) -> Option<()> {
-        let rest = read.get(self.next..)?;
-        let Some(block) = rest.first_chunk() else {
-            return self.look_at_tail(rest);
-        };
-        self.found = mask(block);
-        self.base = self.next;
-        self.next += BLOCK_BYTES;
-        if self.found == 0 { self.look_far(read) } else { Some(()) }
+        for _ in 0..NEAR_BLOCKS {
+            let rest = read.get(self.next..)?;
+            let Some(block) = rest.first_chunk() else {
+                return self.look_at_tail(rest);
+            };
+            self.look_at(block, BLOCK_BYTES);
+            if self.found != 0 {
+                return Some(());
+            }
+        }
+        self.look_far(read)
     }
 
-    /// The line goes on: searches the rest of the read for its end.
+    /// The line is a long one.
     #[inline(never)]
     fn look_far(&mut self, read: &[u8]) -> Option<()> {
-        let rest = &read[self.next..];
+        let rest = read.get(self.next..)?;
         let Some(offset) = memchr2(LF, CR, rest) else {
             self.next = read.len();
             return None;
@@ -69,40 +75,59 @@ impl LineEnds {
         let Some(block) = rest.first_chunk() else {
             return self.look_at_tail(rest);
         };
-        self.found = mask(block);
-        self.base = self.next;
-        self.next += BLOCK_BYTES;
+        self.look_at(block, BLOCK_BYTES);
         Some(())
     }
 
-    /// The same for the last bytes of a read, fewer than a block.
+    /// The last bytes of a read, fewer than a block. There may be but one: an origin can write byte by byte.
     #[inline(never)]
     fn look_at_tail(&mut self, tail: &[u8]) -> Option<()> {
-        let mut block = [0; BLOCK_BYTES];
-        block[..tail.len()].copy_from_slice(tail);
-        self.found = mask(&block);
-        self.base = self.next;
-        self.next += tail.len();
+        if let [byte] = tail {
+            self.found = u64::from(is_line_end(*byte));
+            self.base = self.next;
+            self.next += 1;
+        } else {
+            let mut block = [0; BLOCK_BYTES];
+            block[..tail.len()].copy_from_slice(tail);
+            self.look_at(&block, tail.len());
+        }
         (self.found != 0).then_some(())
     }
+
+    #[inline]
+    fn look_at(&mut self, block: &[u8; BLOCK_BYTES], bytes: usize) {
+        self.found = mask(block);
+        self.base = self.next;
+        self.next += bytes;
+    }
+}
+
+#[inline]
+fn is_line_end(byte: u8) -> bool {
+    (byte == LF) | (byte == CR)
 }
 
 /// One bit for each byte that is LF or CR.
 ///
-/// Written so that the compiler makes vector instructions of the first half on every target; the second gathers eight
-/// bytes, each of which has another bit, in the product's highest byte.
+/// Written so that the compiler makes vector instructions of the first half on every target (the one that makes a mask at
+/// once can't be had without `unsafe`); the second, which is skipped if there is nothing, gathers eight bytes, each of
+/// which has another bit, in the product's highest byte.
 #[inline]
 fn mask(block: &[u8; BLOCK_BYTES]) -> u64 {
     let mut bits = [0; BLOCK_BYTES];
     for (n, (bit, byte)) in std::iter::zip(&mut bits, block).enumerate() {
-        *bit = if (*byte == LF) | (*byte == CR) { 1 << (n % 8) } else { 0 };
+        *bit = if is_line_end(*byte) { 1 << (n % 8) } else { 0 };
     }
     let (words, _) = bits.as_chunks();
-    let gather = |word: &[u8; 8]| u64::from_le_bytes(*word).wrapping_mul(0x0101_0101_0101_0101) >> 56;
+    let words: [u64; 8] = std::array::from_fn(|n| u64::from_le_bytes(words[n]));
+    if words.iter().fold(0, |any, word| any | word) == 0 {
+        return 0;
+    }
+    let gather = |word: u64| word.wrapping_mul(0x0101_0101_0101_0101) >> 56;
     words
         .iter()
         .enumerate()
-        .fold(0, |mask, (n, word)| mask | gather(word) << (8 * n))
+        .fold(0, |mask, (n, word)| mask | gather(*word) << (8 * n))
 }
 
 #[cfg(test)]

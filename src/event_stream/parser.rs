@@ -2,9 +2,10 @@
 
 use super::Event;
 use super::assembly::Assembly;
-use super::fields::{Fields, value_start};
+use super::fields::{Fields, has_nul, value_start};
 use super::line_ends::LineEnds;
 use bytes::{Bytes, BytesMut};
+use std::ops::Range;
 use std::time::Duration;
 
 /// The byte order mark that may stand before the stream, and is no part of it (9.2.5).
@@ -113,8 +114,14 @@ impl Parser {
     pub fn next_item(&mut self) -> Option<Item> {
         loop {
             let line_end = if self.assembly.is_idle() {
-                match self.next_whole() {
-                    Whole::Event(event) => return Some(Item::Event(event)),
+                let mut fields = Fields::default();
+                match self.next_whole(&mut fields) {
+                    Whole::Block(block) => {
+                        return Some(Item::Event(Event {
+                            block: self.read.slice(block),
+                            fields,
+                        }));
+                    }
                     Whole::Line(end) => Some(end),
                     Whole::Incomplete => None,
                 }
@@ -170,11 +177,11 @@ impl Parser {
 
     /// The path of almost all bytes: blocks in plain form that lie in the read at hand. What is neither goes to the
     /// assembly, from its block's first line on.
-    fn next_whole(&mut self) -> Whole {
+    #[inline]
+    fn next_whole(&mut self, fields: &mut Fields) -> Whole {
         let read = &*self.read;
         let mut line_ends = self.line_ends;
         let (mut block, mut line) = (self.line, self.line);
-        let mut fields = Fields::default();
         let found = loop {
             let Some(end) = line_ends.next(read) else {
                 break Whole::Incomplete;
@@ -186,14 +193,11 @@ impl Parser {
             match text.first() {
                 None if fields.matter() => {
                     line = end + 1;
-                    break Whole::Event(Event {
-                        block: self.read.slice(block..line),
-                        fields,
-                    });
+                    break Whole::Block(block..line);
                 }
                 None => {
                     block = end + 1;
-                    fields = Fields::default();
+                    *fields = Fields::default();
                 }
                 Some(b'd') => {
                     if let Some(value) = value_start(text, b"data") {
@@ -207,7 +211,7 @@ impl Parser {
                 }
                 Some(b'i') => {
                     if let Some(value) = value_start(text, b"id") {
-                        if fields.has_id() || text.contains(&0) {
+                        if fields.has_id() || has_nul(text) {
                             break Whole::Line(end);
                         }
                         fields.id(line - block..end + 1 - block, line + value - block..end - block);
@@ -221,8 +225,8 @@ impl Parser {
             }
             line = end + 1;
         };
-        if !matches!(found, Whole::Event(_)) {
-            self.assembly.begin(&read[block..line], fields);
+        if !matches!(found, Whole::Block(_)) {
+            self.assembly.begin(&read[block..line], *fields);
         }
         self.line_ends = line_ends;
         self.line = line;
@@ -248,8 +252,8 @@ impl Parser {
 
 /// What [`Parser::next_whole`] came upon.
 enum Whole {
-    /// A block in plain form.
-    Event(Event),
+    /// A block in plain form, that has the fields.
+    Block(Range<usize>),
     /// The end of a line that makes the block one for the assembly, which has the lines before it.
     Line(usize),
     /// The end of the read. The assembly has the block's lines, but not the incomplete one.
