@@ -1,0 +1,283 @@
+//! The command line.
+
+use crate::driver::plan::{Overrides, Scenario};
+use crate::driver::server::{Programs, Server};
+use crate::driver::trial::Bench;
+use crate::source::fault::Fault;
+use crate::threshold::Threshold;
+use crate::units::{parse_bytes, parse_duration, parse_share};
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Load tests for servers of server-sent events
+#[derive(Debug, Parser)]
+#[command(name = "fanfare-loadtest", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts a server, its origin and clients, measures, and reports
+    Run(RunArgs),
+    /// The same clients against several servers, in turn, over several rounds
+    Compare(CompareArgs),
+    /// Clients against a server that runs already
+    Clients(Box<ClientsArgs>),
+    /// An SSE origin with a schedule, and faults on request
+    Origin(OriginArgs),
+    /// The bare write loop: the lower bound for the same sockets and bytes
+    Floor(FloorArgs),
+    /// A process of the swarm; speaks with the driver over its pipes
+    #[command(hide = true)]
+    Worker,
+    /// Becomes another program, which ends with the driver
+    #[command(hide = true)]
+    Guard {
+        /// Ends it with SIGTERM instead of SIGKILL
+        #[arg(long)]
+        polite: bool,
+        #[arg(last = true, required = true)]
+        program: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// What to do; several are done one after the other
+    #[arg(required = true, value_enum)]
+    pub(crate) scenarios: Vec<Scenario>,
+    /// What to test: fanfare, naive, floor, nchan, or 'name=N;command=C;url=U[;publish=U]'
+    #[arg(long, default_value = "fanfare")]
+    pub(crate) server: Server,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// What to test, in this order; more with --server
+    #[arg(long, value_delimiter = ',', default_value = "floor,fanfare,naive,nchan")]
+    pub(crate) servers: Vec<Server>,
+    /// One more server: 'name=NAME;command=COMMAND;url=URL[;publish=URL]', with {origin} and {port} in them
+    #[arg(long)]
+    pub(crate) server: Vec<Server>,
+    /// What to do with each
+    #[arg(long, value_delimiter = ',', default_value = "fanout")]
+    pub(crate) scenario: Vec<Scenario>,
+    /// How often; medians are reported
+    #[arg(long, default_value_t = 3)]
+    pub(crate) rounds: usize,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+    #[command(flatten)]
+    programs: ProgramArgs,
+    #[command(flatten)]
+    swarm: SwarmArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Writes all numbers as JSON; - is stdout
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    pub(crate) json: Option<PathBuf>,
+    /// Writes a page to look at
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    pub(crate) html: Option<PathBuf>,
+    /// Fails on a condition: 'p99_ms>50', 'fanfare:rss_kib_per_client>2', 'cpu_us_per_delivery>1.1xfloor'
+    #[arg(long, value_name = "CONDITION", help_heading = "Report")]
+    pub(crate) fail_if: Vec<Threshold>,
+    /// Shows nothing while it runs
+    #[arg(long, help_heading = "Report")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+struct ProgramArgs {
+    /// The relay; default: beside this program
+    #[arg(long, value_name = "PATH", help_heading = "Servers")]
+    fanfare: Option<PathBuf>,
+    /// The naive baseline; default: examples/naive beside this program
+    #[arg(long, value_name = "PATH", help_heading = "Servers")]
+    naive: Option<PathBuf>,
+    /// nginx with nchan; default: /usr/sbin/nginx
+    #[arg(long, value_name = "PATH", help_heading = "Servers")]
+    nginx: Option<PathBuf>,
+    /// The relay's delivery shards, and the floor's threads; default: one for each core
+    #[arg(long, help_heading = "Servers")]
+    workers: Option<usize>,
+    /// One more line for the relay's source: 'heartbeat: { every: 5s }'
+    #[arg(long, value_name = "YAML", help_heading = "Servers")]
+    source_yaml: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct SwarmArgs {
+    /// Processes of the swarm; default: as descriptors and ports demand
+    #[arg(long, help_heading = "Swarm")]
+    processes: Option<usize>,
+    /// Addresses to connect from; default: 127.0.0.1, 127.0.0.2, ... as ports demand
+    #[arg(long, value_delimiter = ',', help_heading = "Swarm")]
+    source: Vec<IpAddr>,
+    /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1
+    #[arg(long, default_value_t = 0, help_heading = "Swarm")]
+    http2_streams: u32,
+}
+
+impl Common {
+    pub(crate) fn bench(&self) -> Bench {
+        Bench {
+            programs: Programs {
+                fanfare: self.programs.fanfare.clone(),
+                naive: self.programs.naive.clone(),
+                nginx: self.programs.nginx.clone(),
+                workers: self.programs.workers,
+                source_yaml: self.programs.source_yaml.clone(),
+            },
+            processes: self.swarm.processes,
+            sources: self.swarm.source.clone(),
+            http2_streams: self.swarm.http2_streams,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClientsArgs {
+    /// The stream; several are gone round. {client} and {stream} in it stand for numbers
+    #[arg(long, required = true)]
+    pub(crate) url: Vec<String>,
+    /// Clients
+    #[arg(long, short = 'n', default_value_t = 100)]
+    pub(crate) clients: usize,
+    /// Connections opened per second
+    #[arg(long, default_value_t = 1000.0)]
+    pub(crate) connect_rate: f64,
+    /// How long, once all are live; the most that a run can take with it
+    #[arg(long, short = 'd', value_parser = parse_duration, default_value = "30s")]
+    pub(crate) duration: Duration,
+    /// Share of the clients that never read
+    #[arg(long, value_parser = parse_share, default_value = "0")]
+    pub(crate) stalled: f64,
+    /// Share of the clients that read slowly
+    #[arg(long, value_parser = parse_share, default_value = "0")]
+    pub(crate) slow: f64,
+    /// What a slow client reads in a second
+    #[arg(long, value_parser = parse_bytes, default_value = "2000")]
+    pub(crate) slow_bytes: usize,
+    /// Clients replaced per second
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) churn: f64,
+    /// Reconnect without Last-Event-ID
+    #[arg(long)]
+    pub(crate) no_resume: bool,
+    /// Delay before a reconnect; default: what the server says, else 1s
+    #[arg(long, value_parser = parse_duration)]
+    pub(crate) reconnect: Option<Duration>,
+    /// User and password for Basic authentication
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub(crate) user: Option<String>,
+    /// The Authorization field as it is
+    #[arg(long, conflicts_with = "user")]
+    pub(crate) authorization: Option<String>,
+    /// One more field of the request: 'Name: value'
+    #[arg(long, short = 'H')]
+    pub(crate) header: Vec<String>,
+    /// The event type that announces a gap
+    #[arg(long, default_value = "fanfare.gap")]
+    pub(crate) gap_event: String,
+    /// CA file (PEM); default: any certificate is accepted
+    #[arg(long)]
+    pub(crate) ca: Option<PathBuf>,
+    /// Streams that {stream} in the URL goes round
+    #[arg(long, default_value_t = 1)]
+    pub(crate) streams: usize,
+    /// Processes of the server, for its CPU and memory
+    #[arg(long)]
+    pub(crate) pid: Vec<u32>,
+    #[command(flatten)]
+    pub(crate) swarm: ClientsSwarmArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClientsSwarmArgs {
+    /// Processes of the swarm; default: as descriptors and ports demand
+    #[arg(long, help_heading = "Swarm")]
+    pub(crate) processes: Option<usize>,
+    /// Addresses to connect from; default on loopback: 127.0.0.1, 127.0.0.2, ... as ports demand
+    #[arg(long, value_delimiter = ',', help_heading = "Swarm")]
+    pub(crate) source: Vec<IpAddr>,
+    /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1
+    #[arg(long, default_value_t = 0, help_heading = "Swarm")]
+    pub(crate) http2_streams: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OriginArgs {
+    #[arg(long, default_value = "127.0.0.1:8000")]
+    pub(crate) listen: SocketAddr,
+    /// Events per second, on each stream
+    #[arg(long, short = 'r', default_value_t = 1.0)]
+    pub(crate) rate: f64,
+    /// Events sent together; the rate stays the same
+    #[arg(long, default_value_t = 1)]
+    pub(crate) burst: u32,
+    /// Bytes of one event on the wire
+    #[arg(long, short = 's', value_parser = parse_bytes, default_value = "200")]
+    pub(crate) size: usize,
+    /// Writes an id into every event, and resumes behind Last-Event-ID
+    #[arg(long)]
+    pub(crate) ids: bool,
+    /// Paths that are served, each a stream of its own
+    #[arg(long, default_value_t = 1)]
+    pub(crate) streams: usize,
+    /// Ends each stream after this many events; 0: never
+    #[arg(long, default_value_t = 0)]
+    pub(crate) events: u64,
+    /// Goes wrong: die@5s, silence@10s+3s, 503@20s+2s, trickle@30s+5s
+    #[arg(long, value_name = "FAULT")]
+    pub(crate) fault: Vec<Fault>,
+    /// POSTs the events to this URL instead of serving them
+    #[arg(long, value_name = "URL")]
+    pub(crate) publish: Option<String>,
+    /// Takes orders from stdin
+    #[arg(long, hide = true)]
+    pub(crate) control: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FloorArgs {
+    #[arg(long, default_value = "127.0.0.1:8001")]
+    pub(crate) listen: SocketAddr,
+    /// Events per second
+    #[arg(long, short = 'r', default_value_t = 10.0)]
+    pub(crate) rate: f64,
+    /// Events sent together; the rate stays the same
+    #[arg(long, default_value_t = 1)]
+    pub(crate) burst: u32,
+    /// Bytes of one event on the wire, without the chunk's lines
+    #[arg(long, short = 's', value_parser = parse_bytes, default_value = "200")]
+    pub(crate) size: usize,
+    /// Writes an id into every event
+    #[arg(long)]
+    pub(crate) ids: bool,
+    /// Threads that write; 0: one for each core
+    #[arg(long, default_value_t = 0)]
+    pub(crate) threads: usize,
+    /// Takes orders from stdin
+    #[arg(long, hide = true)]
+    pub(crate) control: bool,
+}

@@ -1,0 +1,183 @@
+//! The swarm against a server that runs already and that we know nothing about.
+
+use super::compare::{Comparison, Standing};
+use super::fleet::Fleet;
+use super::outcome::{Outcome, Sample};
+use super::plan::{Plan, Scenario};
+use crate::cli::ClientsArgs;
+use crate::control::{SwarmOrder, SwarmSetup};
+use crate::display::Display;
+use crate::proc::{Cpu, machine_ticks, resident_kib, tcp_memory_kib};
+use crate::target;
+use anyhow::Result;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::time::{Duration, Instant};
+
+/// Beyond the time that the connect rate asks for.
+const CONNECT_GRACE: Duration = Duration::from_secs(30);
+const SAMPLE: Duration = Duration::from_millis(500);
+
+/// Connects, measures, reports. Loss is seen only in streams with our origin's events.
+pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
+    let targets = args
+        .url
+        .iter()
+        .map(|url| target::parse(url))
+        .collect::<Result<Vec<_>>>()?;
+    let basic = |user: &String| format!("Basic {}", STANDARD.encode(user));
+    let setup = SwarmSetup {
+        targets,
+        clients: args.clients,
+        authorization: args.user.as_ref().map(basic).or_else(|| args.authorization.clone()),
+        headers: args.header.clone(),
+        stalled_share: args.stalled,
+        slow_share: args.slow,
+        slow_bytes_per_second: args.slow_bytes as u64,
+        resume: !args.no_resume,
+        reconnect_ms: args.reconnect.map(|delay| delay.as_millis() as u64),
+        gap_event: args.gap_event.clone(),
+        http2_streams: args.swarm.http2_streams,
+        ca: args.ca.clone(),
+        streams: args.streams,
+        ..SwarmSetup::default()
+    };
+    let plan = Plan {
+        clients: args.clients,
+        connects_per_second: args.connect_rate,
+        events_per_second: 0.0,
+        duration: args.duration,
+        stalled_share: args.stalled,
+        slow_share: args.slow,
+        churn_per_second: args.churn,
+        streams: args.streams,
+        ..Plan::of(Scenario::Fanout, false)
+    };
+    let mut outcome = Outcome::new(&args.url.join(" "), &plan);
+    display.phase("clients", "connecting");
+    let mut fleet = Fleet::start(&setup, args.swarm.processes, &args.swarm.source)?;
+    let mut watch = Watch {
+        pids: &args.pid,
+        display,
+        started: Instant::now(),
+        delivered: 0,
+        cpu: Cpu::of(&args.pid),
+    };
+    let (resident, tcp, cpu) = (resident_kib(&args.pid), tcp_memory_kib(), Cpu::of(&args.pid));
+    let begun = Instant::now();
+    fleet.connect(args.clients, args.connect_rate)?;
+    let time = Duration::from_secs_f64(args.clients as f64 / args.connect_rate.max(1e-3)) + CONNECT_GRACE;
+    watch.hold(&mut fleet, &mut outcome, "connecting", time, args.clients as u64)?;
+    let tick = fleet.tick();
+    let clients = tick.live.max(1) as f64;
+    outcome
+        .values
+        .set("connects_per_s", clients / begun.elapsed().as_secs_f64());
+    outcome.values.set(
+        "tcp_kib_per_client",
+        tcp_memory_kib().saturating_sub(tcp) as f64 / clients,
+    );
+    if !args.pid.is_empty() {
+        let grown = resident_kib(&args.pid).saturating_sub(resident);
+        outcome.values.set("rss_kib_per_client", grown as f64 / clients);
+        let spent = Cpu::of(&args.pid).since(&cpu);
+        outcome
+            .values
+            .set("cpu_us_per_connect", spent.total_ns as f64 / 1e3 / clients);
+    }
+    fleet.churn(args.churn)?;
+    fleet.order(SwarmOrder::Reset)?;
+    let (cpu, machine, begun) = (Cpu::of(&args.pid), machine_ticks(), Instant::now());
+    watch.hold(&mut fleet, &mut outcome, "measuring", args.duration, u64::MAX)?;
+    let spent = Cpu::of(&args.pid).since(&cpu);
+    let seconds = begun.elapsed().as_secs_f64();
+    let windows = fleet.measure()?;
+    outcome.windows(&windows);
+    let now = machine_ticks();
+    let (all, idle) = ((now.0 - machine.0).max(1), now.1.saturating_sub(machine.1));
+    outcome
+        .values
+        .set("machine_idle_share", 100.0 * idle as f64 / all as f64);
+    let deliveries = outcome.values.get("deliveries").filter(|deliveries| *deliveries > 0.0);
+    if let Some(deliveries) = deliveries.filter(|_| !args.pid.is_empty()) {
+        let micros = spent.total_ns as f64 / 1e3 / deliveries;
+        outcome.values.set("cpu_us_per_delivery", micros);
+        outcome
+            .values
+            .set("cpu_user_us_per_delivery", micros * spent.user_share);
+        outcome
+            .values
+            .set("cpu_system_us_per_delivery", micros * (1.0 - spent.user_share));
+        outcome
+            .values
+            .set("server_cpu_share", spent.total_ns as f64 / 1e7 / seconds);
+        outcome.values.set("rss_mib", resident_kib(&args.pid) as f64 / 1024.0);
+    }
+    let live = fleet.tick().live;
+    outcome.values.set("clients", live as f64);
+    let totals = fleet.finish(0)?;
+    let summary = outcome.totals(&totals);
+    let counts = &summary.counts;
+    let wrong = [
+        (counts.lost, "events lost"),
+        (counts.doubled, "events doubled"),
+        (counts.disordered, "events out of order"),
+        (counts.strayed, "events in the wrong stream"),
+        (counts.gap_lost, "events missing by gap events"),
+        (summary.refused, "refused clients"),
+    ];
+    for (count, what) in wrong.into_iter().filter(|(count, _)| *count > 0) {
+        outcome.failures.push(format!("{count} {what}"));
+    }
+    if !summary.statuses.is_empty() {
+        outcome
+            .warnings
+            .push(format!("refused by status: {:?}", summary.statuses));
+    }
+    outcome.judge_harness();
+    let median = outcome.values.clone();
+    let standing = Standing {
+        server: outcome.server.clone(),
+        left_out: None,
+        rounds: vec![outcome],
+        median,
+    };
+    Ok(Comparison {
+        plan,
+        standings: vec![standing],
+    })
+}
+
+struct Watch<'a> {
+    pids: &'a [u32],
+    display: &'a Display,
+    started: Instant,
+    delivered: u64,
+    cpu: Cpu,
+}
+
+impl Watch<'_> {
+    /// Lets time pass, or until so many are live.
+    fn hold(&mut self, fleet: &mut Fleet, outcome: &mut Outcome, what: &str, time: Duration, live: u64) -> Result<()> {
+        let (begun, until) = (Instant::now(), Instant::now() + time);
+        loop {
+            let from = Instant::now();
+            let done = fleet.watch((from + SAMPLE).min(until), |tick| tick.live >= live)?;
+            let (tick, cpu, seconds) = (fleet.tick(), Cpu::of(self.pids), from.elapsed().as_secs_f64().max(1e-3));
+            let sample = Sample {
+                seconds: self.started.elapsed().as_secs_f64(),
+                live: tick.live,
+                deliveries_per_s: (tick.delivered - self.delivered) as f64 / seconds,
+                rss_mib: resident_kib(self.pids) as f64 / 1024.0,
+                tcp_mib: tcp_memory_kib() as f64 / 1024.0,
+                server_cpu: cpu.since(&self.cpu).total_ns as f64 / 1e9 / seconds,
+            };
+            (self.delivered, self.cpu) = (tick.delivered, cpu);
+            outcome.samples.push(sample);
+            self.display.live(what, &sample, begun.elapsed(), time);
+            if done || Instant::now() >= until {
+                return Ok(());
+            }
+        }
+    }
+}

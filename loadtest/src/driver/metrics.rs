@@ -1,0 +1,193 @@
+//! Every number that a run reports: name, label, unit, digits, and whether less of it is better.
+
+/// Which way is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Better {
+    Lower,
+    Higher,
+    /// It says something about the run, not about the server.
+    Neither,
+}
+
+/// One number's description.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Metric {
+    /// In JSON and in `--fail-if`.
+    pub(crate) name: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) digits: usize,
+    pub(crate) better: Better,
+}
+
+const fn metric(name: &'static str, label: &'static str, unit: &'static str, digits: usize, better: Better) -> Metric {
+    Metric {
+        name,
+        label,
+        unit,
+        digits,
+        better,
+    }
+}
+
+use Better::{Higher, Lower, Neither};
+
+/// All of them, in the order of the report.
+pub(crate) const METRICS: &[Metric] = &[
+    metric("clients", "clients live", "", 0, Neither),
+    metric("connects_per_s", "connects", "/s", 0, Higher),
+    metric("connect_p50_ms", "connect to head, median", "ms", 2, Lower),
+    metric("connect_p99_ms", "connect to head, p99", "ms", 2, Lower),
+    metric("cpu_us_per_connect", "server CPU per connect", "µs", 1, Lower),
+    metric("deliveries", "deliveries measured", "", 0, Neither),
+    metric("deliveries_per_s", "deliveries", "/s", 0, Higher),
+    metric("delivered_share", "of what the schedule asks", "%", 1, Higher),
+    metric("mib_per_s", "bytes read by clients", "MiB/s", 1, Neither),
+    metric("cpu_us_per_delivery", "server CPU per delivery", "µs", 3, Lower),
+    metric("cpu_user_us_per_delivery", "  of it user", "µs", 3, Lower),
+    metric("cpu_system_us_per_delivery", "  of it system", "µs", 3, Lower),
+    metric("server_cpu_share", "server CPU", "% of a core", 1, Neither),
+    metric("p50_ms", "latency, median", "ms", 3, Lower),
+    metric("p90_ms", "latency, p90", "ms", 3, Lower),
+    metric("p99_ms", "latency, p99", "ms", 3, Lower),
+    metric("p999_ms", "latency, p99.9", "ms", 3, Lower),
+    metric("max_ms", "latency, highest", "ms", 3, Lower),
+    metric("sched_p50_ms", "from the schedule, median", "ms", 3, Lower),
+    metric("sched_p99_ms", "from the schedule, p99", "ms", 3, Lower),
+    metric("first_client_ms", "first client (median event)", "ms", 3, Lower),
+    metric("median_client_ms", "median client (median event)", "ms", 3, Lower),
+    metric("last_client_ms", "last client (median event)", "ms", 3, Lower),
+    metric("last_client_p99_ms", "last client (p99 event)", "ms", 3, Lower),
+    metric("all_live_s", "time until all are live again", "s", 3, Lower),
+    metric("caught_up_s", "time until all have caught up", "s", 3, Lower),
+    metric("replayed", "events replayed", "", 0, Neither),
+    metric("cpu_us_per_replay", "server CPU per replayed event", "µs", 3, Lower),
+    metric("rss_mib", "server resident memory", "MiB", 1, Lower),
+    metric("rss_kib_per_client", "resident memory per client", "KiB", 2, Lower),
+    metric("rss_growth_mib", "growth while measured", "MiB", 1, Lower),
+    metric("tcp_kib_per_client", "kernel socket memory per client", "KiB", 2, Lower),
+    metric("lost", "lost", "", 0, Lower),
+    metric("doubled", "doubled", "", 0, Lower),
+    metric("disordered", "out of order", "", 0, Lower),
+    metric("strayed", "in the wrong stream", "", 0, Lower),
+    metric("refused", "refused", "", 0, Lower),
+    metric("broken", "broken streams", "", 0, Lower),
+    metric("gaps", "gap events", "", 0, Lower),
+    metric("gap_lost", "missing by gap events", "", 0, Lower),
+    metric("ended_by_server", "streams ended by the server", "", 0, Neither),
+    metric("stalled", "stalled clients", "", 0, Neither),
+    metric("stalled_ended", "  of them ended by the server", "", 0, Neither),
+    metric("reopened", "streams opened again", "", 0, Neither),
+    metric("over", "streams that are over (204)", "", 0, Neither),
+    metric("skipped", "writes skipped by the floor", "", 0, Neither),
+    metric(
+        "harness_cpu_share",
+        "swarm CPU, busiest process",
+        "% of a core",
+        1,
+        Neither,
+    ),
+    metric(
+        "harness_wait_share",
+        "  waiting for a core",
+        "% of the time",
+        1,
+        Neither,
+    ),
+    metric("harness_backlog_p99_ms", "  from poll to read, p99", "ms", 3, Neither),
+    metric("machine_idle_share", "machine idle", "%", 1, Neither),
+    metric("origin_late_ms", "origin behind its schedule, most", "ms", 3, Neither),
+];
+
+/// The description of a name.
+pub(crate) fn find(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+/// The numbers of one run; a number that a scenario doesn't measure isn't there.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Values(Vec<(&'static str, f64)>);
+
+impl Values {
+    /// Sets a number; its name must be one of [`METRICS`].
+    pub(crate) fn set(&mut self, name: &'static str, value: f64) {
+        debug_assert!(find(name).is_some(), "{name} is not described");
+        self.0.retain(|(other, _)| *other != name);
+        self.0.push((name, value));
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<f64> {
+        self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+    }
+
+    /// For each number the median over several runs.
+    pub(crate) fn median(runs: &[Values]) -> Values {
+        let mut medians = Values::default();
+        for metric in METRICS {
+            let mut values: Vec<f64> = runs.iter().filter_map(|run| run.get(metric.name)).collect();
+            if let Some(median) = median(&mut values) {
+                medians.set(metric.name, median);
+            }
+        }
+        medians
+    }
+
+    /// As a JSON object, in the order of the report.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let pairs = METRICS
+            .iter()
+            .filter_map(|metric| Some((metric.name.to_owned(), self.get(metric.name)?.into())));
+        serde_json::Value::Object(pairs.collect())
+    }
+}
+
+/// The median; of an even number of values the mean of the two in the middle.
+pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    Some(if values.len() % 2 == 1 {
+        upper
+    } else {
+        (values[values.len() / 2 - 1] + upper) / 2.0
+    })
+}
+
+impl Metric {
+    /// A value with its digits, without its unit.
+    pub(crate) fn format(&self, value: f64) -> String {
+        match self.digits {
+            0 => crate::units::thousands(value.max(0.0).round() as u64),
+            digits => format!("{value:.digits$}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_taken_for_each_number() {
+        let run = |p99| {
+            let mut values = Values::default();
+            values.set("p99_ms", p99);
+            values
+        };
+        let median = Values::median(&[run(3.0), run(1.0), run(100.0)]);
+        assert_eq!(median.get("p99_ms"), Some(3.0));
+        assert_eq!(median.get("p50_ms"), None);
+        assert_eq!(super::median(&mut [4.0, 1.0]), Some(2.5));
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for metric in METRICS {
+            assert_eq!(
+                METRICS.iter().filter(|other| other.name == metric.name).count(),
+                1,
+                "{}",
+                metric.name
+            );
+        }
+    }
+}

@@ -1,0 +1,10 @@
+pub(crate) mod child;
+pub(crate) mod clients;
+pub(crate) mod compare;
+pub(crate) mod fleet;
+pub(crate) mod metrics;
+pub(crate) mod outcome;
+pub(crate) mod plan;
+pub(crate) mod server;
+pub(crate) mod source;
+pub(crate) mod trial;

@@ -1,0 +1,264 @@
+//! What came of one trial.
+
+use super::metrics::{Values, median};
+use super::plan::Plan;
+use crate::clock::SECOND_NS;
+use crate::control::{Totals, Window};
+use crate::swarm::window::{add_encoded, histogram};
+use crate::tally::Counts;
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+
+/// One server, one run.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) server: String,
+    pub(crate) plan: Plan,
+    pub(crate) values: Values,
+    /// What must not happen in this scenario, and did.
+    pub(crate) failures: Vec<String>,
+    /// Why the numbers may say less than they seem to.
+    pub(crate) warnings: Vec<String>,
+    /// Percentile and latency in milliseconds.
+    pub(crate) curve: Vec<(f64, f64)>,
+    pub(crate) samples: Vec<Sample>,
+}
+
+/// The state of things at a moment of the measurement.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sample {
+    /// Since the trial's beginning.
+    pub(crate) seconds: f64,
+    pub(crate) live: u64,
+    pub(crate) deliveries_per_s: f64,
+    pub(crate) rss_mib: f64,
+    pub(crate) tcp_mib: f64,
+    /// In cores.
+    pub(crate) server_cpu: f64,
+}
+
+impl Outcome {
+    pub(crate) fn new(server: &str, plan: &Plan) -> Self {
+        Self {
+            server: server.to_owned(),
+            plan: plan.clone(),
+            values: Values::default(),
+            failures: Vec::new(),
+            warnings: Vec::new(),
+            curve: Vec::new(),
+            samples: Vec::new(),
+        }
+    }
+
+    /// Puts in what the swarm measured.
+    pub(crate) fn windows(&mut self, windows: &[Window]) {
+        let (mut latency, mut scheduled, mut backlog) = (histogram(), histogram(), histogram());
+        for window in windows {
+            add_encoded(&mut latency, &window.latency);
+            add_encoded(&mut scheduled, &window.latency_scheduled);
+            add_encoded(&mut backlog, &window.backlog);
+        }
+        let elapsed_ns = windows.iter().map(|window| window.elapsed_ns).max().unwrap_or(0).max(1);
+        let seconds = elapsed_ns as f64 / SECOND_NS as f64;
+        let delivered = windows.iter().map(|window| window.delivered).sum::<u64>();
+        let bytes = windows.iter().map(|window| window.bytes).sum::<u64>();
+        self.values.set("deliveries", delivered as f64);
+        self.values.set("deliveries_per_s", delivered as f64 / seconds);
+        self.values.set("mib_per_s", bytes as f64 / seconds / 1_048_576.0);
+        let share = |ns: fn(&Window) -> u64| {
+            windows
+                .iter()
+                .map(|window| ns(window) as f64 / window.elapsed_ns.max(1) as f64)
+                .fold(0.0, f64::max)
+                * 100.0
+        };
+        self.values.set("harness_cpu_share", share(|window| window.cpu_ns));
+        self.values.set("harness_wait_share", share(|window| window.wait_ns));
+        self.values.set("harness_backlog_p99_ms", millis(&backlog, 99.0));
+        if latency.is_empty() {
+            return;
+        }
+        for (name, percentile) in [
+            ("p50_ms", 50.0),
+            ("p90_ms", 90.0),
+            ("p99_ms", 99.0),
+            ("p999_ms", 99.9),
+            ("max_ms", 100.0),
+        ] {
+            self.values.set(name, millis(&latency, percentile));
+        }
+        self.values.set("sched_p50_ms", millis(&scheduled, 50.0));
+        self.values.set("sched_p99_ms", millis(&scheduled, 99.0));
+        self.curve = curve(&latency);
+        self.spread(windows);
+    }
+
+    /// First, median and last client of each event, over all processes that saw it whole.
+    fn spread(&mut self, windows: &[Window]) {
+        let mut events: std::collections::BTreeMap<u64, (usize, [f64; 4])> = std::collections::BTreeMap::new();
+        for [seq, count, first, middle, last] in windows.iter().flat_map(|window| window.events.iter().copied()) {
+            let (seen, sum) = events.entry(seq).or_insert((0, [0.0, f64::MAX, 0.0, 0.0]));
+            let [count, first, middle, last] = [count, first, middle, last].map(|value| value as f64);
+            *seen += 1;
+            *sum = [
+                sum[0] + count,
+                sum[1].min(first),
+                sum[2] + middle * count,
+                sum[3].max(last),
+            ];
+        }
+        let whole: Vec<[f64; 4]> = events
+            .into_values()
+            .filter(|(seen, _)| *seen == windows.len())
+            .map(|(_, sum)| sum)
+            .collect();
+        let mut put = |name, value: fn(&[f64; 4]) -> f64| {
+            let mut values: Vec<f64> = whole.iter().map(|event| value(event) / 1000.0).collect();
+            if let Some(median) = median(&mut values) {
+                self.values.set(name, median);
+            }
+            values
+        };
+        put("first_client_ms", |event| event[1]);
+        put("median_client_ms", |event| event[2] / event[0]);
+        let last = put("last_client_ms", |event| event[3]);
+        if !last.is_empty() {
+            // Sorted by taking the median.
+            self.values
+                .set("last_client_p99_ms", last[(last.len() * 99).div_ceil(100) - 1]);
+        }
+    }
+
+    /// Puts in what the swarm has seen in all.
+    pub(crate) fn totals(&mut self, totals: &[Totals]) -> Summary {
+        let mut counts = Counts::default();
+        totals.iter().for_each(|totals| counts.add(&totals.counts));
+        let sum = |value: fn(&Totals) -> u64| totals.iter().map(value).sum::<u64>();
+        let refused_statuses = |totals: &Totals| totals.refused_statuses.iter().map(|(_, count)| count).sum::<u64>();
+        let refused = sum(|totals| totals.refused_connections) + totals.iter().map(refused_statuses).sum::<u64>();
+        let numbers = [
+            ("lost", counts.lost),
+            ("doubled", counts.doubled),
+            ("disordered", counts.disordered),
+            ("strayed", counts.strayed),
+            ("gaps", counts.gaps),
+            ("gap_lost", counts.gap_lost),
+            ("refused", refused),
+            ("broken", sum(|totals| totals.broken)),
+            ("ended_by_server", sum(|totals| totals.ended_by_server)),
+            ("stalled", sum(|totals| totals.stalled)),
+            ("stalled_ended", sum(|totals| totals.stalled_ended)),
+            ("reopened", sum(|totals| totals.reopened)),
+            ("over", sum(|totals| totals.over)),
+        ];
+        for (name, value) in numbers {
+            self.values.set(name, value as f64);
+        }
+        let mut open = histogram();
+        totals
+            .iter()
+            .for_each(|totals| add_encoded(&mut open, &totals.open_latency));
+        if !open.is_empty() {
+            self.values.set("connect_p50_ms", millis(&open, 50.0));
+            self.values.set("connect_p99_ms", millis(&open, 99.0));
+        }
+        let mut statuses = std::collections::BTreeMap::<u16, u64>::new();
+        for (status, count) in totals.iter().flat_map(|totals| &totals.refused_statuses) {
+            *statuses.entry(*status).or_default() += count;
+        }
+        Summary {
+            counts,
+            refused,
+            statuses: statuses.into_iter().collect(),
+        }
+    }
+
+    /// Says so if the harness, and not the server, may have set the pace.
+    pub(crate) fn judge_harness(&mut self) {
+        /// Shares in percent, and times in milliseconds, from which on a number is in doubt.
+        const LIMITS: [(&str, fn(f64) -> bool, &str); 4] = [
+            (
+                "harness_cpu_share",
+                |share| share > 85.0,
+                "a swarm process used most of a core: latencies include its own backlog; more processes or fewer clients",
+            ),
+            (
+                "harness_wait_share",
+                |share| share > 10.0,
+                "the swarm often waited for a core: server and swarm share too few of them, and latencies include that",
+            ),
+            (
+                "machine_idle_share",
+                |share| share < 5.0,
+                "the machine had no idle time: it is the machine that was measured",
+            ),
+            (
+                "origin_late_ms",
+                |late| late > 50.0,
+                "the origin fell behind its schedule: see the latencies from the schedule",
+            ),
+        ];
+        for (name, doubtful, text) in LIMITS {
+            if let Some(value) = self.values.get(name).filter(|value| doubtful(*value)) {
+                self.warnings.push(format!("{text} ({name} {value:.1})"));
+            }
+        }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let samples: Vec<Value> = self
+            .samples
+            .iter()
+            .map(|sample| {
+                json!({
+                    "seconds": round(sample.seconds),
+                    "live": sample.live,
+                    "deliveries_per_s": round(sample.deliveries_per_s),
+                    "rss_mib": round(sample.rss_mib),
+                    "tcp_mib": round(sample.tcp_mib),
+                    "server_cpu": round(sample.server_cpu),
+                })
+            })
+            .collect();
+        json!({
+            "server": self.server,
+            "values": self.values.json(),
+            "failures": self.failures,
+            "warnings": self.warnings,
+            "latency_curve": self.curve,
+            "samples": samples,
+        })
+    }
+}
+
+/// What decides over failure.
+#[derive(Debug, Clone)]
+pub(crate) struct Summary {
+    pub(crate) counts: Counts,
+    pub(crate) refused: u64,
+    pub(crate) statuses: Vec<(u16, u64)>,
+}
+
+fn millis(histogram: &Histogram<u64>, percentile: f64) -> f64 {
+    histogram.value_at_percentile(percentile) as f64 / 1000.0
+}
+
+/// Percentiles ever closer to 100, as far as there are samples to tell.
+fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
+    let mut points = Vec::new();
+    let mut rest = 1.0_f64;
+    while rest * histogram.len() as f64 >= 1.0 {
+        for step in 0..8 {
+            let percentile = 100.0 * (1.0 - rest * 0.5_f64.powf(f64::from(step) / 8.0));
+            points.push((round(percentile), millis(histogram, percentile)));
+        }
+        rest /= 2.0;
+    }
+    points.push((100.0, millis(histogram, 100.0)));
+    points
+}
+
+/// Five digits behind the point are enough for a report.
+fn round(value: f64) -> f64 {
+    (value * 1e5).round() / 1e5
+}

@@ -1,0 +1,102 @@
+//! A source of events under the driver's control: the origin, a publisher, or the floor.
+
+use super::child::{self, Guarded};
+use crate::control::{SourceOrder, SourceReport};
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{ChildStdin, ChildStdout};
+use std::time::Duration;
+
+/// A source process.
+pub(crate) struct Source {
+    process: Guarded,
+    orders: ChildStdin,
+    reports: BufReader<ChildStdout>,
+    pub(crate) address: SocketAddr,
+}
+
+/// What a source says when it stops.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Stopped {
+    /// The last number sent, of the stream that sent most.
+    pub(crate) last: u64,
+    pub(crate) skipped: u64,
+    pub(crate) late_max: Duration,
+}
+
+impl Source {
+    /// Starts one of our subcommands that understands `--control`.
+    pub(crate) fn start(arguments: &[String]) -> Result<Self> {
+        let mut child = child::own(arguments)?;
+        let orders = child.stdin.take().context("a child without stdin")?;
+        let mut reports = BufReader::new(child.stdout.take().context("a child without stdout")?);
+        let process = Guarded::new(child);
+        match read(&mut reports)? {
+            SourceReport::Listening { address } => Ok(Self {
+                process,
+                orders,
+                reports,
+                address,
+            }),
+            other => bail!("the event source began with {other:?}"),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Begins to send, at this rate on each stream.
+    pub(crate) fn run(&mut self, events_per_second: f64, burst: u32) -> Result<()> {
+        self.order(SourceOrder::Start {
+            events_per_second,
+            burst,
+        })
+    }
+
+    /// Sends so many events at once on each stream.
+    pub(crate) fn burst(&mut self, events: u64) -> Result<()> {
+        self.order(SourceOrder::Burst { events })
+    }
+
+    /// Ends every stream with a terminal event.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        self.order(SourceOrder::End)
+    }
+
+    /// Stops sending.
+    pub(crate) fn stop(&mut self) -> Result<Stopped> {
+        self.order(SourceOrder::Stop)?;
+        match read(&mut self.reports)? {
+            SourceReport::Stopped {
+                last,
+                skipped,
+                late_max_us,
+                ..
+            } => Ok(Stopped {
+                last,
+                skipped,
+                late_max: Duration::from_micros(late_max_us),
+            }),
+            other => bail!("the event source answered {other:?}"),
+        }
+    }
+
+    fn order(&mut self, order: SourceOrder) -> Result<()> {
+        let mut line = serde_json::to_vec(&order)?;
+        line.push(b'\n');
+        self.orders
+            .write_all(&line)
+            .and_then(|()| self.orders.flush())
+            .context("the event source has gone")
+    }
+}
+
+fn read(reports: &mut BufReader<ChildStdout>) -> Result<SourceReport> {
+    let mut line = String::new();
+    if reports.read_line(&mut line)? == 0 {
+        bail!("the event source ended; its reason is above");
+    }
+    serde_json::from_str(&line).with_context(|| format!("the event source said {line:?}"))
+}

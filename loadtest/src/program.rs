@@ -1,0 +1,196 @@
+//! The life of a process, by subcommand. Exit codes: 0 as expected, 1 not so, 2 usage.
+
+use crate::cli::{Cli, Command, CompareArgs, FloorArgs, OriginArgs, ReportArgs, RunArgs};
+use crate::control::{SwarmReport, SwarmSetup, begin_child, listen, raise_descriptor_limit, say};
+use crate::display::Display;
+use crate::driver::compare::Comparison;
+use crate::driver::plan::Plan;
+use crate::driver::{child, clients, compare};
+use crate::report::{self, Report};
+use crate::source::{floor, origin, publish};
+use crate::stamp::Form;
+use crate::swarm;
+use crate::target;
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Runs the subcommand that the command line names.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    raise_descriptor_limit();
+    let result = match cli.command {
+        Command::Run(args) => run(&args),
+        Command::Compare(args) => compare_all(&args),
+        Command::Clients(args) => clients(&args),
+        Command::Origin(args) => origin(args).map(|()| true),
+        Command::Floor(args) => floor(&args).map(|()| true),
+        Command::Worker => worker().map(|()| true),
+        Command::Guard { polite, program } => Err(child::guard(&program, polite)),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            let usage = error.is::<Usage>();
+            // Nobody to read it is no reason for another exit code.
+            let _ = writeln!(std::io::stderr(), "fanfare-loadtest: {error:#}");
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+/// A mistake on the command line.
+#[derive(Debug)]
+struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+fn run(args: &RunArgs) -> Result<bool> {
+    let bench = args.common.bench();
+    let overrides = &args.common.overrides;
+    let display = Display::new(args.common.report.quiet);
+    let mut comparisons = Vec::new();
+    for scenario in &args.scenarios {
+        let plan = Plan::of(*scenario, overrides.quick).with(overrides);
+        plan.check().map_err(Usage)?;
+        if let Some(why) = args.server.cannot(&plan) {
+            bail!(Usage(format!(
+                "{} {why}, so it can't do {}",
+                args.server.name(),
+                scenario.name()
+            )));
+        }
+        comparisons.push(compare::run(
+            std::slice::from_ref(&args.server),
+            &plan,
+            1,
+            &bench,
+            &display,
+        )?);
+    }
+    display.done();
+    finish(comparisons, &args.common.report)
+}
+
+fn compare_all(args: &CompareArgs) -> Result<bool> {
+    let bench = args.common.bench();
+    let servers: Vec<_> = args.servers.iter().chain(&args.server).cloned().collect();
+    let display = Display::new(args.common.report.quiet);
+    let mut comparisons = Vec::new();
+    for scenario in &args.scenario {
+        let plan = Plan::of(*scenario, args.common.overrides.quick).with(&args.common.overrides);
+        plan.check().map_err(Usage)?;
+        comparisons.push(compare::run(&servers, &plan, args.rounds.max(1), &bench, &display)?);
+    }
+    display.done();
+    finish(comparisons, &args.common.report)
+}
+
+fn clients(args: &crate::cli::ClientsArgs) -> Result<bool> {
+    let display = Display::new(args.report.quiet);
+    let comparison = clients::run(args, &display)?;
+    display.done();
+    finish(vec![comparison], &args.report)
+}
+
+/// Writes the reports; says whether all was as expected.
+fn finish(comparisons: Vec<Comparison>, args: &ReportArgs) -> Result<bool> {
+    let mut failures: Vec<String> = comparisons.iter().flat_map(Comparison::failures).collect();
+    for threshold in &args.fail_if {
+        failures.extend(comparisons.iter().flat_map(|comparison| threshold.failures(comparison)));
+    }
+    let report = Report::new(comparisons, failures);
+    let stdout_is_json = args.json.as_deref() == Some(Path::new("-"));
+    if !stdout_is_json {
+        let _ = std::io::stdout().write_all(report::table::render(&report).as_bytes());
+    }
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&report::json::render(&report))?;
+        if stdout_is_json {
+            let _ = writeln!(std::io::stdout(), "{text}");
+        } else {
+            std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))?;
+        }
+    }
+    if let Some(path) = &args.html {
+        std::fs::write(path, report::html::render(&report))
+            .with_context(|| format!("can't write {}", path.display()))?;
+    }
+    Ok(report.failures.is_empty())
+}
+
+fn origin(args: OriginArgs) -> Result<()> {
+    if args.control {
+        begin_child();
+    }
+    if let Some(url) = &args.publish {
+        let target = target::parse(url)?;
+        let options = publish::Options {
+            address: target.address,
+            authority: target.authority,
+            path: target.path,
+            data_bytes: args.size,
+        };
+        return match args.control {
+            true => publish::run(&options, &listen(|| {})),
+            false => {
+                let (orders, received) = std::sync::mpsc::channel();
+                let start = crate::control::SourceOrder::Start {
+                    events_per_second: args.rate,
+                    burst: args.burst,
+                };
+                orders.send(start).context("the receiver is at hand")?;
+                publish::run(&options, &received)
+            }
+        };
+    }
+    origin::run(origin::Options {
+        listen: args.listen,
+        form: Form {
+            size_bytes: args.size,
+            ids: args.ids,
+        },
+        streams: args.streams,
+        events: args.events,
+        faults: args.fault,
+        start: (!args.control).then_some((args.rate, args.burst)),
+    })
+}
+
+fn floor(args: &FloorArgs) -> Result<()> {
+    if args.control {
+        begin_child();
+    }
+    floor::run(floor::Options {
+        listen: args.listen,
+        form: Form {
+            size_bytes: args.size,
+            ids: args.ids,
+        },
+        threads: args.threads,
+        start: (!args.control).then_some((args.rate, args.burst)),
+    })
+}
+
+fn worker() -> Result<()> {
+    begin_child();
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    let setup: SwarmSetup = serde_json::from_str(&line).context("the swarm's setup is not understood")?;
+    let result = swarm::run(setup);
+    if let Err(error) = &result {
+        say(&SwarmReport::Failed {
+            reason: format!("{error:#}"),
+        });
+    }
+    result
+}

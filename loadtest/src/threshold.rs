@@ -1,0 +1,146 @@
+//! Conditions on the numbers: `p99_ms>50` fails a run.
+
+use crate::driver::compare::Comparison;
+use crate::driver::metrics::{self, Metric};
+use std::str::FromStr;
+
+/// One condition that makes a run fail.
+#[derive(Debug, Clone)]
+pub(crate) struct Threshold {
+    text: String,
+    metric: &'static Metric,
+    above: bool,
+    inclusive: bool,
+    limit: Limit,
+    /// Only for this server.
+    server: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Limit {
+    Value(f64),
+    /// So many times what another server has.
+    Times(f64, String),
+}
+
+impl FromStr for Threshold {
+    type Err = String;
+
+    /// `NAME OP LIMIT` with OP `>`, `>=`, `<` or `<=`; before it `SERVER:`; the limit a number, or `1.1xSERVER`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let at = text
+            .find(['<', '>'])
+            .ok_or_else(|| format!("{text:?}: a condition looks like p99_ms>50"))?;
+        let (name, rest) = text.split_at(at);
+        let above = rest.starts_with('>');
+        let inclusive = rest[1..].starts_with('=');
+        let limit = rest[1 + usize::from(inclusive)..].trim();
+        let (server, name) = match name.split_once(':') {
+            Some((server, name)) => (Some(server.trim().to_owned()), name.trim()),
+            None => (None, name.trim()),
+        };
+        let metric = metrics::find(name).ok_or_else(|| {
+            let names: Vec<&str> = metrics::METRICS.iter().map(|metric| metric.name).collect();
+            format!("{name:?} is not a number of the report; there are {}", names.join(", "))
+        })?;
+        let number = |text: &str| {
+            text.trim()
+                .parse::<f64>()
+                .map_err(|_| format!("{text:?} is not a number"))
+        };
+        let limit = match limit.split_once('x') {
+            Some((times, other)) => Limit::Times(number(times)?, other.trim().to_owned()),
+            None => Limit::Value(number(limit)?),
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            metric,
+            above,
+            inclusive,
+            limit,
+            server,
+        })
+    }
+}
+
+impl Threshold {
+    /// What it finds wrong. A number that wasn't measured can't be wrong.
+    pub(crate) fn failures(&self, comparison: &Comparison) -> Vec<String> {
+        let mut found = Vec::new();
+        for standing in &comparison.standings {
+            let meant = match (&self.server, &self.limit) {
+                (Some(server), _) => *server == standing.server,
+                (None, Limit::Times(_, other)) => *other != standing.server,
+                (None, Limit::Value(_)) => true,
+            };
+            let limit = match &self.limit {
+                Limit::Value(limit) => Some(*limit),
+                Limit::Times(times, other) => comparison
+                    .standings
+                    .iter()
+                    .find(|standing| standing.server == *other)
+                    .and_then(|standing| standing.median.get(self.metric.name))
+                    .map(|value| value * times),
+            };
+            if let (true, Some(value), Some(limit)) = (meant, standing.median.get(self.metric.name), limit) {
+                let over = if self.above { value > limit } else { value < limit };
+                if over || self.inclusive && value == limit {
+                    let (value, limit) = (self.metric.format(value), self.metric.format(limit));
+                    found.push(format!(
+                        "{}, {}: {} ({value} against {limit} {})",
+                        comparison.plan.scenario.name(),
+                        standing.server,
+                        self.text,
+                        self.metric.unit
+                    ));
+                }
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::compare::Standing;
+    use crate::driver::metrics::Values;
+    use crate::driver::plan::{Plan, Scenario};
+
+    fn comparison() -> Comparison {
+        let standing = |server: &str, p99| {
+            let mut median = Values::default();
+            median.set("p99_ms", p99);
+            Standing {
+                server: server.to_owned(),
+                left_out: None,
+                rounds: Vec::new(),
+                median,
+            }
+        };
+        let plan = Plan::of(Scenario::Fanout, true);
+        Comparison {
+            plan,
+            standings: vec![standing("fanfare", 11.0), standing("floor", 10.0)],
+        }
+    }
+
+    #[test]
+    fn conditions_are_judged_for_each_server() {
+        let count = |text: &str| text.parse::<Threshold>().expect("valid").failures(&comparison()).len();
+        assert_eq!(count("p99_ms>50"), 0);
+        assert_eq!(count("p99_ms>5"), 2);
+        assert_eq!(count("p99_ms >= 11"), 1);
+        assert_eq!(count("fanfare:p99_ms<12"), 1);
+        assert_eq!(count("p99_ms>1.05xfloor"), 1);
+        assert_eq!(count("p99_ms>1.15xfloor"), 0);
+        assert_eq!(count("p50_ms>0"), 0);
+    }
+
+    #[test]
+    fn what_is_not_a_condition_is_refused() {
+        for wrong in ["p99_ms", "p98_ms>1", "p99_ms>fast"] {
+            assert!(wrong.parse::<Threshold>().is_err(), "{wrong}");
+        }
+    }
+}
