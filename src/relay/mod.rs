@@ -3,8 +3,11 @@
 //! Everything is bound before anything runs, so that an address in use is found out at once. Dropping a [`Relay`] cuts
 //! everything; [`Relay::drain`] ends it in order.
 
+mod not_yet;
 mod observed;
 mod sources;
+
+pub use not_yet::not_yet;
 
 use crate::admin::Admin;
 use crate::admission::{Admission, clients_that_fit};
@@ -63,6 +66,9 @@ impl Relay {
         });
         let admin_listener = admin_listener.transpose()?;
 
+        for asked in not_yet(&config) {
+            tracing::warn!("{asked}");
+        }
         let metrics = Metrics::new();
         let descriptors = raise_descriptor_limit();
         let admission = Admission::new(&config.limits, descriptors);

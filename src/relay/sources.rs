@@ -1,5 +1,6 @@
 //! The channels of the configured sources, and the tasks that feed them.
 
+use super::not_yet::template;
 use super::{SWEEP_EVERY, StartError};
 use crate::channel::Channel;
 use crate::config::{Config, Relay, Source};
@@ -47,9 +48,9 @@ impl Sources {
 }
 
 fn start_source(source: &Arc<Source>, metrics: &Metrics, tasks: &mut JoinSet<()>) -> Result<Live, StartError> {
-    if let Some(path) = source.paths.iter().find(|path| path.contains('{')) {
+    if let Some(path) = template(source) {
         let name = &source.name;
-        return Err(StartError::Unsupported(format!("sources.{name}.path: {path}: this version has no templated sources yet")));
+        return Err(StartError::Unsupported(format!("sources.{name}.path: {path}: this version has no templated sources")));
     }
     let channel = Channel::new(source.clone(), metrics.source(&source.name));
     let mut upstreams = Vec::new();
