@@ -49,11 +49,15 @@ impl Place {
 
     /// What the next request's `Last-Event-ID` says; `None`: it is left out.
     pub(super) fn header(&self) -> Option<HeaderValue> {
-        let nothing_of_it_would_arrive = self.id.iter().all(|byte| matches!(byte, b' ' | b'\t'));
-        if nothing_of_it_would_arrive || self.id.len() > SENT_ID_BYTES_MAX || self.refusals == REFUSALS_MAX {
+        // White space around a value is no part of it (RFC 9110, 5.5): it does not arrive, and HTTP/2 peers refuse it.
+        let is_part = |byte: &u8| !matches!(byte, b' ' | b'\t');
+        let start = self.id.iter().position(is_part)?;
+        let end = self.id.iter().rposition(is_part)?;
+        let arrives = &self.id[start..=end];
+        if arrives.len() > SENT_ID_BYTES_MAX || self.refusals == REFUSALS_MAX {
             return None;
         }
-        HeaderValue::from_bytes(&self.id).ok()
+        HeaderValue::from_bytes(arrives).ok()
     }
 
     /// What a request with this header says about the place.
@@ -119,6 +123,7 @@ mod tests {
             said(&after(&[Some(b"1"), Some("é".as_bytes())])),
             (Some("é".into()), Resume::Sent)
         );
+        assert_eq!(said(&after(&[Some(b" a b\t")])), (Some(b"a b".to_vec()), Resume::Sent));
         assert_eq!(
             said(&after(&[Some(b"\xff\xfe")])),
             (Some(b"\xff\xfe".to_vec()), Resume::Sent)
@@ -132,7 +137,14 @@ mod tests {
     #[test]
     fn without_an_id_that_can_be_sent_resuming_is_impossible() {
         let long: &[u8] = Box::leak(vec![b'x'; SENT_ID_BYTES_MAX + 1].into_boxed_slice());
-        for last in [Some(&b""[..]), Some(b"\x01"), Some(b"a\x7fb"), Some(b"  "), Some(long)] {
+        for last in [
+            Some(&b""[..]),
+            Some(b"\x01"),
+            Some(b"a\x7fb"),
+            Some(b"a\x0c"),
+            Some(b"  "),
+            Some(long),
+        ] {
             assert_eq!(
                 said(&after(&[Some(b"1"), last])),
                 (None, Resume::Impossible),

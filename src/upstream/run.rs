@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
+/// No attempt lasts longer, whatever is configured: a day from now is a time that any clock can hold.
+const ATTEMPT_MAX: Duration = Duration::from_secs(86_400);
+
 /// What an upstream is run with, beside its configuration.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -207,7 +210,7 @@ impl<S: Sink> Life<'_, S> {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.config.connect_timeout
+        Instant::now() + self.config.connect_timeout.min(ATTEMPT_MAX)
     }
 }
 
