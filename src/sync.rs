@@ -1,11 +1,50 @@
-//! The primitives of hand-written synchronisation: the standard library's, or the model checker's under `cfg(loom)`.
+//! The primitives of hand-written synchronisation: the real ones, or the model checker's under `cfg(fanfare_loom)`.
+//!
+//! What is written by hand on top of them is checked there, in the modules named `loom`; `.ci/loom` runs them.
 
-#[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-#[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+#[cfg(fanfare_loom)]
+pub(crate) mod model;
 
-#[cfg(loom)]
-pub(crate) use loom::sync::mpsc;
-#[cfg(not(loom))]
-pub(crate) use std::sync::mpsc;
+#[cfg(fanfare_loom)]
+pub(crate) use self::model::{Notify, Swap};
+#[cfg(fanfare_loom)]
+pub(crate) use loom::{
+    hint::spin_loop,
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::mpsc,
+};
+
+#[cfg(not(fanfare_loom))]
+pub(crate) use std::{
+    hint::spin_loop,
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::mpsc,
+};
+#[cfg(not(fanfare_loom))]
+pub(crate) use tokio::sync::Notify;
+
+/// A place for a shared value, or none: loaded by many without a lock while it is replaced. A load acquires what the
+/// store that it sees released.
+#[cfg(not(fanfare_loom))]
+#[derive(Debug)]
+pub(crate) struct Swap<T>(arc_swap::ArcSwapOption<T>);
+
+#[cfg(not(fanfare_loom))]
+impl<T> Swap<T> {
+    pub(crate) fn empty() -> Self {
+        Self(arc_swap::ArcSwapOption::empty())
+    }
+
+    pub(crate) fn load(&self) -> Option<std::sync::Arc<T>> {
+        self.0.load_full()
+    }
+
+    pub(crate) fn store(&self, value: Option<std::sync::Arc<T>>) {
+        self.0.store(value);
+    }
+
+    /// Replaces the value by one made from it; `change` may run several times.
+    pub(crate) fn update(&self, change: impl Fn(Option<&T>) -> T) {
+        self.0.rcu(|value| Some(std::sync::Arc::new(change(value.as_deref()))));
+    }
+}

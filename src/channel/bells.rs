@@ -1,8 +1,7 @@
 //! Who is woken when something is published.
 
-use arc_swap::ArcSwap;
+use crate::sync::{Ordering, Swap, fence};
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
 
 /// Wakes a follower. Ringing never waits and may come at any time, from any thread.
 pub trait Bell: Send + Sync {
@@ -12,31 +11,41 @@ pub trait Bell: Send + Sync {
     fn offered(&self) -> u64;
 }
 
-#[derive(Default)]
 pub(super) struct Bells {
-    list: ArcSwap<Vec<Arc<dyn Bell>>>,
+    list: Swap<Vec<Arc<dyn Bell>>>,
 }
 
 impl Bells {
+    pub(super) fn new() -> Self {
+        Self { list: Swap::empty() }
+    }
+
     pub(super) fn add(&self, bell: Arc<dyn Bell>) {
-        self.list.rcu(|list| list.iter().cloned().chain([bell.clone()]).collect::<Vec<_>>());
+        self.list
+            .update(|list| list.into_iter().flatten().chain([&bell]).cloned().collect());
         // Pairs with the one in `ring_all`: either the publisher sees this bell, or who added it sees the new head.
         fence(Ordering::SeqCst);
     }
 
     pub(super) fn remove(&self, bell: &Arc<dyn Bell>) {
-        self.list.rcu(|list| list.iter().filter(|other| !Arc::ptr_eq(other, bell)).cloned().collect::<Vec<_>>());
+        self.list.update(|list| {
+            list.into_iter()
+                .flatten()
+                .filter(|other| !Arc::ptr_eq(other, bell))
+                .cloned()
+                .collect()
+        });
     }
 
     pub(super) fn ring_all(&self) {
         fence(Ordering::SeqCst);
-        for bell in self.list.load().iter() {
+        for bell in self.list.load().iter().flat_map(|list| list.iter()) {
             bell.ring();
         }
     }
 
     /// The position that every follower has offered; `None` without followers.
     pub(super) fn offered(&self) -> Option<u64> {
-        self.list.load().iter().map(|bell| bell.offered()).min()
+        self.list.load()?.iter().map(|bell| bell.offered()).min()
     }
 }

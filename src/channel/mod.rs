@@ -54,7 +54,7 @@ impl Channel {
             passing: AtomicBool::new(source.ids == crate::config::Ids::Pass),
             epoch: Epoch::new(),
             desk: Mutex::new(Desk::new(writer)),
-            bells: Bells::default(),
+            bells: Bells::new(),
             pacing: Pacing::new(&source),
             subscribers: AtomicUsize::new(0),
             origin_retry: AtomicU64::new(0),

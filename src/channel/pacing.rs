@@ -7,8 +7,7 @@
 use super::Bells;
 use crate::config::Source;
 use crate::log::Log;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use tokio::sync::Notify;
+use crate::sync::{AtomicUsize, Notify, Ordering, fence};
 
 pub(super) struct Pacing {
     /// How far the head may be ahead of the slowest follower.

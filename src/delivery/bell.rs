@@ -1,6 +1,6 @@
 //! How a publisher wakes a shard, once, however much there is to do.
 //!
-//! Two hand-made synchronisations, both model-checked (`tests` below, under `cfg(loom)`):
+//! Two hand-made synchronisations, both model-checked (`loom` below, under `cfg(fanfare_loom)`):
 //!
 //! * [`Doorbell`]: one per channel and shard. Between two answers it enters the shard's queue once: `rung` is set by who
 //!   rings and cleared by the shard *before* it looks at the log, so a publish after that look rings again.
