@@ -31,6 +31,13 @@ pub struct Draft {
     pub received: Instant,
 }
 
+impl Draft {
+    /// Whether it has to be found by its id.
+    pub(super) fn is_indexed(&self) -> bool {
+        self.indexed && !self.id.is_empty()
+    }
+}
+
 /// A kept event: immutable, shared by all readers.
 #[derive(Debug)]
 pub struct Entry {
@@ -38,16 +45,45 @@ pub struct Entry {
     pub position: u64,
     /// Bytes of all entries before it: a lag in bytes is one subtraction.
     pub offset: u64,
-    /// The lowest position known to carry the same id: where a client that names this id may have stopped.
-    /// Never above `position`.
-    pub(super) first_with_id: u64,
+    first_with_id: u64,
     draft: Draft,
+}
+
+/// What is remembered of an entry that was let go: where it stood, and the id in force there.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    /// Its place; 0: the place before the first entry.
+    pub(super) position: u64,
+    /// The lowest position that is known to carry the same id: where a client that names this id may have stopped.
+    /// Never above `position`; 0: the id was in use before, at a place that has been forgotten.
+    pub(super) first_with_id: u64,
+    /// The id in force after it; empty: none.
+    pub(super) id: Bytes,
+    /// Whether `id` came from the origin.
+    pub(super) passed: bool,
+}
+
+impl Mark {
+    /// The place before the first entry.
+    pub(super) fn start() -> Self {
+        Self {
+            position: 0,
+            first_with_id: 0,
+            id: Bytes::new(),
+            passed: false,
+        }
+    }
 }
 
 impl Entry {
     pub(super) fn new(position: u64, offset: u64, first_with_id: u64, draft: Draft) -> Self {
         debug_assert!(first_with_id <= position);
-        Self { position, offset, first_with_id, draft }
+        Self {
+            position,
+            offset,
+            first_with_id,
+            draft,
+        }
     }
 
     /// The bytes for HTTP/1.1: one whole chunk.
@@ -80,8 +116,29 @@ impl Entry {
         self.draft.frame.len() as u64
     }
 
-    pub(super) fn indexed(&self) -> bool {
-        self.draft.indexed
+    /// Whether it has to be found by its id.
+    pub(super) fn is_indexed(&self) -> bool {
+        self.draft.is_indexed()
+    }
+
+    /// Whether the relay numbered it.
+    pub(super) fn is_assigned(&self) -> bool {
+        !self.draft.indexed && !self.draft.id.is_empty()
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        let Draft { id, indexed, .. } = &self.draft;
+        Mark {
+            position: self.position,
+            first_with_id: self.first_with_id,
+            id: id.clone(),
+            passed: *indexed,
+        }
+    }
+
+    /// See [`Mark::first_with_id`].
+    pub(super) fn first_with_id(&self) -> u64 {
+        self.first_with_id
     }
 }
 

@@ -1,99 +1,238 @@
-//! From an event id to the newest entry that introduced it, in constant time, while the writer goes on.
+//! From an event id to the newest entry that carries it, in constant time, while the writer goes on.
 //!
-//! A hash table whose chains run through positions, newest first, as in the match finders of compressors: a bucket holds the
-//! newest position with that hash, `older[position]` the one before it. Nothing is ever removed: a chain ends where it
-//! falls behind the log's tail. The table doubles with the log, up to the log's bound, so that a short log stays small.
+//! A hash table whose chains run through positions, newest first, as in the match finders of compressors: a bucket holds
+//! the newest position with that hash, a cell per position how far back the next older one is. An id that comes again
+//! replaces itself, so a chain holds each id once. Nothing else is removed: for readers a chain ends where it falls
+//! behind the log's tail. The table doubles with the log, up to the log's bound, so that a short log stays small.
+//!
+//! What has fallen behind the tail stays readable for the writer until its cell is used again, by the hash alone. So it
+//! knows an id that comes back although the log has let it go: at least over the last [`CELLS_MIN`] positions, and over
+//! half as many again as a full log holds.
 //!
 //! One writer; readers take no lock. A reader can meet a cell that the writer has just reused; it then sees, by the
 //! tail, that what it followed is gone, and stops. It may miss an id that is being let go at that moment, never invent one.
 
-use crate::sync::{AtomicU64, Ordering};
-use arc_swap::ArcSwap;
-use std::hash::{BuildHasher, RandomState};
+use super::entry::Entry;
+use crate::sync::{AtomicU64, Ordering, Swap};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// Cells at first: small enough for a log of one short job.
-const CELLS_MIN: usize = 64;
+const CELLS_MIN: usize = if cfg!(fanfare_loom) { 2 } else { 64 };
+
+#[cfg(not(fanfare_loom))]
+type Hasher = std::hash::RandomState;
+/// The checker runs a model many times, and each time has to be the same.
+#[cfg(fanfare_loom)]
+type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
 #[derive(Debug)]
 pub(super) struct Index {
-    table: ArcSwap<Table>,
-    hasher: RandomState,
+    /// Never empty.
+    table: Swap<Table>,
+    hasher: Hasher,
     cells_max: usize,
+}
+
+/// The last use of an id, as far as the writer remembers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastUse {
+    /// Where. Behind the tail this is known by its hash alone.
+    pub(super) position: u64,
+    /// The next newer position in its chain; 0: it is the newest.
+    newer: u64,
 }
 
 #[derive(Debug)]
 struct Table {
     /// Newest position by hash; 0: none. A power of two.
     newest: Box<[AtomicU64]>,
-    /// The next older position of the same bucket, by position modulo the length; 0: none.
-    /// Holds for every position above `head - len`, and `len` is at least the number of entries kept.
+    /// [`Cell`]s by position modulo the length; as many. A cell holds for its position until one of `len` more is entered,
+    /// and `len` is at least the number of entries kept.
     older: Box<[AtomicU64]>,
+}
+
+/// A position's part of a chain.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    /// Upper half of the id's hash: spares a look at entries with another id.
+    tag: u32,
+    /// How far back the next older position of the chain is; 0: none that still has a cell.
+    back: u32,
+}
+
+impl Cell {
+    fn new(hash: u64, position: u64, older: u64) -> Self {
+        let back = if older == 0 {
+            0
+        } else {
+            u32::try_from(position - older).unwrap_or(0)
+        };
+        Self { tag: tag(hash), back }
+    }
+
+    fn unpack(packed: u64) -> Self {
+        Self {
+            tag: (packed >> 32) as u32,
+            back: packed as u32,
+        }
+    }
+
+    fn pack(self) -> u64 {
+        u64::from(self.tag) << 32 | u64::from(self.back)
+    }
+
+    /// The next older position, seen from this cell's; 0: none.
+    fn older(self, position: u64) -> u64 {
+        if self.back == 0 {
+            0
+        } else {
+            position.saturating_sub(self.back.into())
+        }
+    }
+}
+
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 impl Table {
     fn new(cells: usize) -> Self {
         let zeros = || (0..cells).map(|_| AtomicU64::new(0)).collect();
-        Self { newest: zeros(), older: zeros() }
+        Self {
+            newest: zeros(),
+            older: zeros(),
+        }
     }
 
-    fn cell(&self, n: u64) -> usize {
-        n as usize & (self.older.len() - 1)
+    fn len(&self) -> usize {
+        self.older.len()
+    }
+
+    fn bucket(&self, hash: u64) -> &AtomicU64 {
+        &self.newest[hash as usize & (self.len() - 1)]
+    }
+
+    fn cell(&self, position: u64) -> &AtomicU64 {
+        &self.older[position as usize & (self.len() - 1)]
+    }
+
+    /// The writer's look: `entry` yields what is still kept.
+    fn last_use(&self, hash: u64, id: &[u8], next: u64, entry: &impl Fn(u64) -> Option<Arc<Entry>>) -> Option<LastUse> {
+        let mut newer = 0;
+        let mut position = self.bucket(hash).load(Ordering::Relaxed);
+        while position != 0 && position + self.len() as u64 > next {
+            let cell = Cell::unpack(self.cell(position).load(Ordering::Relaxed));
+            if cell.tag == tag(hash) && entry(position).is_none_or(|entry| entry.id() == id) {
+                return Some(LastUse { position, newer });
+            }
+            newer = position;
+            position = cell.older(position);
+        }
+        None
     }
 
     fn insert(&self, hash: u64, position: u64) {
-        let bucket = &self.newest[self.cell(hash)];
-        self.older[self.cell(position)].store(bucket.load(Ordering::Relaxed), Ordering::Release);
+        let bucket = self.bucket(hash);
+        let cell = Cell::new(hash, position, bucket.load(Ordering::Relaxed));
+        self.cell(position).store(cell.pack(), Ordering::Release);
         bucket.store(position, Ordering::Release);
+    }
+
+    /// Takes a use out of its chain, now that there is a newer one, at `again`.
+    fn unlink(&self, hash: u64, last: LastUse, again: u64) {
+        let older = Cell::unpack(self.cell(last.position).load(Ordering::Relaxed)).older(last.position);
+        let newer = if last.newer == 0 { again } else { last.newer };
+        let tag = Cell::unpack(self.cell(newer).load(Ordering::Relaxed)).tag;
+        debug_assert!(last.newer != 0 || tag == self::tag(hash));
+        let cell = Cell {
+            tag,
+            ..Cell::new(hash, newer, older)
+        };
+        self.cell(newer).store(cell.pack(), Ordering::Release);
     }
 }
 
 impl Index {
     pub(super) fn new(events_max: usize) -> Self {
-        let cells_max = events_max.next_power_of_two().max(CELLS_MIN);
-        let table = ArcSwap::from_pointee(Table::new(CELLS_MIN));
-        Self { table, hasher: RandomState::new(), cells_max }
-    }
-
-    /// Enters an id. Only the writer calls this. `kept` is how many entries the log holds with this one; `again` yields
-    /// every entry before this one that has to be in the index, oldest first, when the table has to grow.
-    pub(super) fn insert<I>(&self, id: &[u8], position: u64, kept: usize, again: impl FnOnce() -> I)
-    where
-        I: Iterator<Item = (u64, bytes::Bytes)>,
-    {
-        let table = self.table.load();
-        if kept > table.older.len() && table.older.len() < self.cells_max {
-            let grown = Table::new((kept * 2).next_power_of_two().min(self.cells_max));
-            for (position, id) in again() {
-                grown.insert(self.hasher.hash_one(&id[..]), position);
-            }
-            grown.insert(self.hasher.hash_one(id), position);
-            self.table.store(Arc::new(grown));
-        } else {
-            table.insert(self.hasher.hash_one(id), position);
+        // Half as many again: what a full log has let go lately is remembered.
+        let cells_max = events_max
+            .saturating_add(events_max / 2)
+            .next_power_of_two()
+            .max(CELLS_MIN);
+        let table = Swap::empty();
+        table.store(Some(Arc::new(Table::new(CELLS_MIN))));
+        Self {
+            table,
+            hasher: Hasher::default(),
+            cells_max,
         }
     }
 
-    /// The positions that may have introduced `id`, newest first; `kept` says whether a position is still in the log.
-    /// The first for which `matches` holds is returned.
+    fn table(&self) -> Arc<Table> {
+        self.table.load().expect("never emptied")
+    }
+
+    /// The last use of an id before position `next`, kept or not. Only the writer calls this.
+    pub(super) fn last_use(&self, id: &[u8], next: u64, entry: impl Fn(u64) -> Option<Arc<Entry>>) -> Option<LastUse> {
+        self.table().last_use(self.hasher.hash_one(id), id, next, &entry)
+    }
+
+    /// Enters the id of `position`; `tail..position` are the kept entries before it. Only the writer calls this, and calls
+    /// [`Index::entered`] once readers can see the entry.
+    pub(super) fn enter(&self, id: &[u8], position: u64, tail: u64, entry: impl Fn(u64) -> Option<Arc<Entry>>) -> bool {
+        let table = self.table();
+        let hash = self.hasher.hash_one(id);
+        let kept = (position + 1 - tail) as usize;
+        if kept <= table.len() || table.len() >= self.cells_max {
+            table.insert(hash, position);
+            return true;
+        }
+        let grown = Table::new((kept * 2).next_power_of_two().min(self.cells_max));
+        for position in tail..position {
+            let Some(kept) = entry(position).filter(|entry| entry.is_indexed()) else {
+                continue;
+            };
+            let hash = self.hasher.hash_one(&kept.id()[..]);
+            let last = grown.last_use(hash, kept.id(), position, &entry);
+            grown.insert(hash, position);
+            if let Some(last) = last {
+                grown.unlink(hash, last, position);
+            }
+        }
+        grown.insert(hash, position);
+        self.table.store(Some(Arc::new(grown)));
+        false
+    }
+
+    /// Forgets the use before `position`, which readers had to find until now. Not after the table has grown.
+    pub(super) fn entered(&self, id: &[u8], position: u64, last: LastUse) {
+        self.table().unlink(self.hasher.hash_one(id), last, position);
+    }
+
+    /// The newest entry with this id between the tail and the head.
     pub(super) fn find(
         &self,
         id: &[u8],
-        kept: impl Fn(u64) -> bool,
-        matches: impl Fn(u64, &[u8]) -> bool,
-    ) -> Option<u64> {
-        let table = self.table.load();
-        let mut position = table.newest[table.cell(self.hasher.hash_one(id))].load(Ordering::Acquire);
-        while position != 0 && kept(position) {
-            if matches(position, id) {
-                return Some(position);
-            }
-            let older = table.older[table.cell(position)].load(Ordering::Acquire);
-            // Reused while we read it: what stood there pointed behind the tail anyway.
-            if older >= position || !kept(position) {
+        tail: impl Fn() -> u64,
+        entry: impl Fn(u64) -> Option<Arc<Entry>>,
+    ) -> Option<Arc<Entry>> {
+        let table = self.table();
+        let hash = self.hasher.hash_one(id);
+        let mut position = table.bucket(hash).load(Ordering::Acquire);
+        while position != 0 && position >= tail() {
+            let cell = Cell::unpack(table.cell(position).load(Ordering::Acquire));
+            // Reused while we read it? Then the tail moved before.
+            if position < tail() {
                 return None;
             }
-            position = older;
+            if cell.tag == tag(hash)
+                && let Some(entry) = entry(position)
+                && entry.id() == id
+            {
+                return Some(entry);
+            }
+            position = cell.older(position);
         }
         None
     }

@@ -9,8 +9,10 @@ mod entry;
 mod index;
 mod resume;
 mod ring;
+mod writer;
 
 pub use entry::{Draft, Entry, Kind};
-pub use resume::{Epoch, Numbering, Place};
 pub(crate) use entry::{frame, put_frame};
-pub use ring::{Log, Read, Writer};
+pub use resume::{Epoch, Numbering, Place};
+pub use ring::{Log, Read};
+pub use writer::Writer;

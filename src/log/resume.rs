@@ -1,8 +1,10 @@
 //! Where a client's stream starts: from its last event ID, or by the source's `start`.
 
-use super::ring::{Log, Read};
+use super::entry::Mark;
+use super::ring::Log;
 use crate::config::Start;
 use crate::metrics::GapReason;
+use crate::sync::Ordering;
 use bytes::Bytes;
 
 /// The name of one unbroken numbering: the first part of assigned ids.
@@ -30,9 +32,16 @@ pub struct Numbering<'a> {
 }
 
 impl Numbering<'_> {
-    /// The id of the place at the head of a log in which no id is in force.
-    fn id_at_head(&self, head: u64) -> Bytes {
-        if self.assigning { self.epoch.id(head).into() } else { Bytes::new() }
+    /// The id of the place after an entry.
+    fn id_after(&self, mark: &Mark) -> Bytes {
+        match (mark.passed, mark.id.is_empty()) {
+            (true, _) => mark.id.clone(),
+            // Exact also after what has no id of its own, as a gap event.
+            (false, false) => self.epoch.id(mark.position).into(),
+            // No id is in force. A place gets one of the relay's numbering only if the next event does.
+            (false, true) if self.assigning => self.epoch.id(mark.position).into(),
+            (false, true) => Bytes::new(),
+        }
     }
 }
 
@@ -44,11 +53,17 @@ impl Epoch {
         let mut seed = [0u8; 8];
         // A failing random source leaves the clock: two processes within a nanosecond would have to collide.
         if getrandom::fill(&mut seed).is_err() {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let now = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default();
             seed = (now.as_nanos() as u64).to_le_bytes();
         }
         let seed = u64::from_le_bytes(seed);
-        Self((0..12).map(|i| char::from(ALPHABET[(seed >> (5 * i)) as usize & 31])).collect())
+        Self(
+            (0..12)
+                .map(|i| char::from(ALPHABET[(seed >> (5 * i)) as usize & 31]))
+                .collect(),
+        )
     }
 
     /// The id of the event at a position; position 0 is the place before the first.
@@ -77,91 +92,82 @@ impl Log {
     /// An id that several events share stands for the first of them. Where the log can't vouch for what follows, the place
     /// is the oldest entry, with the reason.
     pub fn resume(&self, last_event_id: &[u8], numbering: &Numbering<'_>) -> Place {
-        let epoch = numbering.epoch;
         let id = Bytes::copy_from_slice(last_event_id);
-        if let Some(position) = epoch.position(last_event_id) {
+        if let Some(position) = numbering.epoch.position(last_event_id) {
             // Head before tail: the tail only grows.
             let reached = position <= self.head();
             return match (reached, position + 1 >= self.tail()) {
-                (true, true) => Place { next: position + 1, id, gap: None },
+                (true, true) => Place {
+                    next: position + 1,
+                    id,
+                    gap: None,
+                },
                 (true, false) => self.oldest(numbering, Some(GapReason::Evicted)),
                 (false, _) => self.oldest(numbering, Some(GapReason::UnknownId)),
             };
         }
-        let found = self.find(last_event_id).or_else(|| self.run_across_the_tail(last_event_id));
-        match found {
-            Some(entry) if entry.first_with_id + 1 >= self.tail() => {
-                Place { next: entry.first_with_id + 1, id, gap: None }
-            }
-            Some(_) => self.oldest(numbering, Some(GapReason::Evicted)),
-            None => self.resume_at_forgotten_tip(id, numbering),
+        if id.is_empty() {
+            return self.oldest(numbering, Some(GapReason::UnknownId));
+        }
+        if let Some(entry) = self.find(&id) {
+            return if entry.first_with_id() + 1 >= self.tail() {
+                Place {
+                    next: entry.first_with_id() + 1,
+                    id,
+                    gap: None,
+                }
+            } else {
+                self.oldest(numbering, Some(GapReason::Evicted))
+            };
+        }
+        // No kept entry has it. Whoever stands right before the oldest one has missed nothing all the same.
+        let departed = self.departed();
+        match departed.passed && departed.id == id {
+            true if departed.first_with_id == departed.position => Place {
+                next: departed.position + 1,
+                id,
+                gap: None,
+            },
+            true => self.oldest(numbering, Some(GapReason::Evicted)),
+            false => self.oldest(numbering, Some(GapReason::UnknownId)),
         }
     }
 
     /// The place for a client without a last event ID.
     pub fn start(&self, start: Start, numbering: &Numbering<'_>) -> Place {
         match start {
-            Start::Live => {
-                let (head, id) = self.tip();
-                let id = if id.is_empty() { numbering.id_at_head(head) } else { id };
-                Place { next: head + 1, id, gap: None }
+            Start::Live => self.after(&self.mark_of_head(), numbering),
+            Start::Latest => {
+                let latest = self.shared.newest_event.load(Ordering::Relaxed);
+                let before = latest
+                    .checked_sub(1)
+                    .filter(|_| latest >= self.tail())
+                    .and_then(|before| self.mark(before));
+                self.after(&before.unwrap_or_else(|| self.mark_of_head()), numbering)
             }
-            Start::Latest => self.before(self.latest(), numbering),
             Start::Earliest => self.oldest(numbering, None),
         }
     }
 
     /// The place before the oldest entry.
     fn oldest(&self, numbering: &Numbering<'_>, gap: Option<GapReason>) -> Place {
-        Place { gap, ..self.before(self.tail(), numbering) }
+        Place {
+            gap,
+            ..self.after(&self.departed(), numbering)
+        }
     }
 
-    fn before(&self, next: u64, numbering: &Numbering<'_>) -> Place {
-        let before = next - 1;
-        let (head, last_id) = self.tip();
-        let mut id = match self.read(before) {
-            _ if before == head => last_id,
-            Read::Entry(entry) => entry.id().clone(),
-            Read::NotYet | Read::Gone => Bytes::new(),
-        };
-        if id.is_empty() {
-            id = match self.read(next) {
-                // An assigned id says by itself what the one before it was.
-                Read::Entry(entry) if !entry.indexed() && !entry.id().is_empty() => numbering.epoch.id(before).into(),
-                Read::Entry(_) | Read::Gone => Bytes::new(),
-                Read::NotYet => numbering.id_at_head(before),
-            };
+    fn after(&self, mark: &Mark, numbering: &Numbering<'_>) -> Place {
+        let next = mark.position + 1;
+        let mut id = numbering.id_after(mark);
+        if id.is_empty()
+            && !mark.passed
+            && let Some(entry) = self.entry(next)
+            && entry.is_assigned()
+        {
+            // Numbered by us, though the origin's ids are passed by now.
+            id = numbering.epoch.id(mark.position).into();
         }
         Place { next, id, gap: None }
-    }
-
-    /// The newest entry that is an event; the place at the head if none is kept.
-    fn latest(&self) -> u64 {
-        let head = self.head();
-        let oldest = self.tail();
-        (oldest..=head)
-            .rev()
-            .find(|&position| {
-                matches!(self.read(position), Read::Entry(entry)
-                    if matches!(entry.kind(), super::Kind::Event | super::Kind::Terminal))
-            })
-            .unwrap_or(head + 1)
-    }
-
-    /// The oldest entry, if it carries an id on that an entry behind the tail introduced.
-    fn run_across_the_tail(&self, id: &[u8]) -> Option<std::sync::Arc<super::Entry>> {
-        match self.read(self.tail()) {
-            Read::Entry(entry) if entry.indexed() && entry.id() == id => Some(entry),
-            _ => None,
-        }
-    }
-
-    /// A log that has let everything go by age still knows the last id: who has it has missed nothing.
-    fn resume_at_forgotten_tip(&self, id: Bytes, numbering: &Numbering<'_>) -> Place {
-        let (head, last) = self.tip();
-        if head > 0 && last == id && self.tail() > head {
-            return Place { next: head + 1, id, gap: None };
-        }
-        self.oldest(numbering, Some(GapReason::UnknownId))
     }
 }
