@@ -164,7 +164,10 @@ pub(crate) struct ClientsArgs {
     /// Connections opened per second
     #[arg(long, default_value_t = 1000.0)]
     pub(crate) connect_rate: f64,
-    /// How long, once all are live; the most that a run can take with it
+    /// How long to wait for all to be live, beyond what the connect rate takes
+    #[arg(long, value_parser = parse_duration, default_value = "30s")]
+    pub(crate) connect_timeout: Duration,
+    /// How long, once all are live
     #[arg(long, short = 'd', value_parser = parse_duration, default_value = "30s")]
     pub(crate) duration: Duration,
     /// Share of the clients that never read

@@ -14,8 +14,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::time::{Duration, Instant};
 
-/// Beyond the time that the connect rate asks for.
-const CONNECT_GRACE: Duration = Duration::from_secs(30);
 const SAMPLE: Duration = Duration::from_millis(500);
 
 /// Connects, measures, reports. Loss is seen only in streams with our origin's events.
@@ -66,9 +64,14 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
     let (resident, tcp, cpu) = (resident_kib(&args.pid), tcp_memory_kib(), Cpu::of(&args.pid));
     let begun = Instant::now();
     fleet.connect(args.clients, args.connect_rate)?;
-    let time = Duration::from_secs_f64(args.clients as f64 / args.connect_rate.max(1e-3)) + CONNECT_GRACE;
+    let time = Duration::from_secs_f64(args.clients as f64 / args.connect_rate.max(1e-3)) + args.connect_timeout;
     watch.hold(&mut fleet, &mut outcome, "connecting", time, args.clients as u64)?;
     let tick = fleet.tick();
+    if tick.live < args.clients as u64 {
+        outcome
+            .failures
+            .push(format!("only {} of {} clients are live", tick.live, args.clients));
+    }
     let clients = tick.live.max(1) as f64;
     outcome
         .values
@@ -125,6 +128,7 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
         (counts.strayed, "events in the wrong stream"),
         (counts.gap_lost, "events missing by gap events"),
         (summary.refused, "refused clients"),
+        (summary.broken, "broken streams"),
     ];
     for (count, what) in wrong.into_iter().filter(|(count, _)| *count > 0) {
         outcome.failures.push(format!("{count} {what}"));

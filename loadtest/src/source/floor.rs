@@ -327,10 +327,12 @@ impl Client {
         }
     }
 
+    /// A full socket misses the batch; any other error means that the client has gone.
     fn failed(&mut self, error: &std::io::Error, missed: &mut u64) -> bool {
+        let full = error.kind() == ErrorKind::WouldBlock;
         self.full += 1;
-        *missed += 1;
-        error.kind() == ErrorKind::WouldBlock
+        *missed += u64::from(full);
+        full
     }
 }
 

@@ -164,7 +164,9 @@ mod tests {
     #[test]
     fn a_histogram_survives_the_pipe() {
         let mut histogram_before = histogram();
-        [1, 1_000, 70_000, 100_000_000].map(|value| histogram_before.saturating_record(value));
+        [1, 1_000, 70_000, 100_000_000]
+            .into_iter()
+            .for_each(|value| histogram_before.saturating_record(value));
         let mut after = histogram();
         add_encoded(&mut after, &encode(&histogram_before));
         add_encoded(&mut after, "not a histogram");
@@ -186,6 +188,6 @@ mod tests {
         }
         window.delivery(&Stamp { seq: 10, ..stamp }, written_ns + 1000);
         assert_eq!(window.report().events, [[9, 3, 10, 20, 90]]);
-        assert_eq!(window.latency_scheduled.max() / 100, 50 + 90 / 100);
+        assert_eq!(window.latency_scheduled.max() / 100, 50);
     }
 }

@@ -1,0 +1,287 @@
+//! The whole harness as a program: real processes, real sockets, and exit codes that tell.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+
+fn harness(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fanfare-loadtest"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the harness starts")
+}
+
+fn json(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{error}: {text}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// A subcommand that serves until it is dropped.
+struct Serving {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Serving {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fanfare-loadtest"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the harness starts");
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
+        out.read_line(&mut line).expect("it says where it listens");
+        let said: Value = serde_json::from_str(&line).expect("in JSON");
+        let address = said["listening"]["address"]
+            .as_str()
+            .expect("an address")
+            .parse()
+            .expect("a valid one");
+        // The floor goes on talking: somebody must listen.
+        std::thread::spawn(move || {
+            let _ = out.read_to_end(&mut Vec::new());
+        });
+        Self { child, address }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/events", self.address)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server that answers every connection with the same bytes, and then ends it.
+fn canned(answer: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let Ok(mut socket) = socket else { return };
+            let _ = socket.read(&mut [0; 4096]);
+            let _ = socket.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+const FLOOR: &[&str] = &[
+    "run", "fanout", "--quick", "--server", "floor", "--quiet", "--json", "-",
+];
+
+#[test]
+fn a_run_against_the_floor_delivers_every_event_once() {
+    let output = harness(&[FLOOR, &["-n", "60", "-d", "1s", "--warmup", "200ms"]].concat());
+    let report = json(&output);
+    assert!(output.status.success(), "{report:#}");
+    let values = &report["scenarios"][0]["servers"][0]["median"];
+    assert_eq!(values["clients"], 60.0);
+    assert_eq!((&values["lost"], &values["doubled"]), (&0.0.into(), &0.0.into()));
+    assert!(
+        values["deliveries"]
+            .as_f64()
+            .is_some_and(|deliveries| deliveries >= 400.0),
+        "{values:#}"
+    );
+    assert!(values["p99_ms"].as_f64().is_some_and(|p99| p99 > 0.0), "{values:#}");
+    assert!(
+        values["last_client_ms"].as_f64() >= values["first_client_ms"].as_f64(),
+        "{values:#}"
+    );
+}
+
+#[test]
+fn clients_are_spread_over_processes() {
+    let output = harness(
+        &[
+            FLOOR,
+            &["-n", "50", "-d", "500ms", "--warmup", "0s", "--processes", "3"],
+        ]
+        .concat(),
+    );
+    let report = json(&output);
+    assert!(output.status.success(), "{report:#}");
+    assert_eq!(report["scenarios"][0]["servers"][0]["median"]["clients"], 50.0);
+}
+
+#[test]
+fn a_broken_condition_is_exit_code_1() {
+    let output = harness(
+        &[
+            FLOOR,
+            &[
+                "-n",
+                "10",
+                "-d",
+                "300ms",
+                "--warmup",
+                "0s",
+                "--fail-if",
+                "p99_ms>0.000001",
+            ],
+        ]
+        .concat(),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        json(&output)["failures"][0]
+            .as_str()
+            .is_some_and(|text| text.contains("p99_ms>0.000001"))
+    );
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    assert_eq!(
+        harness(&["run", "fanout", "--fail-if", "nonsense>1"]).status.code(),
+        Some(2)
+    );
+    assert_eq!(harness(&["run", "jobs", "--server", "naive"]).status.code(), Some(2));
+    assert_eq!(
+        harness(&["run", "memory", "--from", "10", "--to", "5", "--server", "floor"])
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+/// Clients that are cut by the origin in the middle of an event come back with `Last-Event-ID`: nothing is missing.
+#[test]
+fn clients_resume_through_the_origins_faults() {
+    let origin = Serving::start(&[
+        "origin",
+        "--listen",
+        "127.0.0.1:0",
+        "-r",
+        "50",
+        "--ids",
+        "--fault",
+        "die@1s",
+        "--fault",
+        "503@1500ms+300ms",
+    ]);
+    let output = harness(&[
+        "clients",
+        "--url",
+        &origin.url(),
+        "-n",
+        "20",
+        "-d",
+        "2500ms",
+        "--reconnect",
+        "50ms",
+        "--quiet",
+        "--json",
+        "-",
+    ]);
+    let report = json(&output);
+    let values = &report["scenarios"][0]["servers"][0]["median"];
+    for wrong in ["lost", "doubled", "disordered", "broken"] {
+        assert_eq!(values[wrong], 0.0, "{wrong}: {values:#}");
+    }
+    assert!(
+        values["reopened"].as_f64().is_some_and(|reopened| reopened >= 40.0),
+        "{values:#}"
+    );
+    // Refused for a while, and the scenario doesn't expect that.
+    assert!(
+        values["refused"].as_f64().is_some_and(|refused| refused > 0.0),
+        "{values:#}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn without_ids_a_cut_is_no_loss_but_within_a_stream_it_is() {
+    let lossy = canned(
+        "HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n\
+         data: {\"seq\":1,\"t_ns\":1,\"t_sched\":1}\n\ndata: {\"seq\":3,\"t_ns\":1,\"t_sched\":1}\n\n\
+         data: {\"seq\":3,\"t_ns\":1,\"t_sched\":1}\n\ndata: {\"seq\":2,\"t_ns\":1,\"t_sched\":1}\n\n",
+    );
+    let url = format!("http://{lossy}/");
+    let arguments = [
+        "clients",
+        "--url",
+        &url,
+        "-n",
+        "1",
+        "-d",
+        "300ms",
+        "--reconnect",
+        "10s",
+        "--quiet",
+        "--json",
+        "-",
+    ];
+    let output = harness(&arguments);
+    let report = json(&output);
+    let values = &report["scenarios"][0]["servers"][0]["median"];
+    assert_eq!(
+        (&values["doubled"], &values["disordered"]),
+        (&1.0.into(), &1.0.into()),
+        "{values:#}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn refused_clients_are_exit_code_1() {
+    let server = canned("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    let url = format!("http://{server}/");
+    let output = harness(&[
+        "clients",
+        "--url",
+        &url,
+        "-n",
+        "2",
+        "-d",
+        "100ms",
+        "--connect-timeout",
+        "1s",
+        "--quiet",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("404"));
+}
+
+/// No load outlives its driver, even one that is killed.
+#[test]
+fn the_swarm_ends_with_its_driver() {
+    let floor = Serving::start(&["floor", "--listen", "127.0.0.1:0"]);
+    let mut driver = Command::new(env!("CARGO_BIN_EXE_fanfare-loadtest"))
+        .args(["clients", "--url", &floor.url(), "-n", "1", "-d", "60s", "--quiet"])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("the harness starts");
+    let children = || {
+        let path = format!("/proc/{0}/task/{0}/children", driver.id());
+        std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let worker = loop {
+        match children().pop() {
+            Some(worker) => break worker,
+            None => std::thread::yield_now(),
+        }
+    };
+    driver.kill().and_then(|()| driver.wait().map(|_| ())).expect("it runs");
+    let status = || std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap_or_default();
+    // Gone, or a zombie that nobody has buried yet.
+    while !status().is_empty() && !status().contains("State:\tZ") {
+        std::thread::yield_now();
+    }
+    assert!(TcpStream::connect(floor.address).is_ok());
+}
