@@ -62,6 +62,8 @@ pub(crate) struct SwarmSetup {
     pub(crate) resume: bool,
     /// Delay before a reconnect, in milliseconds; `None`: what the server's `retry` says, else 1 s.
     pub(crate) reconnect_ms: Option<u64>,
+    /// The event that a client must get first on its first stream; 0: any.
+    pub(crate) first_seq: u64,
     /// The type of the event that announces a gap.
     pub(crate) gap_event: String,
     /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1.
@@ -93,8 +95,6 @@ pub(crate) enum SwarmOrder {
     Cut,
     /// Close and reopen this many clients per second.
     Churn { per_second: f64 },
-    /// The event that every client must get next.
-    Expect { seq: u64 },
     /// Begin a measurement.
     Reset,
     /// End it: answered by `Window`.

@@ -58,6 +58,9 @@ impl Division {
 impl Fleet {
     /// Starts the processes. `sources`: addresses to connect from; none: 127.0.0.1, 127.0.0.2, ... as needed.
     pub(crate) fn start(setup: &SwarmSetup, processes: Option<usize>, sources: &[IpAddr]) -> Result<Self> {
+        if setup.http2_streams > 0 && setup.stalled_share + setup.slow_share > 0.0 {
+            bail!("slow and stalled clients need connections of their own: not with HTTP/2");
+        }
         let descriptors = crate::control::raise_descriptor_limit();
         let destinations: std::collections::HashSet<_> = setup.targets.iter().map(|target| target.address).collect();
         let mut division = Division::of(

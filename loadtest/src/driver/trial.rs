@@ -48,6 +48,8 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
         slow_bytes_per_second: plan.slow_bytes_per_second,
         resume: server.resumes(),
         reconnect_ms: (plan.scenario == Scenario::Jobs).then_some(PROMPT_RECONNECT_MS),
+        // Everyone is there before the first event is sent.
+        first_seq: 1,
         gap_event: "fanfare.gap".to_owned(),
         http2_streams: bench.http2_streams,
         streams: plan.streams,
@@ -102,7 +104,6 @@ impl Trial<'_> {
             "tcp_kib_per_client",
             tcp_memory_kib().saturating_sub(tcp_before) as f64 / clients,
         );
-        self.fleet.order(SwarmOrder::Expect { seq: 1 })?;
         self.running.source.run(self.plan.events_per_second, self.plan.burst)?;
         self.fleet.churn(self.plan.churn_per_second)?;
         self.hold("warming up", self.plan.warmup)?;
@@ -147,7 +148,6 @@ impl Trial<'_> {
     /// All are cut, miss events, and come back.
     fn resume_storm(&mut self) -> Result<()> {
         self.connect(self.plan.clients)?;
-        self.fleet.order(SwarmOrder::Expect { seq: 1 })?;
         self.running.source.burst(EVENTS_BEFORE_CUT)?;
         self.await_event(EVENTS_BEFORE_CUT, TAIL_TIMEOUT)?;
         self.fleet.order(SwarmOrder::Cut)?;

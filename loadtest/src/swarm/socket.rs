@@ -48,6 +48,22 @@ impl Socket {
         }
     }
 
+    /// Takes in as many bytes as fit.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Plain(tcp) => tcp.write(bytes),
+            Socket::Tls(socket) => {
+                let written = socket.tls.writer().write(bytes)?;
+                socket.flush()?;
+                if written == 0 && !bytes.is_empty() {
+                    Err(ErrorKind::WouldBlock.into())
+                } else {
+                    Ok(written)
+                }
+            }
+        }
+    }
+
     /// Reads what has come; `Ok(0)` is the end.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {

@@ -1,0 +1,147 @@
+//! Connections: begun, lost, refused, begun again.
+
+use super::Swarm;
+use crate::clock::now_ns;
+use crate::swarm::client::{Kind, Stage, write_request};
+use crate::swarm::socket::{Socket, TlsSocket};
+use crate::swarm::tls;
+use mio::net::TcpStream;
+use mio::{Interest, Token};
+use rustls::ClientConnection;
+use std::cmp::Reverse;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+/// A reconnect's delay where neither the setup nor the server says one, and the longest that a server can ask for.
+const RECONNECT_MS: u64 = 1000;
+const RECONNECT_MS_MAX: u64 = 30_000;
+
+impl Swarm {
+    pub(super) fn connect(&mut self, index: usize) {
+        self.clients[index].started_ns = now_ns();
+        if self.setup.http2_streams > 0 {
+            return self.connect_multiplexed(index);
+        }
+        let number = self.setup.first_client + index;
+        match self.open(number % self.setup.targets.len(), Token(index)) {
+            Ok(socket) => {
+                let client = &mut self.clients[index];
+                client.socket = Some(socket);
+                client.stage = Stage::Connecting;
+                self.connecting += 1;
+            }
+            Err(_) => self.refused(index, None),
+        }
+    }
+
+    /// Begins a connection to a target, which the poll knows by `token`.
+    pub(super) fn open(&self, target: usize, token: Token) -> io::Result<Socket> {
+        let target = &self.setup.targets[target];
+        let mut tcp = open(target.address, self.setup.source)?;
+        self.poll
+            .registry()
+            .register(&mut tcp, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(match (&self.tls, target.tls) {
+            (Some(config), true) => {
+                let name = tls::server_name(&target.authority).map_err(io::Error::other)?;
+                let tls = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
+                Socket::Tls(Box::new(TlsSocket { tcp, tls }))
+            }
+            _ => Socket::Plain(tcp),
+        })
+    }
+
+    /// Sends the request once the connection stands; `false`: not yet.
+    pub(super) fn send_request(&mut self, index: usize) -> io::Result<bool> {
+        let number = self.setup.first_client + index;
+        let target = &self.setup.targets[number % self.setup.targets.len()];
+        let client = &mut self.clients[index];
+        let Some(socket) = &mut client.socket else {
+            return Ok(false);
+        };
+        if let Some(error) = socket.tcp().take_error()? {
+            return Err(error);
+        }
+        match socket.tcp().peer_addr() {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        self.request.clear();
+        write_request(&mut self.request, target, &self.setup, number, client.scanner.last_id());
+        socket.send(&self.request)?;
+        client.stage = Stage::Head(Vec::new());
+        Ok(true)
+    }
+
+    /// The server ended a connection, or the network did.
+    pub(super) fn lost_connection(&mut self, index: usize) {
+        let client = &self.clients[index];
+        if !client.is_live() {
+            return self.refused(index, None);
+        }
+        self.totals.ended_by_server += 1;
+        let stalled = client.kind == Kind::Stalled;
+        self.drop_connection(index);
+        if stalled {
+            // Whoever doesn't read doesn't notice the end either.
+            self.totals.stalled_ended += 1;
+        } else {
+            self.reconnect_later(index);
+        }
+    }
+
+    /// A stream could not be opened.
+    pub(super) fn refused(&mut self, index: usize, status: Option<u16>) {
+        match status {
+            Some(status) => *self.refused_statuses.entry(status).or_default() += 1,
+            None => self.totals.refused_connections += 1,
+        }
+        self.drop_connection(index);
+        self.reconnect_later(index);
+    }
+
+    pub(super) fn reconnect_later(&mut self, index: usize) {
+        if self.cut {
+            return;
+        }
+        let told = match self.clients[index].retry_ms {
+            0 => RECONNECT_MS,
+            millis => u64::from(millis).min(RECONNECT_MS_MAX),
+        };
+        let delay_ms = self.setup.reconnect_ms.unwrap_or(told);
+        let index = u32::try_from(index).expect("a process has fewer clients than descriptors");
+        self.reconnects.push(Reverse((now_ns() + delay_ms * 1_000_000, index)));
+    }
+
+    /// Closes a client's connection, whatever its stage.
+    pub(super) fn drop_connection(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        match client.stage {
+            Stage::Connecting | Stage::Head(_) => self.connecting -= 1,
+            Stage::Live => self.live -= 1,
+            Stage::Away => {}
+        }
+        client.stage = Stage::Away;
+        client.socket = None;
+        if self.setup.http2_streams > 0 {
+            self.leave_multiplexed(index);
+        }
+    }
+}
+
+/// Begins a connection, from the address asked for.
+fn open(to: SocketAddr, from: Option<std::net::IpAddr>) -> io::Result<TcpStream> {
+    let Some(from) = from else {
+        return TcpStream::connect(to);
+    };
+    let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::new(from, 0).into())?;
+    match socket.connect(&to.into()) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(TcpStream::from_std(socket.into()))
+}
