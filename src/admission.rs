@@ -55,7 +55,11 @@ impl Admission {
             per_ip_max: limits.clients_per_ip,
             per_ip: Mutex::new(HashMap::new()),
             rate: (limits.accepts_per_second > 0).then(|| {
-                Mutex::new(Bucket { per_second, tokens: per_second, filled: Instant::now() })
+                Mutex::new(Bucket {
+                    per_second,
+                    tokens: per_second,
+                    filled: Instant::now(),
+                })
             }),
             draining: AtomicBool::new(false),
             emptied: Notify::new(),
@@ -114,7 +118,10 @@ impl Admission {
         if !take_one(&self.clients, self.clients_max) {
             return Err(RefuseReason::Clients);
         }
-        let mut permit = Permit { admission: self.clone(), ip: None };
+        let mut permit = Permit {
+            admission: self.clone(),
+            ip: None,
+        };
         if self.per_ip_max > 0 {
             let ip = ip.to_canonical();
             let mut per_ip = self.per_ip();
@@ -175,5 +182,7 @@ pub fn clients_that_fit(descriptors: usize) -> usize {
 }
 
 fn take_one(count: &AtomicUsize, max: usize) -> bool {
-    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < max).then_some(n + 1)).is_ok()
+    count
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < max).then_some(n + 1))
+        .is_ok()
 }

@@ -3,8 +3,8 @@
 use anyhow::Context;
 use clap::Parser;
 use fanfare::cli::{Cli, Command, DemoArgs, Logs, ServeArgs};
-use fanfare::error::Exit;
 use fanfare::config::{Config, Cors};
+use fanfare::error::Exit;
 use fanfare::{cli, demo, relay::Relay, telemetry};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::ExitCode;
@@ -20,9 +20,13 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Serve(args) => serve(&args, &logs),
         Command::Demo(args) => demo(&args, &logs),
-        Command::Check(args) => cli::check(&args, &mut std::io::stdout(), &mut std::io::stderr()).map(Into::into).map_err(Into::into),
+        Command::Check(args) => cli::check(&args, &mut std::io::stdout(), &mut std::io::stderr())
+            .map(Into::into)
+            .map_err(Into::into),
         Command::Tail(args) => tail(args, &logs),
-        Command::Completions(args) => cli::completions(&args, &mut std::io::stdout()).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Command::Completions(args) => cli::completions(&args, &mut std::io::stdout())
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
     };
     done.unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
@@ -73,7 +77,10 @@ fn tail(args: cli::TailArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
 
 /// Runs a relay until a signal has ended it.
 fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(config.workers).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.workers)
+        .enable_all()
+        .build()?;
     let exit = runtime.block_on(async {
         // Registered before the start: a signal during it ends the process in order, too.
         let mut leave = LeaveSignals::new()?;
@@ -101,7 +108,10 @@ struct LeaveSignals {
 
 impl LeaveSignals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn recv(&mut self) {

@@ -30,7 +30,14 @@ fn the_tables() {
     for definition in definitions::ALL {
         let labels: Vec<_> = definition.labels.iter().map(|label| format!("`{label}`")).collect();
         let kind = format!("{:?}", definition.kind).to_lowercase();
-        writeln!(metrics, "| `{}` | {kind} | {} | {} |", definition.name, labels.join(", "), definition.help).unwrap();
+        writeln!(
+            metrics,
+            "| `{}` | {kind} | {} | {} |",
+            definition.name,
+            labels.join(", "),
+            definition.help
+        )
+        .unwrap();
     }
     holds("metrics", &metrics);
 
@@ -41,11 +48,18 @@ fn the_tables() {
 
 /// Writes a row for each key of a mapping, and goes on into the mappings below it.
 fn walk(schema: &Value, path: &str, rows: &mut String) {
-    let Some(properties) = mapping(schema).and_then(|mapping| mapping.get("properties")).and_then(Value::as_object) else {
+    let Some(properties) = mapping(schema)
+        .and_then(|mapping| mapping.get("properties"))
+        .and_then(Value::as_object)
+    else {
         return;
     };
     for (key, value) in properties {
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let path = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
         let help = value["description"].as_str().unwrap_or_default().replace('|', "\\|");
         let default = match &value["default"] {
             Value::Null => String::new(),
@@ -77,8 +91,10 @@ async fn a_scrape_has_every_metric_of_the_table() {
     config.admin = Some("127.0.0.1:0".parse().unwrap());
     let relay = Relay::start(config).unwrap();
     let scrape = relay.observed().metrics().render();
-    let scraped: BTreeSet<_> =
-        scrape.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
+    let scraped: BTreeSet<_> = scrape
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next())
+        .collect();
     let table: BTreeSet<_> = definitions::ALL.iter().map(|definition| definition.name).collect();
     assert_eq!(scraped, table);
 }

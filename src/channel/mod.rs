@@ -109,7 +109,10 @@ impl Channel {
     pub fn subscribe(self: &Arc<Self>, protocol: Protocol) -> Subscription {
         self.subscribers.fetch_add(1, Ordering::Relaxed);
         self.metrics.clients[protocol.index()].increment(1.0);
-        Subscription { channel: self.clone(), protocol }
+        Subscription {
+            channel: self.clone(),
+            protocol,
+        }
     }
 
     /// Clients at this moment.
@@ -119,7 +122,10 @@ impl Channel {
 
     /// Where a client's stream starts.
     pub fn place(&self, last_event_id: Option<&[u8]>) -> Place {
-        let numbering = Numbering { epoch: &self.epoch, assigning: !self.passing.load(Ordering::Acquire) };
+        let numbering = Numbering {
+            epoch: &self.epoch,
+            assigning: !self.passing.load(Ordering::Acquire),
+        };
         match last_event_id {
             // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
             None | Some(b"") => self.log.start(self.source.start, &numbering),
@@ -129,7 +135,10 @@ impl Channel {
 
     /// The reconnection time that the origin named last.
     pub fn origin_retry(&self) -> Option<Duration> {
-        self.origin_retry.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis)
+        self.origin_retry
+            .load(Ordering::Relaxed)
+            .checked_sub(1)
+            .map(Duration::from_millis)
     }
 
     /// Lets go what is too old, and brings the log's gauges up to date. To be called about once a second.

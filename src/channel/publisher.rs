@@ -36,7 +36,13 @@ pub struct Publisher {
 
 impl Desk {
     pub(super) fn new(writer: Writer) -> Self {
-        Self { writer, id: Bytes::new(), id_is_passed: false, gauged_events: 0.0, gauged_bytes: 0.0 }
+        Self {
+            writer,
+            id: Bytes::new(),
+            id_is_passed: false,
+            gauged_events: 0.0,
+            gauged_bytes: 0.0,
+        }
     }
 
     pub(super) fn sweep(&mut self, now: Instant, log: &Log, metrics: &SourceMetrics) {
@@ -56,14 +62,26 @@ impl Desk {
     }
 
     fn append(&mut self, frame: Bytes, kind: Kind, received: Instant) {
-        let draft = Draft { frame, id: self.id.clone(), indexed: self.id_is_passed, kind, received };
+        let draft = Draft {
+            frame,
+            id: self.id.clone(),
+            indexed: self.id_is_passed,
+            kind,
+            received,
+        };
         self.writer.append(draft);
     }
 }
 
 impl Publisher {
     pub(super) fn new(channel: Arc<Channel>) -> Self {
-        Self { channel, events: 0, unflushed_entries: 0, unflushed_bytes: 0, connected_before: false }
+        Self {
+            channel,
+            events: 0,
+            unflushed_entries: 0,
+            unflushed_bytes: 0,
+            connected_before: false,
+        }
     }
 
     fn event(&mut self, event: Event, received: Instant) {
@@ -80,7 +98,11 @@ impl Publisher {
                 seen || channel.passing.load(Ordering::Relaxed)
             }
         };
-        if passing { pass(&mut desk, &event, received) } else { assign(&mut desk, channel, &event, received) }
+        if passing {
+            pass(&mut desk, &event, received)
+        } else {
+            assign(&mut desk, channel, &event, received)
+        }
         self.events += u64::from(event.dispatches());
     }
 
@@ -89,7 +111,9 @@ impl Publisher {
         self.channel.metrics.gaps[reason as usize].increment(1);
         if let Some(event_type) = &source.gap_event {
             let block = gap_block(event_type, reason, &source.name, None);
-            self.channel.desk().append(frame(&[block.as_bytes()]), Kind::Gap, received);
+            self.channel
+                .desk()
+                .append(frame(&[block.as_bytes()]), Kind::Gap, received);
         }
     }
 }
@@ -153,15 +177,21 @@ impl Sink for Publisher {
             }
             Item::Comment(line) => {
                 if self.channel.source.comments == Relay::Relay {
-                    self.channel.desk().append(frame(&[&line, b"\n"]), Kind::Aside, received);
+                    self.channel
+                        .desk()
+                        .append(frame(&[&line, b"\n"]), Kind::Aside, received);
                 }
             }
             Item::Retry(time) => {
                 let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX - 1);
-                self.channel.origin_retry.store(millis.saturating_add(1), Ordering::Relaxed);
+                self.channel
+                    .origin_retry
+                    .store(millis.saturating_add(1), Ordering::Relaxed);
                 if self.channel.source.retry == Relay::Relay {
                     let block = retry_block(time);
-                    self.channel.desk().append(frame(&[block.as_bytes()]), Kind::Aside, received);
+                    self.channel
+                        .desk()
+                        .append(frame(&[block.as_bytes()]), Kind::Aside, received);
                 }
             }
         }
@@ -179,7 +209,9 @@ impl Sink for Publisher {
     }
 
     fn full(&self) -> bool {
-        self.channel.pacing.is_batch(self.unflushed_entries, self.unflushed_bytes)
+        self.channel
+            .pacing
+            .is_batch(self.unflushed_entries, self.unflushed_bytes)
     }
 
     fn failed(&mut self, _failure: &Failure) -> Verdict {

@@ -23,7 +23,10 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
     if let Some(user) = &args.user {
         let from_environment = || std::env::var(PASSWORD_VARIABLE).unwrap_or_default();
         let password = user.password.clone().unwrap_or_else(|| Secret(from_environment()));
-        upstream.credentials = Some(Credentials::Basic { username: user.name.clone(), password });
+        upstream.credentials = Some(Credentials::Basic {
+            username: user.name.clone(),
+            password,
+        });
     }
     // Who follows by hand sees silence.
     upstream.silence = std::time::Duration::ZERO;
@@ -36,7 +39,10 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
         source: "tail".to_owned(),
         target: upstream.target.clone(),
         last_event_id: args.last_event_id.clone(),
-        parser: ParserOptions { event_bytes_max: EVENT_BYTES_MAX, comments: false },
+        parser: ParserOptions {
+            event_bytes_max: EVENT_BYTES_MAX,
+            comments: false,
+        },
     };
     let (finish, mut finished) = oneshot::channel();
     let colours = match args.color {
@@ -45,7 +51,13 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
         Colour::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
     };
     let left = args.count.unwrap_or(u64::MAX);
-    let printer = Printer { json: args.json, colours, left, id: Vec::new(), finish: Some(finish) };
+    let printer = Printer {
+        json: args.json,
+        colours,
+        left,
+        id: Vec::new(),
+        finish: Some(finish),
+    };
     let state = Arc::new(State::new());
     tokio::select! {
         () = upstream::run(Arc::new(upstream), options, printer, state, handles) => {
@@ -81,10 +93,18 @@ impl Printer {
         let line = if self.json {
             serde_json::json!({ "id": id, "event": event_type, "data": data }).to_string()
         } else {
-            let (blue, grey, off) = if self.colours { ("\x1b[34m", "\x1b[90m", "\x1b[0m") } else { ("", "", "") };
+            let (blue, grey, off) = if self.colours {
+                ("\x1b[34m", "\x1b[90m", "\x1b[0m")
+            } else {
+                ("", "", "")
+            };
             // What an origin sends must not steer the terminal.
             let (id, event_type, data) = (harmless(&id), harmless(event_type), harmless(&data));
-            let id = if id.is_empty() { String::new() } else { format!("{grey}{id}{off} ") };
+            let id = if id.is_empty() {
+                String::new()
+            } else {
+                format!("{grey}{id}{off} ")
+            };
             format!("{id}{blue}{event_type}{off} {data}")
         };
         let mut out = std::io::stdout().lock();
@@ -106,7 +126,15 @@ impl Printer {
 
 /// Control characters but line ends and tabs shown as themselves would be escape sequences.
 fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() && !matches!(c, '\n' | '\t') {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 impl Sink for Printer {
@@ -128,7 +156,9 @@ impl Sink for Printer {
 
     fn failed(&mut self, failure: &Failure) -> Verdict {
         // What no repetition heals: tell the shell.
-        let refused = failure.status.is_some_and(|status| (400..500).contains(&status) && !matches!(status, 408 | 429));
+        let refused = failure
+            .status
+            .is_some_and(|status| (400..500).contains(&status) && !matches!(status, 408 | 429));
         if refused {
             self.finish(Exit::Failed);
             return Verdict::Stop;

@@ -66,7 +66,13 @@ impl Batch {
             }
         }
         let to = from + entries.len() as u64;
-        (!entries.is_empty()).then_some(Self { from, to, entries, chunked: None, plain: None })
+        (!entries.is_empty()).then_some(Self {
+            from,
+            to,
+            entries,
+            chunked: None,
+            plain: None,
+        })
     }
 
     pub(super) fn entries(&self) -> &[Arc<Entry>] {
@@ -97,14 +103,23 @@ impl Batch {
     pub(super) fn left(&self, framing: Framing, mut written: usize) -> Left {
         for entry in &self.entries {
             if written == 0 {
-                return Left { next: entry.position, rest: Bytes::new() };
+                return Left {
+                    next: entry.position,
+                    rest: Bytes::new(),
+                };
             }
             let bytes = framing.of(entry);
             if written < bytes.len() {
-                return Left { next: entry.position + 1, rest: bytes.slice(written..) };
+                return Left {
+                    next: entry.position + 1,
+                    rest: bytes.slice(written..),
+                };
             }
             written -= bytes.len();
         }
-        Left { next: self.to, rest: Bytes::new() }
+        Left {
+            next: self.to,
+            rest: Bytes::new(),
+        }
     }
 }

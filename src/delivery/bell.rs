@@ -39,14 +39,25 @@ pub(crate) struct Ringer<T, W> {
 
 impl<T, W> Clone for Ringer<T, W> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), asleep: self.asleep.clone(), waker: self.waker.clone() }
+        Self {
+            sender: self.sender.clone(),
+            asleep: self.asleep.clone(),
+            waker: self.waker.clone(),
+        }
     }
 }
 
 pub(crate) fn queue<T, W: Wake>(waker: Arc<W>) -> (Ringer<T, W>, Queue<T>) {
     let (sender, receiver) = mpsc::channel();
     let asleep = Arc::new(AtomicBool::new(false));
-    (Ringer { sender, asleep: asleep.clone(), waker }, Queue { receiver, asleep })
+    (
+        Ringer {
+            sender,
+            asleep: asleep.clone(),
+            waker,
+        },
+        Queue { receiver, asleep },
+    )
 }
 
 impl<T, W: Wake> Ringer<T, W> {
@@ -94,7 +105,11 @@ pub(crate) struct Doorbell<T, W, N> {
 
 impl<T, W: Wake, N: Copy + Into<T>> Doorbell<T, W, N> {
     pub(crate) fn new(ringer: Ringer<T, W>, note: N) -> Self {
-        Self { rung: AtomicBool::new(false), ringer, note }
+        Self {
+            rung: AtomicBool::new(false),
+            ringer,
+            note,
+        }
     }
 
     /// Something was published. Never waits.

@@ -120,14 +120,19 @@ impl Peer {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
         };
-        Self { ip: ip.octets(), port: address.port().to_be_bytes() }
+        Self {
+            ip: ip.octets(),
+            port: address.port().to_be_bytes(),
+        }
     }
 
     pub(super) fn address(self) -> SocketAddr {
-        SocketAddr::new(IpAddr::V6(Ipv6Addr::from(self.ip)).to_canonical(), u16::from_be_bytes(self.port))
+        SocketAddr::new(
+            IpAddr::V6(Ipv6Addr::from(self.ip)).to_canonical(),
+            u16::from_be_bytes(self.port),
+        )
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -98,7 +98,9 @@ impl Shard {
 
     fn end_pass_if_done(&mut self, key: u32) {
         // The view may have gone with its last client.
-        let Some(view) = self.views.get_mut(key as usize) else { return };
+        let Some(view) = self.views.get_mut(key as usize) else {
+            return;
+        };
         if view.pass.as_ref().is_some_and(|pass| pass.seat >= view.clients.len()) {
             view.end_pass();
         }
@@ -142,10 +144,11 @@ impl Shard {
     /// Gives some of the clients that read on their own a turn each.
     pub(super) fn replays(&mut self) {
         for _ in 0..REPLAYS_PER_TURN {
-            let Some((key, generation)) = self.replaying.pop_front() else { break };
-            let replays = |client: &super::client::Client| {
-                client.generation == generation && client.state == State::Replaying
+            let Some((key, generation)) = self.replaying.pop_front() else {
+                break;
             };
+            let replays =
+                |client: &super::client::Client| client.generation == generation && client.state == State::Replaying;
             if self.clients.get(key as usize).is_some_and(replays) {
                 self.replay(key);
             }
@@ -182,12 +185,16 @@ impl Shard {
             if budget == 0 {
                 return self.replay_later(key);
             }
-            let Some(batch) = view.replay(client.next, target) else { return self.lapsed(key) };
+            let Some(batch) = view.replay(client.next, target) else {
+                return self.lapsed(key);
+            };
             if !self.replayed.contains(&view_key) {
                 self.replayed.push(view_key);
             }
             let bytes = batch.bytes(client.framing);
-            let Ok(written) = client.transport.write(&bytes) else { return self.left(key) };
+            let Ok(written) = client.transport.write(&bytes) else {
+                return self.left(key);
+            };
             let left = batch.left(client.framing, written);
             view.counts.bytes_sent += written as u64;
             view.counts.deliveries += left.next - client.next;

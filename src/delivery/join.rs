@@ -18,7 +18,15 @@ use std::time::Duration;
 
 impl Shard {
     pub(super) fn join(&mut self, newcomer: Newcomer) {
-        let Newcomer { socket, head, framing, subscription, permit, last_event_id, peer } = newcomer;
+        let Newcomer {
+            socket,
+            head,
+            framing,
+            subscription,
+            permit,
+            last_event_id,
+            peer,
+        } = newcomer;
         let channel = subscription.channel().clone();
         let view = self.view_of(&channel);
         let mut transport = Transport::new(socket);
@@ -86,7 +94,10 @@ impl Shard {
         }
         let entry = self.views.vacant_entry();
         let key = entry.key() as u32;
-        entry.insert(View::new(channel.clone(), Doorbell::new(self.ringer.clone(), ViewKey(key))));
+        entry.insert(View::new(
+            channel.clone(),
+            Doorbell::new(self.ringer.clone(), ViewKey(key)),
+        ));
         self.view_keys.insert(address, key);
         key
     }
@@ -129,7 +140,11 @@ fn opening(head: &[u8], framing: Framing, retry: Option<Duration>, channel: &Cha
         (Some(reason), Some(event_type)) => gap_block(event_type, reason, &source.name, None),
         _ => String::new(),
     };
-    let id: [&[u8]; 3] = if place.id.is_empty() { [b"", b"", b""] } else { [b"id: ", &place.id, b"\n\n"] };
+    let id: [&[u8]; 3] = if place.id.is_empty() {
+        [b"", b"", b""]
+    } else {
+        [b"id: ", &place.id, b"\n\n"]
+    };
     let parts: [&[u8]; 6] = [b":\n\n", retry.as_bytes(), id[0], id[1], id[2], gap.as_bytes()];
     let len: usize = parts.iter().map(|part| part.len()).sum();
     // The chunk's size line and its end are less than 24 bytes.

@@ -29,7 +29,11 @@ impl Shard {
             return; // Stale: it has been entered anew for later.
         }
         if let State::Closing(_) = client.state {
-            return if now.reached(client.leave_at) { self.cut(key) } else { self.arm(key, client.leave_at.since(now)) };
+            return if now.reached(client.leave_at) {
+                self.cut(key)
+            } else {
+                self.arm(key, client.leave_at.since(now))
+            };
         }
         if let Some(reason) = client.leaves
             && now.reached(client.leave_at)
@@ -179,7 +183,9 @@ impl Shard {
             }
             if client.after_rest == AfterRest::Farewell {
                 client.after_rest = AfterRest::Nothing;
-                let retry = (reason != CloseReason::Ended).then(|| view.channel.opening_retry()).flatten();
+                let retry = (reason != CloseReason::Ended)
+                    .then(|| view.channel.opening_retry())
+                    .flatten();
                 let farewell = farewell(client.framing, retry);
                 client.rest = (!farewell.is_empty()).then(|| Box::new(farewell));
             } else {
@@ -260,12 +266,17 @@ impl Shard {
     /// Tells the publishing sides how far the slowest clients are, where they wait for them.
     pub(super) fn tell_holds(&mut self) {
         for key in std::mem::take(&mut self.holding) {
-            let Some(view) = self.views.get_mut(key as usize) else { continue };
-            let waits = |client: &&u32| {
-                matches!(self.clients[**client as usize].state, State::Blocked | State::Replaying)
+            let Some(view) = self.views.get_mut(key as usize) else {
+                continue;
             };
-            view.held_at =
-                view.clients.iter().filter(waits).map(|&client| self.clients[client as usize].next).min();
+            let waits =
+                |client: &&u32| matches!(self.clients[**client as usize].state, State::Blocked | State::Replaying);
+            view.held_at = view
+                .clients
+                .iter()
+                .filter(waits)
+                .map(|&client| self.clients[client as usize].next)
+                .min();
             view.tell_progress();
         }
     }

@@ -59,7 +59,9 @@ impl Shard {
             if !report.sources.contains_key(name) {
                 report.sources.insert(name.clone(), SourceReport::default());
             }
-            let Some(source) = report.sources.get_mut(name) else { continue };
+            let Some(source) = report.sources.get_mut(name) else {
+                continue;
+            };
             source.by_protocol[client.subscription.protocol().index()] += 1;
             source.lag_events.push(lag.events);
             source.lag_bytes.push(lag.bytes);
@@ -75,7 +77,9 @@ impl Shard {
             }
         }
         for source in report.sources.values_mut() {
-            source.slowest.sort_by_key(|client| std::cmp::Reverse((client.lag_events, client.lag_bytes)));
+            source
+                .slowest
+                .sort_by_key(|client| std::cmp::Reverse((client.lag_events, client.lag_bytes)));
             source.slowest.truncate(SLOWEST);
         }
         report

@@ -162,8 +162,8 @@ impl Shard {
     }
 
     fn until_next_timer(&self) -> Option<Duration> {
-        let counts = (!self.views.is_empty())
-            .then(|| self.counts_due.saturating_duration_since(self.clock.now()).max(TICK));
+        let counts =
+            (!self.views.is_empty()).then(|| self.counts_due.saturating_duration_since(self.clock.now()).max(TICK));
         let looks = self.wheel.next(self.clock.ticks());
         counts.into_iter().chain(looks).min()
     }
@@ -195,7 +195,9 @@ impl Shard {
     /// key to another while this event was in the batch.
     fn ready(&mut self, event: &mio::event::Event) {
         let (key, generation) = (event.token().0 as u32, (event.token().0 >> 32) as u32);
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let Some(client) = self.clients.get_mut(key as usize) else {
+            return;
+        };
         if client.generation != generation {
             return;
         }
@@ -218,8 +220,14 @@ impl Shard {
         self.wheel.turn(self.clock.ticks(), &mut self.due_scratch);
         self.due.extend(self.due_scratch.drain(..));
         for _ in 0..LOOKS_PER_TURN {
-            let Some((key, generation)) = self.due.pop_front() else { break };
-            if self.clients.get(key as usize).is_some_and(|client| client.generation == generation) {
+            let Some((key, generation)) = self.due.pop_front() else {
+                break;
+            };
+            if self
+                .clients
+                .get(key as usize)
+                .is_some_and(|client| client.generation == generation)
+            {
                 self.look(key);
             }
         }

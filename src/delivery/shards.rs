@@ -25,14 +25,19 @@ impl Shards {
     /// Starts `count` shards.
     pub fn start(count: usize) -> io::Result<Self> {
         let shards = (0..count.max(1)).map(Handle::start).collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { shards, next: AtomicUsize::new(0) })
+        Ok(Self {
+            shards,
+            next: AtomicUsize::new(0),
+        })
     }
 
     /// Gives a client to the next shard in turn.
     pub fn hand_over(&self, newcomer: Newcomer) {
         let n = self.next.fetch_add(1, Ordering::Relaxed) % self.shards.len();
         // A shard that is gone drops the newcomer, and with it its socket and its places.
-        let _ = self.shards[n].ringer.send(Note::Command(Command::Join(Box::new(newcomer))));
+        let _ = self.shards[n]
+            .ringer
+            .send(Note::Command(Command::Join(Box::new(newcomer))));
     }
 
     /// Ends all streams, spread over `drain.spread`, at event boundaries; what is left at `drain.timeout` is cut.
@@ -65,8 +70,13 @@ impl Handle {
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
         let (ringer, queue) = queue(waker);
         let shard = Shard::new(poll, queue, ringer.clone());
-        let thread = std::thread::Builder::new().name(format!("shard-{n}")).spawn(move || shard.run())?;
-        Ok(Self { ringer, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{n}"))
+            .spawn(move || shard.run())?;
+        Ok(Self {
+            ringer,
+            thread: Some(thread),
+        })
     }
 }
 

@@ -72,7 +72,10 @@ impl Bell for ViewBell {
 
 impl View {
     pub(super) fn new(channel: Arc<Channel>, doorbell: Doorbell<Note, mio::Waker, ViewKey>) -> Self {
-        let bell = Arc::new(ViewBell { doorbell, offered: AtomicU64::new(channel.log().head()) });
+        let bell = Arc::new(ViewBell {
+            doorbell,
+            offered: AtomicU64::new(channel.log().head()),
+        });
         // Register, then look: what is published between the two rings the bell.
         channel.join(bell.clone());
         let next = channel.log().head() + 1;
@@ -148,7 +151,10 @@ impl View {
 
     /// Entries for a client that reads on its own. `None`: the log has let `from` go.
     pub(super) fn replay(&mut self, from: u64, to: u64) -> Option<&mut Batch> {
-        let fits = self.replayed.as_ref().is_some_and(|batch| batch.from == from && batch.to <= to);
+        let fits = self
+            .replayed
+            .as_ref()
+            .is_some_and(|batch| batch.from == from && batch.to <= to);
         // Entries of a cached batch may have left the log: then the client is entitled to nothing, but they are still what follows.
         if !fits {
             self.replayed = Batch::read(self.channel.log(), from, to);

@@ -24,7 +24,11 @@ pub(super) struct Wheel {
 
 impl Wheel {
     pub(super) fn new() -> Self {
-        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), turned_to: 0, entries: 0 }
+        Self {
+            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            turned_to: 0,
+            entries: 0,
+        }
     }
 
     /// Enters a look `delay` after `now` (ticks since the shard's start), or as near to it as the wheel reaches, and says
@@ -80,7 +84,10 @@ mod tests {
             for (key, _) in due {
                 let (_, delay, at) = wanted[key as usize];
                 let late = (TICK * now as u32).checked_sub(delay).expect("never early");
-                assert!(late < TICK * SLOT_TICKS as u32 * 2 && at == Tick::at(now), "{key}: {at:?} at {now}");
+                assert!(
+                    late < TICK * SLOT_TICKS as u32 * 2 && at == Tick::at(now),
+                    "{key}: {at:?} at {now}"
+                );
                 seen[key as usize] += 1;
             }
         }

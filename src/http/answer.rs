@@ -23,7 +23,9 @@ pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseRe
         (true, Refuse::Retry) if request::names_stream(request.headers()) => come_back(source),
         (true, _) => {
             let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail(reason));
-            response.headers_mut().insert(RETRY_AFTER, spread_seconds(source).into());
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, spread_seconds(source).into());
             response
         }
         (false, _) => {
@@ -34,7 +36,9 @@ pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseRe
             response
         }
     };
-    response.headers_mut().extend(cors::headers(source.cors.as_ref(), request.headers()));
+    response
+        .headers_mut()
+        .extend(cors::headers(source.cors.as_ref(), request.headers()));
     response
 }
 
@@ -46,7 +50,9 @@ pub(super) fn not_found(path: &str) -> Response<Body> {
 pub(super) fn stream_head<B>(request: &Request<B>, source: &Source) -> Response<Body> {
     let mut response = Response::new(Body::default());
     response.headers_mut().extend(STREAM_HEADERS);
-    response.headers_mut().extend(cors::headers(source.cors.as_ref(), request.headers()));
+    response
+        .headers_mut()
+        .extend(cors::headers(source.cors.as_ref(), request.headers()));
     response
 }
 
@@ -55,7 +61,9 @@ pub(super) fn preflight<B>(request: &Request<B>, source: &Source) -> Response<Bo
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(ALLOW, METHODS);
-    response.headers_mut().extend(cors::preflight_headers(source.cors.as_ref(), request.headers()));
+    response
+        .headers_mut()
+        .extend(cors::preflight_headers(source.cors.as_ref(), request.headers()));
     response
 }
 
@@ -63,7 +71,9 @@ fn come_back(source: &Source) -> Response<Body> {
     let retry = crate::delivery::jittered(source.reconnect, source.reconnect_jitter);
     let mut response = Response::new(Body::from(retry_block(retry)));
     response.headers_mut().extend(STREAM_HEADERS);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -77,7 +87,9 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> Response<Body> {
     });
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response
 }
 
@@ -89,7 +101,10 @@ fn spread_seconds(source: &Source) -> u64 {
 
 fn heals(reason: RefuseReason) -> bool {
     use RefuseReason::{Channels, Clients, ClientsPerIp, Descriptors, Draining, Rate};
-    matches!(reason, Clients | ClientsPerIp | Rate | Descriptors | Draining | Channels)
+    matches!(
+        reason,
+        Clients | ClientsPerIp | Rate | Descriptors | Draining | Channels
+    )
 }
 
 fn status(reason: RefuseReason) -> StatusCode {

@@ -13,8 +13,12 @@ pub(super) fn headers(cors: Option<&Cors>, request: &HeaderMap) -> Vec<(HeaderNa
     let Some(cors) = cors else { return Vec::new() };
     // The answer differs by origin, or may after a reload: caches have to know.
     let mut headers = vec![(VARY, HeaderValue::from_static("Origin"))];
-    let Some(origin) = request.get(ORIGIN) else { return headers };
-    let Some(allowed) = allowed_origin(cors, origin) else { return headers };
+    let Some(origin) = request.get(ORIGIN) else {
+        return headers;
+    };
+    let Some(allowed) = allowed_origin(cors, origin) else {
+        return headers;
+    };
     headers.push((ACCESS_CONTROL_ALLOW_ORIGIN, allowed));
     if cors.credentials {
         headers.push((ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")));
@@ -39,7 +43,10 @@ pub(super) fn preflight_headers(cors: Option<&Cors>, request: &HeaderMap) -> Vec
 /// With credentials a wildcard is not allowed by the standard: the origin is named.
 fn allowed_origin(cors: &Cors, origin: &HeaderValue) -> Option<HeaderValue> {
     let any = cors.origins.iter().any(|allowed| allowed == "*");
-    let named = cors.origins.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()));
+    let named = cors
+        .origins
+        .iter()
+        .any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()));
     match (any, named, cors.credentials) {
         (true, _, false) => Some(HeaderValue::from_static("*")),
         (true, _, true) | (false, true, _) => Some(origin.clone()),
@@ -52,5 +59,7 @@ fn list(name: HeaderName, values: &[String]) -> Option<(HeaderName, HeaderValue)
         return None;
     }
     // Checked when the configuration was read; a value that no header can carry is left out.
-    HeaderValue::from_str(&values.join(", ")).ok().map(|value| (name, value))
+    HeaderValue::from_str(&values.join(", "))
+        .ok()
+        .map(|value| (name, value))
 }

@@ -66,7 +66,15 @@ impl Front {
     ) -> Self {
         let waiting = Waiting::new(admission.handshakes_max());
         let trusted_proxies = config.trusted_proxies.clone();
-        Self { router, shards, admission, metrics, limits: config.limits.clone(), trusted_proxies, waiting }
+        Self {
+            router,
+            shards,
+            admission,
+            metrics,
+            limits: config.limits.clone(),
+            trusted_proxies,
+            waiting,
+        }
     }
 
     pub(super) fn refused(&self, reason: RefuseReason) {
@@ -168,9 +176,24 @@ async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Ar
     if let Some(opening) = opening {
         // What was pipelined behind the request is dropped with the buffer: who opens an event stream sends nothing more.
         let socket = connection.into_parts().io.into_socket();
-        let Opening { head, framing, subscription, permit, last_event_id, peer } = opening;
+        let Opening {
+            head,
+            framing,
+            subscription,
+            permit,
+            last_event_id,
+            peer,
+        } = opening;
         if let Some(socket) = socket {
-            front.shards.hand_over(Newcomer { socket, head, framing, subscription, permit, last_event_id, peer });
+            front.shards.hand_over(Newcomer {
+                socket,
+                head,
+                framing,
+                subscription,
+                permit,
+                last_event_id,
+                peer,
+            });
         }
     }
 }
@@ -198,6 +221,8 @@ impl Slot {
     fn take(&self) -> Option<Opening> {
         // The flag first: one look without a lock for all the polls before.
         let taken = self.mode.taken.load(Ordering::Relaxed);
-        taken.then(|| self.opening.lock().unwrap_or_else(PoisonError::into_inner).take()).flatten()
+        taken
+            .then(|| self.opening.lock().unwrap_or_else(PoisonError::into_inner).take())
+            .flatten()
     }
 }

@@ -85,7 +85,11 @@ fn bind_tcp(address: SocketAddr) -> io::Result<RawSocket> {
     socket.set_tcp_nodelay(true)?;
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_EVERY))?;
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(KEEPALIVE_IDLE)
+            .with_interval(KEEPALIVE_EVERY),
+    )?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

@@ -63,16 +63,20 @@ pub(super) fn names_stream(headers: &HeaderMap) -> bool {
 
 /// The media ranges of all Accept headers, in lower case, and whether their weight is above zero.
 fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (Vec<u8>, bool)> + '_ {
-    headers.get_all(ACCEPT).iter().flat_map(|value| value.as_bytes().split(|&b| b == b',')).filter_map(|range| {
-        let mut parts = range.split(|&b| b == b';').map(<[u8]>::trim_ascii);
-        let media = parts.next().filter(|media| !media.is_empty())?.to_ascii_lowercase();
-        let zero = |part: &[u8]| {
-            let weight = part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q="));
-            weight.is_some_and(|weight| !weight.is_empty() && weight.iter().all(|b| matches!(b, b'0' | b'.')))
-        };
-        let allowed = !parts.any(zero);
-        Some((media, allowed))
-    })
+    headers
+        .get_all(ACCEPT)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&b| b == b','))
+        .filter_map(|range| {
+            let mut parts = range.split(|&b| b == b';').map(<[u8]>::trim_ascii);
+            let media = parts.next().filter(|media| !media.is_empty())?.to_ascii_lowercase();
+            let zero = |part: &[u8]| {
+                let weight = part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q="));
+                weight.is_some_and(|weight| !weight.is_empty() && weight.iter().all(|b| matches!(b, b'0' | b'.')))
+            };
+            let allowed = !parts.any(zero);
+            Some((media, allowed))
+        })
 }
 
 /// Where the client stopped: the header, else the query parameter. Ids are opaque bytes.
@@ -129,7 +133,10 @@ pub(super) fn client_address<B>(request: &Request<B>, peer: SocketAddr, trusted:
 fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let list = |name: &str| -> Vec<String> {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).map(|part| part.trim().to_owned()).collect()
+        values
+            .flat_map(|value| value.split(','))
+            .map(|part| part.trim().to_owned())
+            .collect()
     };
     let standard = list("forwarded");
     if standard.is_empty() {
@@ -138,7 +145,9 @@ fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let hop_by = |element: &String| {
         element.split(';').find_map(|pair| {
             let (name, value) = pair.trim().split_once('=')?;
-            name.eq_ignore_ascii_case("for").then(|| address(value.trim_matches('"'))).flatten()
+            name.eq_ignore_ascii_case("for")
+                .then(|| address(value.trim_matches('"')))
+                .flatten()
         })
     };
     standard.iter().map(hop_by).collect()
@@ -146,8 +155,13 @@ fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
 
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
 fn address(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    bare.parse()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 impl Network {
@@ -168,7 +182,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|&(name, value)| (HeaderName::from_static(name), value.parse().expect("a value"))).collect()
+        pairs
+            .iter()
+            .map(|&(name, value)| (HeaderName::from_static(name), value.parse().expect("a value")))
+            .collect()
     }
 
     #[test]
@@ -194,26 +211,38 @@ mod tests {
     #[test]
     fn the_last_event_id_may_come_in_the_query() {
         let request = |uri: &str| Request::builder().uri(uri).body(()).expect("a request");
-        assert_eq!(last_event_id(&request("/?a=1&lastEventId=a%2Fb+c%zz")).as_deref(), Some(&b"a/b c%zz"[..]));
+        assert_eq!(
+            last_event_id(&request("/?a=1&lastEventId=a%2Fb+c%zz")).as_deref(),
+            Some(&b"a/b c%zz"[..])
+        );
         assert_eq!(last_event_id(&request("/?a=1")), None);
         let mut both = request("/?lastEventId=query");
-        both.headers_mut().insert(LAST_EVENT_ID, "header".parse().expect("a value"));
+        both.headers_mut()
+            .insert(LAST_EVENT_ID, "header".parse().expect("a value"));
         assert_eq!(last_event_id(&both).as_deref(), Some(&b"header"[..]));
     }
 
     #[test]
     fn only_trusted_proxies_are_believed() {
-        let proxies = [Network { address: "10.0.0.0".parse().expect("ip"), prefix_len: 8 }];
+        let proxies = [Network {
+            address: "10.0.0.0".parse().expect("ip"),
+            prefix_len: 8,
+        }];
         let seen = |peer: &str, headers: &[(&'static str, &'static str)]| {
             let mut request = Request::builder().body(()).expect("a request");
             *request.headers_mut() = self::headers(headers);
-            client_address(&request, SocketAddr::new(peer.parse().expect("ip"), 1), &proxies).ip().to_string()
+            client_address(&request, SocketAddr::new(peer.parse().expect("ip"), 1), &proxies)
+                .ip()
+                .to_string()
         };
         let spoofed = [("x-forwarded-for", "1.1.1.1, 192.0.2.7, 10.1.1.1")];
         assert_eq!(seen("192.0.2.1", &spoofed), "192.0.2.1");
         assert_eq!(seen("10.0.0.1", &spoofed), "192.0.2.7");
         assert_eq!(seen("10.0.0.1", &[]), "10.0.0.1");
-        assert_eq!(seen("10.0.0.1", &[("forwarded", "for=\"[2001:db8::1]:80\";proto=https")]), "2001:db8::1");
+        assert_eq!(
+            seen("10.0.0.1", &[("forwarded", "for=\"[2001:db8::1]:80\";proto=https")]),
+            "2001:db8::1"
+        );
         assert_eq!(seen("10.0.0.1", &[("forwarded", "for=unknown")]), "10.0.0.1");
     }
 }

@@ -30,6 +30,8 @@ impl Router {
 
     /// Who serves a path.
     pub fn find(&self, path: &str) -> Option<Found> {
-        self.plain.get(path).map(|channel| Found { channel: channel.clone() })
+        self.plain.get(path).map(|channel| Found {
+            channel: channel.clone(),
+        })
     }
 }

@@ -25,7 +25,10 @@ pub(super) struct Mode {
 }
 
 /// Registers a descriptor with the runtime.
-#[expect(deprecated, reason = "its replacement is unsafe; ours own what they name for as long as they live")]
+#[expect(
+    deprecated,
+    reason = "its replacement is unsafe; ours own what they name for as long as they live"
+)]
 pub(super) fn watch<T: AsRawFd>(fd: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::new(fd)
 }
@@ -49,7 +52,10 @@ struct Fd(Socket);
 
 impl LazySocket {
     pub(super) fn new(socket: Socket, mode: Arc<Mode>) -> Self {
-        Self { state: State::Bare(Fd(socket)), mode }
+        Self {
+            state: State::Bare(Fd(socket)),
+            mode,
+        }
     }
 
     /// The bare socket.
@@ -100,7 +106,11 @@ impl LazySocket {
         }
         let watched = self.watched()?;
         loop {
-            let mut guard = ready!(if reading { watched.poll_read_ready(cx) } else { watched.poll_write_ready(cx) })?;
+            let mut guard = ready!(if reading {
+                watched.poll_read_ready(cx)
+            } else {
+                watched.poll_write_ready(cx)
+            })?;
             if let Ok(done) = guard.try_io(|watched| operation(watched.get_ref())) {
                 return Poll::Ready(done);
             }

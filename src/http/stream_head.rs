@@ -16,7 +16,10 @@ pub(super) const STREAM_HEADERS: [(HeaderName, HeaderValue); 3] = [
     (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
     (CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform")),
     // nginx: don't buffer this answer.
-    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    (
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    ),
 ];
 
 /// The head for a request.
@@ -24,7 +27,10 @@ pub(super) fn bytes<B>(request: &Request<B>, source: &Source) -> Bytes {
     let mut head = BytesMut::with_capacity(HEAD_BYTES);
     // RFC 9112, 2.3: an answer names the highest version that we speak, and does nothing that the client's can't.
     head.put_slice(b"HTTP/1.1 200 OK\r\n");
-    for (name, value) in STREAM_HEADERS.iter().chain(&cors::headers(source.cors.as_ref(), request.headers())) {
+    for (name, value) in STREAM_HEADERS
+        .iter()
+        .chain(&cors::headers(source.cors.as_ref(), request.headers()))
+    {
         put(&mut head, name.as_str(), value.as_bytes());
     }
     put(&mut head, "date", date().as_slice());
@@ -51,7 +57,10 @@ fn date() -> [u8; DATE_BYTES] {
     thread_local! {
         static DATE: Cell<(u64, [u8; DATE_BYTES])> = const { Cell::new((0, [b' '; DATE_BYTES])) };
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     DATE.with(|date| {
         let (made, mut text) = date.get();
         if made != now {

@@ -17,7 +17,10 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(max: usize) -> Self {
-        Self { max: max.max(1), list: Mutex::new(VecDeque::new()) }
+        Self {
+            max: max.max(1),
+            list: Mutex::new(VecDeque::new()),
+        }
     }
 
     /// Gives a connection a task of its own. Returns whether another had to go for it.

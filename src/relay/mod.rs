@@ -58,11 +58,17 @@ impl Relay {
     /// Starts everything. To be called within a tokio runtime, which then runs the upstreams and the handshakes.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let bound = config.listen.iter().map(|listen| {
-            bind(listen).map_err(|error| StartError::Bind { address: listen.to_string(), error })
+            bind(listen).map_err(|error| StartError::Bind {
+                address: listen.to_string(),
+                error,
+            })
         });
         let bound: Vec<Bound> = bound.collect::<Result<_, _>>()?;
         let admin_listener = config.admin.map(|address| {
-            TcpListener::bind(address).map_err(|error| StartError::Bind { address: address.to_string(), error })
+            TcpListener::bind(address).map_err(|error| StartError::Bind {
+                address: address.to_string(),
+                error,
+            })
         });
         let admin_listener = admin_listener.transpose()?;
 
@@ -76,7 +82,13 @@ impl Relay {
         let shards = Arc::new(Shards::start(config.workers)?);
         let sources = Sources::start(&config, &metrics)?;
         let router = Router::new(sources.channels());
-        let front = Arc::new(Front::new(&config, router, shards.clone(), admission.clone(), metrics.listener()));
+        let front = Arc::new(Front::new(
+            &config,
+            router,
+            shards.clone(),
+            admission.clone(),
+            metrics.listener(),
+        ));
         let observer = Arc::new(Observer::new(metrics, sources, shards.clone(), admission.clone()));
 
         let addresses = bound.iter().map(Bound::address).collect();
@@ -93,7 +105,15 @@ impl Relay {
             }
             None => None,
         };
-        Ok(Self { addresses, listeners, shards, admission, observer, admin, config })
+        Ok(Self {
+            addresses,
+            listeners,
+            shards,
+            admission,
+            observer,
+            admin,
+            config,
+        })
     }
 
     /// Where clients connect: the first TCP listener.
@@ -123,7 +143,9 @@ impl Relay {
         self.admission.drain();
         self.listeners.shutdown().await;
         self.shards.drain(&self.config.drain);
-        let all_left = tokio::time::timeout(self.config.drain.timeout, self.admission.empty()).await.is_ok();
+        let all_left = tokio::time::timeout(self.config.drain.timeout, self.admission.empty())
+            .await
+            .is_ok();
         if all_left {
             tracing::info!("drained");
         } else {
@@ -137,7 +159,10 @@ impl Relay {
 fn raise_descriptor_limit() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let wanted = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     if let Err(error) = setrlimit(Resource::Nofile, wanted) {
         tracing::warn!(%error, "the limit on open files can't be raised");
     }
@@ -156,7 +181,12 @@ fn say_what_fits(config: &Config, descriptors: u64) {
             "fewer clients fit under the limit on open files than limits.clients allows: raise LimitNOFILE"
         );
     } else {
-        tracing::info!(fit, clients_max, descriptors, "clients that fit under the limit on open files");
+        tracing::info!(
+            fit,
+            clients_max,
+            descriptors,
+            "clients that fit under the limit on open files"
+        );
     }
 }
 

@@ -6,13 +6,18 @@ use crate::config::{Config, Source};
 pub fn not_yet(config: &Config) -> Vec<String> {
     let mut asked = Vec::new();
     if !config.pass.is_empty() {
-        asked.push("pass: this version passes nothing through; requests for these prefixes are answered with 404".to_owned());
+        asked.push(
+            "pass: this version passes nothing through; requests for these prefixes are answered with 404".to_owned(),
+        );
     }
     for source in &config.sources {
         let name = &source.name;
         let mut ask = |key: &str, what: &str| asked.push(format!("sources.{name}.{key}: {what}"));
         if !source.end_when.is_empty() {
-            ask("end_when", "this version does not end streams by an event; they end when the origin answers 204");
+            ask(
+                "end_when",
+                "this version does not end streams by an event; they end when the origin answers 204",
+            );
         }
         if !source.coalesce.is_zero() {
             ask("coalesce", "this version delivers every event");
@@ -21,7 +26,10 @@ pub fn not_yet(config: &Config) -> Vec<String> {
             ask("stagger", "this version delivers at once");
         }
         if source.upstreams.len() > 1 && source.ids != crate::config::Ids::Assign {
-            ask("upstream", "the ids of merged upstreams can't be resumed by reliably in this version: set ids: assign");
+            ask(
+                "upstream",
+                "the ids of merged upstreams can't be resumed by reliably in this version: set ids: assign",
+            );
         }
     }
     asked

@@ -25,13 +25,14 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    pub(super) fn new(
-        metrics: Arc<Metrics>,
-        sources: Sources,
-        shards: Arc<Shards>,
-        admission: Arc<Admission>,
-    ) -> Self {
-        Self { metrics, sources, shards, admission, started: Instant::now() }
+    pub(super) fn new(metrics: Arc<Metrics>, sources: Sources, shards: Arc<Shards>, admission: Arc<Admission>) -> Self {
+        Self {
+            metrics,
+            sources,
+            shards,
+            admission,
+            started: Instant::now(),
+        }
     }
 }
 
@@ -80,14 +81,23 @@ fn not_ready(live: &Live) -> impl Iterator<Item = NotReady> + '_ {
             None => ("connecting", "not connected yet".to_owned()),
         };
         let (source, upstream) = (Some(source.clone()), Some(name.clone()));
-        Some(NotReady { source, upstream, reason: reason.to_owned(), detail })
+        Some(NotReady {
+            source,
+            upstream,
+            reason: reason.to_owned(),
+            detail,
+        })
     })
 }
 
 fn source_status(live: &Live, reports: impl Iterator<Item = SourceReport>) -> SourceStatus {
     let channel = &live.channel;
     let source = channel.source();
-    let upstreams: Vec<_> = live.upstreams.iter().map(|(name, state)| upstream_status(name, &state.snapshot())).collect();
+    let upstreams: Vec<_> = live
+        .upstreams
+        .iter()
+        .map(|(name, state)| upstream_status(name, &state.snapshot()))
+        .collect();
     let (mut counts, mut lag_events, mut lag_bytes, mut slowest) =
         (ClientCounts::default(), Vec::new(), Vec::new(), Vec::new());
     for report in reports {
@@ -109,14 +119,20 @@ fn source_status(live: &Live, reports: impl Iterator<Item = SourceReport>) -> So
         head: head(live),
         log: log(live),
         clients: counts,
-        lag: LagStatus { events: Quantiles::of(&mut lag_events), bytes: Quantiles::of(&mut lag_bytes) },
+        lag: LagStatus {
+            events: Quantiles::of(&mut lag_events),
+            bytes: Quantiles::of(&mut lag_bytes),
+        },
         slowest,
     }
 }
 
 fn source_state(upstreams: &[(String, Arc<crate::upstream::State>)]) -> SourceState {
     let snapshots: Vec<_> = upstreams.iter().map(|(_, state)| state.snapshot()).collect();
-    let connected = snapshots.iter().filter(|snapshot| matches!(snapshot.phase, Phase::Connected { .. })).count();
+    let connected = snapshots
+        .iter()
+        .filter(|snapshot| matches!(snapshot.phase, Phase::Connected { .. }))
+        .count();
     if connected == snapshots.len() {
         SourceState::Live
     } else if connected > 0 {
@@ -162,7 +178,10 @@ fn head(live: &Live) -> Option<HeadStatus> {
         Read::NotYet | Read::Gone => live.channel.source().log.age,
     };
     let id = (!id.is_empty()).then(|| String::from_utf8_lossy(&id).into_owned());
-    (head > 0).then(|| HeadStatus { id, age_seconds: age.as_secs_f64() })
+    (head > 0).then(|| HeadStatus {
+        id,
+        age_seconds: age.as_secs_f64(),
+    })
 }
 
 fn log(live: &Live) -> LogStatus {
@@ -171,7 +190,11 @@ fn log(live: &Live) -> LogStatus {
         Read::Entry(entry) => Some(entry.received().elapsed().as_secs_f64()),
         Read::NotYet | Read::Gone => None,
     };
-    LogStatus { events: log.events(), bytes: log.bytes(), oldest_age_seconds }
+    LogStatus {
+        events: log.events(),
+        bytes: log.bytes(),
+        oldest_age_seconds,
+    }
 }
 
 fn client_status(client: &ClientReport) -> ClientStatus {

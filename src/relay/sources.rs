@@ -50,7 +50,9 @@ impl Sources {
 fn start_source(source: &Arc<Source>, metrics: &Metrics, tasks: &mut JoinSet<()>) -> Result<Live, StartError> {
     if let Some(path) = template(source) {
         let name = &source.name;
-        return Err(StartError::Unsupported(format!("sources.{name}.path: {path}: this version has no templated sources")));
+        return Err(StartError::Unsupported(format!(
+            "sources.{name}.path: {path}: this version has no templated sources"
+        )));
     }
     let channel = Channel::new(source.clone(), metrics.source(&source.name));
     let mut upstreams = Vec::new();
@@ -70,7 +72,13 @@ fn start_source(source: &Arc<Source>, metrics: &Metrics, tasks: &mut JoinSet<()>
             bytes_received: channel.metrics().bytes_received.clone(),
         };
         let config = Arc::new(upstream.clone());
-        tasks.spawn(upstream::run(config, options, channel.publisher(), state.clone(), handles));
+        tasks.spawn(upstream::run(
+            config,
+            options,
+            channel.publisher(),
+            state.clone(),
+            handles,
+        ));
         upstreams.push((upstream.name.clone(), state));
     }
     Ok(Live { channel, upstreams })

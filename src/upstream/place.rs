@@ -28,7 +28,11 @@ pub(super) struct Place {
 impl Place {
     /// The place after an event of an earlier life; empty: none.
     pub(super) fn after(id: &str) -> Self {
-        Self { id: id.as_bytes().to_vec(), seen: !id.is_empty(), refusals: 0 }
+        Self {
+            id: id.as_bytes().to_vec(),
+            seen: !id.is_empty(),
+            refusals: 0,
+        }
     }
 
     /// Follows one item of the stream.
