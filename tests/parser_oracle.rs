@@ -69,7 +69,7 @@ const VECTORS: &[Vector] = &[
     // The id lasts until the next one; an event without data sets it too; an empty one resets it; one with NUL does not count.
     (b"id:1\ndata:x\n\ndata:y\n\nid\ndata:z\n\n", &[("message", "x", "1"), ("message", "y", "1"), ("message", "z", "")]),
     (b"id: 1\n\ndata:x\n\nid: 2\nid:3\ndata:y\nid:\xE2\x80\xA6\n\n", &[("message", "x", "1"), ("message", "y", "\u{2026}")]),
-    (b"id:1\nid:\0\ndata:x\n\nid:2\0\ndata:y\n\nid:\02\ndata:z\n\n", &[("message", "x", "1"), ("message", "y", "1"), ("message", "z", "1")]),
+    (b"id:1\nid:\0\ndata:x\n\nid:2\0\ndata:y\n\nid:\x002\ndata:z\n\n", &[("message", "x", "1"), ("message", "y", "1"), ("message", "z", "1")]),
     // Field names count byte for byte.
     (
         b"data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\ndata:3\rdata:\r\n data:32\ndata:4\n\n",

@@ -2,6 +2,8 @@
 //!
 //! `FANFARE_WRITE_README=1 cargo test --test readme` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+
 use fanfare::config::{self, Config};
 use fanfare::metrics::definitions;
 use fanfare::relay::Relay;

@@ -178,7 +178,7 @@ fn head(live: &Live) -> Option<HeadStatus> {
         Read::NotYet | Read::Gone => live.channel.source().log.age,
     };
     let id = (!id.is_empty()).then(|| String::from_utf8_lossy(&id).into_owned());
-    (head > 0).then(|| HeadStatus {
+    (head > 0).then_some(HeadStatus {
         id,
         age_seconds: age.as_secs_f64(),
     })
