@@ -51,7 +51,7 @@ pub(crate) struct RunArgs {
     /// What to do; several are done one after the other
     #[arg(required = true, value_enum)]
     pub(crate) scenarios: Vec<Scenario>,
-    /// What to test: fanfare, naive, floor, nchan, or 'name=N;command=C;url=U[;publish=U]'
+    /// What to test: fanfare, naive, floor, origin, nchan, or 'name=N;command=C;url=U[;publish=U]'
     #[arg(long, default_value = "fanfare")]
     pub(crate) server: Server,
     #[command(flatten)]

@@ -162,6 +162,8 @@ pub(crate) struct Totals {
     pub(crate) reopened: u64,
     /// Connections that were refused, or timed out.
     pub(crate) refused_connections: u64,
+    /// Why the first connection that failed did.
+    pub(crate) first_error: Option<String>,
     /// Answers 204: the stream is over, and the client stays away.
     pub(crate) over: u64,
     /// Other answers than 200 with an event stream, by status.

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
         slow_share: args.slow,
         churn_per_second: args.churn,
         streams: args.streams,
-        ..Plan::of(Scenario::Fanout, false)
+        ..Plan::of(Scenario::Clients, false)
     };
     let mut outcome = Outcome::new(&args.url.join(" "), &plan);
     display.phase("clients", "connecting");

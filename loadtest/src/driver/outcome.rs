@@ -154,6 +154,9 @@ impl Outcome {
         for (name, value) in numbers {
             self.values.set(name, value as f64);
         }
+        if let Some(error) = totals.iter().find_map(|totals| totals.first_error.as_ref()) {
+            self.warnings.push(format!("the first connection that failed: {error}"));
+        }
         let mut open = histogram();
         totals
             .iter()

@@ -31,14 +31,16 @@ pub(crate) enum Scenario {
     Memory,
     /// Everything at once, for long
     Soak,
+    /// Clients at a server that runs already: a subcommand of its own
+    #[value(skip)]
+    Clients,
 }
 
 impl Scenario {
     /// The name on the command line and in reports.
     pub(crate) fn name(self) -> String {
         self.to_possible_value()
-            .map(|value| value.get_name().to_owned())
-            .unwrap_or_default()
+            .map_or_else(|| "clients".to_owned(), |value| value.get_name().to_owned())
     }
 }
 
@@ -154,6 +156,7 @@ impl Plan {
             replay_events: 0,
         };
         match scenario {
+            Scenario::Clients => base,
             Scenario::Fanout => Plan {
                 clients: pick(10_000, 200),
                 events_per_second: 10.0,

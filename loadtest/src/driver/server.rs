@@ -29,6 +29,8 @@ pub(crate) enum Server {
     Fanfare,
     Naive,
     Floor,
+    /// The clients straight at the origin, with nothing between.
+    Origin,
     Nchan,
     Command(CommandServer),
 }
@@ -51,7 +53,7 @@ impl std::str::FromStr for Server {
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = || {
             format!(
-                "{text:?} is not a server: use fanfare, naive, floor, nchan, or \
+                "{text:?} is not a server: use fanfare, naive, floor, origin, nchan, or \
                  name=NAME;command=COMMAND;url=URL[;publish=URL] (with {{origin}} and {{port}} in them)"
             )
         };
@@ -59,6 +61,7 @@ impl std::str::FromStr for Server {
             "fanfare" => return Ok(Server::Fanfare),
             "naive" => return Ok(Server::Naive),
             "floor" => return Ok(Server::Floor),
+            "origin" => return Ok(Server::Origin),
             "nchan" => return Ok(Server::Nchan),
             _ => {}
         }
@@ -92,6 +95,7 @@ impl Server {
             Server::Fanfare => "fanfare",
             Server::Naive => "naive",
             Server::Floor => "floor",
+            Server::Origin => "origin",
             Server::Nchan => "nchan",
             Server::Command(command) => &command.name,
         }
@@ -102,6 +106,7 @@ impl Server {
         let fanfare = *self == Server::Fanfare;
         match plan.scenario {
             _ if fanfare => None,
+            Scenario::Jobs if *self == Server::Origin => None,
             Scenario::Jobs | Scenario::Siblings | Scenario::Tree => Some("needs fanfare"),
             Scenario::ResumeStorm if matches!(self, Server::Naive | Server::Floor) => Some("can't resume"),
             _ => None,
@@ -158,6 +163,7 @@ impl Running {
             Server::Fanfare => fanfare(plan, programs, directory),
             Server::Naive => naive(plan, programs, directory),
             Server::Floor => floor(plan, programs, directory),
+            Server::Origin => straight(plan, directory),
             Server::Nchan => nchan(plan, programs, directory),
             Server::Command(command) => by_command(command, plan, directory),
         }
@@ -340,6 +346,27 @@ fn floor(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Runni
     Ok(Running {
         name: "floor".to_owned(),
         targets: vec![target(source.address, PATH)],
+        source,
+        processes: Vec::new(),
+        source_is_server: true,
+        directory,
+    })
+}
+
+fn straight(plan: &Plan, directory: Directory) -> Result<Running> {
+    // Only its own ids let clients resume here.
+    let source = origin(&Plan {
+        ids: true,
+        ..plan.clone()
+    })?;
+    let path = if plan.scenario == Scenario::Jobs {
+        format!("{JOBS_PATH}{{stream}}")
+    } else {
+        PATH.to_owned()
+    };
+    Ok(Running {
+        name: "origin".to_owned(),
+        targets: vec![target(source.address, &path)],
         source,
         processes: Vec::new(),
         source_is_server: true,

@@ -134,7 +134,7 @@ pub(crate) fn describe(comparison: &Comparison) -> String {
         let _ = write!(text, "{} to ", thousands(plan.from_clients as u64));
     }
     let _ = write!(text, "{} clients", thousands(plan.clients as u64));
-    if plan.is_steady() {
+    if plan.is_steady() && plan.events_per_second > 0.0 {
         let _ = write!(
             text,
             ", {} events/s of {} bytes",

@@ -163,6 +163,13 @@ impl Origin {
                     }
                 }
                 Ok(SourceOrder::End) => {
+                    // All at the same length: who counts what clients got needs one number.
+                    let longest = self.streams.iter().map(Stream::next).max().unwrap_or(1);
+                    for index in 0..self.streams.len() {
+                        while self.streams[index].next() < longest && !self.streams[index].ended {
+                            self.write(index, now_ns());
+                        }
+                    }
                     self.ending = true;
                     for index in 0..self.streams.len() {
                         self.write(index, now_ns());

@@ -30,7 +30,7 @@ impl Swarm {
                 client.stage = Stage::Connecting;
                 self.connecting += 1;
             }
-            Err(_) => self.refused(index, None),
+            Err(error) => self.failed(index, &error),
         }
     }
 
@@ -89,6 +89,14 @@ impl Swarm {
         } else {
             self.reconnect_later(index);
         }
+    }
+
+    /// A connection failed.
+    pub(super) fn failed(&mut self, index: usize, error: &io::Error) {
+        if self.totals.first_error.is_none() {
+            self.totals.first_error = Some(error.to_string());
+        }
+        self.lost_connection(index);
     }
 
     /// A stream could not be opened.

@@ -29,7 +29,7 @@ impl Swarm {
         if self.multiplexed[connection].is_none() {
             match self.open(target, Token(TOKENS + connection)) {
                 Ok(socket) => self.multiplexed[connection] = Some(Http2::new(socket)),
-                Err(_) => return self.refused(index, None),
+                Err(error) => return self.failed(index, &error),
             }
         }
         if let Some(http2) = &mut self.multiplexed[connection] {
@@ -94,10 +94,7 @@ impl Swarm {
         };
         let mut happened = Vec::new();
         let turned = http2.turn(&mut happened);
-        let broken = match turned {
-            Ok(()) => Vec::new(),
-            Err(_) => http2.clients(),
-        };
+        let turned = turned.map_err(|error| (error, http2.clients()));
         if turned.is_err() {
             self.multiplexed[connection] = None;
         }
@@ -105,8 +102,9 @@ impl Swarm {
         for (index, what) in happened {
             self.happened(index, what, read_ns, polled_ns);
         }
-        for index in broken {
-            self.lost_connection(index);
+        let Err((error, clients)) = turned else { return };
+        for index in clients {
+            self.failed(index, &error);
         }
     }
 

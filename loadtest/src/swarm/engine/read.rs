@@ -23,7 +23,7 @@ impl Swarm {
             match self.send_request(index) {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(_) => return self.refused(index, None),
+                Err(error) => return self.failed(index, &error),
             }
         } else if event.is_writable() && socket.writable().is_err() {
             return self.lost_connection(index);
@@ -67,8 +67,8 @@ impl Swarm {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => {
-                    self.lost_connection(index);
+                Err(error) => {
+                    self.failed(index, &error);
                     break;
                 }
             }
