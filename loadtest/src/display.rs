@@ -47,7 +47,10 @@ impl Display {
                 bar.set_position(0);
                 bar.set_message(what.to_owned());
             }
-            None => self.plain(&format!("{trial}: {what}")),
+            None => {
+                self.last_plain.set(Some(Instant::now()));
+                self.plain(&format!("{trial}: {what}"));
+            }
         }
     }
 
