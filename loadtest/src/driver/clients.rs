@@ -67,12 +67,12 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
     let time = Duration::from_secs_f64(args.clients as f64 / args.connect_rate.max(1e-3)) + args.connect_timeout;
     watch.hold(&mut fleet, &mut outcome, "connecting", time, args.clients as u64)?;
     let tick = fleet.tick();
-    if tick.live < args.clients as u64 {
+    if tick.opened < args.clients as u64 {
         outcome
             .failures
-            .push(format!("only {} of {} clients are live", tick.live, args.clients));
+            .push(format!("only {} of {} clients got a stream", tick.opened, args.clients));
     }
-    let clients = tick.live.max(1) as f64;
+    let clients = tick.opened.max(1) as f64;
     outcome
         .values
         .set("connects_per_s", clients / begun.elapsed().as_secs_f64());
@@ -161,12 +161,19 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Lets time pass, or until so many are live.
-    fn hold(&mut self, fleet: &mut Fleet, outcome: &mut Outcome, what: &str, time: Duration, live: u64) -> Result<()> {
+    /// Lets time pass, or until so many streams were opened: short ones may have ended before the last begins.
+    fn hold(
+        &mut self,
+        fleet: &mut Fleet,
+        outcome: &mut Outcome,
+        what: &str,
+        time: Duration,
+        opened: u64,
+    ) -> Result<()> {
         let (begun, until) = (Instant::now(), Instant::now() + time);
         loop {
             let from = Instant::now();
-            let done = fleet.watch((from + SAMPLE).min(until), |tick| tick.live >= live)?;
+            let done = fleet.watch((from + SAMPLE).min(until), |tick| tick.opened >= opened)?;
             let (tick, cpu, seconds) = (fleet.tick(), Cpu::of(self.pids), from.elapsed().as_secs_f64().max(1e-3));
             let sample = Sample {
                 seconds: self.started.elapsed().as_secs_f64(),

@@ -74,13 +74,14 @@ impl Comparison {
         self.standings.iter().flat_map(of).collect()
     }
 
-    /// All warnings, each once.
+    /// All warnings; one that several rounds gave is said once, with the numbers of the first.
     pub(crate) fn warnings(&self) -> Vec<String> {
+        let kind = |text: &str| text.split(" (").next().unwrap_or_default().to_owned();
         let mut all: Vec<String> = Vec::new();
         for standing in &self.standings {
             for warning in standing.rounds.iter().flat_map(|outcome| &outcome.warnings) {
                 let text = format!("{}: {warning}", standing.server);
-                if !all.contains(&text) {
+                if !all.iter().any(|other| kind(other) == kind(&text)) {
                     all.push(text);
                 }
             }

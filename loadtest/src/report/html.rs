@@ -150,7 +150,7 @@ fn latency<'a>(standings: impl Iterator<Item = &'a Standing>) -> String {
             })
         })
         .collect();
-    let ticks = ["0", "50", "90", "99", "99.9", "99.99", "99.999"];
+    let ticks = ["50", "90", "99", "99.9", "99.99", "99.999"];
     let x_ticks = ticks
         .iter()
         .filter_map(|text| Some((nines(text.parse().ok()?), format!("{text}%"))))

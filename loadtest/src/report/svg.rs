@@ -156,7 +156,7 @@ impl Chart<'_> {
 pub(crate) fn bars(title: &str, rows: &[(String, f64, String)]) -> String {
     const ROW: f64 = 34.0;
     const NAMES: f64 = 130.0;
-    const VALUES: f64 = 170.0;
+    const VALUES: f64 = 250.0;
     let most = rows.iter().map(|row| row.1).fold(0.0, f64::max);
     if most <= 0.0 {
         return String::new();
