@@ -7,4 +7,9 @@
 )]
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
+pub mod client;
 pub mod origin;
+pub mod process;
+#[path = "../reference/mod.rs"]
+pub mod reference;
+pub mod relay;

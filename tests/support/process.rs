@@ -1,0 +1,159 @@
+//! The relay as a process: signals, exit codes, logs, limits.
+
+use super::origin::{PATIENCE, within};
+use super::relay::{Setup, series_value};
+use std::net::SocketAddr;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// Clock ticks per second in /proc (`getconf CLK_TCK`; the same on every Linux).
+const TICKS_PER_SECOND: u64 = 100;
+
+/// A running process; killed when it is dropped.
+pub struct TestProcess {
+    child: Child,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    log: Arc<Mutex<Vec<serde_json::Value>>>,
+    _dir: tempfile::TempDir,
+}
+
+impl TestProcess {
+    pub async fn start(setup: &Setup) -> Self {
+        Self::start_limited(setup, None).await
+    }
+
+    /// With so many descriptors at most.
+    pub async fn start_limited(setup: &Setup, descriptors: Option<u32>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("fanfare.yaml");
+        std::fs::write(&file, setup.yaml()).unwrap();
+        let limit = descriptors.map_or(String::new(), |n| format!("ulimit -n {n}; "));
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg(format!("{limit}exec \"$@\""))
+            .arg("sh")
+            .arg(env!("CARGO_BIN_EXE_fanfare"))
+            .args(["serve", "--log", "debug", "--log-format", "json", "--config"])
+            .arg(&file)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let written = log.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let line = serde_json::from_str(&line).unwrap_or(serde_json::Value::String(line));
+                written.lock().unwrap().push(line);
+            }
+        });
+        let unspecified: SocketAddr = "0.0.0.0:0".parse().unwrap();
+        let mut process = Self {
+            child,
+            address: unspecified,
+            admin: unspecified,
+            log,
+            _dir: dir,
+        };
+        process.address = process.address_in("listening for clients").await;
+        process.admin = process.address_in("listening for the admin").await;
+        process
+    }
+
+    async fn address_in(&self, message: &str) -> SocketAddr {
+        self.logged(message).await["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The first log line with this message, once it is there.
+    pub async fn logged(&self, message: &str) -> serde_json::Value {
+        let began = std::time::Instant::now();
+        loop {
+            if let Some(line) = self.log_lines(message).first() {
+                return line.clone();
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "no {message:?} in {:#?}",
+                self.log.lock().unwrap()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// All log lines with this message so far.
+    pub fn log_lines(&self, message: &str) -> Vec<serde_json::Value> {
+        self.log
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|line| line["message"] == message)
+            .cloned()
+            .collect()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("still running")
+    }
+
+    pub fn signal(&self, name: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_raw(self.id() as i32).unwrap();
+        rustix::process::kill_process(id, name).unwrap();
+    }
+
+    pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    pub async fn exit(&mut self) -> ExitStatus {
+        within("the process to end", self.child.wait()).await.unwrap()
+    }
+
+    /// Whether it has ended by now.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// CPU time used so far, user and system.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        // After the name, which is in parentheses: state, and so on; utime and stime are the 12th and 13th.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    pub async fn metric(&self, series: &str) -> f64 {
+        let scrape = super::client::ask("GET", "/metrics").answer(self.admin).await;
+        series_value(&scrape.body, series)
+    }
+
+    pub async fn eventually_metric(&self, series: &str, wanted: f64) {
+        let began = std::time::Instant::now();
+        loop {
+            let value = self.metric(series).await;
+            if value == wanted {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{series} is {value} and not {wanted}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Until so many clients are in, over all protocols.
+    pub async fn eventually_clients(&self, wanted: usize) {
+        self.eventually_metric(r#"fanfare_clients{source="s",protocol="http/1.1"}"#, wanted as f64)
+            .await;
+    }
+}

@@ -1,0 +1,216 @@
+//! A relay in this process, on ports of its own.
+
+use super::client::{Ask, TestClient, ask, get};
+use super::origin::{Conn, PATIENCE, TestOrigin};
+use fanfare::config::{self, Config};
+use fanfare::relay::Relay;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Between looks at something that can't be awaited.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// The path of the one source, whose name is `s`.
+pub const PATH: &str = "/events";
+
+/// A configuration in the making: one source over one origin, and what the story adds as lines of YAML.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    url: String,
+    upstream: String,
+    source: String,
+    top: String,
+    /// What a setting can't say in YAML's units.
+    adjust: Option<fn(&mut config::Source)>,
+}
+
+impl Setup {
+    pub fn over(origin: &TestOrigin) -> Self {
+        Self::at(&origin.url("/sse"))
+    }
+
+    pub fn at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            // Stories don't wait for an origin that comes back.
+            upstream: "reconnect: 20ms, reconnect_max: 100ms".to_owned(),
+            source: String::new(),
+            top: String::new(),
+            adjust: None,
+        }
+    }
+
+    /// Lines within the source.
+    pub fn source(mut self, lines: &str) -> Self {
+        for line in lines.lines() {
+            self.source += &format!("    {}\n", line.trim());
+        }
+        self
+    }
+
+    /// Lines at the top of the file.
+    pub fn top(mut self, lines: &str) -> Self {
+        for line in lines.lines() {
+            self.top += &format!("{}\n", line.trim());
+        }
+        self
+    }
+
+    /// Keys of the upstream, in flow style.
+    pub fn upstream(mut self, keys: &str) -> Self {
+        self.upstream = keys.to_owned();
+        self
+    }
+
+    pub fn adjust(mut self, adjust: fn(&mut config::Source)) -> Self {
+        self.adjust = Some(adjust);
+        self
+    }
+
+    pub fn yaml(&self) -> String {
+        let Self {
+            url,
+            upstream,
+            source,
+            top,
+            ..
+        } = self;
+        format!(
+            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 2\n{top}sources:\n  s:\n    path: {PATH}\n    \
+             upstream: {{ url: \"{url}\", {upstream} }}\n{source}"
+        )
+    }
+
+    pub fn config(&self) -> Config {
+        let yaml = self.yaml();
+        let mut config = match config::read(&yaml, "story.yaml", &|_| None) {
+            Ok(loaded) => loaded.config,
+            Err(mistakes) => panic!("{mistakes}\n{yaml}"),
+        };
+        if let Some(adjust) = self.adjust {
+            for source in &mut config.sources {
+                adjust(std::sync::Arc::get_mut(source).unwrap());
+            }
+        }
+        config
+    }
+
+    pub fn start(&self) -> TestRelay {
+        TestRelay::start(self.config())
+    }
+
+    /// Starts the relay, and opens the stream that it asks the origin for.
+    pub async fn start_with(&self, origin: &TestOrigin) -> (TestRelay, Conn) {
+        let relay = self.start();
+        let mut conn = origin.accept().await;
+        conn.stream_head().await;
+        relay.upstream_connected().await;
+        (relay, conn)
+    }
+}
+
+/// A running relay; dropping it cuts everything.
+pub struct TestRelay {
+    pub relay: Relay,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+impl TestRelay {
+    pub fn start(config: Config) -> Self {
+        let relay = Relay::start(config).unwrap();
+        let (address, admin) = (relay.address().unwrap(), relay.admin_address().unwrap());
+        Self { relay, address, admin }
+    }
+
+    /// A client without a last event ID that has seen its stream's beginning.
+    pub async fn client(&self) -> TestClient {
+        self.open(&get(PATH)).await
+    }
+
+    /// A client with a last event ID.
+    pub async fn resume(&self, id: impl AsRef<[u8]>) -> TestClient {
+        self.open(&get(PATH).last_event_id(id)).await
+    }
+
+    pub async fn open(&self, request: &Ask) -> TestClient {
+        let mut client = request.open(self.address).await;
+        client.opened().await;
+        client
+    }
+
+    /// A series' value; 0 if it is not there. `fanfare_clients{source="s",protocol="http/1.1"}`
+    pub fn metric(&self, series: &str) -> f64 {
+        series_value(&self.relay.observed().metrics().render(), series)
+    }
+
+    pub async fn eventually_metric(&self, series: &str, wanted: f64) {
+        eventually(&format!("{series} to become {wanted}"), || {
+            self.metric(series) == wanted
+        })
+        .await;
+    }
+
+    pub async fn upstream_connected(&self) {
+        let connected = || {
+            let text = self.relay.observed().metrics().render();
+            let lines = text
+                .lines()
+                .filter(|line| line.starts_with("fanfare_upstream_connected{"));
+            lines.clone().count() > 0 && lines.clone().all(|line| line.ends_with(" 1"))
+        };
+        eventually("the upstream to be connected", connected).await;
+    }
+
+    /// Until so many events have come from the origin.
+    pub async fn received(&self, events: u64) {
+        self.eventually_metric(r#"fanfare_events_received_total{source="s"}"#, events as f64)
+            .await;
+    }
+
+    /// Clients of all protocols.
+    pub fn clients(&self) -> f64 {
+        let text = self.relay.observed().metrics().render();
+        let lines = text.lines().filter(|line| line.starts_with("fanfare_clients{"));
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    pub async fn eventually_clients(&self, wanted: usize) {
+        eventually(&format!("{wanted} clients"), || self.clients() == wanted as f64).await;
+    }
+
+    pub async fn status(&self) -> serde_json::Value {
+        let answer = ask("GET", "/status").answer(self.admin).await;
+        assert_eq!(answer.head.status, 200, "{answer:?}");
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Status and body of `/readyz`.
+    pub async fn readyz(&self) -> (u16, serde_json::Value) {
+        readyz(self.admin).await
+    }
+}
+
+pub async fn readyz(admin: SocketAddr) -> (u16, serde_json::Value) {
+    let answer = ask("GET", "/readyz").answer(admin).await;
+    (answer.head.status, serde_json::from_str(&answer.body).unwrap())
+}
+
+/// A series' value in the text of a scrape; 0 if it is not there.
+pub fn series_value(text: &str, series: &str) -> f64 {
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.map_or(0.0, |value| value.parse().unwrap())
+}
+
+/// Waits for what only looking can tell.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
