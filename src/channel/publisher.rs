@@ -131,7 +131,9 @@ fn pass(desk: &mut Desk, event: &Event, received: Instant) {
         None if desk.id_is_passed && !desk.id.is_empty() => frame(&[b"id: ", &desk.id, b"\n", event.block()]),
         None => frame(&[event.block()]),
     };
-    desk.append(frame, Kind::Event, received);
+    // A block that only moves the id is not what `start: latest` means.
+    let kind = if event.dispatches() { Kind::Event } else { Kind::Aside };
+    desk.append(frame, kind, received);
 }
 
 /// An event under an id of our own numbering; the origin's, if it has one, is left out.
