@@ -9,3 +9,5 @@
 mod support;
 
 mod delivery;
+mod hopping;
+mod resume;

@@ -112,9 +112,12 @@ pub async fn connect(address: SocketAddr, receive_buffer: Option<usize>) -> TcpS
     }
     within("a connection to the relay", async {
         // A full backlog or a relay that has no descriptor: the kernel makes us wait.
-        tokio::task::spawn_blocking(move || socket.connect(&address.into()).map(|()| socket))
-            .await
-            .unwrap()
+        let connecting = tokio::task::spawn_blocking(move || socket.connect(&address.into()).map(|()| socket));
+        match connecting.await {
+            Ok(connected) => connected,
+            // The story is over.
+            Err(_) => std::future::pending().await,
+        }
     })
     .await
     .map(|socket| {
@@ -226,14 +229,18 @@ pub struct TestClient {
     /// Bytes of `body` that have been made into blocks.
     taken: usize,
     events: VecDeque<Event>,
-    /// The last event ID, as an `EventSource` holds it.
+    /// The last event ID after everything that was read, as an `EventSource` holds it.
     pub last_event_id: Vec<u8>,
+    /// The same after the event that was taken last, or at the stream's beginning before the first; `None`: nothing said yet.
+    pub seen_id: Option<Vec<u8>>,
     /// Every reconnection time that came, in milliseconds.
     pub retries: Vec<u128>,
     /// Blocks that were comments.
     pub comments: Vec<String>,
     end: Option<End>,
     is_head_request: bool,
+    /// Most bytes taken from the socket at one time.
+    pub read_bytes_max: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,10 +273,12 @@ impl TestClient {
             taken: 0,
             events: VecDeque::new(),
             last_event_id: Vec::new(),
+            seen_id: None,
             retries: Vec::new(),
             comments: Vec::new(),
             end: None,
             is_head_request,
+            read_bytes_max: 16 * 1024,
         }
     }
 
@@ -327,9 +336,14 @@ impl TestClient {
 
     /// The next event; `None`: the stream ended.
     pub async fn try_next_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.events.pop_front() {
+            self.seen_id = Some(event.id.clone());
+            return Some(event);
+        }
         within("an event", async {
             loop {
                 if let Some(event) = self.events.pop_front() {
+                    self.seen_id = Some(event.id.clone());
                     return Some(event);
                 }
                 if !self.read_more().await {
@@ -413,7 +427,7 @@ impl TestClient {
 
     async fn read_raw(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
-        match self.io.read(&mut buffer).await {
+        match self.io.read(&mut buffer[..self.read_bytes_max]).await {
             Ok(0) => self.end = Some(End::Closed),
             Ok(n) => self.raw.extend_from_slice(&buffer[..n]),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.end = Some(End::Reset),
@@ -423,10 +437,12 @@ impl TestClient {
     }
 
     fn decode(&mut self) {
-        let raw = std::mem::take(&mut self.raw);
+        let mut raw = std::mem::take(&mut self.raw);
         let mut rest = &raw[..];
         while self.step(&mut rest) {}
-        self.raw = rest.to_vec();
+        let used = raw.len() - rest.len();
+        raw.drain(..used);
+        self.raw = raw;
         if self.end == Some(End::Closed) && !matches!(self.framing, Framing::Size | Framing::UntilClose) {
             self.end = Some(End::ClosedInsideChunk);
         }
@@ -501,7 +517,7 @@ impl TestClient {
     /// Makes events of the blocks that are complete.
     fn dispatch(&mut self) {
         assert!(
-            !self.body[self.taken..].contains(&b'\r'),
+            memchr::memchr(b'\r', &self.body[self.taken..]).is_none(),
             "CR in {}",
             self.body[self.taken..].escape_ascii()
         );
@@ -515,6 +531,9 @@ impl TestClient {
             let known = [b"id: ", &self.last_event_id[..], b"\n\n", &block].concat();
             let outcome = dispatch(&known);
             self.last_event_id = outcome.last_event_id;
+            if self.events.is_empty() && outcome.events.is_empty() {
+                self.seen_id = Some(self.last_event_id.clone());
+            }
             self.retries.extend(outcome.reconnection_times);
             self.events
                 .extend(outcome.events.into_iter().map(|(event_type, data, id)| Event {
@@ -527,5 +546,5 @@ impl TestClient {
 }
 
 pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(haystack, needle)
 }

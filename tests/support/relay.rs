@@ -187,6 +187,19 @@ impl TestRelay {
         serde_json::from_str(&answer.body).unwrap()
     }
 
+    /// Until `/status` says this at a pointer (RFC 6901).
+    pub async fn eventually_status(&self, pointer: &str, wanted: impl Into<serde_json::Value>) {
+        let (wanted, began) = (wanted.into(), Instant::now());
+        loop {
+            let status = self.status().await;
+            if status.pointer(pointer) == Some(&wanted) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{pointer} is not {wanted}: {status:#}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Status and body of `/readyz`.
     pub async fn readyz(&self) -> (u16, serde_json::Value) {
         readyz(self.admin).await
