@@ -11,3 +11,4 @@ mod support;
 mod delivery;
 mod hopping;
 mod resume;
+mod slow_clients;

@@ -330,28 +330,26 @@ impl TestClient {
     pub async fn next_event(&mut self) -> Event {
         match self.try_next_event().await {
             Some(event) => event,
-            None => panic!("an event was expected, but the stream ended: {:?}", self.end),
+            None => panic!(
+                "an event was expected, but the stream ended: {:?} after id {:?}, {} bytes",
+                self.end,
+                self.last_event_id.escape_ascii().to_string(),
+                self.body.len()
+            ),
         }
     }
 
     /// The next event; `None`: the stream ended.
     pub async fn try_next_event(&mut self) -> Option<Event> {
-        if let Some(event) = self.events.pop_front() {
-            self.seen_id = Some(event.id.clone());
-            return Some(event);
+        if self.events.is_empty() {
+            within("an event", async {
+                while self.events.is_empty() && self.read_more().await {}
+            })
+            .await;
         }
-        within("an event", async {
-            loop {
-                if let Some(event) = self.events.pop_front() {
-                    self.seen_id = Some(event.id.clone());
-                    return Some(event);
-                }
-                if !self.read_more().await {
-                    return None;
-                }
-            }
-        })
-        .await
+        let event = self.events.pop_front()?;
+        self.seen_id = Some(event.id.clone());
+        Some(event)
     }
 
     /// Reads events until one has this data; returns them, this one last.
