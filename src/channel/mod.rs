@@ -9,7 +9,6 @@ mod pacing;
 mod publisher;
 
 pub use bells::Bell;
-pub(crate) use pacing::Lead;
 pub(crate) use blocks::{gap_block, retry_block};
 pub use publisher::Publisher;
 

@@ -11,40 +11,20 @@ use crate::sync::{AtomicUsize, Notify, Ordering, fence};
 
 pub(super) struct Pacing {
     /// How far the head may be ahead of the slowest follower.
-    lead: Lead,
+    events_max: u64,
+    bytes_max: u64,
     waiting: AtomicUsize,
     moved: Notify,
 }
 
-/// How far a head may be ahead.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Lead {
-    pub(crate) events_max: u64,
-    pub(crate) bytes_max: u64,
-}
-
-impl Lead {
+impl Pacing {
     /// Half of what a client may lag, and of what the log holds: what has been offered late is still there.
-    pub(crate) fn of(source: &Source) -> Self {
+    pub(super) fn new(source: &Source) -> Self {
         let events = source.slow_client.events.min(source.log.events as u64);
         let bytes = source.slow_client.bytes.min(source.log.bytes);
-        Self { events_max: events / 2, bytes_max: bytes / 2 }
-    }
-
-    /// A part of it that may be published between two looks.
-    pub(super) fn step(self) -> Self {
-        Self { events_max: self.events_max / 4, bytes_max: self.bytes_max / 4 }
-    }
-
-    pub(crate) fn is_exceeded_by(self, events: u64, bytes: u64) -> bool {
-        events > self.events_max || bytes > self.bytes_max
-    }
-}
-
-impl Pacing {
-    pub(super) fn new(source: &Source) -> Self {
         Self {
-            lead: Lead::of(source),
+            events_max: (events / 2).max(1),
+            bytes_max: (bytes / 2).max(1),
             waiting: AtomicUsize::new(0),
             moved: Notify::new(),
         }
@@ -82,10 +62,15 @@ impl Pacing {
         }
     }
 
-    pub(super) fn ahead(&self, log: &Log, bells: &Bells) -> bool {
+    fn ahead(&self, log: &Log, bells: &Bells) -> bool {
         let head = log.head();
         let Some(offered) = bells.offered() else { return false };
-        self.lead.is_exceeded_by(head.saturating_sub(offered), log.bytes_since(offered))
+        self.is_too_far(head.saturating_sub(offered), log.bytes_since(offered))
+    }
+
+    /// Whether a follower this far behind makes the publishing side wait.
+    pub(super) fn is_too_far(&self, events: u64, bytes: u64) -> bool {
+        events > self.events_max || bytes > self.bytes_max
     }
 }
 

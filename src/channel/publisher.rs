@@ -1,6 +1,6 @@
 //! From the parser's items to the log's entries: ids are passed or assigned, and the one copy is made.
 
-use super::{Channel, Lead, gap_block, retry_block};
+use super::{Channel, gap_block, retry_block};
 use crate::config::{Ids, Relay};
 use crate::event_stream::{Event, Item};
 use crate::log::{Draft, Kind, Log, Writer, frame};
@@ -27,11 +27,11 @@ pub struct Publisher {
     channel: Arc<Channel>,
     /// Counted here, added up once per read.
     events: u64,
-    unflushed: bool,
-    /// Published since the last look at how far the followers are.
-    unpaced_events: u64,
-    unpaced_bytes: u64,
-    step: Lead,
+    /// Handed over since the last flush.
+    unflushed_entries: u64,
+    unflushed_bytes: u64,
+    /// Whether this upstream has been connected before: a new connection that says no place may have missed events.
+    connected_before: bool,
 }
 
 impl Desk {
@@ -75,12 +75,16 @@ impl Desk {
 
 impl Publisher {
     pub(super) fn new(channel: Arc<Channel>) -> Self {
-        let step = Lead::of(&channel.source).step();
-        Self { channel, events: 0, unflushed: false, unpaced_events: 0, unpaced_bytes: 0, step }
+        Self {
+            channel,
+            events: 0,
+            unflushed_entries: 0,
+            unflushed_bytes: 0,
+            connected_before: false,
+        }
     }
 
     fn event(&mut self, event: Event, received: Instant) {
-        self.unpaced_bytes += event.block().len() as u64;
         let channel = &self.channel;
         let mut desk = channel.desk();
         let passing = match channel.source.ids {
@@ -157,8 +161,7 @@ impl Sink for Publisher {
     }
 
     fn item(&mut self, item: Item, received: Instant) {
-        self.unflushed = true;
-        self.unpaced_events += 1;
+        self.unflushed_entries += 1;
         match item {
             Item::Event(event) => {
                 self.unflushed_bytes += event.block().len() as u64;
@@ -218,14 +221,6 @@ impl Sink for Publisher {
     }
 
     fn ended(&mut self) {}
-
-    fn is_full(&mut self) -> bool {
-        if !self.step.is_exceeded_by(self.unpaced_events, self.unpaced_bytes) {
-            return false;
-        }
-        (self.unpaced_events, self.unpaced_bytes) = (0, 0);
-        self.channel.pacing.ahead(&self.channel.log, &self.channel.bells)
-    }
 
     async fn ready(&mut self) {
         self.channel.pacing.wait(&self.channel.log, &self.channel.bells).await;

@@ -6,7 +6,7 @@ use super::clock::TICK;
 use super::deliver::LAG_CHECK_EVERY;
 use super::shard::{Draining, Shard};
 use super::slow::{Lag, over};
-use crate::channel::{Lead, retry_block};
+use crate::channel::retry_block;
 use crate::config::{Drain, SlowPolicy};
 use crate::log::frame;
 use crate::metrics::{CloseReason, EvictReason};
@@ -118,15 +118,13 @@ impl Shard {
                 }
             }
             SlowPolicy::Pause => {
-                // Where the publishing side waits.
-                let lead = Lead::of(client.subscription.channel().source());
-                let holds = lead.is_exceeded_by(lag.events, lag.bytes);
+                let holds = client.subscription.channel().waits_for(lag.events, lag.bytes);
                 if holds && !client.holds {
                     client.held_since = now;
                 }
                 client.holds = holds;
                 if holds && now.since(client.held_since) >= limits.pause_max {
-                    return self.evict(key, reason.unwrap_or(held_by(&lag, lead)));
+                    return self.evict(key, reason.unwrap_or(EvictReason::Pause));
                 }
                 if let Some(EvictReason::Stall) = reason {
                     return self.evict(key, EvictReason::Stall);
@@ -282,11 +280,6 @@ impl Shard {
             view.tell_progress();
         }
     }
-}
-
-/// Which bound it is that a client under `pause` comes near to.
-fn held_by(lag: &Lag, lead: Lead) -> EvictReason {
-    if lag.events > lead.events_max { EvictReason::Events } else { EvictReason::Bytes }
 }
 
 /// The last bytes of a stream that is ended in order.

@@ -54,10 +54,6 @@ pub trait Sink: Send + 'static {
     fn failed(&mut self, failure: &Failure) -> Verdict;
     /// The origin answered 204: the stream has ended for good (9.2.3). The upstream returns after this.
     fn ended(&mut self);
-    /// Whether [`ready`](Self::ready) has to be awaited before the next item: one read can hold more than readers may be behind.
-    fn is_full(&mut self) -> bool {
-        false
-    }
     /// Completes when the next read may be made: where the slow-client policy `pause` and shard pacing take hold.
     fn ready(&mut self) -> impl Future<Output = ()> + Send;
 }

@@ -1,7 +1,7 @@
 //! Reading a stream: bytes to items, the watchdog, and the pace that the sink sets.
 //!
 //! Before each read the sink is asked whether it is ready; that time counts neither as silence nor as anything else. Then
-//! whatever has come is parsed and handed over, and the sink is flushed once, or as often as it is full. A burst is cut into batches with a chance for
+//! whatever has come is parsed and handed over, and the sink is flushed once. A burst is cut into batches with a chance for
 //! others between them.
 
 use super::backoff::Backoff;
@@ -131,7 +131,7 @@ impl<S: Sink> Stream<'_, S> {
                 Item::Comment(_) => {}
             }
             self.sink.item(item, received);
-            if self.sink.is_full() {
+            if self.sink.full() {
                 self.sink.flush();
                 self.sink.ready().await;
             }
