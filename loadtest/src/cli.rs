@@ -134,6 +134,9 @@ struct SwarmArgs {
     /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1
     #[arg(long, default_value_t = 0, help_heading = "Swarm")]
     http2_streams: u32,
+    /// Connections under way at one time: over a server's accept queue, the kernel makes them wait for seconds
+    #[arg(long, default_value_t = 1000, help_heading = "Swarm")]
+    connecting_max: usize,
 }
 
 impl Common {
@@ -149,6 +152,7 @@ impl Common {
             processes: self.swarm.processes,
             sources: self.swarm.source.clone(),
             http2_streams: self.swarm.http2_streams,
+            connecting_max: self.swarm.connecting_max,
         }
     }
 }
@@ -226,6 +230,9 @@ pub(crate) struct ClientsSwarmArgs {
     /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1
     #[arg(long, default_value_t = 0, help_heading = "Swarm")]
     pub(crate) http2_streams: u32,
+    /// Connections under way at one time: over a server's accept queue, the kernel makes them wait for seconds
+    #[arg(long, default_value_t = 1000, help_heading = "Swarm")]
+    pub(crate) connecting_max: usize,
 }
 
 #[derive(Debug, Args)]

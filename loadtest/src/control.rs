@@ -53,6 +53,8 @@ pub(crate) struct SwarmSetup {
     pub(crate) authorization: Option<String>,
     /// More fields of the request, `Name: value`.
     pub(crate) headers: Vec<String>,
+    /// Connections under way at one time.
+    pub(crate) connecting_max: usize,
     /// Share of clients that never read after the first bytes.
     pub(crate) stalled_share: f64,
     /// Share of clients that read at most `slow_bytes_per_second`.

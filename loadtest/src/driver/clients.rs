@@ -36,6 +36,7 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
         reconnect_ms: args.reconnect.map(|delay| delay.as_millis() as u64),
         gap_event: args.gap_event.clone(),
         http2_streams: args.swarm.http2_streams,
+        connecting_max: args.swarm.connecting_max,
         ca: args.ca.clone(),
         streams: args.streams,
         ..SwarmSetup::default()

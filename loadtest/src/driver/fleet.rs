@@ -99,7 +99,9 @@ impl Fleet {
                 [] => None,
                 sources => Some(sources[index % sources.len()]),
             };
+            let connecting_max = (setup.connecting_max / division.processes).max(1);
             let own = SwarmSetup {
+                connecting_max,
                 clients,
                 first_client: setup.first_client + first,
                 source,

@@ -36,6 +36,7 @@ pub(crate) struct Bench {
     pub(crate) processes: Option<usize>,
     pub(crate) sources: Vec<IpAddr>,
     pub(crate) http2_streams: u32,
+    pub(crate) connecting_max: usize,
 }
 
 /// Runs a scenario against a server.
@@ -54,6 +55,7 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
         first_seq: 1,
         gap_event: "fanfare.gap".to_owned(),
         http2_streams: bench.http2_streams,
+        connecting_max: bench.connecting_max,
         streams: plan.streams,
         ..SwarmSetup::default()
     };

@@ -1,13 +1,27 @@
 //! One connection to the origin or the floor: its request, and where it is in its stream.
 
 use super::stream::Stream;
-use mio::net::TcpStream;
+use mio::net::{TcpListener, TcpStream};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::SocketAddr;
 
 /// Largest request head, in bytes.
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// Events in one `writev`.
 const SLICES_MAX: usize = 64;
+
+/// Connections that may wait to be accepted: what `somaxconn` allows at most on most machines.
+const ACCEPT_QUEUE: i32 = 4096;
+
+/// Listens with room for a storm, which mio's own `bind` hasn't.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(ACCEPT_QUEUE)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
 
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! bytes to its sockets with plain `write`. Events that are due while a shard is still writing go out together in the
 //! next round, as one `write` a socket. A socket that is full is skipped, and the event is lost to it.
 
-use super::conn::{read_request, stream_head};
+use super::conn::{bind, read_request, stream_head};
 use super::pace::Pace;
 use super::stream::frame;
 use crate::clock::now_ns;
@@ -62,8 +62,7 @@ struct Tally {
 /// Runs until the driver goes, or for ever.
 pub(crate) fn run(options: Options) -> Result<()> {
     let mut poll = Poll::new()?;
-    let mut listener =
-        TcpListener::bind(options.listen).with_context(|| format!("can't listen on {}", options.listen))?;
+    let mut listener = bind(options.listen).with_context(|| format!("can't listen on {}", options.listen))?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let timer = Timer::new()?;
     timer.register(poll.registry(), TIMER)?;

@@ -3,7 +3,7 @@
 //! Every path is a stream of its own, opened by its first request and numbered in that order. A connection starts at
 //! the head, or behind its `Last-Event-ID` where events carry ids.
 
-use super::conn::{Cursor, Pumped, Request, read_request, stream_head};
+use super::conn::{Cursor, Pumped, Request, bind, read_request, stream_head};
 use super::fault::{Fault, Script};
 use super::pace::Pace;
 use super::stream::{Stream, frame};
@@ -101,8 +101,7 @@ struct Conn {
 impl Origin {
     fn bind(options: Options) -> Result<Self> {
         let poll = Poll::new()?;
-        let mut listener =
-            TcpListener::bind(options.listen).with_context(|| format!("can't listen on {}", options.listen))?;
+        let mut listener = bind(options.listen).with_context(|| format!("can't listen on {}", options.listen))?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let timer = Timer::new()?;
         timer.register(poll.registry(), TIMER)?;

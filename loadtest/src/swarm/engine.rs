@@ -28,8 +28,6 @@ const ORDERS: Token = Token(usize::MAX);
 const POLL_EVENTS: usize = 4096;
 /// The read buffer that all clients share, in bytes.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// Connections under way at one time: well under the accept queues of servers (`somaxconn` 4096).
-const CONNECTING_MAX: usize = 1024;
 /// From the connection's beginning to the response head.
 const OPEN_TIMEOUT_NS: u64 = 30 * SECOND_NS;
 /// How often connections that take too long are looked for.
@@ -246,7 +244,7 @@ impl Swarm {
         } else {
             0
         };
-        while due > 0 && self.opened_to < self.wanted && self.connecting < CONNECTING_MAX {
+        while due > 0 && self.opened_to < self.wanted && self.connecting < self.setup.connecting_max {
             let index = self.opened_to;
             self.opened_to += 1;
             if matches!(self.clients[index].stage, Stage::Away) {
@@ -255,7 +253,7 @@ impl Swarm {
                 self.connect(index);
             }
         }
-        while self.connecting < CONNECTING_MAX
+        while self.connecting < self.setup.connecting_max
             && self.reconnects.peek().is_some_and(|Reverse((due, _))| *due <= now)
             && let Some(Reverse((_, index))) = self.reconnects.pop()
         {
