@@ -9,6 +9,7 @@
 use super::fields::{Fields, Line};
 use super::{Event, Item, ParserOptions};
 use bytes::{Bytes, BytesMut};
+use std::ops::Range;
 
 /// What is allocated at once: small events that follow each other share it.
 const ALLOCATION_BYTES: usize = 4096;
@@ -162,15 +163,15 @@ impl Assembly {
             _ if oversized => self.buffer.truncate(start),
             Line::Id(value) => {
                 self.keep_line();
-                self.replace_id(start..end + 1, start + value..end);
+                self.replace_id(start + value..end);
             }
             Line::Data(value) => {
                 self.keep_line();
-                self.fields.data(start + value..end);
+                self.fields.add_data(start + value..end);
             }
             Line::EventType(value) => {
                 self.keep_line();
-                self.fields.event_type(start + value..end);
+                self.fields.set_event_type(start + value..end);
             }
             Line::Unknown => self.keep_line(),
         }
@@ -221,21 +222,17 @@ impl Assembly {
 
     /// The block has got another `id` line, its last: the one that it had before goes. So each byte moves at most once,
     /// since what lies between two `id` lines lies before all later ones.
-    fn replace_id(&mut self, line: std::ops::Range<usize>, value: std::ops::Range<usize>) {
-        let cut = self.fields.id_line.range();
-        self.fields.remove_id();
+    fn replace_id(&mut self, value: Range<usize>) {
+        let cut = self.fields.remove_id(&self.buffer);
         self.buffer.copy_within(cut.end.., cut.start);
         self.kept -= cut.len();
         self.buffer.truncate(self.kept);
-        self.fields.id(
-            line.start - cut.len()..line.end - cut.len(),
-            value.start - cut.len()..value.end - cut.len(),
-        );
+        self.fields.set_id(value.start - cut.len()..value.end - cut.len());
     }
 
     /// The block is over the limit: nothing is kept but its id, and the line in the making if that may be one.
     fn give_up(&mut self) {
-        let id = self.fields.id.range();
+        let id = self.fields.id().unwrap_or_default();
         self.oversized = Some(Oversized {
             bytes: self.kept as u64,
             has_id: self.fields.has_id(),

@@ -47,28 +47,28 @@ impl Event {
 
     /// The id that the block itself carries: raw UTF-8, without LF, CR and NUL. Empty: the block resets the last event ID.
     pub fn id(&self) -> Option<&[u8]> {
-        self.fields.has_id().then(|| &self.block[self.fields.id.range()])
+        self.fields.id().map(|id| &self.block[id])
     }
 
     /// Where the line that carries the id is in the block, with its line end.
     pub fn id_line(&self) -> Option<Range<usize>> {
-        self.fields.has_id().then(|| self.fields.id_line.range())
+        self.fields.id_line(&self.block)
     }
 
     /// The event type. Empty: the default, `message`.
     pub fn event_type(&self) -> &[u8] {
-        &self.block[self.fields.event_type.range()]
+        &self.block[self.fields.event_type()]
     }
 
     /// Whether an `EventSource` dispatches an event for it. The data may be empty even so; if not, there is an id.
     pub fn dispatches(&self) -> bool {
-        self.fields.data_lines > 0
+        self.fields.data_lines() > 0
     }
 
     /// The data: the values of the `data` fields joined by LF. Copied only if there are several.
     pub fn data(&self) -> Cow<'_, [u8]> {
-        let first = self.fields.data.range();
-        if self.fields.data_lines <= 1 {
+        let first = self.fields.data();
+        if self.fields.data_lines() <= 1 {
             return Cow::Borrowed(&self.block[first]);
         }
         let mut data = Vec::with_capacity(self.block.len() - first.start);
@@ -142,6 +142,6 @@ mod tests {
     #[test]
     fn size() {
         // The log and the parser move it by value.
-        assert!(size_of::<Event>() <= 72, "{}", size_of::<Event>());
+        assert!(size_of::<Event>() <= 64, "{}", size_of::<Event>());
     }
 }

@@ -1,5 +1,6 @@
 //! The fields of a block: how a line is read (9.2.6), and what is remembered of it.
 
+use memchr::memrchr;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -75,100 +76,115 @@ fn reconnection_time(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_millis(value.iter().fold(0, add)).min(RECONNECTION_TIME_MAX))
 }
 
-/// A range of bytes in a block. Blocks are limited to what 32 bits can count.
+/// A range of bytes in a block, in one register: the start in the upper half, the end in the lower. Blocks are limited to
+/// what 32 bits can count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Span {
-    start: u32,
-    end: u32,
-}
+pub(super) struct Span(u64);
 
 impl Span {
     #[inline]
     pub(super) fn new(range: Range<usize>) -> Self {
-        Self {
-            start: range.start as u32,
-            end: range.end as u32,
-        }
+        Self((range.start as u64) << 32 | range.end as u64)
     }
 
+    #[inline]
     pub(super) fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
-
-    fn is_empty(self) -> bool {
-        self.start == self.end
+        (self.0 >> 32) as usize..(self.0 & u64::from(u32::MAX)) as usize
     }
 
     /// Where it is once `cut` is taken out of the block.
-    fn without(self, cut: Span) -> Self {
-        if self.start < cut.end {
-            return self;
-        }
-        let by = cut.end - cut.start;
-        Self {
-            start: self.start - by,
-            end: self.end - by,
+    fn without(self, cut: &Range<usize>) -> Self {
+        let Range { start, end } = self.range();
+        if start < cut.end {
+            self
+        } else {
+            Self::new(start - cut.len()..end - cut.len())
         }
     }
 }
 
-/// What is known of a block's fields; spans count from the block's start.
+/// What is known of a block's fields; spans count from the block's start. Small, since the loop over lines carries it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Fields {
-    /// The line `id...\n`, with its line end; empty: there is none.
-    pub(super) id_line: Span,
-    /// The id: inside `id_line`.
-    pub(super) id: Span,
+    /// The id. `0..0`: there is none; an empty one begins behind its field name, so it is never there.
+    id: Span,
     /// The value of the last `event` field; empty: the default type.
-    pub(super) event_type: Span,
+    event_type: Span,
     /// The value of the first `data` field.
-    pub(super) data: Span,
+    data: Span,
     /// How many `data` fields there are. With none, 9.2.6 dispatches nothing; with one, even an empty one, it does.
-    pub(super) data_lines: u32,
+    data_lines: u32,
 }
 
 impl Fields {
-    /// A `data` line.
+    /// Takes a `data` line.
     #[inline]
-    pub(super) fn data(&mut self, value: Range<usize>) {
+    pub(super) fn add_data(&mut self, value: Range<usize>) {
         if self.data_lines == 0 {
             self.data = Span::new(value);
         }
         self.data_lines += 1;
     }
 
-    /// An `event` line: the last one counts.
+    /// Takes an `event` line: the last one counts.
     #[inline]
-    pub(super) fn event_type(&mut self, value: Range<usize>) {
+    pub(super) fn set_event_type(&mut self, value: Range<usize>) {
         self.event_type = Span::new(value);
     }
 
-    /// The `id` line; there must be none yet.
+    /// Takes an `id` line; there must be none yet.
     #[inline]
-    pub(super) fn id(&mut self, line: Range<usize>, value: Range<usize>) {
-        debug_assert!(!self.has_id());
-        self.id_line = Span::new(line);
+    pub(super) fn set_id(&mut self, value: Range<usize>) {
+        debug_assert!(!self.has_id() && value.start > 0);
         self.id = Span::new(value);
     }
 
-    /// Forgets the `id` line, which is taken out of the block.
-    pub(super) fn remove_id(&mut self) {
-        let cut = self.id_line;
-        (self.id_line, self.id) = (Span::default(), Span::default());
-        self.event_type = self.event_type.without(cut);
-        self.data = self.data.without(cut);
+    /// Forgets the `id` line, which is taken out of the block, and says where it was.
+    pub(super) fn remove_id(&mut self, block: &[u8]) -> Range<usize> {
+        let Some(cut) = self.id_line(block) else { return 0..0 };
+        self.id = Span::default();
+        self.event_type = self.event_type.without(&cut);
+        self.data = self.data.without(&cut);
+        cut
     }
 
     /// Whether there is a valid id.
     #[inline]
     pub(super) fn has_id(&self) -> bool {
-        !self.id_line.is_empty()
+        self.id != Span::default()
     }
 
     /// Whether the block means anything to a client.
     #[inline]
     pub(super) fn matter(&self) -> bool {
         self.data_lines > 0 || self.has_id()
+    }
+
+    /// Where the id is.
+    pub(super) fn id(&self) -> Option<Range<usize>> {
+        self.has_id().then(|| self.id.range())
+    }
+
+    /// Where the `id` line is, with its line end.
+    pub(super) fn id_line(&self, block: &[u8]) -> Option<Range<usize>> {
+        let id = self.id()?;
+        let start = memrchr(b'\n', &block[..id.start]).map_or(0, |line_end| line_end + 1);
+        Some(start..id.end + 1)
+    }
+
+    /// Where the event type is.
+    pub(super) fn event_type(&self) -> Range<usize> {
+        self.event_type.range()
+    }
+
+    /// Where the first `data` field's value is.
+    pub(super) fn data(&self) -> Range<usize> {
+        self.data.range()
+    }
+
+    /// How many `data` fields there are.
+    pub(super) fn data_lines(&self) -> u32 {
+        self.data_lines
     }
 }
 
@@ -224,11 +240,11 @@ mod tests {
     #[test]
     fn taking_out_the_id_moves_what_follows() {
         let mut fields = Fields::default();
-        fields.event_type(7..8);
-        fields.id(9..15, 13..14);
-        fields.data(21..22);
-        fields.remove_id();
-        assert_eq!((fields.event_type.range(), fields.data.range()), (7..8, 15..16));
+        fields.set_event_type(7..8);
+        fields.set_id(13..14);
+        fields.add_data(21..22);
+        assert_eq!(fields.remove_id(b"event: e\nid: 5\ndata: x\n"), 9..15);
+        assert_eq!((fields.event_type(), fields.data()), (7..8, 15..16));
         assert!(!fields.has_id());
     }
 }

@@ -201,12 +201,12 @@ impl Parser {
                 }
                 Some(b'd') => {
                     if let Some(value) = value_start(text, b"data") {
-                        fields.data(line + value - block..end - block);
+                        fields.add_data(line + value - block..end - block);
                     }
                 }
                 Some(b'e') => {
                     if let Some(value) = value_start(text, b"event") {
-                        fields.event_type(line + value - block..end - block);
+                        fields.set_event_type(line + value - block..end - block);
                     }
                 }
                 Some(b'i') => {
@@ -214,7 +214,7 @@ impl Parser {
                         if fields.has_id() || has_nul(text) {
                             break Whole::Line(end);
                         }
-                        fields.id(line - block..end + 1 - block, line + value - block..end - block);
+                        fields.set_id(line + value - block..end - block);
                     }
                 }
                 Some(b':') if block == line && !self.options.comments => block = end + 1,
