@@ -9,6 +9,10 @@
 mod support;
 
 mod delivery;
+mod drain;
 mod hopping;
+mod quiet;
+mod refusals;
 mod resume;
 mod slow_clients;
+mod upstream_trouble;

@@ -394,6 +394,12 @@ impl TestClient {
         self.events.drain(..).collect()
     }
 
+    /// Lets go of the body so far, but for an incomplete block.
+    pub fn forget_body(&mut self) {
+        self.body.drain(..self.taken);
+        self.taken = 0;
+    }
+
     /// Bytes after the last whole block.
     pub fn incomplete(&self) -> &[u8] {
         &self.body[self.taken..]
