@@ -2,7 +2,10 @@
 //!
 //! `FANFARE_WRITE_README=1 cargo test --test readme` writes them anew.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, which is what it is for"
+)]
 
 use fanfare::config::{self, Config};
 use fanfare::metrics::definitions;

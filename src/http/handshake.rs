@@ -98,7 +98,10 @@ impl Front {
     }
 
     /// Decides on a request: either it leaves an opening, or it is answered.
-    #[expect(clippy::result_large_err, reason = "it is moved once per answered request; a box would be an allocation more")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is moved once per answered request; a box would be an allocation more"
+    )]
     fn decide(&self, request: &Request<Incoming>, peer: SocketAddr) -> Result<Opening, Response<Body>> {
         let path = request.uri().path();
         let source_of = |found: &Found| found.channel.source().clone();

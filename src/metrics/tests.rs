@@ -122,7 +122,7 @@ fn every_label_value_exists_at_zero() {
     );
     assert_eq!(
         values("fanfare_evictions_total", "reason"),
-        set(&["events", "bytes", "stall", "log"])
+        set(&["events", "bytes", "stall", "pause", "log"])
     );
     assert_eq!(
         values("fanfare_gaps_total", "reason"),

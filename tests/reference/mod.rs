@@ -3,7 +3,11 @@
 //! [`dispatch`] is the standard (WHATWG HTML 9.2.5 and 9.2.6); [`items`] is the relay's promise about blocks, comments and
 //! limits. Neither knows that a stream comes in reads. The fuzz target uses this file too.
 
-#![allow(unreachable_pub, dead_code, reason = "shared by tests and the fuzz target, none of which uses all of it")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "shared by tests and the fuzz target, none of which uses all of it"
+)]
 
 use bytes::Bytes;
 use fanfare::event_stream::{Event, Item, Parser, ParserOptions, RECONNECTION_TIME_MAX};

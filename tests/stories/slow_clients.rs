@@ -265,7 +265,7 @@ async fn pause_has_an_end() {
         closed(&relay, 1).await;
         closed(&relay, 1).await;
         assert_eq!(slow.end().await, End::Reset);
-        let evicted = relay.metric(&evictions("bytes")) + relay.metric(&evictions("log"));
+        let evicted = relay.metric(&evictions("pause"));
         assert_eq!(evicted, 1.0);
     }
 }
