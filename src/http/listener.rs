@@ -66,7 +66,7 @@ impl std::fmt::Display for Bound {
     }
 }
 
-/// Binds a listener. Connections are taken by the kernel from now on, and accepted once [`accept`] runs.
+/// Binds a listener. Connections are taken by the kernel from now on, and accepted once `accept` runs.
 pub fn bind(listen: &Listen) -> io::Result<Bound> {
     let kind = match listen {
         Listen::Tcp(address) => Kind::Tcp(bind_tcp(*address)?),

@@ -1,6 +1,6 @@
 //! One connection to the origin: kept, watched, and re-established.
 //!
-//! [`run`] connects, reads, hands what it reads to a [`Sink`], and comes back after every failure until the origin says
+//! [`run()`] connects, reads, hands what it reads to a [`Sink`], and comes back after every failure until the origin says
 //! that the stream has ended, or the sink that it has had enough. It promises that
 //!
 //! - the last event ID sent is the one in force at the last complete block, whatever failed in between;

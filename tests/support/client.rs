@@ -430,7 +430,7 @@ impl TestClient {
     }
 
     async fn read_raw(&mut self) -> bool {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         match self.io.read(&mut buffer[..self.read_bytes_max]).await {
             Ok(0) => self.end = Some(End::Closed),
             Ok(n) => self.raw.extend_from_slice(&buffer[..n]),
