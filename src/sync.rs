@@ -6,12 +6,11 @@
 pub(crate) mod model;
 
 #[cfg(fanfare_loom)]
-pub(crate) use self::model::{Notify, Swap};
+pub(crate) use self::model::{Notify, Swap, mpsc};
 #[cfg(fanfare_loom)]
 pub(crate) use loom::{
     hint::spin_loop,
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
-    sync::mpsc,
 };
 
 #[cfg(not(fanfare_loom))]

@@ -493,3 +493,23 @@ fn an_origin_that_counts_anew() {
         assert_eq!(place.gap.is_some(), round > 0);
     }
 }
+
+/// The index grows with the 65th entry, and at twice as many: what is kept is found, however far back it is.
+#[test]
+fn an_id_is_known_as_long_as_it_is_kept() {
+    for between in (60..70).chain(124..132).chain([255, 256, 257]) {
+        for silent in [false, true] {
+            let mut pair = Pair::new(limits_of(1000, 1 << 20, 0), false);
+            pair.step(&own(1), 5);
+            if silent {
+                // No id in force: nothing is entered.
+                pair.step(&Step::Reset, 5);
+            }
+            for _ in 0..between {
+                pair.step(if silent { &Step::Inherited } else { &Step::Unique }, 5);
+            }
+            pair.step(&own(1), 5);
+            pair.check();
+        }
+    }
+}

@@ -49,3 +49,6 @@ impl Bells {
         self.list.load()?.iter().map(|bell| bell.offered()).min()
     }
 }
+
+#[cfg(all(test, fanfare_loom))]
+mod loom;

@@ -88,3 +88,6 @@ impl Drop for Counted<'_> {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+#[cfg(all(test, fanfare_loom))]
+mod loom;

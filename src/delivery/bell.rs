@@ -5,9 +5,10 @@
 //! * [`Doorbell`]: one per channel and shard. Between two answers it enters the shard's queue once: `rung` is set by who
 //!   rings and cleared by the shard *before* it looks at the log, so a publish after that look rings again.
 //! * [`Queue`] and [`Ringer`]: the shard declares itself asleep *before* it looks at its queue for the last time; who puts something
-//!   in looks at that *after*. Sequentially consistent fences on both sides let at least one of them see the other.
+//!   in looks at that *after*. Both do so by a swap of the same flag, and of two swaps the second sees what was done before
+//!   the first: either the shard sees the note, or its sender sees the sleep.
 
-use crate::sync::{AtomicBool, Ordering, fence, mpsc};
+use crate::sync::{AtomicBool, Ordering, mpsc};
 use std::sync::Arc;
 
 /// Ends the sleep of a shard.
@@ -64,7 +65,6 @@ impl<T, W: Wake> Ringer<T, W> {
     /// Puts something in and wakes the shard if it sleeps. Gives it back when the shard is gone.
     pub(crate) fn send(&self, note: T) -> Result<(), T> {
         self.sender.send(note).map_err(|refused| refused.0)?;
-        fence(Ordering::SeqCst);
         if self.asleep.swap(false, Ordering::AcqRel) {
             self.waker.wake();
         }
@@ -79,8 +79,7 @@ impl<T> Queue<T> {
 
     /// Declares the sleep; what this returns has to be handled instead of sleeping.
     pub(crate) fn fall_asleep(&self) -> Option<T> {
-        self.asleep.store(true, Ordering::Release);
-        fence(Ordering::SeqCst);
+        self.asleep.swap(true, Ordering::AcqRel);
         let missed = self.take();
         if missed.is_some() {
             self.woke();
@@ -90,7 +89,7 @@ impl<T> Queue<T> {
 
     /// After the sleep, however it ended.
     pub(crate) fn woke(&self) {
-        self.asleep.store(false, Ordering::Release);
+        self.asleep.swap(false, Ordering::AcqRel);
     }
 }
 
@@ -125,3 +124,6 @@ impl<T, W: Wake, N: Copy + Into<T>> Doorbell<T, W, N> {
         self.rung.swap(false, Ordering::AcqRel);
     }
 }
+
+#[cfg(all(test, fanfare_loom))]
+mod loom;

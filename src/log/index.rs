@@ -9,8 +9,9 @@
 //! knows an id that comes back although the log has let it go: at least over the last [`CELLS_MIN`] positions, and over
 //! half as many again as a full log holds.
 //!
-//! One writer; readers take no lock. A reader can meet a cell that the writer has just reused; it then sees, by the
-//! tail, that what it followed is gone, and stops. It may miss an id that is being let go at that moment, never invent one.
+//! One writer; readers take no lock. A reader can meet a cell that the writer has just reused: then the tail has moved past
+//! the cell's position before, and whatever the cell says leads further back, where the reader sees the tail and stops.
+//! It may miss an id that is being let go at that moment, never invent one: what is found is compared with the entry.
 
 use super::entry::Entry;
 use crate::sync::{AtomicU64, Ordering, Swap};
@@ -48,8 +49,10 @@ struct Table {
     /// Newest position by hash; 0: none. A power of two.
     newest: Box<[AtomicU64]>,
     /// [`Cell`]s by position modulo the length; as many. A cell holds for its position until one of `len` more is entered,
-    /// and `len` is at least the number of entries kept.
+    /// and `len` is at least the number of entries kept that are entered.
     older: Box<[AtomicU64]>,
+    /// The newest position entered. The writer's.
+    entered: AtomicU64,
 }
 
 /// A position's part of a chain.
@@ -102,6 +105,7 @@ impl Table {
         Self {
             newest: zeros(),
             older: zeros(),
+            entered: AtomicU64::new(0),
         }
     }
 
@@ -118,10 +122,10 @@ impl Table {
     }
 
     /// The writer's look: `entry` yields what is still kept.
-    fn last_use(&self, hash: u64, id: &[u8], next: u64, entry: &impl Fn(u64) -> Option<Arc<Entry>>) -> Option<LastUse> {
+    fn last_use(&self, hash: u64, id: &[u8], entry: &impl Fn(u64) -> Option<Arc<Entry>>) -> Option<LastUse> {
         let mut newer = 0;
         let mut position = self.bucket(hash).load(Ordering::Relaxed);
-        while position != 0 && position + self.len() as u64 > next {
+        while position != 0 && self.holds(position) {
             let cell = Cell::unpack(self.cell(position).load(Ordering::Relaxed));
             if cell.tag == tag(hash) && entry(position).is_none_or(|entry| entry.id() == id) {
                 return Some(LastUse { position, newer });
@@ -132,17 +136,32 @@ impl Table {
         None
     }
 
+    /// Whether a position's cell has not been used again. The table may yet have to grow before the next one is entered, so
+    /// that nothing else will do: not the distance from that one.
+    fn holds(&self, position: u64) -> bool {
+        position + self.len() as u64 > self.entered.load(Ordering::Relaxed)
+    }
+
     fn insert(&self, hash: u64, position: u64) {
         let bucket = self.bucket(hash);
         let cell = Cell::new(hash, position, bucket.load(Ordering::Relaxed));
         self.cell(position).store(cell.pack(), Ordering::Release);
         bucket.store(position, Ordering::Release);
+        self.entered.store(position, Ordering::Relaxed);
     }
 
     /// Takes a use out of its chain, now that there is a newer one, at `again`.
     fn unlink(&self, hash: u64, last: LastUse, again: u64) {
-        let older = Cell::unpack(self.cell(last.position).load(Ordering::Relaxed)).older(last.position);
         let newer = if last.newer == 0 { again } else { last.newer };
+        if !self.holds(newer) {
+            // `again` has its cell now, and with it the chain has ended before.
+            return;
+        }
+        let older = if self.holds(last.position) {
+            Cell::unpack(self.cell(last.position).load(Ordering::Relaxed)).older(last.position)
+        } else {
+            0
+        };
         let tag = Cell::unpack(self.cell(newer).load(Ordering::Relaxed)).tag;
         debug_assert!(last.newer != 0 || tag == self::tag(hash));
         let cell = Cell {
@@ -173,9 +192,9 @@ impl Index {
         self.table.load().expect("never emptied")
     }
 
-    /// The last use of an id before position `next`, kept or not. Only the writer calls this.
-    pub(super) fn last_use(&self, id: &[u8], next: u64, entry: impl Fn(u64) -> Option<Arc<Entry>>) -> Option<LastUse> {
-        self.table().last_use(self.hasher.hash_one(id), id, next, &entry)
+    /// The last use of an id, kept or not. Only the writer calls this.
+    pub(super) fn last_use(&self, id: &[u8], entry: impl Fn(u64) -> Option<Arc<Entry>>) -> Option<LastUse> {
+        self.table().last_use(self.hasher.hash_one(id), id, &entry)
     }
 
     /// Enters the id of `position`; `tail..position` are the kept entries before it. Only the writer calls this, and calls
@@ -194,7 +213,7 @@ impl Index {
                 continue;
             };
             let hash = self.hasher.hash_one(&kept.id()[..]);
-            let last = grown.last_use(hash, kept.id(), position, &entry);
+            let last = grown.last_use(hash, kept.id(), &entry);
             grown.insert(hash, position);
             if let Some(last) = last {
                 grown.unlink(hash, last, position);
@@ -222,10 +241,6 @@ impl Index {
         let mut position = table.bucket(hash).load(Ordering::Acquire);
         while position != 0 && position >= tail() {
             let cell = Cell::unpack(table.cell(position).load(Ordering::Acquire));
-            // Reused while we read it? Then the tail moved before.
-            if position < tail() {
-                return None;
-            }
             if cell.tag == tag(hash)
                 && let Some(entry) = entry(position)
                 && entry.id() == id

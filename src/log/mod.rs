@@ -7,6 +7,8 @@
 
 mod entry;
 mod index;
+#[cfg(all(test, fanfare_loom))]
+mod loom;
 mod resume;
 mod ring;
 mod writer;

@@ -46,11 +46,7 @@ impl Writer {
         let len = draft.frame.len() as u64;
         let indexed = draft.is_indexed();
         // Before room is made: the entry that goes for this one may be the one that had its id.
-        let last_use = if indexed {
-            self.last_use(&draft.id, position)
-        } else {
-            None
-        };
+        let last_use = if indexed { self.last_use(&draft.id) } else { None };
         let first_with_id = last_use.map_or(position, |last| self.first_with_id(last.position, &draft.id));
         self.make_room(len, draft.received);
 
@@ -114,11 +110,8 @@ impl Writer {
         shared.bytes.store(self.offset - self.tail_offset, Ordering::Relaxed);
     }
 
-    fn last_use(&self, id: &[u8], next: u64) -> Option<LastUse> {
-        self.log
-            .shared
-            .index
-            .last_use(id, next, |position| self.log.entry(position))
+    fn last_use(&self, id: &[u8]) -> Option<LastUse> {
+        self.log.shared.index.last_use(id, |position| self.log.entry(position))
     }
 
     /// The first place of an id that was last used at a position before this one; 0 when it has been forgotten.

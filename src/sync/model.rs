@@ -55,6 +55,64 @@ impl<T> Swap<T> {
     }
 }
 
+/// `std::sync::mpsc`: what was sent is seen by a receive that acquires it, which may come late. The checker's own queue is
+/// seen by everybody at once, and would hide a missing fence.
+pub(crate) mod mpsc {
+    use loom::sync::atomic::{AtomicUsize, Ordering};
+    pub(crate) use std::sync::mpsc::{SendError, TryRecvError};
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Debug)]
+    struct Shared<T> {
+        notes: Mutex<Vec<Option<T>>>,
+        sent: AtomicUsize,
+        taken: AtomicUsize,
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Sender<T>(Arc<Shared<T>>);
+    #[derive(Debug)]
+    pub(crate) struct Receiver<T>(Arc<Shared<T>>);
+
+    pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
+        let (sent, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let shared = Arc::new(Shared {
+            notes: Mutex::new(Vec::new()),
+            sent,
+            taken,
+        });
+        (Sender(shared.clone()), Receiver(shared))
+    }
+
+    impl<T> Clone for Sender<T> {
+        fn clone(&self) -> Self {
+            Self(self.0.clone())
+        }
+    }
+
+    impl<T> Sender<T> {
+        pub(crate) fn send(&self, note: T) -> Result<(), SendError<T>> {
+            self.0.notes.lock().unwrap().push(Some(note));
+            self.0.sent.fetch_add(1, Ordering::AcqRel);
+            Ok(())
+        }
+    }
+
+    impl<T> Receiver<T> {
+        pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
+            // Only the one receiver moves it.
+            let next = self.0.taken.load(Ordering::Relaxed);
+            if next >= self.0.sent.load(Ordering::Acquire) {
+                return Err(TryRecvError::Empty);
+            }
+            self.0.taken.store(next + 1, Ordering::Relaxed);
+            self.0.notes.lock().unwrap()[next]
+                .take()
+                .ok_or(TryRecvError::Disconnected)
+        }
+    }
+}
+
 /// `tokio::sync::Notify`, as far as `notify_waiters` goes: it wakes whoever has called `notified` before.
 #[derive(Debug)]
 pub(crate) struct Notify {

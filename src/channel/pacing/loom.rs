@@ -1,0 +1,121 @@
+//! A publisher that waits for its followers: a lost wake-up is a deadlock, which the checker reports.
+//!
+//! Tried by hand, each makes a model fail: no fence in `progressed`; no fence in `wait`; `wait` counts itself in after its
+//! last look.
+
+use super::Pacing;
+use crate::channel::bells::{Bell, Bells};
+use crate::config::LogLimits;
+use crate::log::{Draft, Kind, Log, frame};
+use crate::sync::model::block_on;
+use crate::sync::{AtomicU64, AtomicUsize, Notify, Ordering};
+use ::loom::{model, thread};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+struct Follower(AtomicU64);
+
+impl Bell for Follower {
+    fn ring(&self) {}
+
+    fn offered(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+struct Scene {
+    log: Log,
+    bells: Bells,
+    pacing: Pacing,
+}
+
+/// Two entries, of which none has been offered and one may be open.
+fn scene(followers: &[Arc<Follower>]) -> Arc<Scene> {
+    let (mut writer, log) = Log::new(LogLimits {
+        events: 2,
+        bytes: 1000,
+        age: Duration::ZERO,
+    });
+    for _ in 0..2 {
+        writer.append(Draft {
+            frame: frame(&[b"x"]),
+            id: Bytes::new(),
+            indexed: false,
+            kind: Kind::Event,
+            received: Instant::now(),
+        });
+    }
+    let bells = Bells::new();
+    for follower in followers {
+        bells.add(follower.clone());
+    }
+    let pacing = Pacing {
+        events_max: 1,
+        bytes_max: 1000,
+        waiting: AtomicUsize::new(0),
+        moved: Notify::new(),
+    };
+    Arc::new(Scene { log, bells, pacing })
+}
+
+fn follower() -> Arc<Follower> {
+    Arc::new(Follower(AtomicU64::new(0)))
+}
+
+#[test]
+fn a_follower_that_moves_wakes_the_publisher() {
+    model(|| {
+        let follower = follower();
+        let scene = scene(std::slice::from_ref(&follower));
+        let shard = {
+            let scene = scene.clone();
+            thread::spawn(move || {
+                follower.0.store(1, Ordering::Release);
+                scene.pacing.progressed();
+            })
+        };
+        block_on(scene.pacing.wait(&scene.log, &scene.bells));
+        shard.join().expect("no panic");
+    });
+}
+
+#[test]
+fn the_slower_of_two_followers_wakes_the_publisher() {
+    let mut checker = ::loom::model::Builder::new();
+    checker.preemption_bound = Some(3);
+    checker.check(|| {
+        let followers = [follower(), follower()];
+        let scene = scene(&followers);
+        let shards = followers.map(|follower| {
+            let scene = scene.clone();
+            thread::spawn(move || {
+                follower.0.store(2, Ordering::Release);
+                scene.pacing.progressed();
+            })
+        });
+        block_on(scene.pacing.wait(&scene.log, &scene.bells));
+        for shard in shards {
+            shard.join().expect("no panic");
+        }
+    });
+}
+
+#[test]
+fn a_follower_that_leaves_wakes_the_publisher() {
+    model(|| {
+        let follower = follower();
+        let scene = scene(std::slice::from_ref(&follower));
+        let shard = {
+            let scene = scene.clone();
+            thread::spawn(move || {
+                // As `Channel::leave`.
+                let bell: Arc<dyn Bell> = follower;
+                scene.bells.remove(&bell);
+                scene.pacing.progressed();
+            })
+        };
+        block_on(scene.pacing.wait(&scene.log, &scene.bells));
+        shard.join().expect("no panic");
+    });
+}
