@@ -13,13 +13,13 @@ use tokio::sync::Notify;
 ///
 /// Beyond it the one that has waited longest is closed: whoever is in keeps descriptors and memory, and whoever sends a request
 /// gets in.
-pub const HANDSHAKES_MAX: usize = 4096;
+pub const HANDSHAKES_MAX: usize = 8192;
 
 /// The process's places.
 pub struct Admission {
     clients_max: usize,
     clients: AtomicUsize,
-    handshakes_max: usize,
+    handshakes_reserved: usize,
     per_ip_max: usize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
     rate: Option<Mutex<Bucket>>,
@@ -51,7 +51,7 @@ impl Admission {
         Arc::new(Self {
             clients_max: limits.clients.min(fit),
             clients: AtomicUsize::new(0),
-            handshakes_max: HANDSHAKES_MAX.min(reserved(descriptors) / 2),
+            handshakes_reserved: reserved(descriptors) / 2,
             per_ip_max: limits.clients_per_ip,
             per_ip: Mutex::new(HashMap::new()),
             rate: (limits.accepts_per_second > 0).then(|| {
@@ -100,9 +100,11 @@ impl Admission {
         }
     }
 
-    /// How many connections may wait for their request at one time.
+    /// How many connections may wait for their request at this moment: those that have descriptors of their own, and what clients leave
+    /// free.
     pub fn handshakes_max(&self) -> usize {
-        self.handshakes_max
+        let free = self.clients_max.saturating_sub(self.clients());
+        HANDSHAKES_MAX.min(self.handshakes_reserved + free)
     }
 
     /// A client's place.
@@ -173,7 +175,7 @@ impl Bucket {
 
 /// Descriptors kept for everything but clients: handshakes, upstreams, the admin, files.
 fn reserved(descriptors: usize) -> usize {
-    (descriptors / 20).clamp(64, 2 * HANDSHAKES_MAX).min(descriptors / 2)
+    (descriptors / 20).clamp(64, HANDSHAKES_MAX).min(descriptors / 2)
 }
 
 /// How many clients fit under a limit of open files.

@@ -64,7 +64,6 @@ impl Front {
         admission: Arc<Admission>,
         metrics: ListenerMetrics,
     ) -> Self {
-        let waiting = Waiting::new(admission.handshakes_max());
         let trusted_proxies = config.trusted_proxies.clone();
         Self {
             router,
@@ -73,7 +72,7 @@ impl Front {
             metrics,
             limits: config.limits.clone(),
             trusted_proxies,
-            waiting,
+            waiting: Waiting::default(),
         }
     }
 
@@ -91,7 +90,7 @@ impl Front {
         let now_or_later = handshake.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         if now_or_later.is_pending() {
             slot.mode.probing.store(false, Ordering::Relaxed);
-            if self.waiting.spawn(handshake) {
+            if self.waiting.spawn(handshake, self.admission.handshakes_max()) {
                 self.refused(RefuseReason::HeaderTimeout);
             }
         }

@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Length of the queue of connections that wait to be accepted; the kernel takes the smaller of this and `somaxconn`.
 const BACKLOG: i32 = 65_535;
@@ -29,6 +29,11 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 const USER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Connections accepted before other tasks have their turn.
 const ACCEPTS_PER_TURN: usize = 64;
+/// Connections that come closer together than this are a storm (more than 2,000 in a second).
+const STORM_GAP: Duration = Duration::from_micros(500);
+/// In a storm, the time between two rounds of accepting: by then the requests have come too, so that nothing has to wait for them, and
+/// runtime and shards wake up once for several connections instead of once for each.
+const STORM_PAUSE: Duration = Duration::from_millis(1);
 /// Wait after an error of `accept` that doesn't concern one connection (no descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -126,9 +131,11 @@ impl Drop for Bound {
 pub(crate) async fn accept(bound: Bound, front: Arc<Front>) -> io::Result<()> {
     let name = bound.to_string();
     let mut starved = false;
+    let mut last = Instant::now();
     let fd = super::socket::watch(AsSocket(&bound))?;
     loop {
         let mut ready = fd.readable().await?;
+        let mut accepted = 0;
         for _ in 0..ACCEPTS_PER_TURN {
             match ready.try_io(|fd| fd.get_ref().accept()) {
                 Ok(Ok((socket, peer))) => {
@@ -136,6 +143,7 @@ pub(crate) async fn accept(bound: Bound, front: Arc<Front>) -> io::Result<()> {
                         tracing::info!(listener = name, "accepting again");
                     }
                     front.connection(socket, peer);
+                    accepted += 1;
                 }
                 Ok(Err(error)) if concerns_one_connection(&error) => {}
                 Ok(Err(error)) => {
@@ -151,7 +159,15 @@ pub(crate) async fn accept(bound: Bound, front: Arc<Front>) -> io::Result<()> {
             }
         }
         drop(ready);
-        tokio::task::yield_now().await;
+        if accepted == 0 {
+            continue;
+        }
+        let gap = std::mem::replace(&mut last, Instant::now()).elapsed();
+        if gap < STORM_GAP * accepted {
+            tokio::time::sleep(STORM_PAUSE).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

@@ -9,32 +9,25 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use tokio::task::AbortHandle;
 
+#[derive(Default)]
 pub(super) struct Waiting {
-    max: usize,
     /// Oldest first. Holds finished ones too, until they come to the front or the list is full.
     list: Mutex<VecDeque<AbortHandle>>,
 }
 
 impl Waiting {
-    pub(super) fn new(max: usize) -> Self {
-        Self {
-            max: max.max(1),
-            list: Mutex::new(VecDeque::new()),
-        }
-    }
-
-    /// Gives a connection a task of its own. Returns whether another had to go for it.
-    pub(super) fn spawn(&self, connection: Pin<Box<dyn Future<Output = ()> + Send>>) -> bool {
+    /// Gives a connection a task of its own, where `max` may have one. Returns whether another had to go for it.
+    pub(super) fn spawn(&self, connection: Pin<Box<dyn Future<Output = ()> + Send>>, max: usize) -> bool {
         let task = tokio::spawn(connection).abort_handle();
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         list.push_back(task);
         while list.front().is_some_and(AbortHandle::is_finished) {
             list.pop_front();
         }
-        if list.len() > self.max {
+        if list.len() > max.max(1) {
             list.retain(|task| !task.is_finished());
         }
-        if list.len() <= self.max {
+        if list.len() <= max.max(1) {
             return false;
         }
         if let Some(oldest) = list.pop_front() {
@@ -60,14 +53,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_oldest_makes_room() {
-        let waiting = Waiting::new(3);
+        let waiting = Waiting::default();
         let gone: Vec<_> = (0..5).map(|_| Arc::new(AtomicUsize::new(0))).collect();
         for count in &gone {
             let held = Gone(count.clone());
-            waiting.spawn(Box::pin(async move {
-                let _held = held;
-                std::future::pending().await
-            }));
+            waiting.spawn(
+                Box::pin(async move {
+                    let _held = held;
+                    std::future::pending().await
+                }),
+                3,
+            );
         }
         while gone.iter().map(|count| count.load(Ordering::SeqCst)).sum::<usize>() < 2 {
             tokio::task::yield_now().await;
