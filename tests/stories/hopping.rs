@@ -60,9 +60,9 @@ async fn passed_ids_over_http_1_1_and_1_0() {
 
 async fn hop(ids: &str, with_ids: bool, connect: Connect) {
     let origin = TestOrigin::start().await;
-    // Everything is kept: what is missing was lost.
+    // Everything is kept: what is missing was lost. `earliest`: where ids are passed, there is none before the first event.
     let setup = Setup::over(&origin).source(&format!(
-        "{ids}\nlog: {{ events: 50000 }}\nslow_client: {{ events: 50000 }}"
+        "{ids}\nstart: earliest\nlog: {{ events: 50000 }}\nslow_client: {{ events: 50000 }}"
     ));
     let (relay, mut conn) = setup.start_with(&origin).await;
     let address = relay.address;
@@ -125,7 +125,7 @@ fn note(event: &Event, next: &mut u64, client: &TestClient) {
         event.data,
         next.to_string(),
         "after {:?}",
-        client.last_event_id.escape_ascii()
+        client.last_event_id.escape_ascii().to_string()
     );
     *next += 1;
 }
