@@ -2,6 +2,8 @@
 //!
 //! Alone in its process: it measures the process.
 
+#![expect(clippy::print_stdout, reason = "the numbers are what it is run for")]
+
 use bytes::Bytes;
 use fanfare::config::LogLimits;
 use fanfare::log::{Draft, Kind, Log, Writer};
