@@ -1,5 +1,7 @@
 //! One writer at full speed, followers that read as fast as they can, clients that resume: on real threads, for a second or two.
 
+#![expect(clippy::print_stdout, reason = "the numbers are what it is run for")]
+
 use bytes::Bytes;
 use fanfare::config::LogLimits;
 use fanfare::log::{Draft, Epoch, Kind, Log, Numbering, Read};
