@@ -24,6 +24,8 @@ pub struct Admission {
     per_ip: Mutex<HashMap<IpAddr, usize>>,
     rate: Option<Mutex<Bucket>>,
     draining: AtomicBool,
+    /// Clients cut by the end of the drain.
+    cut: AtomicUsize,
     /// Told when the last client leaves a process that drains.
     emptied: Notify,
 }
@@ -62,6 +64,7 @@ impl Admission {
                 })
             }),
             draining: AtomicBool::new(false),
+            cut: AtomicUsize::new(0),
             emptied: Notify::new(),
         })
     }
@@ -84,6 +87,11 @@ impl Admission {
     /// Whether the process is leaving.
     pub fn draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Clients that had to be cut because they did not leave in time.
+    pub fn cut(&self) -> usize {
+        self.cut.load(Ordering::SeqCst)
     }
 
     /// Completes when no client is in.
@@ -140,6 +148,13 @@ impl Admission {
 
     fn per_ip(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.per_ip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// Its client is cut by the end of the drain. To be said before the place is given back.
+    pub(crate) fn was_cut(&self) {
+        self.admission.cut.fetch_add(1, Ordering::SeqCst);
     }
 }
 

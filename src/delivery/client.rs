@@ -17,7 +17,7 @@ pub(super) struct Client {
     /// What has to go out before it: the rest of an event (also when the log has let it go), or bytes of our own. Never empty.
     pub(super) rest: Option<Box<Bytes>>,
     pub(super) subscription: Subscription,
-    pub(super) _permit: Permit,
+    pub(super) permit: Permit,
     pub(super) peer: Peer,
     pub(super) view: u32,
     /// Its place in the view's list.

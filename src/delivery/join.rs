@@ -48,7 +48,7 @@ impl Shard {
             next: place.next,
             rest: None,
             subscription,
-            _permit: permit,
+            permit,
             peer: Peer::new(peer),
             view,
             seat: seats.len() as u32,

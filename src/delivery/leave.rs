@@ -156,6 +156,8 @@ impl Shard {
         let now = self.clock.tick();
         let until = match (reason, self.draining) {
             (CloseReason::Drained, Some(draining)) => draining.until,
+            // Nothing is urgent about it: it may take as long as any event may.
+            (CloseReason::MaxAge, _) => now.plus(self.stall_of(key).max(CLOSE_GRACE)),
             _ => now.plus(CLOSE_GRACE),
         };
         let client = &mut self.clients[key as usize];
@@ -167,6 +169,10 @@ impl Shard {
         self.arm(key, until.since(now));
         self.holds_changed(view);
         self.go_on_closing(key);
+    }
+
+    fn stall_of(&self, key: u32) -> Duration {
+        self.clients[key as usize].subscription.channel().source().slow_client.stall
     }
 
     /// Goes on with a stream's end.
@@ -201,6 +207,9 @@ impl Shard {
         let client = &mut self.clients[key as usize];
         let State::Closing(reason) = client.state else { return };
         client.transport.reset_on_close();
+        if reason == CloseReason::Drained {
+            client.permit.was_cut();
+        }
         self.remove(key, reason);
     }
 
@@ -240,7 +249,8 @@ impl Shard {
     pub(super) fn drain(&mut self, drain: &Drain) {
         let now = self.clock.tick();
         // A tick before the process cuts what is left: the counters then say who was cut.
-        let until = now.plus(drain.timeout.saturating_sub(10 * TICK));
+        let time = drain.timeout.saturating_sub(10 * TICK);
+        let until = now.plus(time);
         self.draining = Some(Draining { until });
         let keys: Vec<u32> = self.clients.iter().map(|(key, _)| key as u32).collect();
         for key in keys {
@@ -248,7 +258,7 @@ impl Shard {
             if let State::Closing(_) = client.state {
                 continue;
             }
-            let delay = drain.spread.min(drain.timeout).mul_f64(fastrand::f64());
+            let delay = drain.spread.min(time).mul_f64(fastrand::f64());
             client.leaves = Some(CloseReason::Drained);
             client.leave_at = now.plus(delay);
             self.arm(key, delay);

@@ -143,13 +143,13 @@ impl Relay {
         self.admission.drain();
         self.listeners.shutdown().await;
         self.shards.drain(&self.config.drain);
-        let all_left = tokio::time::timeout(self.config.drain.timeout, self.admission.empty())
-            .await
-            .is_ok();
+        let empty = tokio::time::timeout(self.config.drain.timeout, self.admission.empty()).await.is_ok();
+        let all_left = empty && self.admission.cut() == 0;
         if all_left {
             tracing::info!("drained");
         } else {
-            tracing::warn!(clients = self.admission.clients(), "drain timed out: the rest is cut");
+            let clients = self.admission.clients() + self.admission.cut();
+            tracing::warn!(clients, "drain timed out: the rest was cut");
         }
         all_left
     }
