@@ -2,7 +2,7 @@
 
 use crate::support::client::{Event, TestClient, get};
 use crate::support::origin::{PATIENCE, TestOrigin};
-use crate::support::relay::{PATH, Setup};
+use crate::support::relay::{PATH, Setup, eventually};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -15,6 +15,8 @@ const EVENTS_PER_SECOND: u64 = 5_000;
 const CLIENTS: usize = 100;
 /// Events after which a client leaves, at most.
 const STAY_EVENTS_MAX: u64 = 60;
+/// Events by which the origin may be ahead of what half the usual number of hops would take.
+const LEAD_EVENTS: u64 = 100;
 /// Bytes that a client reads at one time: what it reads and doesn't look at is read again.
 const READ_BYTES: usize = 1024;
 
@@ -79,6 +81,9 @@ async fn hop(ids: &str, with_ids: bool, connect: Connect) {
         if n % 50 == 0 {
             let due = Duration::from_micros(n * 1_000_000 / EVENTS_PER_SECOND);
             tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
+            // Those who hop stay near the head, however slow the machine: that is where the seam is.
+            let expected = n.saturating_sub(LEAD_EVENTS) * CLIENTS as u64 / STAY_EVENTS_MAX;
+            eventually("the clients to hop", || hops.load(Ordering::Relaxed) as u64 >= expected).await;
         }
     }
     for client in clients {
