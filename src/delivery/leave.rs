@@ -172,7 +172,12 @@ impl Shard {
     }
 
     fn stall_of(&self, key: u32) -> Duration {
-        self.clients[key as usize].subscription.channel().source().slow_client.stall
+        self.clients[key as usize]
+            .subscription
+            .channel()
+            .source()
+            .slow_client
+            .stall
     }
 
     /// Goes on with a stream's end.

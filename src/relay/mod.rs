@@ -143,7 +143,9 @@ impl Relay {
         self.admission.drain();
         self.listeners.shutdown().await;
         self.shards.drain(&self.config.drain);
-        let empty = tokio::time::timeout(self.config.drain.timeout, self.admission.empty()).await.is_ok();
+        let empty = tokio::time::timeout(self.config.drain.timeout, self.admission.empty())
+            .await
+            .is_ok();
         let all_left = empty && self.admission.cut() == 0;
         if all_left {
             tracing::info!("drained");
