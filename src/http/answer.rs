@@ -6,19 +6,24 @@ use crate::channel::retry_block;
 use crate::config::{Refuse, Source};
 use crate::metrics::RefuseReason;
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode};
 use serde_json::json;
 
-pub(super) type Body = Full<Bytes>;
+/// What hyper writes: an answer of our own, or one that is passed through.
+pub(super) type Answer = Response<Body>;
+pub(super) type Body = UnsyncBoxBody<Bytes, BodyError>;
+/// Why a body that is passed through can't go on.
+pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The methods of a source's path.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// A refusal in the form that the client understands: one that heals must not stop a browser's EventSource for ever, so it is a
 /// `200` that says when to come back, and ends.
-pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseReason) -> Response<Body> {
+pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseReason) -> Answer {
     let mut response = match (heals(reason), source.refuse) {
         (true, Refuse::Retry) if request::names_stream(request.headers()) => come_back(source),
         (true, _) => {
@@ -42,13 +47,13 @@ pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseRe
     response
 }
 
-pub(super) fn not_found(path: &str) -> Response<Body> {
+pub(super) fn not_found(path: &str) -> Answer {
     problem(StatusCode::NOT_FOUND, &format!("no source serves {path}"))
 }
 
 /// HEAD on an event stream.
-pub(super) fn stream_head<B>(request: &Request<B>, source: &Source) -> Response<Body> {
-    let mut response = Response::new(Body::default());
+pub(super) fn stream_head<B>(request: &Request<B>, source: &Source) -> Answer {
+    let mut response = Response::new(whole(Bytes::new()));
     response.headers_mut().extend(STREAM_HEADERS);
     response
         .headers_mut()
@@ -57,8 +62,8 @@ pub(super) fn stream_head<B>(request: &Request<B>, source: &Source) -> Response<
 }
 
 /// OPTIONS.
-pub(super) fn preflight<B>(request: &Request<B>, source: &Source) -> Response<Body> {
-    let mut response = Response::new(Body::default());
+pub(super) fn preflight<B>(request: &Request<B>, source: &Source) -> Answer {
+    let mut response = Response::new(whole(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(ALLOW, METHODS);
     response
@@ -67,9 +72,13 @@ pub(super) fn preflight<B>(request: &Request<B>, source: &Source) -> Response<Bo
     response
 }
 
-fn come_back(source: &Source) -> Response<Body> {
+fn whole(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn come_back(source: &Source) -> Answer {
     let retry = crate::delivery::jittered(source.reconnect, source.reconnect_jitter);
-    let mut response = Response::new(Body::from(retry_block(retry)));
+    let mut response = Response::new(whole(retry_block(retry).into()));
     response.headers_mut().extend(STREAM_HEADERS);
     response
         .headers_mut()
@@ -78,14 +87,14 @@ fn come_back(source: &Source) -> Response<Body> {
 }
 
 /// RFC 9457.
-pub(super) fn problem(status: StatusCode, detail: &str) -> Response<Body> {
+pub(super) fn problem(status: StatusCode, detail: &str) -> Answer {
     let body = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or_default(),
         "status": status.as_u16(),
         "detail": detail,
     });
-    let mut response = Response::new(Body::from(body.to_string()));
+    let mut response = Response::new(whole(body.to_string().into()));
     *response.status_mut() = status;
     response
         .headers_mut()

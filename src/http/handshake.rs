@@ -1,13 +1,13 @@
 //! From an accepted connection to a client in a shard, or to an answer by hyper.
 
-use super::answer::{self, Body};
+use super::answer::{self, Answer};
 use super::request::{self, Wants};
-use super::router::{Found, Router};
+use super::router::Router;
 use super::socket::{LazySocket, Mode};
 use super::stream_head;
 use super::waiting::Waiting;
 use crate::admission::{Admission, Permit};
-use crate::channel::Subscription;
+use crate::channel::{Channel, Subscription};
 use crate::config::{Config, Limits, Network};
 use crate::delivery::{Framing, Newcomer, Shards, Socket};
 use crate::metrics::{ListenerMetrics, Protocol, RefuseReason};
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, Version};
+use hyper::{Request, Version};
 use hyper_util::rt::TokioTimer;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -47,6 +47,16 @@ struct Opening {
     permit: Permit,
     last_event_id: Option<Bytes>,
     peer: SocketAddr,
+}
+
+/// What becomes of a request: it leaves an opening, or is answered.
+type Outcome = Result<Opening, Answer>;
+
+/// When that is known.
+enum Decision {
+    Now(Outcome),
+    /// After somebody else has been asked.
+    Later(Pin<Box<dyn Future<Output = Outcome> + Send>>),
 }
 
 /// Where the service leaves it for who polls the connection.
@@ -96,41 +106,45 @@ impl Front {
         }
     }
 
-    /// Decides on a request: either it leaves an opening, or it is answered.
-    #[expect(
-        clippy::result_large_err,
-        reason = "it is moved once per answered request; a box would be an allocation more"
-    )]
-    fn decide(&self, request: &Request<Incoming>, peer: SocketAddr) -> Result<Opening, Response<Body>> {
+    /// Decides on a request.
+    fn decide(&self, request: Request<Incoming>, peer: SocketAddr) -> Decision {
         let path = request.uri().path();
-        let source_of = |found: &Found| found.channel.source().clone();
         let Some(found) = self.router.find(path) else {
             self.refused(RefuseReason::NotFound);
-            return Err(answer::not_found(path));
+            return Decision::Now(Err(answer::not_found(path)));
         };
-        let source = source_of(&found);
+        let source = found.channel.source().clone();
         let refuse = |reason| {
             self.refused(reason);
-            answer::refusal(request, &source, reason)
+            answer::refusal(&request, &source, reason)
         };
-        let wants = request::wants(request);
-        match wants {
-            Wants::Stream => {}
-            Wants::Head => return Err(answer::stream_head(request, &source)),
-            Wants::Preflight => return Err(answer::preflight(request, &source)),
-            Wants::OtherMethod => return Err(refuse(RefuseReason::Method)),
-            Wants::OtherType => return Err(refuse(RefuseReason::NotAcceptable)),
-        }
+        let refused = match request::wants(&request) {
+            Wants::Stream => return Decision::Now(self.open(&request, peer, found.channel).map_err(refuse)),
+            Wants::Head => answer::stream_head(&request, &source),
+            Wants::Preflight => answer::preflight(&request, &source),
+            Wants::OtherMethod => refuse(RefuseReason::Method),
+            Wants::OtherType => refuse(RefuseReason::NotAcceptable),
+        };
+        Decision::Now(Err(refused))
+    }
+
+    /// Lets a client into a channel, if there is room.
+    fn open(
+        &self,
+        request: &Request<Incoming>,
+        peer: SocketAddr,
+        channel: Arc<Channel>,
+    ) -> Result<Opening, RefuseReason> {
         let client = request::client_address(request, peer, &self.trusted_proxies);
-        let permit = self.admission.enter(client.ip()).map_err(refuse)?;
+        let permit = self.admission.enter(client.ip())?;
         let (framing, protocol) = match request.version() {
             Version::HTTP_10 => (Framing::Plain, Protocol::Http10),
             _ => (Framing::Chunked, Protocol::Http11),
         };
         Ok(Opening {
-            head: stream_head::bytes(request, &source),
+            head: stream_head::bytes(request, channel.source()),
             framing,
-            subscription: found.channel.subscribe(protocol),
+            subscription: channel.subscribe(protocol),
             permit,
             last_event_id: request::last_event_id(request),
             peer: client,
@@ -140,21 +154,21 @@ impl Front {
 
 async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Arc<Slot>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let decision = front.decide(&request, peer);
-        // While the request lives, hyper keeps a second read buffer.
-        drop(request);
-        let answer = match decision {
-            Ok(opening) => {
-                slot.leave(opening);
-                None
-            }
-            Err(response) => Some(response),
-        };
+        // The request ends here: while it lives, hyper keeps a second read buffer.
+        let decision = front.decide(request, peer);
+        let slot = &slot;
         async move {
-            match answer {
-                Some(response) => Ok::<_, Infallible>(response),
-                // Nothing is answered here: who polls the connection takes it apart.
-                None => std::future::pending().await,
+            let outcome = match decision {
+                Decision::Now(outcome) => outcome,
+                Decision::Later(outcome) => outcome.await,
+            };
+            match outcome {
+                Ok(opening) => {
+                    slot.leave(opening);
+                    // Nothing is answered here: who polls the connection takes it apart.
+                    std::future::pending().await
+                }
+                Err(answer) => Ok::<_, Infallible>(answer),
             }
         }
     });
