@@ -127,14 +127,14 @@ pub struct UpstreamStatus {
     pub last_error: Option<LastError>,
 }
 
-/// How an upstream is.
+/// How an upstream is; the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpstreamState {
-    /// An attempt is under way.
-    Connecting,
     /// The stream is open.
     Connected,
+    /// An attempt is under way.
+    Connecting,
     /// The reconnection time runs.
     Waiting,
     /// Nobody needs it.

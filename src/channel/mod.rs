@@ -5,22 +5,35 @@
 
 mod bells;
 mod blocks;
+mod end;
+mod end_rules;
+mod first;
 mod pacing;
 mod publisher;
+mod supply;
+mod template;
+mod templated;
 
 pub use bells::Bell;
 pub(crate) use blocks::{gap_block, retry_block};
+pub use end::{Cause, End};
 pub use publisher::Publisher;
+pub(crate) use supply::Supplier;
+pub(crate) use template::{BadParameter, Parameters};
+pub use templated::Templated;
+pub(crate) use templated::{Entrance, Room};
 
-use crate::config::Source;
+use crate::config::{Ids, Source, Start};
 use crate::log::{Epoch, Log, Numbering, Place};
 use crate::metrics::{Protocol, SourceMetrics};
 use bells::Bells;
+use end::Ending;
 use pacing::Pacing;
 use publisher::Desk;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// A live source.
 pub struct Channel {
@@ -30,11 +43,21 @@ pub struct Channel {
     log: Log,
     /// The writing side: several upstreams may be merged, one writes at a time. Readers never take this lock.
     desk: Mutex<Desk>,
+    /// Whose ids clients see.
+    ids: Ids,
     /// Whether the origin's own ids are passed on; never goes back.
     passing: AtomicBool,
     bells: Bells,
     pacing: Pacing,
+    ending: Ending,
+    /// Upstreams that the origin has not ended.
+    upstreams: AtomicUsize,
     subscribers: AtomicUsize,
+    created: Instant,
+    /// When a client left last, in microseconds since `created`.
+    left: AtomicU64,
+    /// Told when the last client leaves.
+    lonely: Notify,
     /// The origin's last `retry`, in milliseconds plus one; 0: none.
     origin_retry: AtomicU64,
 }
@@ -51,12 +74,22 @@ impl Channel {
         let (writer, log) = Log::new(source.log);
         metrics.channels.increment(1.0);
         Arc::new(Self {
-            passing: AtomicBool::new(source.ids == crate::config::Ids::Pass),
+            passing: AtomicBool::new(source.ids == Ids::Pass),
+            // Ids of several origins say nothing about each other: only a numbering of our own names a place in all of them.
+            ids: match (source.ids, source.upstreams.len()) {
+                (Ids::Auto, 2..) => Ids::Assign,
+                (ids, _) => ids,
+            },
             epoch: Epoch::new(),
             desk: Mutex::new(Desk::new(writer)),
             bells: Bells::new(),
             pacing: Pacing::new(&source),
+            ending: Ending::new(),
+            upstreams: AtomicUsize::new(source.upstreams.len()),
             subscribers: AtomicUsize::new(0),
+            created: Instant::now(),
+            left: AtomicU64::new(0),
+            lonely: Notify::new(),
             origin_retry: AtomicU64::new(0),
             source,
             metrics,
@@ -81,7 +114,12 @@ impl Channel {
 
     /// A sink for one upstream.
     pub fn publisher(self: &Arc<Self>) -> Publisher {
-        Publisher::new(self.clone())
+        Publisher::new(self.clone(), false)
+    }
+
+    /// A sink for an upstream that the origin had ended, and is asked for again: until it is connected nothing changes.
+    pub fn publisher_again(self: &Arc<Self>) -> Publisher {
+        Publisher::new(self.clone(), true)
     }
 
     /// Joins the followers. Register, then look: the bell rings for everything that is published after this returns.
@@ -120,6 +158,26 @@ impl Channel {
         self.subscribers.load(Ordering::Relaxed)
     }
 
+    /// Since when nobody has been in; `None` while somebody is.
+    pub(crate) fn lonely_since(&self) -> Option<Instant> {
+        let since = || self.created + Duration::from_micros(self.left.load(Ordering::Acquire));
+        (self.subscribers.load(Ordering::Acquire) == 0).then(since)
+    }
+
+    /// Completes when nobody is in, and says since when.
+    pub(crate) async fn lonely(&self) -> Instant {
+        loop {
+            // Register, then look.
+            let lonely = self.lonely.notified();
+            tokio::pin!(lonely);
+            lonely.as_mut().enable();
+            if let Some(since) = self.lonely_since() {
+                return since;
+            }
+            lonely.await;
+        }
+    }
+
     /// Where a client's stream starts.
     pub fn place(&self, last_event_id: Option<&[u8]>) -> Place {
         let numbering = Numbering {
@@ -128,8 +186,16 @@ impl Channel {
         };
         match last_event_id {
             // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
-            None | Some(b"") => self.log.start(self.source.start, &numbering),
+            None | Some(b"") => self.log.start(self.start(), &numbering),
             Some(id) => self.log.resume(id, &numbering),
+        }
+    }
+
+    /// Once the stream has ended there is no next event to start with: who comes late learns at least the end.
+    fn start(&self) -> Start {
+        match self.source.start {
+            Start::Live if self.end().is_some_and(|end| end.cause == Cause::Terminal) => Start::Latest,
+            start => start,
         }
     }
 
@@ -142,8 +208,17 @@ impl Channel {
     }
 
     /// Lets go what is too old, and brings the log's gauges up to date. To be called about once a second.
+    ///
+    /// A stream that has ended by its terminal event is kept whole for `linger`, and then let go whole.
     pub fn sweep(&self, now: Instant) {
-        self.desk().sweep(now, &self.log, &self.metrics);
+        let ended = self.end().filter(|end| end.cause == Cause::Terminal);
+        let mut desk = self.desk();
+        match ended {
+            None => desk.trim(now),
+            Some(end) if now.saturating_duration_since(end.at) >= self.source.linger => desk.clear(),
+            Some(_) => {}
+        }
+        desk.gauge(self.log.events() as f64, self.log.bytes() as f64, &self.metrics);
     }
 
     fn desk(&self) -> std::sync::MutexGuard<'_, Desk> {
@@ -175,6 +250,12 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.channel.metrics.clients[self.protocol.index()].decrement(1.0);
-        self.channel.subscribers.fetch_sub(1, Ordering::Relaxed);
+        let channel = &self.channel;
+        let since = u64::try_from(channel.created.elapsed().as_micros()).unwrap_or(u64::MAX);
+        // The time first: whoever sees nobody in sees since when.
+        channel.left.store(since, Ordering::Relaxed);
+        if channel.subscribers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            channel.lonely.notify_waiters();
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! From the parser's items to the log's entries: ids are passed or assigned, and the one copy is made.
 
-use super::{Channel, gap_block, retry_block};
+use super::end_rules::is_terminal;
+use super::{Cause, Channel, gap_block, retry_block};
 use crate::config::{Ids, Relay};
 use crate::event_stream::{Event, Item};
-use crate::log::{Draft, Kind, Log, Writer, frame};
+use crate::log::{Draft, Kind, Writer, frame};
 use crate::metrics::{GapReason, SourceMetrics};
 use crate::upstream::{Failure, Resume, Sink, Verdict};
 use bytes::Bytes;
@@ -25,6 +26,8 @@ pub(super) struct Desk {
 /// The sink of one upstream of a channel.
 pub struct Publisher {
     channel: Arc<Channel>,
+    /// The id in force at this upstream; empty: none.
+    id: Bytes,
     /// Counted here, added up once per read.
     events: u64,
     /// Handed over since the last flush.
@@ -32,6 +35,8 @@ pub struct Publisher {
     unflushed_bytes: u64,
     /// Whether this upstream has been connected before: a new connection that says no place may have missed events.
     connected_before: bool,
+    /// Whether the origin has said that this upstream's stream has ended for good.
+    ended: bool,
 }
 
 impl Desk {
@@ -45,9 +50,14 @@ impl Desk {
         }
     }
 
-    pub(super) fn sweep(&mut self, now: Instant, log: &Log, metrics: &SourceMetrics) {
+    /// Lets go what is too old.
+    pub(super) fn trim(&mut self, now: Instant) {
         self.writer.trim(now);
-        self.gauge(log.events() as f64, log.bytes() as f64, metrics);
+    }
+
+    /// Lets everything go.
+    pub(super) fn clear(&mut self) {
+        self.writer.clear();
     }
 
     pub(super) fn retire(&mut self, metrics: &SourceMetrics) {
@@ -55,10 +65,59 @@ impl Desk {
     }
 
     /// Gauges are summed over the channels of a source: each moves them by its own difference.
-    fn gauge(&mut self, events: f64, bytes: f64, metrics: &SourceMetrics) {
+    pub(super) fn gauge(&mut self, events: f64, bytes: f64, metrics: &SourceMetrics) {
+        if (self.gauged_events, self.gauged_bytes) == (events, bytes) {
+            return;
+        }
         metrics.log_events.increment(events - self.gauged_events);
         metrics.log_bytes.increment(bytes - self.gauged_bytes);
         (self.gauged_events, self.gauged_bytes) = (events, bytes);
+    }
+
+    /// Publishes an event of an upstream whose id in force is `id` (empty: none). Returns whether it was the stream's last.
+    fn publish(&mut self, channel: &Channel, event: &Event, id: &Bytes, received: Instant) -> bool {
+        let ends = is_terminal(&channel.source.end_when, event);
+        let kind = match (ends, event.dispatches()) {
+            (true, _) => Kind::Terminal,
+            (false, true) => Kind::Event,
+            // A block that only moves the id is not what `start: latest` means.
+            (false, false) => Kind::Aside,
+        };
+        if channel.passing.load(Ordering::Relaxed) {
+            self.pass(event, id, kind, received);
+        } else if event.dispatches() {
+            self.assign(channel, event, kind, received);
+        }
+        if ends {
+            channel.ending.set(Cause::Terminal, channel.log.head());
+        }
+        ends
+    }
+
+    /// An event under the origin's own id. One that inherits its id is written with it: of several upstreams, each has its own.
+    fn pass(&mut self, event: &Event, id: &Bytes, kind: Kind, received: Instant) {
+        let inherits = event.id().is_none();
+        let frame = if inherits && !id.is_empty() {
+            frame(&[b"id: ", id, b"\n", event.block()])
+        } else {
+            frame(&[event.block()])
+        };
+        if !(inherits && id.is_empty()) {
+            self.id = id.clone();
+            self.id_is_passed = true;
+        }
+        self.append(frame, kind, received);
+    }
+
+    /// An event under an id of our own numbering; the origin's, if it has one, is left out.
+    fn assign(&mut self, channel: &Channel, event: &Event, kind: Kind, received: Instant) {
+        let id = channel.epoch.id(channel.log.head() + 1);
+        let block = event.block();
+        let line = event.id_line().unwrap_or(0..0);
+        let frame = frame(&[b"id: ", id.as_bytes(), b"\n", &block[..line.start], &block[line.end..]]);
+        self.id = id.into();
+        self.id_is_passed = false;
+        self.append(frame, kind, received);
     }
 
     fn append(&mut self, frame: Bytes, kind: Kind, received: Instant) {
@@ -74,36 +133,43 @@ impl Desk {
 }
 
 impl Publisher {
-    pub(super) fn new(channel: Arc<Channel>) -> Self {
+    pub(super) fn new(channel: Arc<Channel>, comes_back: bool) -> Self {
         Self {
             channel,
+            id: Bytes::new(),
             events: 0,
             unflushed_entries: 0,
             unflushed_bytes: 0,
-            connected_before: false,
+            connected_before: comes_back,
+            ended: comes_back,
         }
     }
 
     fn event(&mut self, event: Event, received: Instant) {
-        let channel = &self.channel;
-        let mut desk = channel.desk();
-        let passing = match channel.source.ids {
-            Ids::Pass => true,
-            Ids::Assign => false,
-            Ids::Auto => {
-                let seen = channel.passing.load(Ordering::Relaxed);
-                if !seen && event.id().is_some_and(|id| !id.is_empty()) {
-                    channel.passing.store(true, Ordering::Release);
-                }
-                seen || channel.passing.load(Ordering::Relaxed)
-            }
-        };
-        if passing {
-            pass(&mut desk, &event, received)
-        } else {
-            assign(&mut desk, channel, &event, received)
+        if let Some(id) = event.id() {
+            self.follow(id);
         }
         self.events += u64::from(event.dispatches());
+        let channel = self.channel.clone();
+        let mut desk = channel.desk();
+        // Under the desk's lock: after the last event of the stream, nothing more.
+        if channel.ending.is_over() {
+            return;
+        }
+        if desk.publish(&channel, &event, &self.id, received) {
+            drop(desk);
+            self.flush();
+        }
+    }
+
+    /// Follows the id in force at this upstream.
+    fn follow(&mut self, id: &[u8]) {
+        if self.id != id {
+            self.id = Bytes::copy_from_slice(id);
+        }
+        if self.channel.ids == Ids::Auto && !id.is_empty() {
+            self.channel.passing.store(true, Ordering::Release);
+        }
     }
 
     fn gap(&mut self, reason: GapReason, received: Instant) {
@@ -118,40 +184,12 @@ impl Publisher {
     }
 }
 
-/// An event under the origin's own id. One that inherits its id is written with it.
-fn pass(desk: &mut Desk, event: &Event, received: Instant) {
-    let frame = match event.id() {
-        Some(id) => {
-            if !desk.id_is_passed || desk.id != id {
-                desk.id = Bytes::copy_from_slice(id);
-            }
-            desk.id_is_passed = true;
-            frame(&[event.block()])
-        }
-        None if desk.id_is_passed && !desk.id.is_empty() => frame(&[b"id: ", &desk.id, b"\n", event.block()]),
-        None => frame(&[event.block()]),
-    };
-    // A block that only moves the id is not what `start: latest` means.
-    let kind = if event.dispatches() { Kind::Event } else { Kind::Aside };
-    desk.append(frame, kind, received);
-}
-
-/// An event under an id of our own numbering; the origin's, if it has one, is left out.
-fn assign(desk: &mut Desk, channel: &Channel, event: &Event, received: Instant) {
-    if !event.dispatches() {
-        return;
-    }
-    let id = channel.epoch.id(channel.log.head() + 1);
-    let block = event.block();
-    let line = event.id_line().unwrap_or(0..0);
-    let frame = frame(&[b"id: ", id.as_bytes(), b"\n", &block[..line.start], &block[line.end..]]);
-    desk.id = id.into();
-    desk.id_is_passed = false;
-    desk.append(frame, Kind::Event, received);
-}
-
 impl Sink for Publisher {
     fn connected(&mut self, resume: Resume) {
+        if std::mem::take(&mut self.ended) {
+            self.channel.upstreams.fetch_add(1, Ordering::Relaxed);
+            self.channel.reopen();
+        }
         let before = std::mem::replace(&mut self.connected_before, true);
         if resume == Resume::Impossible || (resume == Resume::First && before) {
             self.gap(GapReason::UpstreamReconnected, Instant::now());
@@ -161,6 +199,9 @@ impl Sink for Publisher {
     }
 
     fn item(&mut self, item: Item, received: Instant) {
+        if self.channel.ending.is_over() {
+            return;
+        }
         self.unflushed_entries += 1;
         match item {
             Item::Event(event) => {
@@ -168,12 +209,13 @@ impl Sink for Publisher {
                 self.event(event, received);
             }
             Item::Oversized { id, .. } => {
-                if let Some(id) = id
-                    && self.channel.passing.load(Ordering::Relaxed)
-                {
-                    let mut desk = self.channel.desk();
-                    desk.id = id;
-                    desk.id_is_passed = true;
+                if let Some(id) = id {
+                    self.follow(&id);
+                    if self.channel.passing.load(Ordering::Relaxed) {
+                        let mut desk = self.channel.desk();
+                        desk.id = id;
+                        desk.id_is_passed = true;
+                    }
                 }
                 self.gap(GapReason::OversizedEvent, received);
             }
@@ -220,7 +262,13 @@ impl Sink for Publisher {
         Verdict::Retry
     }
 
-    fn ended(&mut self) {}
+    fn ended(&mut self) {
+        self.ended = true;
+        // Of merged upstreams the others go on.
+        if self.channel.upstreams.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.channel.finish();
+        }
+    }
 
     async fn ready(&mut self) {
         self.channel.pacing.wait(&self.channel.log, &self.channel.bells).await;

@@ -32,7 +32,7 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
     upstream.silence = std::time::Duration::ZERO;
     let metrics = Metrics::new();
     let handles = Handles {
-        upstream: metrics.upstream("tail", &upstream.name),
+        upstream: Arc::new(metrics.upstream("tail", &upstream.name)),
         bytes_received: metrics.source("tail").bytes_received.clone(),
     };
     let options = Options {
@@ -43,6 +43,7 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
             event_bytes_max: EVENT_BYTES_MAX,
             comments: false,
         },
+        reports: None,
     };
     let (finish, mut finished) = oneshot::channel();
     let colours = match args.color {

@@ -6,7 +6,7 @@ use super::view::Found;
 use crate::channel::gap_block;
 use crate::config::SlowPolicy;
 use crate::log::frame;
-use crate::metrics::{EvictReason, GapReason};
+use crate::metrics::{CloseReason, EvictReason, GapReason};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ const SLICE_CLIENTS: usize = 256;
 const VISITS_PER_TURN: usize = 512;
 /// Clients that read on their own and have a turn in one turn of the shard.
 const REPLAYS_PER_TURN: usize = 32;
+/// Streams of one view that are ended before others have their turn.
+const ENDS_PER_TURN: usize = 64;
 /// Bytes that such a client gets before it goes to the end of the queue.
 const REPLAY_BYTES_PER_TURN: usize = 128 * 1024;
 /// How often a blocked client's lag is looked at.
@@ -42,7 +44,7 @@ impl Shard {
             Found::News => {}
             Found::Nothing => {
                 view.queued = false;
-                return 1;
+                return 1 + self.end_streams(key);
             }
             Found::Lapsed => {
                 self.working.push_back(key);
@@ -94,6 +96,26 @@ impl Shard {
         gone.into_iter().for_each(|key| self.left(key));
         self.end_pass_if_done(key);
         end - begin
+    }
+
+    /// If the channel's stream has ended: lets go those who have everything. Returns how many.
+    fn end_streams(&mut self, key: u32) -> usize {
+        let view = &self.views[key as usize];
+        let Some(end) = view.channel.end() else { return 0 };
+        let at_the_end = |client: &u32| {
+            let client = &self.clients[*client as usize];
+            client.state == State::Live && client.next > end.position
+        };
+        // The others come here by themselves, when they have read what is left for them.
+        let clients = view.clients.iter().copied().filter(at_the_end);
+        let clients: Vec<u32> = clients.take(ENDS_PER_TURN).collect();
+        clients
+            .iter()
+            .for_each(|&client| self.close(client, CloseReason::Ended));
+        if clients.len() == ENDS_PER_TURN {
+            self.has_work(key);
+        }
+        clients.len()
     }
 
     fn end_pass_if_done(&mut self, key: u32) {

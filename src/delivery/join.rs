@@ -78,8 +78,12 @@ impl Shard {
     /// A client whose `rest` is out stands in the log: live at the head, else in the queue of those that read on their own.
     pub(super) fn settle(&mut self, key: u32) {
         let client = &mut self.clients[key as usize];
-        if client.next >= self.views[client.view as usize].target() {
+        let view = &self.views[client.view as usize];
+        if client.next >= view.target() {
             client.state = State::Live;
+            if view.channel.end().is_some_and(|end| client.next > end.position) {
+                return self.close(key, CloseReason::Ended);
+            }
             let delay = self.until_look(key);
             self.arm(key, delay);
         } else {

@@ -157,7 +157,7 @@ impl Shard {
         let until = match (reason, self.draining) {
             (CloseReason::Drained, Some(draining)) => draining.until,
             // Nothing is urgent about it: it may take as long as any event may.
-            (CloseReason::MaxAge, _) => now.plus(self.stall_of(key).max(CLOSE_GRACE)),
+            (CloseReason::MaxAge | CloseReason::Ended, _) => now.plus(self.stall_of(key).max(CLOSE_GRACE)),
             _ => now.plus(CLOSE_GRACE),
         };
         let client = &mut self.clients[key as usize];

@@ -2,13 +2,13 @@
 
 use super::stream_head::STREAM_HEADERS;
 use super::{cors, request};
-use crate::channel::retry_block;
+use crate::channel::{BadParameter, retry_block};
 use crate::config::{Refuse, Source};
 use crate::metrics::RefuseReason;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode};
 use serde_json::json;
 
@@ -21,10 +21,13 @@ pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// The methods of a source's path.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
+/// What is true now only.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
 /// A refusal in the form that the client understands: one that heals must not stop a browser's EventSource for ever, so it is a
 /// `200` that says when to come back, and ends.
 pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseReason) -> Answer {
-    let mut response = match (heals(reason), source.refuse) {
+    let response = match (heals(reason), source.refuse) {
         (true, Refuse::Retry) if request::names_stream(request.headers()) => come_back(source),
         (true, _) => {
             let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail(reason));
@@ -41,24 +44,51 @@ pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseRe
             response
         }
     };
-    response
-        .headers_mut()
-        .extend(cors::headers(source.cors.as_ref(), request.headers()));
-    response
+    with_cors(response, request, source)
 }
 
 pub(super) fn not_found(path: &str) -> Answer {
     problem(StatusCode::NOT_FOUND, &format!("no source serves {path}"))
 }
 
+/// A parameter of the path that is none.
+pub(super) fn bad_parameter<B>(request: &Request<B>, source: &Source, bad: BadParameter) -> Answer {
+    let (status, detail) = match bad {
+        BadParameter::Malformed => (
+            StatusCode::BAD_REQUEST,
+            "a parameter of the path is one percent-encoded segment, without control characters and separators",
+        ),
+        BadParameter::TooLong => (StatusCode::URI_TOO_LONG, "a parameter of the path is too long"),
+    };
+    with_cors(problem(status, detail), request, source)
+}
+
+/// The origin's own refusal of a channel becomes its first clients'.
+pub(super) fn origin_refused<B>(request: &Request<B>, source: &Source, status: StatusCode) -> Answer {
+    with_cors(problem(status, detail(RefuseReason::Origin)), request, source)
+}
+
+/// So that a script of another origin can read the answer.
+fn with_cors<B>(mut answer: Answer, request: &Request<B>, source: &Source) -> Answer {
+    answer
+        .headers_mut()
+        .extend(cors::headers(source.cors.as_ref(), request.headers()));
+    answer
+}
+
 /// HEAD on an event stream.
 pub(super) fn stream_head<B>(request: &Request<B>, source: &Source) -> Answer {
     let mut response = Response::new(whole(Bytes::new()));
     response.headers_mut().extend(STREAM_HEADERS);
-    response
-        .headers_mut()
-        .extend(cors::headers(source.cors.as_ref(), request.headers()));
-    response
+    with_cors(response, request, source)
+}
+
+/// The stream has ended for good: 204, on which an EventSource stops (9.2.3).
+pub(super) fn ended<B>(request: &Request<B>, source: &Source) -> Answer {
+    let mut response = Response::new(whole(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    with_cors(response, request, source)
 }
 
 /// OPTIONS.

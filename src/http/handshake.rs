@@ -1,21 +1,17 @@
 //! From an accepted connection to a client in a shard, or to an answer by hyper.
 
-use super::answer::{self, Answer};
-use super::request::{self, Wants};
+use super::decide::{Decision, Opening};
 use super::router::Router;
 use super::socket::{LazySocket, Mode};
-use super::stream_head;
 use super::waiting::Waiting;
-use crate::admission::{Admission, Permit};
-use crate::channel::{Channel, Subscription};
+use crate::admission::Admission;
 use crate::config::{Config, Limits, Network};
-use crate::delivery::{Framing, Newcomer, Shards, Socket};
-use crate::metrics::{ListenerMetrics, Protocol, RefuseReason};
-use bytes::Bytes;
+use crate::delivery::{Newcomer, Shards, Socket};
+use crate::metrics::{ListenerMetrics, RefuseReason};
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Version};
 use hyper_util::rt::TokioTimer;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -30,33 +26,13 @@ const HEADER_BYTES_MIN: usize = 8192;
 
 /// What every connection needs.
 pub(crate) struct Front {
-    router: Router,
+    pub(super) router: Router,
     shards: Arc<Shards>,
-    admission: Arc<Admission>,
+    pub(super) admission: Arc<Admission>,
     metrics: ListenerMetrics,
     limits: Limits,
-    trusted_proxies: Vec<Network>,
+    pub(super) trusted_proxies: Vec<Network>,
     waiting: Waiting,
-}
-
-/// A request that opens an event stream, once it is in.
-struct Opening {
-    head: Bytes,
-    framing: Framing,
-    subscription: Subscription,
-    permit: Permit,
-    last_event_id: Option<Bytes>,
-    peer: SocketAddr,
-}
-
-/// What becomes of a request: it leaves an opening, or is answered.
-type Outcome = Result<Opening, Answer>;
-
-/// When that is known.
-enum Decision {
-    Now(Outcome),
-    /// After somebody else has been asked.
-    Later(Pin<Box<dyn Future<Output = Outcome> + Send>>),
 }
 
 /// Where the service leaves it for who polls the connection.
@@ -104,51 +80,6 @@ impl Front {
                 self.refused(RefuseReason::HeaderTimeout);
             }
         }
-    }
-
-    /// Decides on a request.
-    fn decide(&self, request: Request<Incoming>, peer: SocketAddr) -> Decision {
-        let path = request.uri().path();
-        let Some(found) = self.router.find(path) else {
-            self.refused(RefuseReason::NotFound);
-            return Decision::Now(Err(answer::not_found(path)));
-        };
-        let source = found.channel.source().clone();
-        let refuse = |reason| {
-            self.refused(reason);
-            answer::refusal(&request, &source, reason)
-        };
-        let refused = match request::wants(&request) {
-            Wants::Stream => return Decision::Now(self.open(&request, peer, found.channel).map_err(refuse)),
-            Wants::Head => answer::stream_head(&request, &source),
-            Wants::Preflight => answer::preflight(&request, &source),
-            Wants::OtherMethod => refuse(RefuseReason::Method),
-            Wants::OtherType => refuse(RefuseReason::NotAcceptable),
-        };
-        Decision::Now(Err(refused))
-    }
-
-    /// Lets a client into a channel, if there is room.
-    fn open(
-        &self,
-        request: &Request<Incoming>,
-        peer: SocketAddr,
-        channel: Arc<Channel>,
-    ) -> Result<Opening, RefuseReason> {
-        let client = request::client_address(request, peer, &self.trusted_proxies);
-        let permit = self.admission.enter(client.ip())?;
-        let (framing, protocol) = match request.version() {
-            Version::HTTP_10 => (Framing::Plain, Protocol::Http10),
-            _ => (Framing::Chunked, Protocol::Http11),
-        };
-        Ok(Opening {
-            head: stream_head::bytes(request, channel.source()),
-            framing,
-            subscription: channel.subscribe(protocol),
-            permit,
-            last_event_id: request::last_event_id(request),
-            peer: client,
-        })
     }
 }
 

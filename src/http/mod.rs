@@ -5,6 +5,7 @@
 
 mod answer;
 mod cors;
+mod decide;
 mod handshake;
 mod listener;
 mod request;
@@ -14,7 +15,7 @@ mod stream_head;
 mod waiting;
 
 pub use listener::{Bound, bind};
-pub use router::{Found, Router};
+pub use router::{Place, Router};
 
 pub(crate) use handshake::Front;
 pub(crate) use listener::accept;

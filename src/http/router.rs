@@ -1,37 +1,77 @@
-//! From a request's path to the channel that serves it.
+//! From a request's path to what serves it.
 
-use crate::channel::Channel;
+use crate::channel::{BadParameter, Channel, Parameters, Templated};
+use crate::config::Source;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// All client paths. (Templated paths will be looked up after the plain ones.)
+/// All client paths.
 #[derive(Default)]
 pub struct Router {
     plain: HashMap<String, Arc<Channel>>,
+    templated: Vec<Arc<Templated>>,
+}
+
+/// A source, as a router takes it.
+pub enum Place {
+    /// Its one channel, at all its paths.
+    Plain(Arc<Channel>),
+    /// Its channels, one per set of parameters.
+    Templated(Arc<Templated>),
 }
 
 /// What serves a path.
-pub struct Found {
-    /// The channel to join.
-    pub channel: Arc<Channel>,
+#[derive(Clone)]
+pub(crate) enum Found {
+    /// This channel.
+    Plain(Arc<Channel>),
+    /// The channel with these parameters, which may have to be opened.
+    Templated(Arc<Templated>, Result<Parameters, BadParameter>),
 }
 
 impl Router {
-    /// A router over the given channels, each at all paths of its source.
-    pub fn new<'a>(channels: impl IntoIterator<Item = &'a Arc<Channel>>) -> Self {
-        let mut plain = HashMap::new();
-        for channel in channels {
-            for path in &channel.source().paths {
-                plain.insert(path.clone(), channel.clone());
+    /// A router over the given sources.
+    pub fn new(places: impl IntoIterator<Item = Place>) -> Self {
+        let mut router = Self::default();
+        for place in places {
+            match place {
+                Place::Plain(channel) => {
+                    for path in &channel.source().paths {
+                        router.plain.insert(path.clone(), channel.clone());
+                    }
+                }
+                Place::Templated(templated) => router.templated.push(templated),
             }
         }
-        Self { plain }
+        router
     }
 
-    /// Who serves a path.
-    pub fn find(&self, path: &str) -> Option<Found> {
-        self.plain.get(path).map(|channel| Found {
-            channel: channel.clone(),
+    /// Who serves a path. A path without parameters goes before one with them.
+    pub(crate) fn find(&self, path: &str) -> Option<Found> {
+        if let Some(channel) = self.plain.get(path) {
+            return Some(Found::Plain(channel.clone()));
+        }
+        self.templated.iter().find_map(|templated| {
+            let parameters = templated.fit(path)?;
+            Some(Found::Templated(templated.clone(), parameters))
         })
+    }
+}
+
+impl Found {
+    pub(crate) fn source(&self) -> &Arc<Source> {
+        match self {
+            Found::Plain(channel) => channel.source(),
+            Found::Templated(templated, _) => templated.source(),
+        }
+    }
+
+    /// The channel, if it is open.
+    pub(crate) fn channel(&self) -> Option<Arc<Channel>> {
+        match self {
+            Found::Plain(channel) => Some(channel.clone()),
+            Found::Templated(templated, Ok(parameters)) => templated.find(parameters),
+            Found::Templated(_, Err(_)) => None,
+        }
     }
 }

@@ -74,6 +74,11 @@ impl Writer {
         self.let_go_while(|_, oldest| is_old(&limits, oldest, now));
     }
 
+    /// Lets everything go.
+    pub fn clear(&mut self) {
+        self.let_go_while(|_, _| true);
+    }
+
     /// One event is always kept, however large: bounds are checked against what is there before it.
     fn make_room(&mut self, len: u64, now: Instant) {
         let (limits, slots) = (self.limits, self.log.shared.slots);

@@ -17,7 +17,7 @@ use crate::http::{Bound, Front, Router, accept, bind};
 use crate::metrics::Metrics;
 use crate::status::Observed;
 use observed::Observer;
-use sources::Sources;
+use sources::{Served, Sources};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -38,9 +38,6 @@ pub enum StartError {
     /// The system refused a thread or a poll.
     #[error("can't start: {0}")]
     System(#[from] io::Error),
-    /// The configuration asks for something that this version does not do.
-    #[error("{0}")]
-    Unsupported(String),
 }
 
 /// A running relay.
@@ -80,8 +77,8 @@ impl Relay {
         let admission = Admission::new(&config.limits, descriptors);
         say_what_fits(&config, descriptors);
         let shards = Arc::new(Shards::start(config.workers)?);
-        let sources = Sources::start(&config, &metrics)?;
-        let router = Router::new(sources.channels());
+        let sources = Sources::start(&config, &metrics);
+        let router = Router::new(sources.list().iter().map(Served::place));
         let front = Arc::new(Front::new(
             &config,
             router,

@@ -1,16 +1,17 @@
 //! What the admin listener sees of the relay.
 
-use super::sources::{Live, Sources};
+use super::sources::{Live, Served, Sources};
 use crate::admission::Admission;
+use crate::channel::Channel;
 use crate::delivery::{ClientReport, Shards, SourceReport};
-use crate::log::Read;
+use crate::log::{Log, Read};
 use crate::metrics::Metrics;
 use crate::status::{
     ClientCounts, ClientStatus, HeadStatus, LagStatus, LastError, LogStatus, NotReady, Observed, Quantiles, Readiness,
     SourceState, SourceStatus, Status, UpstreamState, UpstreamStatus, keep_slowest,
 };
 use crate::timestamp::Timestamp;
-use crate::upstream::{Phase, Snapshot};
+use crate::upstream::{Phase, Snapshot, State};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,10 +41,10 @@ impl Observed for Observer {
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
         Box::pin(async {
             let mut reports = self.shards.report().await;
-            let sources = self.sources.live().iter().map(|live| {
-                let name = &live.channel.source().name;
+            let sources = self.sources.list().iter().map(|served| {
+                let name = &served.source().name;
                 let parts = reports.iter_mut().filter_map(|report| report.sources.remove(name));
-                source_status(live, parts)
+                source_status(served, parts)
             });
             Status {
                 version: env!("CARGO_PKG_VERSION"),
@@ -55,7 +56,13 @@ impl Observed for Observer {
     }
 
     fn readiness(&self) -> Readiness {
-        let required = || self.sources.live().iter().filter(|live| live.channel.source().required);
+        // A templated source has no upstream before its first client: it is never waited for.
+        let required = || {
+            self.sources.list().iter().filter_map(|served| match served {
+                Served::Plain(live) if live.channel.source().required => Some(live),
+                _ => None,
+            })
+        };
         Readiness {
             draining: self.admission.draining(),
             required: required().map(|live| live.channel.source().name.clone()).collect(),
@@ -71,33 +78,44 @@ impl Observed for Observer {
 /// What keeps a source from being ready: each of its upstreams that is not connected.
 fn not_ready(live: &Live) -> impl Iterator<Item = NotReady> + '_ {
     let source = &live.channel.source().name;
-    live.upstreams.iter().filter_map(move |(name, state)| {
-        let snapshot = state.snapshot();
-        if matches!(snapshot.phase, Phase::Connected { .. } | Phase::Ended) {
-            return None;
-        }
-        let (reason, detail) = match snapshot.last_error {
-            Some(error) => (error.reason.label(), error.detail),
-            None => ("connecting", "not connected yet".to_owned()),
-        };
-        let (source, upstream) = (Some(source.clone()), Some(name.clone()));
-        Some(NotReady {
-            source,
-            upstream,
-            reason: reason.to_owned(),
-            detail,
+    live.upstreams
+        .iter()
+        .zip(&*live.states)
+        .filter_map(move |(name, state)| {
+            let snapshot = state.snapshot();
+            if matches!(snapshot.phase, Phase::Connected { .. } | Phase::Ended) {
+                return None;
+            }
+            let (reason, detail) = match snapshot.last_error {
+                Some(error) => (error.reason.label(), error.detail),
+                None => ("connecting", "not connected yet".to_owned()),
+            };
+            let (source, upstream) = (Some(source.clone()), Some(name.clone()));
+            Some(NotReady {
+                source,
+                upstream,
+                reason: reason.to_owned(),
+                detail,
+            })
         })
-    })
 }
 
-fn source_status(live: &Live, reports: impl Iterator<Item = SourceReport>) -> SourceStatus {
-    let channel = &live.channel;
-    let source = channel.source();
-    let upstreams: Vec<_> = live
-        .upstreams
-        .iter()
-        .map(|(name, state)| upstream_status(name, &state.snapshot()))
-        .collect();
+/// The channels of a source, and what their upstreams are doing: one list per channel, in the order of the configuration.
+struct Looked {
+    channels: Vec<Arc<Channel>>,
+    upstreams: Vec<Vec<Snapshot>>,
+}
+
+fn source_status(served: &Served, reports: impl Iterator<Item = SourceReport>) -> SourceStatus {
+    let source = served.source();
+    let (channels, states): (Vec<_>, Vec<_>) = served.channels().into_iter().unzip();
+    let snapshots = |states: &Arc<[Arc<State>]>| states.iter().map(|state| state.snapshot()).collect();
+    let looked = Looked {
+        channels,
+        upstreams: states.iter().map(snapshots).collect(),
+    };
+    let names = served.upstreams();
+    let upstreams = names.iter().enumerate().map(|(n, name)| looked.upstream(n, name));
     let (mut counts, mut lag_events, mut lag_bytes, mut slowest) =
         (ClientCounts::default(), Vec::new(), Vec::new(), Vec::new());
     for report in reports {
@@ -113,11 +131,14 @@ fn source_status(live: &Live, reports: impl Iterator<Item = SourceReport>) -> So
         name: source.name.clone(),
         paths: source.paths.clone(),
         required: source.required,
-        state: source_state(&live.upstreams),
-        upstreams,
-        channels: 1,
-        head: head(live),
-        log: log(live),
+        state: looked.state(),
+        upstreams: upstreams.collect(),
+        channels: looked.channels.len() as u64,
+        head: match served {
+            Served::Plain(live) => head(&live.channel),
+            Served::Templated(_) => None,
+        },
+        log: looked.log(),
         clients: counts,
         lag: LagStatus {
             events: Quantiles::of(&mut lag_events),
@@ -127,74 +148,87 @@ fn source_status(live: &Live, reports: impl Iterator<Item = SourceReport>) -> So
     }
 }
 
-fn source_state(upstreams: &[(String, Arc<crate::upstream::State>)]) -> SourceState {
-    let snapshots: Vec<_> = upstreams.iter().map(|(_, state)| state.snapshot()).collect();
-    let connected = snapshots
-        .iter()
-        .filter(|snapshot| matches!(snapshot.phase, Phase::Connected { .. }))
-        .count();
-    if connected == snapshots.len() {
-        SourceState::Live
-    } else if connected > 0 {
-        SourceState::Partial
-    } else if snapshots.iter().all(|snapshot| snapshot.phase == Phase::Ended) {
-        SourceState::Ended
-    } else if snapshots.iter().any(|snapshot| snapshot.connects > 0) {
-        SourceState::Away
-    } else {
-        SourceState::Connecting
+impl Looked {
+    fn state(&self) -> SourceState {
+        let all = || self.upstreams.iter().flatten();
+        let connected = all().filter(|snapshot| is_connected(snapshot)).count();
+        if self.channels.is_empty() {
+            SourceState::Idle
+        } else if connected == all().count() {
+            SourceState::Live
+        } else if connected > 0 {
+            SourceState::Partial
+        } else if all().all(|snapshot| snapshot.phase == Phase::Ended) {
+            SourceState::Ended
+        } else if all().any(|snapshot| snapshot.connects > 0) {
+            SourceState::Away
+        } else {
+            SourceState::Connecting
+        }
+    }
+
+    /// The `n`th upstream over all channels: as the one that is doing best, with the last failure of any.
+    fn upstream(&self, n: usize, name: &str) -> UpstreamStatus {
+        let all = || self.upstreams.iter().filter_map(|snapshots| snapshots.get(n));
+        let best = all().min_by_key(|snapshot| upstream_state(snapshot) as u8);
+        let last_error = all()
+            .filter_map(|snapshot| snapshot.last_error.as_ref())
+            .max_by_key(|error| error.at);
+        UpstreamStatus {
+            name: name.to_owned(),
+            state: best.map_or(UpstreamState::Idle, upstream_state),
+            for_seconds: best.map_or(0.0, |best| best.since.elapsed().unwrap_or_default().as_secs_f64()),
+            reconnects: all().map(|snapshot| snapshot.reconnects).sum(),
+            last_error: last_error.map(|error| LastError {
+                reason: error.reason.label(),
+                status: error.status,
+                detail: error.detail.clone(),
+                at: Timestamp(error.at),
+            }),
+        }
+    }
+
+    fn log(&self) -> LogStatus {
+        let logs = || self.channels.iter().map(|channel| channel.log());
+        let oldest = logs().filter_map(|log| match log.read(log.tail()) {
+            Read::Entry(entry) => Some(entry.received().elapsed().as_secs_f64()),
+            Read::NotYet | Read::Gone => None,
+        });
+        LogStatus {
+            events: logs().map(Log::events).sum(),
+            bytes: logs().map(Log::bytes).sum(),
+            oldest_age_seconds: oldest.max_by(f64::total_cmp),
+        }
     }
 }
 
-fn upstream_status(name: &str, snapshot: &Snapshot) -> UpstreamStatus {
-    let state = match snapshot.phase {
+fn is_connected(snapshot: &Snapshot) -> bool {
+    matches!(snapshot.phase, Phase::Connected { .. })
+}
+
+fn upstream_state(snapshot: &Snapshot) -> UpstreamState {
+    match snapshot.phase {
         Phase::Connecting => UpstreamState::Connecting,
         Phase::Connected { .. } => UpstreamState::Connected,
         Phase::Waiting { .. } => UpstreamState::Waiting,
         Phase::Ended => UpstreamState::Ended,
         Phase::Stopped => UpstreamState::Idle,
-    };
-    let last_error = snapshot.last_error.as_ref().map(|error| LastError {
-        reason: error.reason.label(),
-        status: error.status,
-        detail: error.detail.clone(),
-        at: Timestamp(error.at),
-    });
-    UpstreamStatus {
-        name: name.to_owned(),
-        state,
-        for_seconds: snapshot.since.elapsed().unwrap_or_default().as_secs_f64(),
-        reconnects: snapshot.reconnects,
-        last_error,
     }
 }
 
-fn head(live: &Live) -> Option<HeadStatus> {
-    let log = live.channel.log();
+fn head(channel: &Channel) -> Option<HeadStatus> {
+    let log = channel.log();
     let (head, id) = log.tip();
     let age = match log.read(head) {
         Read::Entry(entry) => entry.received().elapsed(),
         // Let go by age: at least that old.
-        Read::NotYet | Read::Gone => live.channel.source().log.age,
+        Read::NotYet | Read::Gone => channel.source().log.age,
     };
     let id = (!id.is_empty()).then(|| String::from_utf8_lossy(&id).into_owned());
     (head > 0).then_some(HeadStatus {
         id,
         age_seconds: age.as_secs_f64(),
     })
-}
-
-fn log(live: &Live) -> LogStatus {
-    let log = live.channel.log();
-    let oldest_age_seconds = match log.read(log.tail()) {
-        Read::Entry(entry) => Some(entry.received().elapsed().as_secs_f64()),
-        Read::NotYet | Read::Gone => None,
-    };
-    LogStatus {
-        events: log.events(),
-        bytes: log.bytes(),
-        oldest_age_seconds,
-    }
 }
 
 fn client_status(client: &ClientReport) -> ClientStatus {

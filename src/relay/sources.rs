@@ -1,98 +1,116 @@
 //! The channels of the configured sources, and the tasks that feed them.
 
-use super::not_yet::template;
-use super::{SWEEP_EVERY, StartError};
-use crate::channel::Channel;
-use crate::config::{Config, Relay, Source};
-use crate::event_stream::ParserOptions;
+use super::SWEEP_EVERY;
+use crate::channel::{Channel, Room, Supplier, Templated};
+use crate::config::{Config, Source};
+use crate::http::Place;
 use crate::metrics::Metrics;
-use crate::upstream::{self, Handles, Options, State};
+use crate::upstream::State;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// All sources. Dropping it closes the upstreams.
+/// All sources, in the order of the configuration. Dropping it closes the upstreams.
 pub(super) struct Sources {
-    live: Vec<Live>,
+    list: Arc<[Served]>,
     _tasks: JoinSet<()>,
 }
 
-/// A source with its channel and the states of its upstreams, in the order of the configuration.
+/// A source at work.
+pub(super) enum Served {
+    /// With its one channel.
+    Plain(Live),
+    /// With a channel per set of parameters.
+    Templated(Arc<Templated>),
+}
+
+/// A channel and its upstreams.
 pub(super) struct Live {
     pub(super) channel: Arc<Channel>,
-    pub(super) upstreams: Vec<(String, Arc<State>)>,
+    pub(super) upstreams: Vec<String>,
+    pub(super) states: Arc<[Arc<State>]>,
 }
 
 impl Sources {
-    /// Opens a channel for each source and connects its upstreams.
-    pub(super) fn start(config: &Config, metrics: &Metrics) -> Result<Self, StartError> {
+    /// Opens a channel for each source without parameters and connects its upstreams.
+    pub(super) fn start(config: &Config, metrics: &Metrics) -> Self {
         let mut tasks = JoinSet::new();
-        let live = config
-            .sources
-            .iter()
-            .map(|source| start_source(source, metrics, &mut tasks))
-            .collect::<Result<Vec<_>, _>>()?;
-        let channels: Vec<_> = live.iter().map(|live| live.channel.clone()).collect();
-        tasks.spawn(sweep(channels));
-        Ok(Self { live, _tasks: tasks })
+        let room = Room::new(config.limits.channels);
+        let serve = |source: &Arc<Source>| match source.is_templated() {
+            true => Served::Templated(Templated::new(source.clone(), metrics, room.clone())),
+            false => Served::Plain(start(source, metrics, &mut tasks)),
+        };
+        let list: Arc<[_]> = config.sources.iter().map(serve).collect();
+        tasks.spawn(sweep(list.clone()));
+        Self { list, _tasks: tasks }
     }
 
-    pub(super) fn channels(&self) -> impl Iterator<Item = &Arc<Channel>> {
-        self.live.iter().map(|live| &live.channel)
-    }
-
-    pub(super) fn live(&self) -> &[Live] {
-        &self.live
+    pub(super) fn list(&self) -> &[Served] {
+        &self.list
     }
 }
 
-fn start_source(source: &Arc<Source>, metrics: &Metrics, tasks: &mut JoinSet<()>) -> Result<Live, StartError> {
-    if let Some(path) = template(source) {
-        let name = &source.name;
-        return Err(StartError::Unsupported(format!(
-            "sources.{name}.path: {path}: this version has no templated sources"
-        )));
+impl Served {
+    pub(super) fn place(&self) -> Place {
+        match self {
+            Served::Plain(live) => Place::Plain(live.channel.clone()),
+            Served::Templated(templated) => Place::Templated(templated.clone()),
+        }
     }
+
+    /// Its channels, each with the states of its upstreams.
+    pub(super) fn channels(&self) -> Vec<(Arc<Channel>, Arc<[Arc<State>]>)> {
+        match self {
+            Served::Plain(live) => vec![(live.channel.clone(), live.states.clone())],
+            Served::Templated(templated) => templated.live(),
+        }
+    }
+
+    /// The configured names of its upstreams.
+    pub(super) fn upstreams(&self) -> Vec<&str> {
+        match self {
+            Served::Plain(live) => live.upstreams.iter().map(String::as_str).collect(),
+            Served::Templated(templated) => templated.upstreams().collect(),
+        }
+    }
+
+    pub(super) fn source(&self) -> &Arc<Source> {
+        match self {
+            Served::Plain(live) => live.channel.source(),
+            Served::Templated(templated) => templated.source(),
+        }
+    }
+}
+
+fn start(source: &Arc<Source>, metrics: &Metrics, tasks: &mut JoinSet<()>) -> Live {
     let channel = Channel::new(source.clone(), metrics.source(&source.name));
-    let mut upstreams = Vec::new();
-    for upstream in &source.upstreams {
+    let (mut upstreams, mut states) = (Vec::new(), Vec::new());
+    for supplier in Supplier::of(source, metrics) {
         let state = Arc::new(State::new());
-        let options = Options {
-            source: source.name.clone(),
-            target: upstream.target.clone(),
-            last_event_id: None,
-            parser: ParserOptions {
-                event_bytes_max: source.event_bytes_max,
-                comments: source.comments == Relay::Relay,
-            },
-        };
-        let handles = Handles {
-            upstream: metrics.upstream(&source.name, &upstream.name),
-            bytes_received: channel.metrics().bytes_received.clone(),
-        };
-        let config = Arc::new(upstream.clone());
-        tasks.spawn(upstream::run(
-            config,
-            options,
-            channel.publisher(),
-            state.clone(),
-            handles,
-        ));
-        upstreams.push((upstream.name.clone(), state));
+        upstreams.push(supplier.name().to_owned());
+        states.push(state.clone());
+        tasks.spawn(supplier.keep(channel.clone(), state));
     }
-    Ok(Live { channel, upstreams })
+    Live {
+        channel,
+        upstreams,
+        states: states.into(),
+    }
 }
 
 /// An age-bounded log shrinks also when nothing is published.
-async fn sweep(channels: Vec<Arc<Channel>>) {
+async fn sweep(sources: Arc<[Served]>) {
     let mut ticks = interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let now = Instant::now();
-        for channel in &channels {
-            channel.sweep(now);
+        for served in &*sources {
+            match served {
+                Served::Plain(live) => live.channel.sweep(now),
+                Served::Templated(templated) => templated.sweep(now),
+            }
         }
     }
 }

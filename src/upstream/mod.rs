@@ -28,6 +28,7 @@ mod testing;
 mod tls;
 mod url;
 
+pub use report::Reports;
 pub use run::{Handles, Options, run};
 pub use state::{LastError, Phase, Snapshot, State};
 pub use url::redact;

@@ -4,6 +4,7 @@
 //! redacted before it comes here.
 
 use super::{Failure, Reason, Resume};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -20,13 +21,22 @@ const KINDS_MAX: usize = 64;
 pub(super) struct Reporter {
     source: String,
     upstream: String,
-    /// One for each kind of failure seen: several URLs can fail in several ways by turns.
-    seen: Vec<Seen>,
+    reports: Arc<Reports>,
     /// The last failure cut a stream, and was no warning.
     flaps: bool,
+    /// One of many: what is usual is told at debug.
+    one_of_many: bool,
+}
+
+/// What has been told: of one upstream, or of the thousands that a templated source has.
+#[derive(Debug, Default)]
+pub struct Reports {
+    /// One for each kind of failure seen: several URLs can fail in several ways by turns.
+    seen: Mutex<Vec<Seen>>,
 }
 
 /// A kind of failure, and how often it was told.
+#[derive(Debug)]
 struct Seen {
     reason: Reason,
     status: Option<u16>,
@@ -37,12 +47,14 @@ struct Seen {
 }
 
 impl Reporter {
-    pub(super) fn new(source: &str, upstream: &str) -> Self {
+    /// `shared`: one of many that tell what happens to them together.
+    pub(super) fn new(source: &str, upstream: &str, shared: Option<Arc<Reports>>) -> Self {
         Self {
             source: source.to_owned(),
             upstream: upstream.to_owned(),
-            seen: Vec::new(),
             flaps: false,
+            one_of_many: shared.is_some(),
+            reports: shared.unwrap_or_default(),
         }
     }
 
@@ -62,7 +74,7 @@ impl Reporter {
             Resume::Impossible => "impossible",
         };
         // A stream that is cut again and again, for a reason already told, is reopened as quietly.
-        if self.flaps {
+        if self.flaps || self.one_of_many {
             tracing::debug!(
                 source = self.source,
                 upstream = self.upstream,
@@ -115,40 +127,41 @@ impl Reporter {
     pub(super) fn gave_up(&self, failure: &Failure) {
         let (source, upstream, reason) = (&self.source, &self.upstream, failure.reason.label());
         let (status, detail) = (failure.status, &failure.detail);
-        tracing::info!(source, upstream, reason, status, detail, "the upstream is given up");
+        tracing::debug!(source, upstream, reason, status, detail, "the upstream is given up");
     }
 
     pub(super) fn ended(&self, url: &str) {
-        tracing::info!(
-            source = self.source,
-            upstream = self.upstream,
-            url,
-            "the origin has ended the stream for good"
-        );
+        let (source, upstream) = (&self.source, &self.upstream);
+        if self.one_of_many {
+            tracing::debug!(source, upstream, url, "the origin has ended the stream for good");
+        } else {
+            tracing::info!(source, upstream, url, "the origin has ended the stream for good");
+        }
     }
 
     /// Whether this failure is a warning, and how often it has been seen in a row.
-    fn count(&mut self, failure: &Failure) -> (bool, u32) {
+    fn count(&self, failure: &Failure) -> (bool, u32) {
         let now = Instant::now();
-        let known = self
-            .seen
+        // What a panicking thread left is whole: entries are pushed and counted up.
+        let mut seen = self.reports.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = seen
             .iter()
             .position(|seen| (seen.reason, seen.status) == (failure.reason, failure.status));
         let at = known.unwrap_or_else(|| {
-            if self.seen.len() == KINDS_MAX {
-                self.seen.remove(0);
+            if seen.len() == KINDS_MAX {
+                seen.remove(0);
             }
             let (reason, status) = (failure.reason, failure.status);
-            self.seen.push(Seen {
+            seen.push(Seen {
                 reason,
                 status,
                 repeats: 0,
                 at: now,
                 warned_at: now,
             });
-            self.seen.len() - 1
+            seen.len() - 1
         });
-        let seen = &mut self.seen[at];
+        let seen = &mut seen[at];
         if now - seen.at >= REMIND_AFTER {
             seen.repeats = 0;
         }
@@ -180,7 +193,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_that_goes_on_is_told_rarely() {
-        let mut reporter = Reporter::new("s", "u");
+        let reporter = Reporter::new("s", "u", None);
         let refused = failure(Reason::Refused, None);
         let mut warned = Vec::new();
         // Once a minute for three hours.
@@ -195,7 +208,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn another_failure_is_told_at_once() {
-        let mut reporter = Reporter::new("s", "u");
+        let reporter = Reporter::new("s", "u", None);
         for _ in 0..5 {
             reporter.count(&failure(Reason::Status, Some(503)));
         }
@@ -210,10 +223,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_remembered_is_bounded() {
-        let mut reporter = Reporter::new("s", "u");
+        let reporter = Reporter::new("s", "u", None);
         for status in 300..600 {
             reporter.count(&failure(Reason::Status, Some(status)));
         }
-        assert_eq!(reporter.seen.len(), KINDS_MAX);
+        assert_eq!(reporter.reports.seen.lock().expect("no panic").len(), KINDS_MAX);
     }
 }

@@ -7,7 +7,7 @@ use super::exchange::{AnswerBody, in_the_body};
 use super::place::Place;
 use super::read::Stream;
 use super::redirect;
-use super::report::Reporter;
+use super::report::{Reporter, Reports};
 use super::request::{Home, Wanted};
 use super::state::State;
 use super::url::{Url, redact};
@@ -34,12 +34,14 @@ pub struct Options {
     pub last_event_id: Option<String>,
     /// The parser's bounds and choices.
     pub parser: ParserOptions,
+    /// One of a templated source's thousands: what happens to them is logged as if they were one, and what is usual is not.
+    pub reports: Option<Arc<Reports>>,
 }
 
 /// The metrics that an upstream moves.
 pub struct Handles {
     /// Its own. The gauge is moved by one up and down, so that channels of one source add up.
-    pub upstream: UpstreamMetrics,
+    pub upstream: Arc<UpstreamMetrics>,
     /// `fanfare_bytes_received_total` of its source.
     pub bytes_received: Counter,
 }
@@ -58,7 +60,7 @@ pub async fn run<S: Sink>(
         backoff: Backoff::new(config.reconnect, config.reconnect_max),
         place: Place::after(options.last_event_id.as_deref().unwrap_or_default()),
         parser: Parser::new(options.parser),
-        reporter: Reporter::new(&options.source, &config.name),
+        reporter: Reporter::new(&options.source, &config.name, options.reports),
         config: &config,
         sink,
         state: &state,
@@ -347,12 +349,13 @@ mod tests {
                 event_bytes_max: 1,
                 comments: false,
             },
+            reports: None,
         };
         let handles = Handles {
-            upstream: UpstreamMetrics {
+            upstream: Arc::new(UpstreamMetrics {
                 connected: Gauge::noop(),
                 reconnects: Vec::new(),
-            },
+            }),
             bytes_received: Counter::noop(),
         };
         let sink = crate::upstream::testing::Recorder::default();

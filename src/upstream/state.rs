@@ -198,6 +198,11 @@ impl State {
     }
 
     /// The upstream leaves: for good, or because it is dropped.
+    /// The stream has ended for good, as its events say.
+    pub(crate) fn ended(&self) {
+        self.left(true);
+    }
+
     pub(super) fn left(&self, ended: bool) {
         self.told().enter(if ended { Phase::Ended } else { Phase::Stopped });
     }

@@ -10,9 +10,11 @@ mod support;
 
 mod delivery;
 mod drain;
+mod ends;
 mod hopping;
 mod quiet;
 mod refusals;
 mod resume;
 mod slow_clients;
+mod templated;
 mod upstream_trouble;

@@ -17,6 +17,7 @@ pub const PATH: &str = "/events";
 #[derive(Debug, Clone)]
 pub struct Setup {
     url: String,
+    path: String,
     upstream: String,
     source: String,
     top: String,
@@ -32,12 +33,19 @@ impl Setup {
     pub fn at(url: &str) -> Self {
         Self {
             url: url.to_owned(),
+            path: PATH.to_owned(),
             // Stories don't wait for an origin that comes back.
             upstream: "reconnect: 20ms, reconnect_max: 100ms".to_owned(),
             source: String::new(),
             top: String::new(),
             adjust: None,
         }
+    }
+
+    /// Another path than [`PATH`]; may hold parameters.
+    pub fn path(mut self, path: &str) -> Self {
+        self.path = path.to_owned();
+        self
     }
 
     /// Lines within the source.
@@ -70,13 +78,14 @@ impl Setup {
     pub fn yaml(&self) -> String {
         let Self {
             url,
+            path,
             upstream,
             source,
             top,
             ..
         } = self;
         format!(
-            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 2\n{top}sources:\n  s:\n    path: {PATH}\n    \
+            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 2\n{top}sources:\n  s:\n    path: {path}\n    \
              upstream: {{ url: \"{url}\", {upstream} }}\n{source}"
         )
     }
@@ -121,6 +130,14 @@ impl TestRelay {
         let relay = Relay::start(config).unwrap();
         let (address, admin) = (relay.address().unwrap(), relay.admin_address().unwrap());
         Self { relay, address, admin }
+    }
+
+    /// A relay by a whole file.
+    pub fn read(yaml: &str) -> Self {
+        match config::read(yaml, "story.yaml", &|_| None) {
+            Ok(loaded) => Self::start(loaded.config),
+            Err(mistakes) => panic!("{mistakes}\n{yaml}"),
+        }
     }
 
     /// A client without a last event ID that has seen its stream's beginning.

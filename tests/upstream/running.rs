@@ -159,10 +159,10 @@ pub fn run_with(config: Upstream, parser: ParserOptions) -> Running {
     let metrics = Arc::new(Counted::default());
     let reconnects = (0..13).map(|at| Counter::from_arc(Arc::new(Reconnect(Arc::clone(&metrics), at))));
     let handles = Handles {
-        upstream: UpstreamMetrics {
+        upstream: Arc::new(UpstreamMetrics {
             connected: Gauge::from_arc(Arc::new(Part(Arc::clone(&metrics), |all| &all.connected))),
             reconnects: reconnects.collect(),
-        },
+        }),
         bytes_received: Counter::from_arc(Arc::new(Part(Arc::clone(&metrics), |all| &all.bytes))),
     };
     let options = Options {
@@ -170,6 +170,7 @@ pub fn run_with(config: Upstream, parser: ParserOptions) -> Running {
         target: config.target.clone(),
         last_event_id: None,
         parser,
+        reports: None,
     };
     let task = tokio::spawn(upstream::run(
         Arc::new(config),

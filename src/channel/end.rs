@@ -1,0 +1,122 @@
+//! How a channel's stream ends for good: by a terminal event, by the origin's 204, or because the origin no longer knows it.
+//!
+//! Whoever is in gets everything up to the end and is let go in order. Whoever comes then is told by [`Channel::is_over_for`]
+//! whether there is anything left to hear.
+
+use super::Channel;
+use crate::sync::{Notify, Swap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Why a stream has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// An event that one of the source's `end_when` rules names. It is the last entry.
+    Terminal,
+    /// The origin answered that there is nothing more to come.
+    Origin,
+}
+
+/// The end of a channel's stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Why.
+    pub cause: Cause,
+    /// The last entry; 0 if there was none.
+    pub position: u64,
+    /// When.
+    pub at: Instant,
+}
+
+/// Whether, and how, a channel has ended.
+pub(super) struct Ending {
+    end: Swap<End>,
+    /// Whether `end` holds one: what the hot paths look at.
+    over: AtomicBool,
+    told: Notify,
+}
+
+impl Ending {
+    pub(super) fn new() -> Self {
+        Self {
+            end: Swap::empty(),
+            over: AtomicBool::new(false),
+            told: Notify::new(),
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// To be called by who holds the desk.
+    pub(super) fn set(&self, cause: Cause, position: u64) {
+        let at = Instant::now();
+        self.end.store(Some(Arc::new(End { cause, position, at })));
+        self.over.store(true, Ordering::Release);
+        self.told.notify_waiters();
+    }
+
+    fn clear(&self) {
+        self.over.store(false, Ordering::Release);
+        self.end.store(None);
+    }
+}
+
+impl Channel {
+    /// How the stream ended, if it has.
+    pub fn end(&self) -> Option<Arc<End>> {
+        self.ending.is_over().then(|| self.ending.end.load()).flatten()
+    }
+
+    /// Completes when a terminal event has been published.
+    pub(crate) async fn terminated(&self) {
+        loop {
+            // Register, then look.
+            let told = self.ending.told.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            if self.end().is_some_and(|end| end.cause == Cause::Terminal) {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// The origin has nothing more to say: clients get what there is, then their streams end.
+    pub(crate) fn finish(&self) {
+        let desk = self.desk();
+        if !self.ending.is_over() {
+            self.ending.set(Cause::Origin, self.log.head());
+        }
+        drop(desk);
+        self.bells.ring_all();
+    }
+
+    /// The origin has opened the stream again after it had said that there is no more.
+    pub(super) fn reopen(&self) {
+        let _desk = self.desk();
+        if self.end().is_some_and(|end| end.cause == Cause::Origin) {
+            self.ending.clear();
+        }
+    }
+
+    /// Whether a client that comes with this last event ID has nothing left to hear: it is answered 204, on which an
+    /// EventSource stops.
+    pub fn is_over_for(&self, last_event_id: Option<&[u8]>) -> bool {
+        let Some(end) = self.end() else { return false };
+        let id = last_event_id.filter(|id| !id.is_empty());
+        let has_all = id.is_some_and(|id| *self.log.tip().1 == *id);
+        match end.cause {
+            // Whoever comes late learns the end too, for a while.
+            Cause::Terminal => has_all || end.at.elapsed() >= self.source.linger,
+            // At the origin there is nothing any more; but a client that was cut before the end gets the rest.
+            Cause::Origin if has_all || id.is_none() => true,
+            Cause::Origin => {
+                let place = self.place(id);
+                place.gap.is_some() || place.next > end.position
+            }
+        }
+    }
+}

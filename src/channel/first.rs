@@ -1,0 +1,169 @@
+//! The first answer of the origin to a new channel of a templated source: it is the answer to the clients who wait for it.
+
+use super::Publisher;
+use crate::event_stream::Item;
+use crate::upstream::{Failure, Resume, Sink, Verdict};
+use hyper::StatusCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// What is known of a channel's origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    /// Nothing yet.
+    Asking,
+    /// Clients may come in: the stream is open, has ended, or will be tried again.
+    Open,
+    /// The origin has no such stream, or not for us.
+    Refused(StatusCode),
+}
+
+/// Both ends of it: upstreams tell, clients wait.
+#[derive(Clone)]
+pub(crate) struct FirstAnswer {
+    told: Option<Arc<Told>>,
+    first: watch::Receiver<First>,
+}
+
+struct Told {
+    sender: watch::Sender<First>,
+    /// Upstreams that have not been refused.
+    left: AtomicUsize,
+}
+
+impl FirstAnswer {
+    pub(super) fn new(upstreams: usize) -> (Self, watch::Receiver<First>) {
+        let (sender, first) = watch::channel(First::Asking);
+        let told = Told {
+            sender,
+            left: AtomicUsize::new(upstreams),
+        };
+        let told = Some(Arc::new(told));
+        (
+            Self {
+                told,
+                first: first.clone(),
+            },
+            first,
+        )
+    }
+
+    pub(super) fn waiting(first: watch::Receiver<First>) -> Self {
+        Self { told: None, first }
+    }
+
+    /// The origin's answer, once it is there: a status, if it refused.
+    pub(crate) async fn wait(mut self) -> Option<StatusCode> {
+        // The sender lives as long as the upstreams: gone without a word, there is nothing to hear.
+        let told = self.first.wait_for(|first| *first != First::Asking).await;
+        match told.map(|first| *first) {
+            Ok(First::Refused(status)) => Some(status),
+            Ok(First::Open | First::Asking) => None,
+            Err(_) => Some(StatusCode::BAD_GATEWAY),
+        }
+    }
+
+    pub(super) fn refused(&self) -> bool {
+        matches!(*self.first.borrow(), First::Refused(_))
+    }
+
+    /// A sink that tells the first answer, and goes on as the channel's publisher.
+    pub(super) fn sink(&self, publisher: Publisher) -> FirstSink {
+        FirstSink {
+            told: self.told.clone(),
+            publisher,
+        }
+    }
+}
+
+impl Told {
+    fn open(&self) {
+        self.sender.send_if_modified(|first| {
+            let asking = *first == First::Asking;
+            if asking {
+                *first = First::Open;
+            }
+            asking
+        });
+    }
+
+    /// Of several upstreams the last one that is left decides.
+    fn refuse(&self, status: StatusCode) {
+        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.sender.send_replace(First::Refused(status));
+        }
+    }
+}
+
+/// See [`FirstAnswer::sink`].
+pub(super) struct FirstSink {
+    told: Option<Arc<Told>>,
+    publisher: Publisher,
+}
+
+impl FirstSink {
+    /// Whether a failure is the origin's last word on this stream.
+    ///
+    /// Before it has ever been open, that it is not there or not for us. Later, that it is gone; a credential that is refused for
+    /// a while must not stop every client's EventSource for ever.
+    fn last_word(&self, failure: &Failure) -> Option<StatusCode> {
+        let status = StatusCode::from_u16(failure.status?).ok()?;
+        let told = self.told.as_ref()?;
+        let asking = *told.sender.borrow() == First::Asking;
+        let refuses = match status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => true,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => asking,
+            _ => false,
+        };
+        refuses.then_some(status)
+    }
+}
+
+impl Sink for FirstSink {
+    fn connected(&mut self, resume: Resume) {
+        self.publisher.connected(resume);
+        if let Some(told) = &self.told {
+            told.open();
+        }
+    }
+
+    fn item(&mut self, item: Item, received: Instant) {
+        self.publisher.item(item, received);
+    }
+
+    fn flush(&mut self) {
+        self.publisher.flush();
+    }
+
+    fn full(&self) -> bool {
+        self.publisher.full()
+    }
+
+    fn failed(&mut self, failure: &Failure) -> Verdict {
+        if let Some(status) = self.last_word(failure)
+            && let Some(told) = &self.told
+        {
+            told.refuse(status);
+            return Verdict::Stop;
+        }
+        let verdict = self.publisher.failed(failure);
+        // It will be tried again: clients wait in their streams, as they would if it had been cut.
+        if let Some(told) = &self.told {
+            told.open();
+        }
+        verdict
+    }
+
+    fn ended(&mut self) {
+        self.publisher.ended();
+        if let Some(told) = &self.told {
+            told.open();
+        }
+    }
+
+    async fn ready(&mut self) {
+        self.publisher.ready().await;
+    }
+}

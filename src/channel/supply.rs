@@ -1,0 +1,78 @@
+//! What keeps a channel supplied: its upstreams, run until the stream has ended.
+
+use super::{Channel, Publisher};
+use crate::config::{self, Relay, Source, Target};
+use crate::event_stream::ParserOptions;
+use crate::metrics::{Metrics, UpstreamMetrics};
+use crate::upstream::{self, Handles, Options, Phase, Reports, Sink, State};
+use std::sync::Arc;
+
+/// One configured upstream, ready to be run for a channel of its source.
+pub(crate) struct Supplier {
+    config: Arc<config::Upstream>,
+    metrics: Arc<UpstreamMetrics>,
+    /// Of a templated source: shared by all channels.
+    reports: Option<Arc<Reports>>,
+}
+
+impl Supplier {
+    /// All upstreams of a source.
+    pub(crate) fn of(source: &Source, metrics: &Metrics) -> Vec<Self> {
+        let supplier = |config: &config::Upstream| Self {
+            metrics: Arc::new(metrics.upstream(&source.name, &config.name)),
+            config: Arc::new(config.clone()),
+            reports: source.is_templated().then(Arc::default),
+        };
+        source.upstreams.iter().map(supplier).collect()
+    }
+
+    /// The configured name.
+    pub(crate) fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Where the stream is, as configured.
+    pub(crate) fn target(&self) -> &Target {
+        &self.config.target
+    }
+
+    /// One run, until the origin or the sink ends it.
+    pub(crate) async fn run<S: Sink>(&self, channel: &Channel, target: Target, sink: S, state: Arc<State>) {
+        let source = channel.source();
+        let options = Options {
+            source: source.name.clone(),
+            target,
+            last_event_id: None,
+            parser: ParserOptions {
+                event_bytes_max: source.event_bytes_max,
+                comments: source.comments == Relay::Relay,
+            },
+            reports: self.reports.clone(),
+        };
+        let handles = Handles {
+            upstream: self.metrics.clone(),
+            bytes_received: channel.metrics().bytes_received.clone(),
+        };
+        upstream::run(self.config.clone(), options, sink, state, handles).await;
+    }
+
+    /// Keeps the channel of an untemplated source supplied. After a 204 the origin is asked again in time; after a terminal
+    /// event it is not.
+    pub(crate) async fn keep(self, channel: Arc<Channel>, state: Arc<State>) {
+        let mut publisher: Publisher = channel.publisher();
+        loop {
+            let terminated = tokio::select! {
+                () = self.run(&channel, self.target().clone(), publisher, state.clone()) => false,
+                () = channel.terminated() => true,
+            };
+            if terminated {
+                return state.ended();
+            }
+            if state.phase() != Phase::Ended {
+                return;
+            }
+            tokio::time::sleep(channel.source().retry_ended_after).await;
+            publisher = channel.publisher_again();
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! A templated source: a channel per set of parameters, opened for its first client and closed some time after its last.
+//!
+//! The list's lock is held while a client is counted in, and while a channel that nobody is in is taken out: so nobody joins
+//! a channel that is leaving. Each channel has one task, which is its whole life.
+
+use super::first::{First, FirstAnswer};
+use super::supply::Supplier;
+use super::template::{BadParameter, Parameters, Template};
+use super::{Channel, Subscription};
+use crate::config::Source;
+use crate::metrics::{Metrics, Protocol, SourceMetrics};
+use crate::upstream::State;
+use hyper::StatusCode;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How long the origin's refusal of a channel is remembered.
+const REFUSAL_KEPT: Duration = Duration::from_secs(1);
+
+/// A templated source and its channels.
+pub struct Templated {
+    list: Arc<List>,
+    /// The channels' lives. Dropping it closes the upstreams.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// What the channels' lives share.
+struct List {
+    source: Arc<Source>,
+    metrics: Arc<SourceMetrics>,
+    templates: Vec<Template>,
+    suppliers: Vec<Supplier>,
+    room: Arc<Room>,
+    channels: Mutex<HashMap<Parameters, Live>>,
+}
+
+/// How many channels the process may have, over all templated sources.
+pub(crate) struct Room {
+    max: usize,
+    open: AtomicUsize,
+}
+
+/// A channel in the list.
+struct Live {
+    channel: Arc<Channel>,
+    states: Arc<[Arc<State>]>,
+    first: watch::Receiver<First>,
+}
+
+/// What a client that comes to a templated source finds.
+pub(crate) enum Entrance {
+    /// The channel is there.
+    In(Subscription),
+    /// The origin has been asked: the first answer decides.
+    Asking(Subscription, FirstAnswer),
+    /// The origin has refused this channel a moment ago.
+    Refused(StatusCode),
+    /// `limits.channels`.
+    Full,
+}
+
+impl Room {
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            max,
+            open: AtomicUsize::new(0),
+        })
+    }
+
+    fn take(&self) -> bool {
+        self.open
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
+                (open < self.max).then_some(open + 1)
+            })
+            .is_ok()
+    }
+
+    fn give_back(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Templated {
+    pub(crate) fn new(source: Arc<Source>, metrics: &Metrics, room: Arc<Room>) -> Arc<Self> {
+        let list = List {
+            metrics: metrics.source(&source.name),
+            templates: source.paths.iter().map(|path| Template::new(path)).collect(),
+            suppliers: Supplier::of(&source, metrics),
+            room,
+            channels: Mutex::default(),
+            source,
+        };
+        Arc::new(Self {
+            list: Arc::new(list),
+            tasks: Mutex::default(),
+        })
+    }
+
+    /// What it is configured to be.
+    pub fn source(&self) -> &Arc<Source> {
+        &self.list.source
+    }
+
+    /// The parameters in a request's path, if it is one of this source's.
+    pub(crate) fn fit(&self, path: &str) -> Option<Result<Parameters, BadParameter>> {
+        self.list.templates.iter().find_map(|template| template.fit(path))
+    }
+
+    /// The channel of these parameters, if it is open.
+    pub(crate) fn find(&self, parameters: &Parameters) -> Option<Arc<Channel>> {
+        let channels = self.list.channels();
+        let live = channels.get(parameters)?;
+        matches!(*live.first.borrow(), First::Open).then(|| live.channel.clone())
+    }
+
+    /// Lets a client in. Opens the channel if it is the first.
+    pub(crate) fn enter(&self, parameters: Parameters, protocol: Protocol) -> Entrance {
+        let mut channels = self.list.channels();
+        if let Some(live) = channels.get(&parameters) {
+            return live.enter(protocol);
+        }
+        if !self.list.room.take() && !make_room(&mut channels) {
+            return Entrance::Full;
+        }
+        let live = self.open(&parameters);
+        let entrance = live.enter(protocol);
+        channels.insert(parameters, live);
+        entrance
+    }
+
+    fn open(&self, parameters: &Parameters) -> Live {
+        let list = &self.list;
+        let channel = Channel::new(list.source.clone(), list.metrics.clone());
+        let states: Arc<[_]> = list.suppliers.iter().map(|_| Arc::new(State::new())).collect();
+        let (first, answer) = FirstAnswer::new(list.suppliers.len());
+        let life = live(list.clone(), parameters.clone(), channel.clone(), states.clone(), first);
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(life);
+        Live {
+            channel,
+            states,
+            first: answer,
+        }
+    }
+
+    /// The configured names of the upstreams.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &str> {
+        self.list.suppliers.iter().map(Supplier::name)
+    }
+
+    /// The open channels, with the states of their upstreams in the order of the configuration.
+    pub(crate) fn live(&self) -> Vec<(Arc<Channel>, Arc<[Arc<State>]>)> {
+        let channels = self.list.channels();
+        let live = channels.values();
+        live.map(|live| (live.channel.clone(), live.states.clone())).collect()
+    }
+
+    /// Lets go what is too old in the channels' logs. To be called about once a second.
+    pub(crate) fn sweep(&self, now: Instant) {
+        for (channel, _) in self.live() {
+            channel.sweep(now);
+        }
+    }
+}
+
+impl List {
+    /// Takes a channel out, if it is still this one, and under the same lock nobody is in if `lonely` says so.
+    fn remove(&self, parameters: &Parameters, channel: &Arc<Channel>, only_if_lonely: bool) -> bool {
+        let mut channels = self.channels();
+        let is_this = |live: &Live| Arc::ptr_eq(&live.channel, channel);
+        if !channels.get(parameters).is_some_and(is_this) {
+            return true; // It had to make room.
+        }
+        if only_if_lonely && channel.subscribers() > 0 {
+            return false;
+        }
+        channels.remove(parameters);
+        self.room.give_back();
+        true
+    }
+
+    fn channels(&self) -> MutexGuard<'_, HashMap<Parameters, Live>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Live {
+    fn enter(&self, protocol: Protocol) -> Entrance {
+        let first = *self.first.borrow();
+        match first {
+            First::Open => Entrance::In(self.channel.subscribe(protocol)),
+            First::Asking => Entrance::Asking(
+                self.channel.subscribe(protocol),
+                FirstAnswer::waiting(self.first.clone()),
+            ),
+            First::Refused(status) => Entrance::Refused(status),
+        }
+    }
+}
+
+/// A stream that has ended is kept for those who come late, but not at the price of one that is wanted now. Where it
+/// succeeds, the place is the caller's.
+fn make_room(channels: &mut HashMap<Parameters, Live>) -> bool {
+    let oldest = channels
+        .iter()
+        .filter_map(|(parameters, live)| Some((live.channel.end()?.at, parameters)))
+        .min_by_key(|(at, _)| *at)
+        .map(|(_, parameters)| parameters.clone());
+    oldest.is_some_and(|oldest| channels.remove(&oldest).is_some())
+}
+
+/// How the supply of a channel came to its end.
+enum Over {
+    /// The upstreams have returned: ended by the origin, or refused.
+    Returned,
+    /// By the terminal event.
+    Terminated,
+    /// Nobody was in for `idle_linger`: it has been taken out of the list.
+    Idle,
+}
+
+/// A channel's life.
+async fn live(
+    list: Arc<List>,
+    parameters: Parameters,
+    channel: Arc<Channel>,
+    states: Arc<[Arc<State>]>,
+    first: FirstAnswer,
+) {
+    let over = tokio::select! {
+        () = supply(&list, &parameters, &channel, &states, &first) => Over::Returned,
+        () = channel.terminated() => Over::Terminated,
+        () = idle(&list, &parameters, &channel) => Over::Idle,
+    };
+    match over {
+        Over::Idle => return,
+        Over::Returned => {}
+        Over::Terminated => states.iter().for_each(|state| state.ended()),
+    }
+    let kept = match (first.refused(), channel.end()) {
+        // Whoever is in gets what there is, then the end; whoever comes back gets the origin's answer.
+        (true, _) => {
+            channel.finish();
+            REFUSAL_KEPT
+        }
+        (false, Some(_)) => list.source.linger,
+        (false, None) => Duration::ZERO,
+    };
+    tokio::time::sleep(kept).await;
+    list.remove(&parameters, &channel, false);
+}
+
+/// Runs all upstreams of a channel until each has returned.
+async fn supply(
+    list: &Arc<List>,
+    parameters: &Parameters,
+    channel: &Arc<Channel>,
+    states: &Arc<[Arc<State>]>,
+    first: &FirstAnswer,
+) {
+    let run = |n: usize| {
+        let (list, channel, state) = (list.clone(), channel.clone(), states[n].clone());
+        let target = parameters.fill(list.suppliers[n].target());
+        let sink = first.sink(channel.publisher());
+        async move { list.suppliers[n].run(&channel, target, sink, state).await }
+    };
+    // One is the rule, and needs no task of its own.
+    let mut others = JoinSet::new();
+    for n in 1..states.len() {
+        others.spawn(run(n));
+    }
+    run(0).await;
+    while others.join_next().await.is_some() {}
+}
+
+/// Completes when nobody has been in for `idle_linger`, and the channel is out of the list.
+async fn idle(list: &List, parameters: &Parameters, channel: &Arc<Channel>) {
+    loop {
+        let since = channel.lonely().await;
+        let until = since + list.source.idle_linger;
+        tokio::time::sleep_until(until.into()).await;
+        // Somebody may have been in meanwhile, and left again: then it is idle since then.
+        if channel.lonely_since() == Some(since) && list.remove(parameters, channel, true) {
+            return;
+        }
+    }
+}

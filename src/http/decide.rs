@@ -1,0 +1,154 @@
+//! What becomes of a request: it opens an event stream, or is answered.
+
+use super::answer::{self, Answer};
+use super::handshake::Front;
+use super::request::{self, Wants};
+use super::router::Found;
+use super::stream_head;
+use crate::admission::Permit;
+use crate::channel::{Entrance, Subscription};
+use crate::delivery::Framing;
+use crate::metrics::{Protocol, RefuseReason};
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::{Request, Version};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A request that opens an event stream, once it is in.
+pub(super) struct Opening {
+    pub(super) head: Bytes,
+    pub(super) framing: Framing,
+    pub(super) subscription: Subscription,
+    pub(super) permit: Permit,
+    pub(super) last_event_id: Option<Bytes>,
+    pub(super) peer: SocketAddr,
+}
+
+/// What becomes of a request: it leaves an opening, or is answered.
+pub(super) type Outcome = Result<Opening, Answer>;
+
+/// When that is known.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is moved once per request; a box would be an allocation more"
+)]
+pub(super) enum Decision {
+    Now(Outcome),
+    /// After somebody else has been asked.
+    Later(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+}
+
+/// A client that may come in, where it comes from, and its request without the body.
+struct Admitted {
+    request: Request<()>,
+    permit: Permit,
+    peer: SocketAddr,
+}
+
+impl Front {
+    /// Decides on a request.
+    pub(super) fn decide(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Decision {
+        let path = request.uri().path();
+        let Some(found) = self.router.find(path) else {
+            self.refused(RefuseReason::NotFound);
+            return Decision::Now(Err(answer::not_found(path)));
+        };
+        // While its body lives, hyper keeps a second read buffer.
+        let request = request.map(drop);
+        let wants = request::wants(&request);
+        if matches!(wants, Wants::Stream | Wants::Head)
+            && let Some(channel) = found.channel()
+            && channel.end().is_some()
+            && channel.is_over_for(request::last_event_id(&request).as_deref())
+        {
+            return Decision::Now(Err(answer::ended(&request, found.source())));
+        }
+        let answer = match wants {
+            Wants::Stream => return self.stream(request, peer, found),
+            Wants::Head => answer::stream_head(&request, found.source()),
+            Wants::Preflight => answer::preflight(&request, found.source()),
+            Wants::OtherMethod => self.refuse(&request, &found, RefuseReason::Method),
+            Wants::OtherType => self.refuse(&request, &found, RefuseReason::NotAcceptable),
+        };
+        Decision::Now(Err(answer))
+    }
+
+    fn refuse(&self, request: &Request<()>, found: &Found, reason: RefuseReason) -> Answer {
+        self.refused(reason);
+        answer::refusal(request, found.source(), reason)
+    }
+
+    /// Lets a client in, if there is room.
+    fn stream(self: &Arc<Self>, request: Request<()>, peer: SocketAddr, found: Found) -> Decision {
+        let peer = request::client_address(&request, peer, &self.trusted_proxies);
+        let permit = match self.admission.enter(peer.ip()) {
+            Ok(permit) => permit,
+            Err(reason) => return Decision::Now(Err(self.refuse(&request, &found, reason))),
+        };
+        let protocol = match request.version() {
+            Version::HTTP_10 => Protocol::Http10,
+            _ => Protocol::Http11,
+        };
+        let (templated, parameters) = match found {
+            Found::Plain(channel) => {
+                let admitted = Admitted { request, permit, peer };
+                return Decision::Now(admitted.join(channel.subscribe(protocol)));
+            }
+            Found::Templated(templated, Ok(parameters)) => (templated, parameters),
+            Found::Templated(templated, Err(bad)) => {
+                self.refused(RefuseReason::BadRequest);
+                return Decision::Now(Err(answer::bad_parameter(&request, templated.source(), bad)));
+            }
+        };
+        let origin_refused = {
+            let (front, source) = (self.clone(), templated.source().clone());
+            move |request: &Request<()>, status| {
+                front.refused(RefuseReason::Origin);
+                answer::origin_refused(request, &source, status)
+            }
+        };
+        Decision::Now(match templated.enter(parameters, protocol) {
+            Entrance::In(subscription) => Admitted { request, permit, peer }.join(subscription),
+            Entrance::Refused(status) => Err(origin_refused(&request, status)),
+            Entrance::Full => {
+                self.refused(RefuseReason::Channels);
+                Err(answer::refusal(&request, templated.source(), RefuseReason::Channels))
+            }
+            Entrance::Asking(subscription, first) => {
+                let admitted = Admitted { request, permit, peer };
+                return Decision::Later(Box::pin(async move {
+                    match first.wait().await {
+                        Some(status) => Err(origin_refused(&admitted.request, status)),
+                        None => admitted.join(subscription),
+                    }
+                }));
+            }
+        })
+    }
+}
+
+impl Admitted {
+    /// Leaves an opening, unless the stream has ended.
+    fn join(self, subscription: Subscription) -> Outcome {
+        let Self { request, permit, peer } = self;
+        let channel = subscription.channel();
+        let last_event_id = request::last_event_id(&request);
+        if channel.end().is_some() && channel.is_over_for(last_event_id.as_deref()) {
+            return Err(answer::ended(&request, channel.source()));
+        }
+        Ok(Opening {
+            head: stream_head::bytes(&request, channel.source()),
+            framing: match request.version() {
+                Version::HTTP_10 => Framing::Plain,
+                _ => Framing::Chunked,
+            },
+            subscription,
+            permit,
+            last_event_id,
+            peer,
+        })
+    }
+}
