@@ -106,7 +106,7 @@ async fn the_origins_refusal_is_the_first_clients_and_remembered_for_a_moment() 
         }
         // Within the second the origin is not asked again; another job is another question.
         request.answer(relay.address).await.assert_problem(wanted);
-        let _ = opened(&relay, &origin, "b").await;
+        let _b = opened(&relay, &origin, "b").await;
         assert_eq!(relay.metric(r#"fanfare_refused_total{reason="origin"}"#), 3.0);
         let (_client, _conn) = asked_again(&relay, &origin).await;
     }
