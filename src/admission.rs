@@ -26,6 +26,8 @@ pub struct Admission {
     draining: AtomicBool,
     /// Clients cut by the end of the drain.
     cut: AtomicUsize,
+    /// Told when the drain begins.
+    leaving: Notify,
     /// Told when the last client leaves a process that drains.
     emptied: Notify,
 }
@@ -65,6 +67,7 @@ impl Admission {
             }),
             draining: AtomicBool::new(false),
             cut: AtomicUsize::new(0),
+            leaving: Notify::new(),
             emptied: Notify::new(),
         })
     }
@@ -81,7 +84,22 @@ impl Admission {
 
     /// From now on everybody is refused.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.store(true, Ordering::SeqCst);
+        self.leaving.notify_waiters();
+    }
+
+    /// Completes when the process is leaving.
+    pub async fn leaving(&self) {
+        loop {
+            // Register, then look.
+            let leaving = self.leaving.notified();
+            tokio::pin!(leaving);
+            leaving.as_mut().enable();
+            if self.draining() {
+                return;
+            }
+            leaving.await;
+        }
     }
 
     /// Whether the process is leaving.

@@ -1,6 +1,7 @@
 //! Who is woken when something is published.
 
-use crate::sync::{Ordering, Swap, fence};
+use super::counted::Counted;
+use crate::sync::{AtomicUsize, Notify, Ordering, Swap, fence};
 use std::sync::Arc;
 
 /// Wakes a follower. Ringing never waits and may come at any time, from any thread.
@@ -13,11 +14,18 @@ pub trait Bell: Send + Sync {
 
 pub(super) struct Bells {
     list: Swap<Vec<Arc<dyn Bell>>>,
+    /// Those who wait for one ring only: a list that is copied at every change would be none for thousands of them.
+    waiting: AtomicUsize,
+    rung: Notify,
 }
 
 impl Bells {
     pub(super) fn new() -> Self {
-        Self { list: Swap::empty() }
+        Self {
+            list: Swap::empty(),
+            waiting: AtomicUsize::new(0),
+            rung: Notify::new(),
+        }
     }
 
     pub(super) fn add(&self, bell: Arc<dyn Bell>) {
@@ -41,6 +49,26 @@ impl Bells {
         fence(Ordering::SeqCst);
         for bell in self.list.load().iter().flat_map(|list| list.iter()) {
             bell.ring();
+        }
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.rung.notify_waiters();
+        }
+    }
+
+    /// Completes when `look` finds something: at once, or after a ring.
+    pub(super) async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+        let _counted = Counted::new(&self.waiting);
+        loop {
+            // Register, then look.
+            let rung = self.rung.notified();
+            tokio::pin!(rung);
+            rung.as_mut().enable();
+            // Pairs with the one in `ring_all`: either this sees what was published, or the publisher sees this waiting.
+            fence(Ordering::SeqCst);
+            if let Some(found) = look() {
+                return found;
+            }
+            rung.await;
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod bells;
 mod blocks;
+mod counted;
 mod end;
 mod end_rules;
 mod first;
@@ -27,6 +28,7 @@ use crate::config::{Ids, Source, Start};
 use crate::log::{Epoch, Log, Numbering, Place};
 use crate::metrics::{Protocol, SourceMetrics};
 use bells::Bells;
+use bytes::Bytes;
 use end::Ending;
 use pacing::Pacing;
 use publisher::Desk;
@@ -131,6 +133,17 @@ impl Channel {
     pub fn leave(&self, bell: &Arc<dyn Bell>) {
         self.bells.remove(bell);
         self.pacing.progressed();
+    }
+
+    /// Completes when there is something at `position` or beyond, or the stream has ended before it.
+    pub(crate) async fn until(&self, position: u64) {
+        let look = || (self.log.head() >= position || self.end().is_some()).then_some(());
+        self.bells.until(look).await;
+    }
+
+    /// An id that names a place in this channel's log exactly, whatever ids its events have.
+    pub(crate) fn exact_id(&self, position: u64) -> Bytes {
+        self.epoch.id(position).into()
     }
 
     /// To be called by a follower after it has moved on.

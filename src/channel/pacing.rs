@@ -5,6 +5,7 @@
 //! would cut clients that keep up.
 
 use super::Bells;
+use super::counted::Counted;
 use crate::config::Source;
 use crate::log::Log;
 use crate::sync::{AtomicUsize, Notify, Ordering, fence};
@@ -71,21 +72,6 @@ impl Pacing {
     /// Whether a follower this far behind makes the publishing side wait.
     pub(super) fn is_too_far(&self, events: u64, bytes: u64) -> bool {
         events > self.events_max || bytes > self.bytes_max
-    }
-}
-
-struct Counted<'a>(&'a AtomicUsize);
-
-impl<'a> Counted<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

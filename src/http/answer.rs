@@ -8,7 +8,7 @@ use crate::metrics::RefuseReason;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY};
 use hyper::{Request, Response, StatusCode};
 use serde_json::json;
 
@@ -63,6 +63,12 @@ pub(super) fn bad_parameter<B>(request: &Request<B>, source: &Source, bad: BadPa
     with_cors(problem(status, detail), request, source)
 }
 
+/// A long poll's `wait` that is none.
+pub(super) fn bad_wait<B>(request: &Request<B>, source: &Source) -> Answer {
+    let detail = "the query parameter wait is a number of seconds, as in wait=25";
+    with_cors(problem(StatusCode::BAD_REQUEST, detail), request, source)
+}
+
 /// The origin's own refusal of a channel becomes its first clients'.
 pub(super) fn origin_refused<B>(request: &Request<B>, source: &Source, status: StatusCode) -> Answer {
     with_cors(problem(status, detail(RefuseReason::Origin)), request, source)
@@ -89,6 +95,21 @@ pub(super) fn ended<B>(request: &Request<B>, source: &Source) -> Answer {
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     with_cors(response, request, source)
+}
+
+/// What is new, for a client that asks for JSON.
+pub(super) fn news<B>(request: &Request<B>, source: &Source, news: &serde_json::Value) -> Answer {
+    let mut response = Response::new(whole(news.to_string().into()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
+    let cors = cors::headers(source.cors.as_ref(), request.headers());
+    // Both reasons to vary stand side by side.
+    cors.into_iter().for_each(|(name, value)| {
+        headers.append(name, value);
+    });
+    response
 }
 
 /// OPTIONS.

@@ -4,7 +4,7 @@ use super::answer::{self, Answer};
 use super::handshake::Front;
 use super::request::{self, Wants};
 use super::router::Found;
-use super::stream_head;
+use super::{long_poll, stream_head};
 use crate::admission::Permit;
 use crate::channel::{Entrance, Subscription};
 use crate::delivery::Framing;
@@ -16,6 +16,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A request that opens an event stream, once it is in.
 pub(super) struct Opening {
@@ -59,7 +60,7 @@ impl Front {
         // While its body lives, hyper keeps a second read buffer.
         let request = request.map(drop);
         let wants = request::wants(&request);
-        if matches!(wants, Wants::Stream | Wants::Head)
+        if matches!(wants, Wants::Stream | Wants::Poll | Wants::Head)
             && let Some(channel) = found.channel()
             && channel.end().is_some()
             && channel.is_over_for(request::last_event_id(&request).as_deref())
@@ -67,7 +68,7 @@ impl Front {
             return Decision::Now(Err(answer::ended(&request, found.source())));
         }
         let answer = match wants {
-            Wants::Stream => return self.stream(request, peer, found),
+            Wants::Stream | Wants::Poll => return self.let_in(request, peer, found, wants),
             Wants::Head => answer::stream_head(&request, found.source()),
             Wants::Preflight => answer::preflight(&request, found.source()),
             Wants::OtherMethod => self.refuse(&request, &found, RefuseReason::Method),
@@ -82,7 +83,17 @@ impl Front {
     }
 
     /// Lets a client in, if there is room.
-    fn stream(self: &Arc<Self>, request: Request<()>, peer: SocketAddr, found: Found) -> Decision {
+    fn let_in(self: &Arc<Self>, request: Request<()>, peer: SocketAddr, found: Found, wants: Wants) -> Decision {
+        let wait = match wants {
+            Wants::Poll => match long_poll::wait(request::parameter(&request, "wait").as_deref()) {
+                Some(wait) => Some(wait),
+                None => {
+                    self.refused(RefuseReason::BadRequest);
+                    return Decision::Now(Err(answer::bad_wait(&request, found.source())));
+                }
+            },
+            _ => None,
+        };
         let peer = request::client_address(&request, peer, &self.trusted_proxies);
         let permit = match self.admission.enter(peer.ip()) {
             Ok(permit) => permit,
@@ -95,7 +106,7 @@ impl Front {
         let (templated, parameters) = match found {
             Found::Plain(channel) => {
                 let admitted = Admitted { request, permit, peer };
-                return Decision::Now(admitted.join(channel.subscribe(protocol)));
+                return self.serve(admitted, channel.subscribe(protocol), wait);
             }
             Found::Templated(templated, Ok(parameters)) => (templated, parameters),
             Found::Templated(templated, Err(bad)) => {
@@ -111,22 +122,48 @@ impl Front {
             }
         };
         Decision::Now(match templated.enter(parameters, protocol) {
-            Entrance::In(subscription) => Admitted { request, permit, peer }.join(subscription),
+            Entrance::In(subscription) => {
+                return self.serve(Admitted { request, permit, peer }, subscription, wait);
+            }
             Entrance::Refused(status) => Err(origin_refused(&request, status)),
             Entrance::Full => {
                 self.refused(RefuseReason::Channels);
                 Err(answer::refusal(&request, templated.source(), RefuseReason::Channels))
             }
             Entrance::Asking(subscription, first) => {
-                let admitted = Admitted { request, permit, peer };
+                let (admitted, front) = (Admitted { request, permit, peer }, self.clone());
                 return Decision::Later(Box::pin(async move {
-                    match first.wait().await {
-                        Some(status) => Err(origin_refused(&admitted.request, status)),
-                        None => admitted.join(subscription),
+                    if let Some(status) = first.wait().await {
+                        return Err(origin_refused(&admitted.request, status));
+                    }
+                    match front.serve(admitted, subscription, wait) {
+                        Decision::Now(outcome) => outcome,
+                        Decision::Later(outcome) => outcome.await,
                     }
                 }));
             }
         })
+    }
+}
+
+impl Front {
+    /// Serves a client that is in a channel: a stream, or where it can `wait` so long, what is new.
+    fn serve(self: &Arc<Self>, admitted: Admitted, subscription: Subscription, wait: Option<Duration>) -> Decision {
+        let Some(wait) = wait else {
+            return Decision::Now(admitted.join(subscription));
+        };
+        let front = self.clone();
+        Decision::Later(Box::pin(async move {
+            let Admitted { request, permit, .. } = admitted;
+            let last_event_id = request::last_event_id(&request);
+            let channel = subscription.channel();
+            if channel.is_over_for(last_event_id.as_deref()) {
+                return Err(answer::ended(&request, channel.source()));
+            }
+            let news = long_poll::news(channel, last_event_id, wait, front.admission.leaving()).await;
+            drop(permit);
+            Err(answer::news(&request, channel.source(), &news))
+        }))
     }
 }
 

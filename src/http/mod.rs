@@ -8,6 +8,7 @@ mod cors;
 mod decide;
 mod handshake;
 mod listener;
+mod long_poll;
 mod request;
 mod router;
 mod socket;

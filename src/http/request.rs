@@ -16,6 +16,8 @@ const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 pub(super) enum Wants {
     /// The event stream.
     Stream,
+    /// What is new, as JSON.
+    Poll,
     /// The head of the answer alone.
     Head,
     /// To know whether a script of another origin may ask.
@@ -29,6 +31,7 @@ pub(super) enum Wants {
 pub(super) fn wants<B>(request: &Request<B>) -> Wants {
     let acceptable = accepts_stream(request.headers());
     match *request.method() {
+        Method::GET if is_poll(request.headers()) => Wants::Poll,
         Method::GET if acceptable => Wants::Stream,
         Method::HEAD if acceptable => Wants::Head,
         Method::GET | Method::HEAD => Wants::OtherType,
@@ -61,6 +64,12 @@ pub(super) fn names_stream(headers: &HeaderMap) -> bool {
     ranges(headers).any(|(range, allowed)| allowed && range == b"text/event-stream")
 }
 
+/// Whether a client names JSON and not the stream. (A `*/*` beside it is a habit of libraries.)
+fn is_poll(headers: &HeaderMap) -> bool {
+    let named = |media: &[u8]| ranges(headers).any(|(range, allowed)| allowed && range == media);
+    named(b"application/json") && !named(b"text/event-stream")
+}
+
 /// The media ranges of all Accept headers, in lower case, and whether their weight is above zero.
 fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (Vec<u8>, bool)> + '_ {
     headers
@@ -84,10 +93,14 @@ pub(super) fn last_event_id<B>(request: &Request<B>) -> Option<Bytes> {
     if let Some(value) = request.headers().get(LAST_EVENT_ID) {
         return Some(Bytes::copy_from_slice(value.as_bytes()));
     }
-    let query = request.uri().query()?;
-    query.split('&').find_map(|pair| {
+    parameter(request, LAST_EVENT_ID_PARAMETER).map(Bytes::from)
+}
+
+/// The first query parameter of this name.
+pub(super) fn parameter<B>(request: &Request<B>, wanted: &str) -> Option<Vec<u8>> {
+    request.uri().query()?.split('&').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        (name == LAST_EVENT_ID_PARAMETER).then(|| form_decoded(value).into())
+        (name == wanted).then(|| form_decoded(value))
     })
 }
 
@@ -206,6 +219,19 @@ mod tests {
         assert!(accepts_stream(&HeaderMap::new()));
         assert!(!names_stream(&headers(&[("accept", "*/*")])));
         assert!(names_stream(&headers(&[("accept", "text/html, text/event-stream")])));
+    }
+
+    #[test]
+    fn who_names_json_polls() {
+        for (accept, polls) in [
+            ("application/json", true),
+            ("application/json, text/plain, */*", true),
+            ("application/json, text/event-stream", false),
+            ("application/json;q=0, */*", false),
+            ("*/*", false),
+        ] {
+            assert_eq!(is_poll(&headers(&[("accept", accept)])), polls, "{accept}");
+        }
     }
 
     #[test]

@@ -101,6 +101,11 @@ impl Entry {
         &self.draft.id
     }
 
+    /// Whether its id names this place alone, as far as is known: a client that resumes with it goes on right behind.
+    pub fn is_named_by_id(&self) -> bool {
+        !self.draft.id.is_empty() && (!self.draft.indexed || self.first_with_id == self.position)
+    }
+
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.draft.kind

@@ -12,6 +12,7 @@ mod delivery;
 mod drain;
 mod ends;
 mod hopping;
+mod long_poll;
 mod quiet;
 mod refusals;
 mod resume;

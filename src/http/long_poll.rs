@@ -1,0 +1,182 @@
+//! Long poll: what follows a client's last event ID as one JSON document, at once if there is any, else as soon as there is.
+//!
+//! `last_event_id` in the answer always names a place, exactly: where the origin's ids can't (several events share one, or
+//! there is none), it is one of the relay's own numbering, which only this channel's log understands. So a client that polls
+//! again gets every event once.
+
+use crate::channel::Channel;
+use crate::event_stream::Event;
+use crate::log::{Entry, Kind, Read};
+use crate::metrics::GapReason;
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long an answer waits for the first event.
+const WAIT: Duration = Duration::from_secs(25);
+/// No longer, whatever is asked: proxies give up.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Events of one answer; what is left comes with the next.
+const EVENTS_MAX: usize = 1000;
+/// Bytes of one answer's events, as they are in the log.
+const BYTES_MAX: u64 = 1024 * 1024;
+
+/// The `wait` of a request: seconds, `10`, `2.5` or `10s`. `None`: it can't be read.
+pub(super) fn wait(parameter: Option<&[u8]>) -> Option<Duration> {
+    let Some(text) = parameter else { return Some(WAIT) };
+    let text = std::str::from_utf8(text).ok()?;
+    let seconds: f64 = text.strip_suffix('s').unwrap_or(text).parse().ok()?;
+    (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(WAIT_MAX.as_secs_f64())))
+}
+
+/// What has been found so far.
+struct News {
+    next: u64,
+    /// Names the place before `next`.
+    id: Bytes,
+    events: Vec<Value>,
+    bytes: u64,
+    gap: Option<Value>,
+}
+
+/// The document: what follows `last_event_id`, or nothing after `wait`, or when `leaving` completes.
+pub(super) async fn news(
+    channel: &Channel,
+    last_event_id: Option<Bytes>,
+    wait: Duration,
+    leaving: impl Future<Output = ()>,
+) -> Value {
+    let deadline = Instant::now() + wait;
+    let mut news = News::at(channel, last_event_id.as_deref());
+    tokio::pin!(leaving);
+    loop {
+        news.read(channel);
+        let ended = channel.end().is_some_and(|end| news.next > end.position);
+        if !news.events.is_empty() || news.gap.is_some() || ended {
+            break;
+        }
+        tokio::select! {
+            more = timeout_at(deadline, channel.until(news.next)) => if more.is_err() { break },
+            () = &mut leaving => break,
+        }
+    }
+    let metrics = channel.metrics();
+    metrics.deliveries.increment(news.events.len() as u64);
+    metrics.bytes_sent.increment(news.bytes);
+    news.into_json()
+}
+
+impl News {
+    fn at(channel: &Channel, last_event_id: Option<&[u8]>) -> Self {
+        let place = channel.place(last_event_id);
+        let same = last_event_id.filter(|id| !id.is_empty() && place.gap.is_none() && *place.id == **id);
+        let id = match same {
+            // It names the place it came from; the first of those that share it, which is where we are.
+            Some(id) => Bytes::copy_from_slice(id),
+            None => channel.exact_id(place.next - 1),
+        };
+        Self {
+            next: place.next,
+            id,
+            events: Vec::new(),
+            bytes: 0,
+            gap: place.gap.map(|reason| gap(channel, reason)),
+        }
+    }
+
+    /// Reads on, up to the head or a bound of the answer.
+    fn read(&mut self, channel: &Channel) {
+        while self.events.len() < EVENTS_MAX && self.bytes < BYTES_MAX {
+            match channel.log().read(self.next) {
+                Read::Entry(entry) => {
+                    // A gap is said before what follows it: what came before it goes alone.
+                    if entry.kind() == Kind::Gap && !self.events.is_empty() {
+                        return;
+                    }
+                    self.take(channel, &entry);
+                }
+                Read::NotYet => return,
+                Read::Gone if self.events.is_empty() => *self = Self::at(channel, Some(&self.id)),
+                // It will be said with the next answer.
+                Read::Gone => return,
+            }
+        }
+    }
+
+    fn take(&mut self, channel: &Channel, entry: &Entry) {
+        self.next = entry.position + 1;
+        self.id = match entry.is_named_by_id() {
+            true => entry.id().clone(),
+            false => channel.exact_id(entry.position),
+        };
+        let Some(event) = Event::parse_block(entry.plain()).filter(Event::dispatches) else {
+            return;
+        };
+        match entry.kind() {
+            Kind::Gap => {
+                // Its data is an object of ours.
+                self.gap = serde_json::from_slice(&event.data()).ok();
+            }
+            Kind::Event | Kind::Terminal | Kind::Aside => {
+                self.bytes += entry.len_bytes();
+                self.events.push(event_json(&event, entry.id()));
+            }
+        }
+    }
+
+    fn into_json(self) -> Value {
+        let mut document = Map::new();
+        document.insert("events".to_owned(), Value::Array(self.events));
+        document.insert("last_event_id".to_owned(), text(&self.id).into());
+        if let Some(gap) = self.gap {
+            document.insert("gap".to_owned(), gap);
+        }
+        Value::Object(document)
+    }
+}
+
+/// As an EventSource would dispatch it.
+fn event_json(event: &Event, id: &[u8]) -> Value {
+    let event_type = match event.event_type() {
+        b"" => Cow::Borrowed("message"),
+        event_type => text(event_type),
+    };
+    json!({ "id": text(id), "event": event_type, "data": text(&event.data()) })
+}
+
+fn gap(channel: &Channel, reason: GapReason) -> Value {
+    channel.metrics().gaps[reason.index()].increment(1);
+    json!({ "reason": reason.label(), "source": channel.source().name })
+}
+
+/// Invalid UTF-8 is replaced, as a client's decoder would.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_to_wait() {
+        for (parameter, seconds) in [
+            (None, Some(25.0)),
+            (Some("10"), Some(10.0)),
+            (Some("10s"), Some(10.0)),
+            (Some("0.5"), Some(0.5)),
+            (Some("0"), Some(0.0)),
+            (Some("61"), Some(60.0)),
+            (Some("inf"), Some(60.0)),
+            (Some("-1"), None),
+            (Some("NaN"), None),
+            (Some("soon"), None),
+            (Some(""), None),
+        ] {
+            let wait = wait(parameter.map(str::as_bytes));
+            assert_eq!(wait, seconds.map(Duration::from_secs_f64), "{parameter:?}");
+        }
+    }
+}
