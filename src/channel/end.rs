@@ -86,7 +86,8 @@ impl Channel {
 
     /// The origin has nothing more to say: clients get what there is, then their streams end.
     pub(crate) fn finish(&self) {
-        let desk = self.desk();
+        let mut desk = self.desk();
+        desk.release(self, Instant::now(), true);
         if !self.ending.is_over() {
             self.ending.set(Cause::Origin, self.log.head());
         }

@@ -5,6 +5,7 @@
 
 mod bells;
 mod blocks;
+mod coalesce;
 mod counted;
 mod end;
 mod end_rules;
@@ -50,6 +51,8 @@ pub struct Channel {
     /// Whether the origin's own ids are passed on; never goes back.
     passing: AtomicBool,
     bells: Bells,
+    /// Told when an event is held back.
+    held: Notify,
     pacing: Pacing,
     ending: Ending,
     /// Upstreams that the origin has not ended.
@@ -85,6 +88,7 @@ impl Channel {
             epoch: Epoch::new(),
             desk: Mutex::new(Desk::new(writer)),
             bells: Bells::new(),
+            held: Notify::new(),
             pacing: Pacing::new(&source),
             ending: Ending::new(),
             upstreams: AtomicUsize::new(source.upstreams.len()),

@@ -1,5 +1,6 @@
 //! From the parser's items to the log's entries: ids are passed or assigned, and the one copy is made.
 
+use super::coalesce::Held;
 use super::end_rules::is_terminal;
 use super::{Cause, Channel, gap_block, retry_block};
 use crate::config::{Ids, Relay};
@@ -15,6 +16,8 @@ use std::time::Instant;
 /// What the writing side of a channel remembers.
 pub(super) struct Desk {
     writer: Writer,
+    /// Events that wait for others like them.
+    pub(super) held: Held,
     /// The id in force, as clients see it; empty: none.
     id: Bytes,
     /// Whether `id` came from the origin.
@@ -43,6 +46,7 @@ impl Desk {
     pub(super) fn new(writer: Writer) -> Self {
         Self {
             writer,
+            held: Held::default(),
             id: Bytes::new(),
             id_is_passed: false,
             gauged_events: 0.0,
@@ -74,9 +78,8 @@ impl Desk {
         (self.gauged_events, self.gauged_bytes) = (events, bytes);
     }
 
-    /// Publishes an event of an upstream whose id in force is `id` (empty: none). Returns whether it was the stream's last.
-    fn publish(&mut self, channel: &Channel, event: &Event, id: &Bytes, received: Instant) -> bool {
-        let ends = is_terminal(&channel.source.end_when, event);
+    /// Publishes an event of an upstream whose id in force is `id` (empty: none). `ends`: it is the stream's last.
+    pub(super) fn publish(&mut self, channel: &Channel, event: &Event, id: &Bytes, received: Instant, ends: bool) {
         let kind = match (ends, event.dispatches()) {
             (true, _) => Kind::Terminal,
             (false, true) => Kind::Event,
@@ -91,7 +94,6 @@ impl Desk {
         if ends {
             channel.ending.set(Cause::Terminal, channel.log.head());
         }
-        ends
     }
 
     /// An event under the origin's own id. One that inherits its id is written with it: of several upstreams, each has its own.
@@ -156,7 +158,15 @@ impl Publisher {
         if channel.ending.is_over() {
             return;
         }
-        if desk.publish(&channel, &event, &self.id, received) {
+        let ends = is_terminal(&channel.source.end_when, &event);
+        if !channel.source.coalesce.is_zero() && !ends {
+            desk.held.hold(event, &self.id, received + channel.source.coalesce);
+            channel.held.notify_one();
+            return;
+        }
+        desk.release(&channel, received, true);
+        desk.publish(&channel, &event, &self.id, received, ends);
+        if ends {
             drop(desk);
             self.flush();
         }
@@ -177,9 +187,10 @@ impl Publisher {
         self.channel.metrics.gaps[reason as usize].increment(1);
         if let Some(event_type) = &source.gap_event {
             let block = gap_block(event_type, reason, &source.name, None);
-            self.channel
-                .desk()
-                .append(frame(&[block.as_bytes()]), Kind::Gap, received);
+            let mut desk = self.channel.desk();
+            // What came before it goes before it.
+            desk.release(&self.channel, received, true);
+            desk.append(frame(&[block.as_bytes()]), Kind::Gap, received);
         }
     }
 }

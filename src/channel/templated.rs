@@ -235,6 +235,7 @@ async fn live(
     let over = tokio::select! {
         () = supply(&list, &parameters, &channel, &states, &first) => Over::Returned,
         () = channel.terminated() => Over::Terminated,
+        () = channel.release_in_time() => Over::Returned,
         () = idle(&list, &parameters, &channel) => Over::Idle,
     };
     match over {

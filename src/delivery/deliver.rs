@@ -40,6 +40,9 @@ impl Shard {
     fn slice(&mut self, key: u32) -> usize {
         let now = self.clock.tick();
         let view = &mut self.views[key as usize];
+        if view.round.is_some() {
+            return self.stagger(key);
+        }
         match view.begin_pass() {
             Found::News => {}
             Found::Nothing => {
@@ -99,7 +102,7 @@ impl Shard {
     }
 
     /// If the channel's stream has ended: lets go those who have everything. Returns how many.
-    fn end_streams(&mut self, key: u32) -> usize {
+    pub(super) fn end_streams(&mut self, key: u32) -> usize {
         let view = &self.views[key as usize];
         let Some(end) = view.channel.end() else { return 0 };
         let at_the_end = |client: &u32| {

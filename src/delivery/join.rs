@@ -114,6 +114,7 @@ impl Shard {
             self.working.retain(|&other| other != key);
             self.replayed.retain(|&other| other != key);
             self.holding.retain(|&other| other != key);
+            self.staggering.retain(|&other| other != key);
         }
     }
 

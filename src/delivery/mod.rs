@@ -18,6 +18,7 @@ mod report;
 mod shard;
 mod shards;
 mod slow;
+mod stagger;
 mod transport;
 mod view;
 mod wheel;

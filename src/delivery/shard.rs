@@ -69,6 +69,8 @@ pub(super) struct Shard {
     pub(super) replayed: Vec<u32>,
     /// Views in whose `pause` somebody moved.
     pub(super) holding: Vec<u32>,
+    /// Views whose round is under way.
+    pub(super) staggering: Vec<u32>,
     pub(super) wheel: Wheel,
     due: VecDeque<Due>,
     due_scratch: Vec<Due>,
@@ -99,6 +101,7 @@ impl Shard {
             replaying: VecDeque::new(),
             replayed: Vec::new(),
             holding: Vec::new(),
+            staggering: Vec::new(),
             wheel: Wheel::new(),
             due: VecDeque::new(),
             due_scratch: Vec::new(),
@@ -124,6 +127,7 @@ impl Shard {
                 self.handle(note);
             }
             self.passes();
+            self.rounds();
             self.replays();
             self.timers();
             self.tell_holds();
@@ -165,7 +169,7 @@ impl Shard {
         let counts =
             (!self.views.is_empty()).then(|| self.counts_due.saturating_duration_since(self.clock.now()).max(TICK));
         let looks = self.wheel.next(self.clock.ticks());
-        counts.into_iter().chain(looks).min()
+        counts.into_iter().chain(looks).chain(self.until_next_visit()).min()
     }
 
     fn handle(&mut self, note: Note) {

@@ -3,6 +3,7 @@
 use super::batch::{Batch, Framing};
 use super::bell::Doorbell;
 use super::shard::{Note, ViewKey};
+use super::stagger::Round;
 use crate::channel::{Bell, Channel};
 use crate::log::frame;
 use bytes::Bytes;
@@ -19,6 +20,8 @@ pub(super) struct View {
     pub(super) next: u64,
     /// The pass that is under way.
     pub(super) pass: Option<Pass>,
+    /// The way round its clients, where delivery is staggered; there are no passes then.
+    pub(super) round: Option<Round>,
     /// Whether it stands in the shard's queue of views with work.
     pub(super) queued: bool,
     /// The lowest position that a client which isn't live still needs, under the policy `pause`: the upstream waits for it.
@@ -82,7 +85,9 @@ impl View {
         bell.offered.store(next - 1, Ordering::Release);
         let block = &channel.source().heartbeat.block;
         let heartbeat = (frame(&[block]), block.clone());
+        let stagger = channel.source().stagger;
         Self {
+            round: (!stagger.is_zero()).then(|| Round::new(stagger)),
             channel,
             bell,
             clients: Vec::new(),
@@ -123,6 +128,25 @@ impl View {
                 Found::Lapsed
             }
         }
+    }
+
+    /// Looks at the log, and moves on to its head: the first entry that is new, if any.
+    pub(super) fn take_news(&mut self) -> Option<u64> {
+        self.bell.doorbell.answer();
+        let (from, head) = (self.next, self.channel.log().head());
+        if from > head {
+            return None;
+        }
+        self.moved_to(head + 1);
+        Some(from)
+    }
+
+    /// Whether so much has come since `from` that nobody should be kept waiting for it: the log would let it go.
+    pub(super) fn is_too_much(&self, from: u64) -> bool {
+        let (log, source) = (self.channel.log(), self.channel.source());
+        let events = source.slow_client.events.min(source.log.events as u64);
+        let bytes = source.slow_client.bytes.min(source.log.bytes);
+        (log.head() + 1).saturating_sub(from) > events / 4 || log.bytes_since(from - 1) > bytes / 4
     }
 
     /// Ends the pass: every client has been offered its batch.

@@ -10,15 +10,5 @@ pub fn not_yet(config: &Config) -> Vec<String> {
             "pass: this version passes nothing through; requests for these prefixes are answered with 404".to_owned(),
         );
     }
-    for source in &config.sources {
-        let name = &source.name;
-        let mut ask = |key: &str, what: &str| asked.push(format!("sources.{name}.{key}: {what}"));
-        if !source.coalesce.is_zero() {
-            ask("coalesce", "this version delivers every event");
-        }
-        if !source.stagger.is_zero() {
-            ask("stagger", "this version delivers at once");
-        }
-    }
     asked
 }

@@ -92,6 +92,10 @@ fn start(source: &Arc<Source>, metrics: &Metrics, tasks: &mut JoinSet<()>) -> Li
         states.push(state.clone());
         tasks.spawn(supplier.keep(channel.clone(), state));
     }
+    if !source.coalesce.is_zero() {
+        let channel = channel.clone();
+        tasks.spawn(async move { channel.release_in_time().await });
+    }
     Live {
         channel,
         upstreams,

@@ -11,6 +11,7 @@ mod support;
 mod delivery;
 mod drain;
 mod ends;
+mod herd;
 mod hopping;
 mod long_poll;
 mod quiet;
