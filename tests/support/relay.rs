@@ -132,6 +132,21 @@ impl TestRelay {
         Self { relay, address, admin }
     }
 
+    /// A relay at an address that another has just left.
+    pub async fn start_again(config: Config) -> Self {
+        let began = Instant::now();
+        loop {
+            match Relay::start(config.clone()) {
+                Ok(relay) => {
+                    let (address, admin) = (relay.address().unwrap(), relay.admin_address().unwrap());
+                    return Self { relay, address, admin };
+                }
+                Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// A relay by a whole file.
     pub fn read(yaml: &str) -> Self {
         match config::read(yaml, "story.yaml", &|_| None) {
