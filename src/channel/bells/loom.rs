@@ -62,3 +62,21 @@ fn those_who_join_and_leave_at_once_do_not_undo_each_other() {
         assert!(bell.0.load(Ordering::Acquire));
     });
 }
+
+/// Tried by hand: without the fence in `until`, or counting in after the look, the waiter is not woken.
+#[test]
+fn who_waits_for_a_ring_sees_what_was_published() {
+    model(|| {
+        let bells = Arc::new(Bells::new());
+        let head = Arc::new(AtomicU64::new(0));
+        let publisher = {
+            let (bells, head) = (bells.clone(), head.clone());
+            thread::spawn(move || {
+                head.store(1, Ordering::Release);
+                bells.ring_all();
+            })
+        };
+        crate::sync::model::block_on(bells.until(|| (head.load(Ordering::Acquire) == 1).then_some(())));
+        publisher.join().expect("no panic");
+    });
+}
