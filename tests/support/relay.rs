@@ -17,6 +17,7 @@ pub const PATH: &str = "/events";
 #[derive(Debug, Clone)]
 pub struct Setup {
     url: String,
+    listen: String,
     upstream: String,
     source: String,
     top: String,
@@ -32,12 +33,19 @@ impl Setup {
     pub fn at(url: &str) -> Self {
         Self {
             url: url.to_owned(),
+            listen: "127.0.0.1:0".to_owned(),
             // Stories don't wait for an origin that comes back.
             upstream: "reconnect: 20ms, reconnect_max: 100ms".to_owned(),
             source: String::new(),
             top: String::new(),
             adjust: None,
         }
+    }
+
+    /// A port that is known before the relay runs, and stays when it is started again.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address.to_string();
+        self
     }
 
     /// Lines within the source.
@@ -70,13 +78,14 @@ impl Setup {
     pub fn yaml(&self) -> String {
         let Self {
             url,
+            listen,
             upstream,
             source,
             top,
             ..
         } = self;
         format!(
-            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 2\n{top}sources:\n  s:\n    path: {PATH}\n    \
+            "listen: {listen}\nadmin: 127.0.0.1:0\nworkers: 2\n{top}sources:\n  s:\n    path: {PATH}\n    \
              upstream: {{ url: \"{url}\", {upstream} }}\n{source}"
         )
     }
