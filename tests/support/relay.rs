@@ -18,6 +18,7 @@ pub const PATH: &str = "/events";
 pub struct Setup {
     url: String,
     listen: String,
+    admin: String,
     upstream: String,
     source: String,
     top: String,
@@ -34,6 +35,7 @@ impl Setup {
         Self {
             url: url.to_owned(),
             listen: "127.0.0.1:0".to_owned(),
+            admin: "127.0.0.1:0".to_owned(),
             // Stories don't wait for an origin that comes back.
             upstream: "reconnect: 20ms, reconnect_max: 100ms".to_owned(),
             source: String::new(),
@@ -42,9 +44,9 @@ impl Setup {
         }
     }
 
-    /// A port that is known before the relay runs, and stays when it is started again.
-    pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.listen = address.to_string();
+    /// Ports that are known before the relay runs, and stay when it is started again.
+    pub fn listen(mut self, address: SocketAddr, admin: SocketAddr) -> Self {
+        (self.listen, self.admin) = (address.to_string(), admin.to_string());
         self
     }
 
@@ -79,13 +81,14 @@ impl Setup {
         let Self {
             url,
             listen,
+            admin,
             upstream,
             source,
             top,
             ..
         } = self;
         format!(
-            "listen: {listen}\nadmin: 127.0.0.1:0\nworkers: 2\n{top}sources:\n  s:\n    path: {PATH}\n    \
+            "listen: {listen}\nadmin: {admin}\nworkers: 2\n{top}sources:\n  s:\n    path: {PATH}\n    \
              upstream: {{ url: \"{url}\", {upstream} }}\n{source}"
         )
     }

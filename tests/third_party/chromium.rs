@@ -17,15 +17,15 @@ static BROWSERS: Semaphore = Semaphore::const_new(2);
 crate::stories_of_an_event_source!(start);
 
 async fn start(wanted: serde_json::Value) -> Foreign {
-    start_in(&Pages::start().await, wanted).await
+    start_in(&Pages::start().await.origin, wanted).await
 }
 
 /// In a page of this origin.
-async fn start_in(page: &Pages, mut wanted: serde_json::Value) -> Foreign {
+pub async fn start_in(origin: &str, mut wanted: serde_json::Value) -> Foreign {
     installed("tests/clients/node/node_modules/playwright-core");
     let browser = BROWSERS.acquire().await.unwrap();
     wanted["browser"] = json!(program("chromium"));
-    wanted["page"] = json!(format!("{}/", page.origin));
+    wanted["page"] = json!(format!("{origin}/"));
     let mut command = Command::new(program("node"));
     command
         .arg(file("tests/clients/node/chromium.js"))
@@ -48,10 +48,10 @@ async fn who_may_read_is_for_cors_to_say() {
     relay.received(1).await;
     let mut request = wanted(relay.address, &TYPES);
     request["init"] = json!({ "withCredentials": true });
-    let refused = start_in(&stranger, request.clone()).await;
+    let refused = start_in(&stranger.origin, request.clone()).await;
     assert_eq!((refused.count("error"), refused.count("open")), (1, 0));
     assert_eq!(refused.said[0]["state"], CLOSED);
-    let mut admitted = start_in(&friend, request).await;
+    let mut admitted = start_in(&friend.origin, request).await;
     assert_eq!(admitted.next_event().await.data, "secret");
     assert_eq!(refused.events(), []);
 }

@@ -1,11 +1,12 @@
 //! A client program that tells what it dispatched, a line of JSON each.
 
 use crate::support::client::Event;
-use crate::support::origin::{PATIENCE, within};
+use crate::support::origin::PATIENCE;
 use serde_json::Value;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
 
 /// A browser on a busy machine takes longer to start than anything takes once it runs.
 const START: std::time::Duration = PATIENCE.saturating_mul(3);
@@ -33,14 +34,14 @@ impl Foreign {
             _stdin: child.stdin.take().unwrap(),
             _child: child,
         };
-        let first = tokio::time::timeout(START, foreign.lines.next_line()).await;
+        let first = timeout(START, foreign.lines.next_line()).await;
         foreign.took(first.expect("the program to start"));
         foreign
     }
 
-    /// The next that it tells.
+    /// The next that it tells, whenever that is.
     pub async fn says(&mut self) -> Value {
-        let line = within(&format!("more than {:#?}", self.tail()), self.lines.next_line()).await;
+        let line = self.lines.next_line().await;
         self.took(line)
     }
 
@@ -59,12 +60,19 @@ impl Foreign {
 
     /// The next of a kind, whatever comes before it.
     pub async fn until(&mut self, kind: &str) -> Value {
-        loop {
-            let said = self.says().await;
-            if said["kind"] == kind {
-                return said;
+        let wanted = async {
+            loop {
+                let said = self.says().await;
+                if said["kind"] == kind {
+                    return said;
+                }
             }
+        };
+        // It may go on about other things for ever.
+        if let Ok(said) = timeout(PATIENCE, wanted).await {
+            return said;
         }
+        panic!("waited {PATIENCE:?} in vain for {kind}: {:#?}", self.tail());
     }
 
     /// Until its stream is open: what is published from here on is for it.

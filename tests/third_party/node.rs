@@ -4,7 +4,7 @@ use crate::foreign::Foreign;
 use crate::tools::{file, installed, program};
 use tokio::process::Command;
 
-async fn start(wanted: serde_json::Value) -> Foreign {
+pub async fn start(wanted: serde_json::Value) -> Foreign {
     installed("tests/clients/node/node_modules/eventsource");
     let mut command = Command::new(program("node"));
     command
