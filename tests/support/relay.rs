@@ -18,6 +18,8 @@ pub const PATH: &str = "/events";
 pub struct Setup {
     url: String,
     path: String,
+    listen: String,
+    admin: String,
     upstream: String,
     source: String,
     top: String,
@@ -34,6 +36,8 @@ impl Setup {
         Self {
             url: url.to_owned(),
             path: PATH.to_owned(),
+            listen: "127.0.0.1:0".to_owned(),
+            admin: "127.0.0.1:0".to_owned(),
             // Stories don't wait for an origin that comes back.
             upstream: "reconnect: 20ms, reconnect_max: 100ms".to_owned(),
             source: String::new(),
@@ -45,6 +49,12 @@ impl Setup {
     /// Another path than [`PATH`]; may hold parameters.
     pub fn path(mut self, path: &str) -> Self {
         self.path = path.to_owned();
+        self
+    }
+
+    /// Ports that are known before the relay runs, and stay when it is started again.
+    pub fn listen(mut self, address: SocketAddr, admin: SocketAddr) -> Self {
+        (self.listen, self.admin) = (address.to_string(), admin.to_string());
         self
     }
 
@@ -79,13 +89,15 @@ impl Setup {
         let Self {
             url,
             path,
+            listen,
+            admin,
             upstream,
             source,
             top,
             ..
         } = self;
         format!(
-            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 2\n{top}sources:\n  s:\n    path: {path}\n    \
+            "listen: {listen}\nadmin: {admin}\nworkers: 2\n{top}sources:\n  s:\n    path: {path}\n    \
              upstream: {{ url: \"{url}\", {upstream} }}\n{source}"
         )
     }

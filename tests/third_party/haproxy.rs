@@ -1,0 +1,94 @@
+//! HAProxy in front, with `deploy/proxies/haproxy.cfg`.
+
+use crate::front::Relay;
+use crate::proxy::{Proxy, configured};
+use crate::stream::{assert_numbered, publish};
+use crate::support::client::{End, get};
+use crate::support::origin::TestOrigin;
+use crate::support::process::TestProcess;
+use crate::support::relay::{PATH, Setup, TestRelay};
+use crate::tools::{free_address, program};
+use tokio::process::Command;
+
+crate::stories_in_front!(start);
+crate::stories_of_a_good_configuration!(start);
+
+async fn start(relay: Relay) -> Proxy {
+    // Both servers of the file are the one relay.
+    start_with_two(relay, relay).await
+}
+
+async fn start_with_two(first: Relay, second: Relay) -> Proxy {
+    let address = free_address();
+    let server = |relay: Relay| format!("{} port {}", relay.address, relay.admin.port());
+    let file = configured(
+        "haproxy.cfg",
+        &[
+            ("bind :8080", &format!("bind {address}")),
+            ("127.0.0.1:9080 port 7090", &server(first)),
+            ("127.0.0.1:9081 port 7091", &server(second)),
+            ("maxconn 60000", "maxconn 2000"),
+        ],
+    );
+    Proxy::start(address, |dir| {
+        std::fs::write(dir.join("haproxy.cfg"), file).unwrap();
+        let mut command = Command::new(program("haproxy"));
+        command.args(["-db", "-f", "haproxy.cfg"]);
+        command
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_cut_is_no_end() {
+    crate::front::a_cut_is_no_end(start).await;
+}
+
+#[tokio::test]
+async fn clients_of_a_relay_that_drains_go_on_at_the_other_one() {
+    let origin = TestOrigin::start().await;
+    let setup = Setup::over(&origin).top("drain: { spread: 1s }").source("ids: pass");
+    let mut leaving = TestProcess::start(&setup).await;
+    let mut conns = vec![origin.accept().await];
+    let staying: TestRelay = setup.start();
+    conns.push(origin.accept().await);
+    for conn in &mut conns {
+        conn.stream_head().await;
+    }
+    let proxy = start_with_two(Relay::from(&leaving), Relay::from(&staying)).await;
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        let mut client = get(PATH).open(proxy.address).await;
+        client.opened().await;
+        clients.push(client);
+    }
+    leaving.eventually_clients(5).await;
+    for conn in &mut conns {
+        publish(conn, 0..3).await;
+    }
+    for client in &mut clients {
+        assert_numbered(&client.until_data("2").await, 0..3);
+    }
+    leaving.terminate();
+    // Half of them are sent away, and come back at once.
+    assert_eq!(leaving.exit().await.code(), Some(0));
+    publish(&mut conns[1], 3..5).await;
+    let mut moved = 0;
+    for mut client in clients {
+        let mut events = Vec::new();
+        while let Some(event) = client.try_next_event().await {
+            events.push(event);
+            if events.len() == 2 {
+                break;
+            }
+        }
+        if events.is_empty() {
+            assert_eq!(client.end().await, End::LastChunk);
+            let mut back = get(PATH).last_event_id(&client.last_event_id).open(proxy.address).await;
+            events = back.until_data("4").await;
+            moved += 1;
+        }
+        assert_numbered(&events, 3..5);
+    }
+    assert_eq!(moved, 5);
+}

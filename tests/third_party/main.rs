@@ -1,0 +1,24 @@
+//! Programs of other people against the relay: clients that nobody here wrote, and servers that stand in front.
+//!
+//! `scripts/setup` installs them. A story without its program fails and says so: nothing is skipped. Clients tell what they
+//! dispatched (`foreign.rs`, `tests/clients/`); proxies run with the files of `deploy/proxies` (`proxy.rs`, `front.rs`).
+#![allow(unreachable_pub, reason = "modules of one test program")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod caddy;
+mod chromium;
+mod curl;
+mod event_source;
+mod foreign;
+mod front;
+mod haproxy;
+mod nginx;
+mod node;
+mod pages;
+mod proxy;
+mod python;
+mod stream;
+mod tools;
