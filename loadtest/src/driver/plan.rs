@@ -337,7 +337,7 @@ impl Plan {
 
     /// evict-storm: how long a client may take nothing. The measurement before the eviction fits in.
     pub(crate) fn stall(&self) -> Duration {
-        self.duration + 5 * SECOND
+        self.duration + 10 * SECOND
     }
 
     /// Whether the path that clients ask for names one of many streams.

@@ -95,10 +95,14 @@ impl Trial<'_> {
         self.hold("warming up", self.plan.warmup)?;
         // As long as their buffers have room, the stalled ones get every batch too.
         let batch = self.measure_healthy(|trial| trial.hold("everyone gets a batch", trial.plan.duration))?;
-        self.running
-            .source
-            .burst(FILL_BYTES.div_ceil(self.plan.size_bytes) as u64)?;
-        self.hold("filling buffers", SETTLE)?;
+        let fill = FILL_BYTES.div_ceil(self.plan.size_bytes) as u64;
+        let filled = self.healthy_tick()?.newest + fill;
+        self.running.source.burst(fill)?;
+        let until = Instant::now() + TAIL_TIMEOUT;
+        while self.healthy_behind(filled)? && Instant::now() < until {
+            self.hold("filling buffers", SETTLE / 10)?;
+        }
+        self.hold("settling", SETTLE)?;
         let before = self.measure_healthy(|trial| trial.hold("all are stalled", trial.plan.duration))?;
         let during = self.measure_healthy(Self::await_eviction)?;
         self.compare_healthy(&before, &during);
@@ -165,6 +169,15 @@ impl Trial<'_> {
         // Takes in what they have said meanwhile.
         healthy.watch(Instant::now(), |_| false)?;
         Ok(healthy.tick())
+    }
+
+    /// Whether a healthy client has not got this event yet.
+    fn healthy_behind(&mut self, seq: u64) -> Result<bool> {
+        if let Some(healthy) = &mut self.healthy {
+            healthy.order(SwarmOrder::Await { seq })?;
+        }
+        let tick = self.healthy_tick()?;
+        Ok(tick.awaiting != seq || tick.behind > 0)
     }
 
     /// Measures what `during` does to the healthy clients; nothing without them.

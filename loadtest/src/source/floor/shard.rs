@@ -32,6 +32,8 @@ struct Client {
     rest: Bytes,
     /// Batches in a row that found the socket full.
     full: u32,
+    /// Where its first batch begins for it: it joined behind what stands before.
+    from: usize,
 }
 
 /// Works until the floor ends.
@@ -39,16 +41,18 @@ pub(super) fn run(work: &Receiver<Work>, tally: &Tally) {
     let mut clients: Vec<Client> = Vec::new();
     let mut batch: Vec<Bytes> = Vec::new();
     while let Ok(first) = work.recv() {
-        let mut events = 0;
+        let (mut events, mut bytes) = (0, 0);
         for item in std::iter::once(first).chain(work.try_iter()) {
             match item {
                 Work::Client(socket) => clients.push(Client {
                     socket,
                     rest: Bytes::new(),
                     full: 0,
+                    from: bytes,
                 }),
-                Work::Events(bytes, count) => {
-                    batch.push(bytes);
+                Work::Events(piece, count) => {
+                    bytes += piece.len();
+                    batch.push(piece);
                     events += count;
                 }
             }
@@ -70,8 +74,17 @@ pub(super) fn run(work: &Receiver<Work>, tally: &Tally) {
 }
 
 impl Client {
-    /// Writes what is left, then `bytes`; `false`: the client has gone.
+    /// Writes a batch; `false`: the client has gone.
     fn write(&mut self, bytes: &Bytes, missed: &mut u64) -> bool {
+        match std::mem::take(&mut self.from) {
+            0 => self.write_all(bytes, missed),
+            from if from == bytes.len() => true,
+            from => self.write_all(&bytes.slice(from..), missed),
+        }
+    }
+
+    /// Writes what is left, then `bytes`; `false`: the client has gone.
+    fn write_all(&mut self, bytes: &Bytes, missed: &mut u64) -> bool {
         if self.full > FULL_PATIENCE && !self.full.is_multiple_of(FULL_RETRY) {
             self.full += 1;
             *missed += 1;
