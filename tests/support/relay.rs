@@ -16,6 +16,7 @@ pub const PATH: &str = "/events";
 /// A configuration in the making: one source over one origin, and what the story adds as lines of YAML.
 #[derive(Debug, Clone)]
 pub struct Setup {
+    listen: String,
     url: String,
     upstream: String,
     source: String,
@@ -31,6 +32,7 @@ impl Setup {
 
     pub fn at(url: &str) -> Self {
         Self {
+            listen: "127.0.0.1:0".to_owned(),
             url: url.to_owned(),
             // Stories don't wait for an origin that comes back.
             upstream: "reconnect: 20ms, reconnect_max: 100ms".to_owned(),
@@ -38,6 +40,12 @@ impl Setup {
             top: String::new(),
             adjust: None,
         }
+    }
+
+    /// Where clients connect, in YAML; else one free port.
+    pub fn listen(mut self, listen: &str) -> Self {
+        self.listen = listen.to_owned();
+        self
     }
 
     /// Lines within the source.
@@ -69,6 +77,7 @@ impl Setup {
 
     pub fn yaml(&self) -> String {
         let Self {
+            listen,
             url,
             upstream,
             source,
@@ -76,7 +85,7 @@ impl Setup {
             ..
         } = self;
         format!(
-            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 2\n{top}sources:\n  s:\n    path: {PATH}\n    \
+            "listen: {listen}\nadmin: 127.0.0.1:0\nworkers: 2\n{top}sources:\n  s:\n    path: {PATH}\n    \
              upstream: {{ url: \"{url}\", {upstream} }}\n{source}"
         )
     }
