@@ -1,6 +1,6 @@
 //! What the relay promises to clients, told over real sockets: an origin, the relay, clients, and what happens.
 //!
-//! One file per group of promises (listeners, delivery, resume and gaps, awkward ids, slow clients, quiet streams and refusals, drain, trouble upstream).
+//! One file per group of promises (listeners, delivery, resume and gaps, awkward ids, slow clients, quiet streams and refusals, drain, trouble upstream, outages).
 //! Nothing sleeps to let things settle: what can't be awaited is looked for until it is there.
 #![allow(unreachable_pub, reason = "modules of one test program")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
@@ -13,6 +13,7 @@ mod drain;
 mod hopping;
 mod ids;
 mod listeners;
+mod outages;
 mod quiet;
 mod refusals;
 mod resume;
