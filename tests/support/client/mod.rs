@@ -36,6 +36,8 @@ pub struct TestClient {
     pub body: Vec<u8>,
     /// Bytes of `body` that have been made into blocks.
     taken: usize,
+    /// Bytes of `body` in which a block's end has been looked for.
+    searched: usize,
     events: VecDeque<Event>,
     /// The last event ID after everything that was read, as an `EventSource` holds it.
     pub last_event_id: Vec<u8>,
@@ -68,6 +70,7 @@ impl TestClient {
             framing: Framing::Head,
             body: Vec::new(),
             taken: 0,
+            searched: 0,
             events: VecDeque::new(),
             last_event_id: Vec::new(),
             seen_id: None,
@@ -194,6 +197,7 @@ impl TestClient {
     /// Lets go of the body so far, but for an incomplete block.
     pub fn forget_body(&mut self) {
         self.body.drain(..self.taken);
+        self.searched -= self.taken;
         self.taken = 0;
     }
 
