@@ -150,7 +150,8 @@ impl Admission {
             admission: self.clone(),
             ip: None,
         };
-        if self.per_ip_max > 0 {
+        // Whoever comes over a Unix socket has no address: they are many behind it, not one.
+        if self.per_ip_max > 0 && !ip.is_unspecified() {
             let ip = ip.to_canonical();
             let mut per_ip = self.per_ip();
             let count = per_ip.entry(ip).or_insert(0);

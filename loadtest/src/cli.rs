@@ -1,11 +1,12 @@
 //! The command line.
 
-use crate::driver::plan::{Overrides, Scenario};
+use crate::driver::plan::{CrowdArgs, Overrides, Scenario};
 use crate::driver::server::{Programs, Server};
 use crate::driver::trial::Bench;
 use crate::source::fault::Fault;
+use crate::stamp::Form;
 use crate::threshold::Threshold;
-use crate::units::{parse_bytes, parse_duration, parse_share};
+use crate::units::{parse_bytes, parse_duration};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
@@ -124,19 +125,19 @@ struct ProgramArgs {
 }
 
 #[derive(Debug, Args)]
-struct SwarmArgs {
+pub(crate) struct SwarmArgs {
     /// Processes of the swarm; default: as descriptors and ports demand
     #[arg(long, help_heading = "Swarm")]
-    processes: Option<usize>,
-    /// Addresses to connect from; default: 127.0.0.1, 127.0.0.2, ... as ports demand
+    pub(crate) processes: Option<usize>,
+    /// Addresses to connect from; default on loopback: 127.0.0.1, 127.0.0.2, ... as ports demand
     #[arg(long, value_delimiter = ',', help_heading = "Swarm")]
-    source: Vec<IpAddr>,
+    pub(crate) source: Vec<IpAddr>,
     /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1
     #[arg(long, default_value_t = 0, help_heading = "Swarm")]
-    http2_streams: u32,
+    pub(crate) http2_streams: u32,
     /// Connections under way at one time: over a server's accept queue, the kernel makes them wait for seconds
     #[arg(long, default_value_t = 1000, help_heading = "Swarm")]
-    connecting_max: usize,
+    pub(crate) connecting_max: usize,
 }
 
 impl Common {
@@ -162,30 +163,11 @@ pub(crate) struct ClientsArgs {
     /// The stream; several are gone round. {client} and {stream} in it stand for numbers
     #[arg(long, required = true)]
     pub(crate) url: Vec<String>,
-    /// Clients
-    #[arg(long, short = 'n', default_value_t = 100)]
-    pub(crate) clients: usize,
-    /// Connections opened per second
-    #[arg(long, default_value_t = 1000.0)]
-    pub(crate) connect_rate: f64,
+    #[command(flatten)]
+    pub(crate) crowd: CrowdArgs,
     /// How long to wait for all to be live, beyond what the connect rate takes
     #[arg(long, value_parser = parse_duration, default_value = "30s")]
     pub(crate) connect_timeout: Duration,
-    /// How long, once all are live
-    #[arg(long, short = 'd', value_parser = parse_duration, default_value = "30s")]
-    pub(crate) duration: Duration,
-    /// Share of the clients that never read
-    #[arg(long, value_parser = parse_share, default_value = "0")]
-    pub(crate) stalled: f64,
-    /// Share of the clients that read slowly
-    #[arg(long, value_parser = parse_share, default_value = "0")]
-    pub(crate) slow: f64,
-    /// What a slow client reads in a second
-    #[arg(long, value_parser = parse_bytes, default_value = "2000")]
-    pub(crate) slow_bytes: usize,
-    /// Clients replaced per second
-    #[arg(long, default_value_t = 0.0)]
-    pub(crate) churn: f64,
     /// Reconnect without Last-Event-ID
     #[arg(long)]
     pub(crate) no_resume: bool,
@@ -207,32 +189,44 @@ pub(crate) struct ClientsArgs {
     /// CA file (PEM); default: any certificate is accepted
     #[arg(long)]
     pub(crate) ca: Option<PathBuf>,
-    /// Streams that {stream} in the URL goes round
-    #[arg(long, default_value_t = 1)]
-    pub(crate) streams: usize,
     /// Processes of the server, for its CPU and memory
     #[arg(long)]
     pub(crate) pid: Vec<u32>,
     #[command(flatten)]
-    pub(crate) swarm: ClientsSwarmArgs,
+    pub(crate) swarm: SwarmArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
 
+/// What the origin and the floor are both told about their events.
 #[derive(Debug, Args)]
-pub(crate) struct ClientsSwarmArgs {
-    /// Processes of the swarm; default: as descriptors and ports demand
-    #[arg(long, help_heading = "Swarm")]
-    pub(crate) processes: Option<usize>,
-    /// Addresses to connect from; default on loopback: 127.0.0.1, 127.0.0.2, ... as ports demand
-    #[arg(long, value_delimiter = ',', help_heading = "Swarm")]
-    pub(crate) source: Vec<IpAddr>,
-    /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1
-    #[arg(long, default_value_t = 0, help_heading = "Swarm")]
-    pub(crate) http2_streams: u32,
-    /// Connections under way at one time: over a server's accept queue, the kernel makes them wait for seconds
-    #[arg(long, default_value_t = 1000, help_heading = "Swarm")]
-    pub(crate) connecting_max: usize,
+pub(crate) struct EventArgs {
+    /// Events sent together; the rate stays the same
+    #[arg(long, default_value_t = 1)]
+    pub(crate) burst: u32,
+    /// Bytes of one event on the wire, without the chunk's lines
+    #[arg(long, short = 's', value_parser = parse_bytes, default_value = "200")]
+    size: usize,
+    /// Writes an id into every event; the origin then resumes behind Last-Event-ID
+    #[arg(long)]
+    ids: bool,
+    /// Takes orders from stdin
+    #[arg(long, hide = true)]
+    pub(crate) control: bool,
+}
+
+impl EventArgs {
+    pub(crate) fn form(&self) -> Form {
+        Form {
+            size_bytes: self.size,
+            ids: self.ids,
+        }
+    }
+
+    /// What to begin with at once; `None`: the driver says it.
+    pub(crate) fn start(&self, rate: f64) -> Option<(f64, u32)> {
+        (!self.control).then_some((rate, self.burst))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -242,15 +236,8 @@ pub(crate) struct OriginArgs {
     /// Events per second, on each stream
     #[arg(long, short = 'r', default_value_t = 1.0)]
     pub(crate) rate: f64,
-    /// Events sent together; the rate stays the same
-    #[arg(long, default_value_t = 1)]
-    pub(crate) burst: u32,
-    /// Bytes of one event on the wire
-    #[arg(long, short = 's', value_parser = parse_bytes, default_value = "200")]
-    pub(crate) size: usize,
-    /// Writes an id into every event, and resumes behind Last-Event-ID
-    #[arg(long)]
-    pub(crate) ids: bool,
+    #[command(flatten)]
+    pub(crate) event: EventArgs,
     /// Paths that are served, each a stream of its own
     #[arg(long, default_value_t = 1)]
     pub(crate) streams: usize,
@@ -263,9 +250,6 @@ pub(crate) struct OriginArgs {
     /// POSTs the events to this URL instead of serving them
     #[arg(long, value_name = "URL")]
     pub(crate) publish: Option<String>,
-    /// Takes orders from stdin
-    #[arg(long, hide = true)]
-    pub(crate) control: bool,
 }
 
 #[derive(Debug, Args)]
@@ -275,19 +259,13 @@ pub(crate) struct FloorArgs {
     /// Events per second
     #[arg(long, short = 'r', default_value_t = 10.0)]
     pub(crate) rate: f64,
-    /// Events sent together; the rate stays the same
-    #[arg(long, default_value_t = 1)]
-    pub(crate) burst: u32,
-    /// Bytes of one event on the wire, without the chunk's lines
-    #[arg(long, short = 's', value_parser = parse_bytes, default_value = "200")]
-    pub(crate) size: usize,
-    /// Writes an id into every event
-    #[arg(long)]
-    pub(crate) ids: bool,
+    #[command(flatten)]
+    pub(crate) event: EventArgs,
     /// Threads that write; 0: one for each core
     #[arg(long, default_value_t = 0)]
     pub(crate) threads: usize,
-    /// Takes orders from stdin
-    #[arg(long, hide = true)]
-    pub(crate) control: bool,
+    /// Keeps this many events for clients that come back with Last-Event-ID; each event then has the id that a relay
+    /// would write in front of it
+    #[arg(long, default_value_t = 0)]
+    pub(crate) keep: usize,
 }

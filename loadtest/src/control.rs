@@ -72,6 +72,8 @@ pub(crate) struct SwarmSetup {
     pub(crate) http2_streams: u32,
     /// CA file (PEM) for TLS; `None`: any certificate is accepted.
     pub(crate) ca: Option<std::path::PathBuf>,
+    /// What a stalled client's kernel takes in unread, in bytes; `None`: the kernel's own choice.
+    pub(crate) stalled_receive_bytes: Option<usize>,
     /// Streams that `{stream}` in a path goes round; over 1, there are no statistics per event.
     pub(crate) streams: usize,
 }
@@ -134,6 +136,8 @@ pub(crate) struct Tick {
     pub(crate) behind: u64,
     /// Whether `behind` answers the latest `Await`.
     pub(crate) awaiting: u64,
+    /// The highest number that a reader has got.
+    pub(crate) newest: u64,
 }
 
 /// One measurement of one swarm process.

@@ -1,14 +1,14 @@
 //! The life of a process, by subcommand. Exit codes: 0 as expected, 1 not so, 2 usage.
 
-use crate::cli::{Cli, Command, CompareArgs, FloorArgs, OriginArgs, ReportArgs, RunArgs};
+use crate::cli::{Cli, Command, Common, CompareArgs, FloorArgs, OriginArgs, ReportArgs, RunArgs};
 use crate::control::{SwarmReport, SwarmSetup, begin_child, listen, raise_descriptor_limit, say};
 use crate::display::Display;
-use crate::driver::compare::Comparison;
-use crate::driver::plan::Plan;
+use crate::driver::compare::{Comparison, Entrant};
+use crate::driver::plan::{Plan, Scenario};
+use crate::driver::server::Server;
 use crate::driver::{child, clients, compare};
 use crate::report::{self, Report};
 use crate::source::{floor, origin, publish};
-use crate::stamp::Form;
 use crate::swarm;
 use crate::target;
 use anyhow::{Context, Result, bail};
@@ -56,12 +56,10 @@ impl std::error::Error for Usage {}
 
 fn run(args: &RunArgs) -> Result<bool> {
     let bench = args.common.bench();
-    let overrides = &args.common.overrides;
     let display = Display::new(args.common.report.quiet);
     let mut comparisons = Vec::new();
     for scenario in &args.scenarios {
-        let plan = Plan::of(*scenario, overrides.quick).with(overrides);
-        plan.check().map_err(Usage)?;
+        let plan = plan(*scenario, &args.common)?;
         if let Some(why) = args.server.cannot(&plan) {
             bail!(Usage(format!(
                 "{} {why}, so it can't do {}",
@@ -69,13 +67,12 @@ fn run(args: &RunArgs) -> Result<bool> {
                 scenario.name()
             )));
         }
-        comparisons.push(compare::run(
-            std::slice::from_ref(&args.server),
-            &plan,
-            1,
-            &bench,
-            &display,
-        )?);
+        let mut entrants = Entrant::all(std::slice::from_ref(&args.server), &plan);
+        if *scenario == Scenario::ResumeStorm && args.server != Server::Floor {
+            // What the same bytes cost without a server is part of the answer.
+            entrants.splice(0..0, Entrant::all(&[Server::Floor], &plan));
+        }
+        comparisons.push(compare::run(&entrants, &plan, 1, &bench, &display)?);
     }
     display.done();
     finish(comparisons, &args.common.report)
@@ -87,12 +84,19 @@ fn compare_all(args: &CompareArgs) -> Result<bool> {
     let display = Display::new(args.common.report.quiet);
     let mut comparisons = Vec::new();
     for scenario in &args.scenario {
-        let plan = Plan::of(*scenario, args.common.overrides.quick).with(&args.common.overrides);
-        plan.check().map_err(Usage)?;
-        comparisons.push(compare::run(&servers, &plan, args.rounds.max(1), &bench, &display)?);
+        let plan = plan(*scenario, &args.common)?;
+        let entrants = Entrant::all(&servers, &plan);
+        comparisons.push(compare::run(&entrants, &plan, args.rounds.max(1), &bench, &display)?);
     }
     display.done();
     finish(comparisons, &args.common.report)
+}
+
+/// A scenario's numbers, with those of the command line.
+fn plan(scenario: Scenario, common: &Common) -> Result<Plan> {
+    let plan = Plan::of(scenario, common.overrides.quick).with(&common.overrides);
+    plan.check().map_err(Usage)?;
+    Ok(plan)
 }
 
 fn clients(args: &crate::cli::ClientsArgs) -> Result<bool> {
@@ -129,7 +133,7 @@ fn finish(comparisons: Vec<Comparison>, args: &ReportArgs) -> Result<bool> {
 }
 
 fn origin(args: OriginArgs) -> Result<()> {
-    if args.control {
+    if args.event.control {
         begin_child();
     }
     if let Some(url) = &args.publish {
@@ -138,15 +142,15 @@ fn origin(args: OriginArgs) -> Result<()> {
             address: target.address,
             authority: target.authority,
             path: target.path,
-            data_bytes: args.size,
+            data_bytes: args.event.form().size_bytes,
         };
-        return match args.control {
+        return match args.event.control {
             true => publish::run(&options, &listen(|| {})),
             false => {
                 let (orders, received) = std::sync::mpsc::channel();
                 let start = crate::control::SourceOrder::Start {
                     events_per_second: args.rate,
-                    burst: args.burst,
+                    burst: args.event.burst,
                 };
                 orders.send(start).context("the receiver is at hand")?;
                 publish::run(&options, &received)
@@ -155,29 +159,24 @@ fn origin(args: OriginArgs) -> Result<()> {
     }
     origin::run(origin::Options {
         listen: args.listen,
-        form: Form {
-            size_bytes: args.size,
-            ids: args.ids,
-        },
+        form: args.event.form(),
+        start: args.event.start(args.rate),
         streams: args.streams,
         events: args.events,
         faults: args.fault,
-        start: (!args.control).then_some((args.rate, args.burst)),
     })
 }
 
 fn floor(args: &FloorArgs) -> Result<()> {
-    if args.control {
+    if args.event.control {
         begin_child();
     }
     floor::run(floor::Options {
         listen: args.listen,
-        form: Form {
-            size_bytes: args.size,
-            ids: args.ids,
-        },
+        form: args.event.form(),
+        start: args.event.start(args.rate),
         threads: args.threads,
-        start: (!args.control).then_some((args.rate, args.burst)),
+        keep: args.keep,
     })
 }
 

@@ -100,6 +100,65 @@ fn a_run_against_the_floor_delivers_every_event_once() {
     );
 }
 
+/// A scenario in small, and the numbers of its last server.
+fn quick(scenario: &str, server: &str, more: &[&str]) -> Value {
+    let arguments = ["run", scenario, "--quick", "--server", server, "--quiet", "--json", "-"];
+    let output = harness(&[&arguments, more].concat());
+    let report = json(&output);
+    assert!(output.status.success(), "{report:#}");
+    let servers = report["scenarios"][0]["servers"].as_array().expect("an array");
+    let last = servers.last().expect("one took part");
+    last["median"].clone()
+}
+
+fn number(values: &Value, name: &str) -> f64 {
+    values[name]
+        .as_f64()
+        .unwrap_or_else(|| panic!("no {name} in {values:#}"))
+}
+
+#[test]
+fn who_comes_back_to_the_floor_gets_what_was_missed() {
+    let values = quick("resume-storm", "floor", &["-n", "60", "--healthy", "10"]);
+    assert_eq!((number(&values, "lost"), number(&values, "doubled")), (0.0, 0.0));
+    assert_eq!(number(&values, "replayed"), 60.0 * 20.0);
+    assert_eq!(number(&values, "clients"), 70.0);
+    for name in [
+        "cpu_us_per_return",
+        "healthy_p99_before_ms",
+        "healthy_p99_ms",
+        "healthy_p99_ratio",
+    ] {
+        assert!(number(&values, name) > 0.0, "{name}: {values:#}");
+    }
+}
+
+#[test]
+fn a_storm_is_set_against_the_floors() {
+    let values = quick("resume-storm", "origin", &["-n", "40", "--healthy", "5"]);
+    // More or less than nothing: what matters here is that it is there.
+    assert!(number(&values, "cpu_us_beyond_floor").is_finite());
+}
+
+#[test]
+fn a_burst_arrives_whole() {
+    let values = quick("burst", "origin", &["-n", "5", "--events", "30000"]);
+    assert_eq!(number(&values, "deliveries"), 150_000.0);
+    assert_eq!((number(&values, "lost"), number(&values, "disordered")), (0.0, 0.0));
+    assert!(number(&values, "burst_s") > 0.0);
+}
+
+#[test]
+fn many_streams_are_set_against_one() {
+    let values = quick("jobs", "origin", &["-n", "100", "--streams", "25"]);
+    assert_eq!((number(&values, "strayed"), number(&values, "lost")), (0.0, 0.0));
+    assert_eq!(number(&values, "over"), 100.0);
+    assert!(number(&values, "cpu_one_stream_ratio") > 0.0);
+    let values = quick("idle-jobs", "origin", &["--from", "10", "--to", "60"]);
+    assert_eq!(number(&values, "clients"), 60.0);
+    assert!(values["rss_kib_per_job"].is_f64(), "{values:#}");
+}
+
 #[test]
 fn clients_are_spread_over_processes() {
     let output = harness(
@@ -147,6 +206,10 @@ fn a_wrong_command_line_is_exit_code_2() {
         Some(2)
     );
     assert_eq!(harness(&["run", "jobs", "--server", "naive"]).status.code(), Some(2));
+    assert_eq!(
+        harness(&["run", "evict-storm", "--server", "floor"]).status.code(),
+        Some(2)
+    );
     assert_eq!(
         harness(&["run", "memory", "--from", "10", "--to", "5", "--server", "floor"])
             .status

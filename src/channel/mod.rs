@@ -23,7 +23,7 @@ pub use publisher::Publisher;
 pub(crate) use supply::Supplier;
 pub(crate) use template::{BadParameter, Parameters};
 pub use templated::Templated;
-pub(crate) use templated::{Entrance, Room};
+pub(crate) use templated::{Entrance, Room, Supplied};
 
 use crate::config::{Ids, Source, Start};
 use crate::log::{Epoch, Log, Numbering, Place};

@@ -51,6 +51,9 @@ struct Live {
     first: watch::Receiver<First>,
 }
 
+/// A channel, with the states of its upstreams in the order of the configuration.
+pub(crate) type Supplied = (Arc<Channel>, Arc<[Arc<State>]>);
+
 /// What a client that comes to a templated source finds.
 pub(crate) enum Entrance {
     /// The channel is there.
@@ -153,8 +156,8 @@ impl Templated {
         self.list.suppliers.iter().map(Supplier::name)
     }
 
-    /// The open channels, with the states of their upstreams in the order of the configuration.
-    pub(crate) fn live(&self) -> Vec<(Arc<Channel>, Arc<[Arc<State>]>)> {
+    /// The open channels.
+    pub(crate) fn live(&self) -> Vec<Supplied> {
         let channels = self.list.channels();
         let live = channels.values();
         live.map(|live| (live.channel.clone(), live.states.clone())).collect()

@@ -235,7 +235,7 @@ fn drain(item: &Item<'_>) -> Option<Drain> {
         timeout: timeout?,
     };
     if drain.spread > drain.timeout {
-        item.warn("`spread` is longer than `timeout`: streams whose turn comes later are cut");
+        item.warn("`spread` is longer than `timeout`: it is shortened to that");
     }
     Some(drain)
 }

@@ -32,10 +32,6 @@ pub(super) struct Opening {
 pub(super) type Outcome = Result<Opening, Answer>;
 
 /// When that is known.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is moved once per request; a box would be an allocation more"
-)]
 pub(super) enum Decision {
     Now(Outcome),
     /// After somebody else has been asked.
@@ -169,6 +165,10 @@ impl Front {
 
 impl Admitted {
     /// Leaves an opening, unless the stream has ended.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is moved once per answered request; a box would be an allocation more"
+    )]
     fn join(self, subscription: Subscription) -> Outcome {
         let Self { request, permit, peer } = self;
         let channel = subscription.channel();

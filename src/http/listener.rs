@@ -9,7 +9,8 @@ use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -102,11 +103,13 @@ fn bind_tcp(address: SocketAddr) -> io::Result<RawSocket> {
     Ok(socket)
 }
 
-/// A socket file that a process left behind which is gone is replaced; one that somebody answers on is not.
+/// A socket file that a process left behind which is gone is replaced; one that somebody answers on is not, and a file of
+/// any other kind was not left by a listener.
 fn bind_unix(path: &PathBuf) -> io::Result<UnixListener> {
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
+            if !is_socket || UnixStream::connect(path).is_ok() {
                 return Err(error);
             }
             std::fs::remove_file(path)?;

@@ -1,7 +1,7 @@
 //! The channels of the configured sources, and the tasks that feed them.
 
 use super::SWEEP_EVERY;
-use crate::channel::{Channel, Room, Supplier, Templated};
+use crate::channel::{Channel, Room, Supplied, Supplier, Templated};
 use crate::config::{Config, Source};
 use crate::http::Place;
 use crate::metrics::Metrics;
@@ -59,8 +59,8 @@ impl Served {
         }
     }
 
-    /// Its channels, each with the states of its upstreams.
-    pub(super) fn channels(&self) -> Vec<(Arc<Channel>, Arc<[Arc<State>]>)> {
+    /// Its channels.
+    pub(super) fn channels(&self) -> Vec<Supplied> {
         match self {
             Served::Plain(live) => vec![(live.channel.clone(), live.states.clone())],
             Served::Templated(templated) => templated.live(),

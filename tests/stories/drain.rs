@@ -83,6 +83,21 @@ async fn readiness_goes_first_and_streams_end_spread_in_time() {
 }
 
 #[tokio::test]
+async fn a_spread_that_is_longer_than_the_timeout_is_shortened_to_it() {
+    let (mut process, _conn) = running("{ spread: 1h, timeout: 2s }").await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(client(&process).await);
+    }
+    process.terminate();
+    for client in &mut clients {
+        assert_eq!(client.end().await, End::LastChunk, "everyone's turn comes in time");
+        assert_eq!(client.retries.len(), 2, "told when to come back");
+    }
+    assert_eq!(process.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn nobody_comes_in_any_more() {
     let (mut process, _conn) = running("{ spread: 1s, timeout: 20s }").await;
     let mut inside = client(&process).await;
@@ -153,6 +168,13 @@ async fn a_second_signal_cuts_at_once() {
     process.logged("draining").await;
     assert!(!process.has_ended());
     process.terminate();
-    assert_eq!(process.exit().await.code(), Some(1));
+    assert_eq!(process.exit().await.code(), Some(1), "not all went in order");
     assert!(began.elapsed() < Duration::from_secs(15));
+    let mut in_order = 0;
+    for client in &mut clients {
+        // Between events, but without a farewell; or its turn had come.
+        in_order += usize::from(client.end().await == End::LastChunk);
+        assert_eq!(client.incomplete(), b"");
+    }
+    assert!(in_order < clients.len(), "nobody was cut");
 }

@@ -1,6 +1,6 @@
 //! What the relay promises to clients, told over real sockets: an origin, the relay, clients, and what happens.
 //!
-//! One file per group of promises (delivery, resume and gaps, slow clients, quiet streams and refusals, drain, trouble upstream).
+//! One file per group of promises (listeners, delivery, resume and gaps, awkward ids, slow clients, quiet streams and refusals, drain, trouble upstream, outages).
 //! Nothing sleeps to let things settle: what can't be awaited is looked for until it is there.
 #![allow(unreachable_pub, reason = "modules of one test program")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
@@ -15,6 +15,9 @@ mod herd;
 mod hopping;
 mod long_poll;
 mod merged;
+mod ids;
+mod listeners;
+mod outages;
 mod quiet;
 mod refusals;
 mod resume;

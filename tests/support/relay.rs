@@ -53,8 +53,14 @@ impl Setup {
     }
 
     /// Ports that are known before the relay runs, and stay when it is started again.
-    pub fn listen(mut self, address: SocketAddr, admin: SocketAddr) -> Self {
+    pub fn ports(mut self, address: SocketAddr, admin: SocketAddr) -> Self {
         (self.listen, self.admin) = (address.to_string(), admin.to_string());
+        self
+    }
+
+    /// Where clients connect, in YAML; else one free port.
+    pub fn listen(mut self, listen: &str) -> Self {
+        self.listen = listen.to_owned();
         self
     }
 

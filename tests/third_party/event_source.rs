@@ -163,7 +163,7 @@ pub async fn it_gets_in_when_a_full_relay_has_room(start: impl AsyncFn(serde_jso
 pub async fn it_outlives_a_relay_that_is_killed(start: impl AsyncFn(serde_json::Value) -> Foreign) {
     let origin = TestOrigin::start().await;
     let setup = Setup::over(&origin)
-        .listen(free_address(), free_address())
+        .ports(free_address(), free_address())
         .source("ids: pass\nreconnect: 100ms\ncors: { origins: ['*'] }");
     let mut process = TestProcess::start(&setup).await;
     let mut conn = origin.accept().await;

@@ -216,7 +216,7 @@ pub async fn a_cut_is_no_end(start: impl AsyncFn(Relay) -> Proxy) {
 pub async fn a_relay_that_is_away_is_waited_for(start: impl AsyncFn(Relay) -> Proxy) {
     let origin = TestOrigin::start().await;
     let setup = Setup::over(&origin)
-        .listen(free_address(), free_address())
+        .ports(free_address(), free_address())
         .source("start: latest");
     let mut process = TestProcess::start(&setup).await;
     let mut conn = origin.accept().await;
@@ -254,7 +254,7 @@ pub async fn a_relay_that_is_away_is_waited_for(start: impl AsyncFn(Relay) -> Pr
 pub async fn a_browser_outlives_a_relay_that_is_killed(start: impl AsyncFn(Relay) -> Proxy) {
     let origin = TestOrigin::start().await;
     let setup = Setup::over(&origin)
-        .listen(free_address(), free_address())
+        .ports(free_address(), free_address())
         .source("ids: pass");
     let mut process = TestProcess::start(&setup).await;
     let mut conn = origin.accept().await;

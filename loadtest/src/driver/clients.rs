@@ -24,33 +24,23 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
         .map(|url| target::parse(url))
         .collect::<Result<Vec<_>>>()?;
     let basic = |user: &String| format!("Basic {}", STANDARD.encode(user));
+    let plan = Plan::of(Scenario::Clients, false).with_crowd(&args.crowd);
     let setup = SwarmSetup {
         targets,
-        clients: args.clients,
+        clients: plan.clients,
         authorization: args.user.as_ref().map(basic).or_else(|| args.authorization.clone()),
         headers: args.header.clone(),
-        stalled_share: args.stalled,
-        slow_share: args.slow,
-        slow_bytes_per_second: args.slow_bytes as u64,
+        stalled_share: plan.stalled_share,
+        slow_share: plan.slow_share,
+        slow_bytes_per_second: plan.slow_bytes_per_second,
         resume: !args.no_resume,
         reconnect_ms: args.reconnect.map(|delay| delay.as_millis() as u64),
         gap_event: args.gap_event.clone(),
         http2_streams: args.swarm.http2_streams,
         connecting_max: args.swarm.connecting_max,
         ca: args.ca.clone(),
-        streams: args.streams,
+        streams: plan.streams,
         ..SwarmSetup::default()
-    };
-    let plan = Plan {
-        clients: args.clients,
-        connects_per_second: args.connect_rate,
-        events_per_second: 0.0,
-        duration: args.duration,
-        stalled_share: args.stalled,
-        slow_share: args.slow,
-        churn_per_second: args.churn,
-        streams: args.streams,
-        ..Plan::of(Scenario::Clients, false)
     };
     let mut outcome = Outcome::new(&args.url.join(" "), &plan);
     display.phase("clients", "connecting");
@@ -64,14 +54,14 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
     };
     let (resident, tcp, cpu) = (resident_kib(&args.pid), tcp_memory_kib(), Cpu::of(&args.pid));
     let begun = Instant::now();
-    fleet.connect(args.clients, args.connect_rate)?;
-    let time = Duration::from_secs_f64(args.clients as f64 / args.connect_rate.max(1e-3)) + args.connect_timeout;
-    watch.hold(&mut fleet, &mut outcome, "connecting", time, args.clients as u64)?;
+    fleet.connect(plan.clients, plan.connects_per_second)?;
+    let time = Duration::from_secs_f64(plan.clients as f64 / plan.connects_per_second.max(1e-3)) + args.connect_timeout;
+    watch.hold(&mut fleet, &mut outcome, "connecting", time, plan.clients as u64)?;
     let tick = fleet.tick();
-    if tick.opened < args.clients as u64 {
+    if tick.opened < plan.clients as u64 {
         outcome
             .failures
-            .push(format!("only {} of {} clients got a stream", tick.opened, args.clients));
+            .push(format!("only {} of {} clients got a stream", tick.opened, plan.clients));
     }
     let clients = tick.opened.max(1) as f64;
     outcome
@@ -89,10 +79,10 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
             .values
             .set("cpu_us_per_connect", spent.total_ns as f64 / 1e3 / clients);
     }
-    fleet.churn(args.churn)?;
+    fleet.churn(plan.churn_per_second)?;
     fleet.order(SwarmOrder::Reset)?;
     let (cpu, machine, begun) = (Cpu::of(&args.pid), machine_ticks(), Instant::now());
-    watch.hold(&mut fleet, &mut outcome, "measuring", args.duration, u64::MAX)?;
+    watch.hold(&mut fleet, &mut outcome, "measuring", plan.duration, u64::MAX)?;
     let spent = Cpu::of(&args.pid).since(&cpu);
     let seconds = begun.elapsed().as_secs_f64();
     let windows = fleet.measure()?;

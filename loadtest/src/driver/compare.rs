@@ -2,13 +2,44 @@
 
 use super::metrics::Values;
 use super::outcome::Outcome;
-use super::plan::Plan;
+use super::plan::{Plan, Scenario};
+use super::relate;
 use super::server::Server;
 use super::trial::{self, Bench};
 use crate::display::Display;
 use anyhow::{Context, Result};
 
-/// One server over all rounds.
+/// Who takes part, and what it is to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Entrant {
+    pub(crate) name: String,
+    server: Server,
+    plan: Plan,
+}
+
+impl Entrant {
+    /// Each server with the plan, and behind it what the plan's numbers only mean something against.
+    pub(crate) fn all(servers: &[Server], plan: &Plan) -> Vec<Self> {
+        let mut all = Vec::new();
+        for server in servers {
+            if plan.scenario == Scenario::Jobs {
+                all.push(Entrant {
+                    name: relate::one_stream(server.name()),
+                    server: server.clone(),
+                    plan: plan.as_one_stream(),
+                });
+            }
+            all.push(Entrant {
+                name: server.name().to_owned(),
+                server: server.clone(),
+                plan: plan.clone(),
+            });
+        }
+        all
+    }
+}
+
+/// One entrant over all rounds.
 #[derive(Debug, Clone)]
 pub(crate) struct Standing {
     pub(crate) server: String,
@@ -26,32 +57,35 @@ pub(crate) struct Comparison {
     pub(crate) standings: Vec<Standing>,
 }
 
-/// Runs `plan` against each server, `rounds` times. A server that can't do what the plan asks is left out.
+/// Lets all take part in turn, `rounds` times. A server that can't do what its plan asks is left out.
 pub(crate) fn run(
-    servers: &[Server],
+    entrants: &[Entrant],
     plan: &Plan,
     rounds: usize,
     bench: &Bench,
     display: &Display,
 ) -> Result<Comparison> {
-    let mut standings: Vec<Standing> = servers
+    let mut standings: Vec<Standing> = entrants
         .iter()
-        .map(|server| Standing {
-            server: server.name().to_owned(),
-            left_out: server.cannot(plan).map(str::to_owned),
+        .map(|entrant| Standing {
+            server: entrant.name.clone(),
+            // Whoever can't do the scenario has nothing to be compared with either.
+            left_out: entrant.server.cannot(plan).map(str::to_owned),
             rounds: Vec::new(),
             median: Values::default(),
         })
         .collect();
     for _ in 0..rounds {
-        for (server, standing) in servers.iter().zip(&mut standings) {
+        for (entrant, standing) in entrants.iter().zip(&mut standings) {
             if standing.left_out.is_none() {
-                let outcome = trial::run(server, plan, bench, display)
-                    .with_context(|| format!("{} against {}", plan.scenario.name(), server.name()))?;
+                let mut outcome = trial::run(&entrant.server, &entrant.plan, bench, display)
+                    .with_context(|| format!("{} against {}", plan.scenario.name(), entrant.name))?;
+                outcome.server.clone_from(&entrant.name);
                 standing.rounds.push(outcome);
             }
         }
     }
+    relate::relate(&mut standings);
     for standing in &mut standings {
         let values: Vec<Values> = standing.rounds.iter().map(|outcome| outcome.values.clone()).collect();
         standing.median = Values::median(&values);

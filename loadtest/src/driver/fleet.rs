@@ -165,6 +165,7 @@ impl Fleet {
             sum.refused += tick.refused;
             sum.behind += tick.behind;
             sum.awaiting = sum.awaiting.min(tick.awaiting);
+            sum.newest = sum.newest.max(tick.newest);
         }
         sum
     }

@@ -5,6 +5,7 @@ pub(crate) mod fleet;
 pub(crate) mod metrics;
 pub(crate) mod outcome;
 pub(crate) mod plan;
+mod relate;
 pub(crate) mod server;
 pub(crate) mod source;
 pub(crate) mod trial;

@@ -52,9 +52,9 @@ impl Outcome {
 
     /// Puts in what the swarm measured.
     pub(crate) fn windows(&mut self, windows: &[Window]) {
-        let (mut latency, mut scheduled, mut backlog) = (histogram(), histogram(), histogram());
+        let latency = latency(windows);
+        let (mut scheduled, mut backlog) = (histogram(), histogram());
         for window in windows {
-            add_encoded(&mut latency, &window.latency);
             add_encoded(&mut scheduled, &window.latency_scheduled);
             add_encoded(&mut backlog, &window.backlog);
         }
@@ -93,35 +93,19 @@ impl Outcome {
         self.spread(windows);
     }
 
-    /// First, median and last client of each event, over all processes that saw it whole.
+    /// First, median and last client of each event.
     fn spread(&mut self, windows: &[Window]) {
-        let mut events: std::collections::BTreeMap<u64, (usize, [f64; 4])> = std::collections::BTreeMap::new();
-        for [seq, count, first, middle, last] in windows.iter().flat_map(|window| window.events.iter().copied()) {
-            let (seen, sum) = events.entry(seq).or_insert((0, [0.0, f64::MAX, 0.0, 0.0]));
-            let [count, first, middle, last] = [count, first, middle, last].map(|value| value as f64);
-            *seen += 1;
-            *sum = [
-                sum[0] + count,
-                sum[1].min(first),
-                sum[2] + middle * count,
-                sum[3].max(last),
-            ];
-        }
-        let whole: Vec<[f64; 4]> = events
-            .into_values()
-            .filter(|(seen, _)| *seen == windows.len())
-            .map(|(_, sum)| sum)
-            .collect();
-        let mut put = |name, value: fn(&[f64; 4]) -> f64| {
-            let mut values: Vec<f64> = whole.iter().map(|event| value(event) / 1000.0).collect();
+        let all = spreads(windows);
+        let mut put = |name, value: fn(&Spread) -> f64| {
+            let mut values: Vec<f64> = all.iter().map(value).collect();
             if let Some(median) = median(&mut values) {
                 self.values.set(name, median);
             }
             values
         };
-        put("first_client_ms", |event| event[1]);
-        put("median_client_ms", |event| event[2] / event[0]);
-        let last = put("last_client_ms", |event| event[3]);
+        put("first_client_ms", |event| event.first_ms);
+        put("median_client_ms", |event| event.middle_ms);
+        let last = put("last_client_ms", |event| event.last_ms);
         if !last.is_empty() {
             // Sorted by taking the median.
             self.values
@@ -248,7 +232,49 @@ pub(crate) struct Summary {
     pub(crate) statuses: Vec<(u16, u64)>,
 }
 
-fn millis(histogram: &Histogram<u64>, percentile: f64) -> f64 {
+/// One event over all clients.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spread {
+    first_ms: f64,
+    middle_ms: f64,
+    pub(crate) last_ms: f64,
+}
+
+/// The events that all processes saw whole.
+pub(crate) fn spreads(windows: &[Window]) -> Vec<Spread> {
+    let mut events: std::collections::BTreeMap<u64, (usize, [f64; 4])> = std::collections::BTreeMap::new();
+    for [seq, count, first, middle, last] in windows.iter().flat_map(|window| window.events.iter().copied()) {
+        let (seen, sum) = events.entry(seq).or_insert((0, [0.0, f64::MAX, 0.0, 0.0]));
+        let [count, first, middle, last] = [count, first, middle, last].map(|value| value as f64);
+        *seen += 1;
+        *sum = [
+            sum[0] + count,
+            sum[1].min(first),
+            sum[2] + middle * count,
+            sum[3].max(last),
+        ];
+    }
+    events
+        .into_values()
+        .filter(|(seen, _)| *seen == windows.len())
+        .map(|(_, [count, first, middle, last])| Spread {
+            first_ms: first / 1000.0,
+            middle_ms: middle / count / 1000.0,
+            last_ms: last / 1000.0,
+        })
+        .collect()
+}
+
+/// The latencies of all processes.
+pub(crate) fn latency(windows: &[Window]) -> Histogram<u64> {
+    let mut latency = histogram();
+    windows
+        .iter()
+        .for_each(|window| add_encoded(&mut latency, &window.latency));
+    latency
+}
+
+pub(crate) fn millis(histogram: &Histogram<u64>, percentile: f64) -> f64 {
     histogram.value_at_percentile(percentile) as f64 / 1000.0
 }
 

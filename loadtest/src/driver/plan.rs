@@ -19,10 +19,16 @@ pub(crate) enum Scenario {
     ResumeStorm,
     /// A share of the clients never reads: the others must not notice
     SlowClients,
+    /// Stalled clients go over their limit and are evicted at once, while others read
+    EvictStorm,
+    /// The origin sends a burst as fast as it is taken: does everything arrive?
+    Burst,
     /// Clients come and go all the time
     Churn,
-    /// Many streams behind one templated path, each with a few clients, which end
+    /// Many streams behind one templated path, each with a few clients, which end; against one stream with them all
     Jobs,
+    /// Resident memory per idle stream with one client, from the slope between two numbers of streams
+    IdleJobs,
     /// Several instances side by side on one origin
     Siblings,
     /// One instance behind which others stand, which have the clients
@@ -49,7 +55,7 @@ impl Scenario {
 pub(crate) struct Plan {
     pub(crate) scenario: Scenario,
     pub(crate) clients: usize,
-    /// Clients before the measured growth: `memory` only.
+    /// Clients before the measured growth: `memory`, `idle-jobs`.
     pub(crate) from_clients: usize,
     pub(crate) connects_per_second: f64,
     /// For each stream.
@@ -69,23 +75,52 @@ pub(crate) struct Plan {
     pub(crate) instances: usize,
     /// Events that a cut client misses: `resume-storm` only.
     pub(crate) replay_events: u64,
+    /// Clients beside the crowd, which stay connected and read: `resume-storm`, `evict-storm`.
+    pub(crate) healthy: usize,
+    /// Events of the burst: `burst` only.
+    pub(crate) burst_events: u64,
+}
+
+/// Numbers about the clients that replace a scenario's own.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct CrowdArgs {
+    /// Clients
+    #[arg(long, short = 'n')]
+    clients: Option<usize>,
+    /// Connections opened per second
+    #[arg(long)]
+    connect_rate: Option<f64>,
+    /// Of the measurement, once all are live
+    #[arg(long, short = 'd', value_parser = parse_duration)]
+    duration: Option<Duration>,
+    /// Share of the clients that never read
+    #[arg(long, value_parser = parse_share)]
+    stalled: Option<f64>,
+    /// Share of the clients that read slowly
+    #[arg(long, value_parser = parse_share)]
+    slow: Option<f64>,
+    /// What a slow client reads in a second
+    #[arg(long, value_parser = parse_bytes)]
+    slow_bytes: Option<usize>,
+    /// Clients replaced per second
+    #[arg(long)]
+    churn: Option<f64>,
+    /// Streams that the clients go round: those of jobs and idle-jobs, or {stream} in a URL
+    #[arg(long)]
+    streams: Option<usize>,
 }
 
 /// Numbers on the command line that replace a scenario's own.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Overrides {
-    /// Clients
-    #[arg(long, short = 'n')]
-    pub(crate) clients: Option<usize>,
-    /// memory: clients before the measured growth
+    #[command(flatten)]
+    crowd: CrowdArgs,
+    /// memory, idle-jobs: clients before the measured growth
     #[arg(long)]
     from: Option<usize>,
-    /// memory: clients after it (the same as --clients)
+    /// memory, idle-jobs: clients after it (the same as --clients)
     #[arg(long)]
     to: Option<usize>,
-    /// Connections opened per second
-    #[arg(long)]
-    connect_rate: Option<f64>,
     /// Events per second, on each stream; for connect-storm: connections per second
     #[arg(long, short = 'r')]
     rate: Option<f64>,
@@ -101,36 +136,30 @@ pub(crate) struct Overrides {
     /// Before the measurement
     #[arg(long, value_parser = parse_duration)]
     warmup: Option<Duration>,
-    /// Of the measurement
-    #[arg(long, short = 'd', value_parser = parse_duration)]
-    duration: Option<Duration>,
-    /// Share of the clients that never read
-    #[arg(long, value_parser = parse_share)]
-    stalled: Option<f64>,
-    /// Share of the clients that read slowly
-    #[arg(long, value_parser = parse_share)]
-    slow: Option<f64>,
-    /// What a slow client reads in a second
-    #[arg(long, value_parser = parse_bytes)]
-    slow_bytes: Option<usize>,
-    /// Clients replaced per second
-    #[arg(long)]
-    churn: Option<f64>,
-    /// jobs: streams
-    #[arg(long)]
-    streams: Option<usize>,
     /// siblings, tree: instances that have clients
     #[arg(long)]
     instances: Option<usize>,
     /// resume-storm: events that every client misses
     #[arg(long)]
     replay: Option<u64>,
+    /// resume-storm, evict-storm: clients that stay connected and read, beside the others
+    #[arg(long)]
+    healthy: Option<usize>,
+    /// burst: its events
+    #[arg(long)]
+    events: Option<u64>,
     /// Small numbers, for a check that all works
     #[arg(long)]
     pub(crate) quick: bool,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+
+fn put<T: Copy>(value: &mut T, from: Option<T>) {
+    if let Some(from) = from {
+        *value = from;
+    }
+}
 
 impl Plan {
     /// A scenario's own numbers.
@@ -154,9 +183,17 @@ impl Plan {
             streams: 1,
             instances: 1,
             replay_events: 0,
+            healthy: 0,
+            burst_events: 0,
         };
         match scenario {
-            Scenario::Clients => base,
+            Scenario::Clients => Plan {
+                clients: 100,
+                connects_per_second: 1_000.0,
+                events_per_second: 0.0,
+                duration: 30 * SECOND,
+                ..base
+            },
             Scenario::Fanout => Plan {
                 clients: pick(10_000, 200),
                 events_per_second: 10.0,
@@ -178,7 +215,10 @@ impl Plan {
                 clients: pick(5_000, 200),
                 connects_per_second: 5_000.0,
                 replay_events: pick(100, 20) as u64,
-                duration: SECOND,
+                healthy: pick(1_000, 50),
+                events_per_second: 10.0,
+                warmup: SECOND,
+                duration: if quick { SECOND } else { 8 * SECOND },
                 ..base
             },
             Scenario::SlowClients => Plan {
@@ -187,14 +227,38 @@ impl Plan {
                 stalled_share: 0.1,
                 ..base
             },
+            Scenario::EvictStorm => Plan {
+                clients: pick(5_000, 200),
+                healthy: pick(1_000, 50),
+                events_per_second: 10.0,
+                warmup: SECOND,
+                duration: if quick { SECOND } else { 5 * SECOND },
+                ..base
+            },
+            Scenario::Burst => Plan {
+                clients: pick(100, 20),
+                burst_events: pick(1_000_000, 20_000) as u64,
+                events_per_second: 0.0,
+                ..base
+            },
             Scenario::Churn => Plan {
                 events_per_second: 50.0,
                 churn_per_second: pick(200, 50) as f64,
                 ..base
             },
             Scenario::Jobs => Plan {
-                streams: pick(500, 20),
-                events_per_second: 2.0,
+                clients: pick(10_000, 200),
+                streams: pick(1_000, 20),
+                events_per_second: 5.0,
+                ..base
+            },
+            Scenario::IdleJobs => Plan {
+                clients: pick(4_000, 100),
+                from_clients: pick(500, 20),
+                streams: pick(4_000, 100),
+                connects_per_second: 1_000.0,
+                events_per_second: 0.0,
+                duration: SECOND,
                 ..base
             },
             Scenario::Siblings | Scenario::Tree => Plan {
@@ -221,14 +285,7 @@ impl Plan {
 
     /// With the command line's numbers put in.
     pub(crate) fn with(mut self, over: &Overrides) -> Self {
-        fn put<T: Copy>(value: &mut T, from: Option<T>) {
-            if let Some(from) = from {
-                *value = from;
-            }
-        }
-        put(&mut self.clients, over.to.or(over.clients));
         put(&mut self.from_clients, over.from);
-        put(&mut self.connects_per_second, over.connect_rate);
         if self.scenario == Scenario::ConnectStorm {
             put(&mut self.connects_per_second, over.rate);
         } else {
@@ -238,6 +295,25 @@ impl Plan {
         put(&mut self.size_bytes, over.size);
         self.ids |= over.ids;
         put(&mut self.warmup, over.warmup);
+        put(&mut self.instances, over.instances);
+        put(&mut self.replay_events, over.replay);
+        if matches!(self.scenario, Scenario::ResumeStorm | Scenario::EvictStorm) {
+            put(&mut self.healthy, over.healthy);
+        }
+        put(&mut self.burst_events, over.events);
+        self = self.with_crowd(&over.crowd);
+        put(&mut self.clients, over.to);
+        if self.scenario == Scenario::IdleJobs && over.crowd.streams.is_none() {
+            // One client each.
+            self.streams = self.clients;
+        }
+        self
+    }
+
+    /// With the command line's numbers about the clients put in.
+    pub(crate) fn with_crowd(mut self, over: &CrowdArgs) -> Self {
+        put(&mut self.clients, over.clients);
+        put(&mut self.connects_per_second, over.connect_rate);
         put(&mut self.duration, over.duration);
         put(&mut self.stalled_share, over.stalled);
         put(&mut self.slow_share, over.slow);
@@ -247,9 +323,26 @@ impl Plan {
         );
         put(&mut self.churn_per_second, over.churn);
         put(&mut self.streams, over.streams);
-        put(&mut self.instances, over.instances);
-        put(&mut self.replay_events, over.replay);
         self
+    }
+
+    /// The same clients, deliveries and bytes with one stream for all: what many streams are compared with.
+    pub(crate) fn as_one_stream(&self) -> Self {
+        Plan {
+            scenario: Scenario::Fanout,
+            streams: 1,
+            ..self.clone()
+        }
+    }
+
+    /// evict-storm: how long a client may take nothing. The measurement before the eviction fits in.
+    pub(crate) fn stall(&self) -> Duration {
+        self.duration + 10 * SECOND
+    }
+
+    /// Whether the path that clients ask for names one of many streams.
+    pub(crate) fn is_templated(&self) -> bool {
+        matches!(self.scenario, Scenario::Jobs | Scenario::IdleJobs)
     }
 
     /// Mistakes in the numbers, for people.
@@ -267,6 +360,14 @@ impl Plan {
                 self.stalled_share + self.slow_share > 0.95,
                 "--stalled and --slow leave no reader to measure",
             ),
+            (
+                self.scenario == Scenario::EvictStorm && self.healthy == 0,
+                "--healthy must be at least 1: somebody has to notice",
+            ),
+            (
+                self.scenario == Scenario::Burst && self.burst_events == 0,
+                "--events must be at least 1",
+            ),
         ];
         match wrong.into_iter().find(|(wrong, _)| *wrong) {
             Some((_, message)) => Err(message.to_owned()),
@@ -278,7 +379,12 @@ impl Plan {
     pub(crate) fn is_steady(&self) -> bool {
         !matches!(
             self.scenario,
-            Scenario::ConnectStorm | Scenario::ResumeStorm | Scenario::Memory
+            Scenario::ConnectStorm
+                | Scenario::ResumeStorm
+                | Scenario::EvictStorm
+                | Scenario::Burst
+                | Scenario::Memory
+                | Scenario::IdleJobs
         )
     }
 }

@@ -1,10 +1,13 @@
 //! One trial: one server, one scenario, from the first process to the last number.
 
+mod judge;
+mod steady;
+mod storms;
+
 use super::fleet::Fleet;
-use super::outcome::{Outcome, Sample, Summary};
+use super::outcome::{Outcome, Sample};
 use super::plan::{Plan, Scenario};
 use super::server::{Programs, Running, Server};
-use super::source::Stopped;
 use crate::control::{SwarmOrder, SwarmSetup, Tick};
 use crate::display::Display;
 use crate::proc::{Cpu, machine_ticks, resident_kib, tcp_memory_kib};
@@ -18,16 +21,15 @@ const CONNECT_GRACE: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_millis(1_000);
 /// How long the last event may be on its way when all is over.
 const TAIL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often that is waited while there is progress: a server that is behind has lost nothing yet.
-const TAIL_TRIES: usize = 6;
 /// How long all may take to catch up after a storm.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(120);
 /// Between two samples.
 const SAMPLE: Duration = Duration::from_millis(500);
-/// Events before a cut, so that everyone has an id to come back with.
-const EVENTS_BEFORE_CUT: u64 = 5;
 /// Reconnect delay where the scenario measures how streams end, not how clients wait.
 const PROMPT_RECONNECT_MS: u64 = 200;
+/// What a client that is to be evicted takes in unread: little, so that thousands of them can stall without the kernel's
+/// memory for sockets running out.
+const STALLED_RECEIVE_BYTES: usize = 16 * 1024;
 
 /// What all trials of a run share.
 #[derive(Debug, Clone, Default)]
@@ -43,13 +45,13 @@ pub(crate) struct Bench {
 pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display) -> Result<Outcome> {
     display.phase(&format!("{} · {}", plan.scenario.name(), server.name()), "starting");
     let running = Running::start(server, plan, &bench.programs)?;
-    let setup = SwarmSetup {
+    let crowd = SwarmSetup {
         targets: running.targets.clone(),
         clients: plan.clients,
         stalled_share: plan.stalled_share,
         slow_share: plan.slow_share,
         slow_bytes_per_second: plan.slow_bytes_per_second,
-        resume: server.resumes(),
+        resume: server.resumes(plan),
         reconnect_ms: (plan.scenario == Scenario::Jobs).then_some(PROMPT_RECONNECT_MS),
         // Everyone is there before the first event is sent.
         first_seq: 1,
@@ -59,13 +61,33 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
         streams: plan.streams,
         ..SwarmSetup::default()
     };
-    let fleet = Fleet::start(&setup, bench.processes, &bench.sources)?;
+    let healthy = SwarmSetup {
+        clients: plan.healthy,
+        first_client: plan.clients,
+        stalled_share: 0.0,
+        slow_share: 0.0,
+        ..crowd.clone()
+    };
+    let crowd = match plan.scenario {
+        Scenario::EvictStorm => SwarmSetup {
+            stalled_share: 1.0,
+            stalled_receive_bytes: Some(STALLED_RECEIVE_BYTES),
+            ..crowd
+        },
+        _ => crowd,
+    };
+    let fleet = Fleet::start(&crowd, bench.processes, &bench.sources)?;
+    let healthy = match plan.healthy {
+        0 => None,
+        _ => Some(Fleet::start(&healthy, None, &bench.sources)?),
+    };
     let mut trial = Trial {
         outcome: Outcome::new(&running.name, plan),
         pids: running.pids(),
         plan,
         running,
         fleet,
+        healthy,
         display,
         started: Instant::now(),
         last_sample: (Instant::now(), Tick::default(), Cpu::default()),
@@ -73,9 +95,11 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
     let resident = resident_kib(&trial.pids);
     trial.fleet.watch(Instant::now() + SETTLE / 2, |_| false)?;
     match plan.scenario {
-        Scenario::Memory => trial.memory()?,
+        Scenario::Memory | Scenario::IdleJobs => trial.memory()?,
         Scenario::ConnectStorm => trial.connect_storm()?,
         Scenario::ResumeStorm => trial.resume_storm()?,
+        Scenario::EvictStorm => trial.evict_storm()?,
+        Scenario::Burst => trial.burst()?,
         _ => trial.steady(resident)?,
     }
     trial.finish()
@@ -84,7 +108,10 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
 struct Trial<'a> {
     plan: &'a Plan,
     running: Running,
+    /// Who the scenario is about.
     fleet: Fleet,
+    /// Who stays and reads meanwhile, in some scenarios.
+    healthy: Option<Fleet>,
     display: &'a Display,
     pids: Vec<u32>,
     outcome: Outcome,
@@ -93,101 +120,6 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Events flow at a rate, and everyone who reads gets them all.
-    fn steady(&mut self, resident_before: u64) -> Result<()> {
-        let tcp_before = tcp_memory_kib();
-        self.connect(self.plan.clients)?;
-        self.hold("settling", SETTLE)?;
-        let clients = self.plan.clients as f64;
-        let resident = resident_kib(&self.pids);
-        self.outcome.values.set(
-            "rss_kib_per_client",
-            resident.saturating_sub(resident_before) as f64 / clients,
-        );
-        self.outcome.values.set(
-            "tcp_kib_per_client",
-            tcp_memory_kib().saturating_sub(tcp_before) as f64 / clients,
-        );
-        self.running.source.run(self.plan.events_per_second, self.plan.burst)?;
-        self.fleet.churn(self.plan.churn_per_second)?;
-        self.hold("warming up", self.plan.warmup)?;
-        self.measure(|trial| trial.hold("measuring", trial.plan.duration))?;
-        self.fleet.churn(0.0)?;
-        let now = resident_kib(&self.pids);
-        self.outcome
-            .values
-            .set("rss_growth_mib", (now as f64 - resident as f64) / 1024.0);
-        let asked =
-            self.plan.events_per_second * self.plan.duration.as_secs_f64() * clients * (1.0 - self.plan.stalled_share);
-        if let Some(delivered) = self.outcome.values.get("deliveries").filter(|_| asked > 0.0) {
-            self.outcome.values.set("delivered_share", 100.0 * delivered / asked);
-        }
-        Ok(())
-    }
-
-    /// Clients arrive at a quiet stream.
-    fn connect_storm(&mut self) -> Result<()> {
-        self.connect(self.plan.clients)?;
-        self.hold("settling", SETTLE)
-    }
-
-    /// Resident memory at two numbers of clients.
-    fn memory(&mut self) -> Result<()> {
-        let mut seen = Vec::new();
-        for clients in [self.plan.from_clients, self.plan.clients] {
-            self.connect(clients)?;
-            self.hold("settling", 2 * SETTLE)?;
-            seen.push((resident_kib(&self.pids) as f64, tcp_memory_kib() as f64));
-        }
-        let more = (self.plan.clients - self.plan.from_clients) as f64;
-        self.outcome
-            .values
-            .set("rss_kib_per_client", (seen[1].0 - seen[0].0) / more);
-        self.outcome
-            .values
-            .set("tcp_kib_per_client", (seen[1].1 - seen[0].1) / more);
-        Ok(())
-    }
-
-    /// All are cut, miss events, and come back.
-    fn resume_storm(&mut self) -> Result<()> {
-        self.connect(self.plan.clients)?;
-        self.running.source.burst(EVENTS_BEFORE_CUT)?;
-        self.await_event(EVENTS_BEFORE_CUT, TAIL_TIMEOUT)?;
-        self.fleet.order(SwarmOrder::Cut)?;
-        self.hold("cut", SETTLE)?;
-        self.running.source.burst(self.plan.replay_events)?;
-        self.hold("missing events", SETTLE)?;
-        let before = self.fleet.tick();
-        self.measure(|trial| {
-            let cpu = Cpu::of(&trial.pids);
-            let begun = Instant::now();
-            trial
-                .fleet
-                .connect(trial.plan.clients, trial.plan.connects_per_second)?;
-            let clients = trial.plan.clients as u64;
-            let all = trial.watch("coming back", trial.connect_deadline(trial.plan.clients), |tick| {
-                tick.live >= clients
-            })?;
-            if all {
-                trial.outcome.values.set("all_live_s", begun.elapsed().as_secs_f64());
-            }
-            if trial.await_event(EVENTS_BEFORE_CUT + trial.plan.replay_events, CATCH_UP_TIMEOUT)? {
-                trial.outcome.values.set("caught_up_s", begun.elapsed().as_secs_f64());
-            } else {
-                trial.outcome.failures.push("not everyone has caught up".to_owned());
-            }
-            let replayed = (trial.fleet.tick().delivered - before.delivered) as f64;
-            let spent = Cpu::of(&trial.pids).since(&cpu);
-            trial.outcome.values.set("replayed", replayed);
-            trial
-                .outcome
-                .values
-                .set("cpu_us_per_replay", spent.total_ns as f64 / 1e3 / replayed.max(1.0));
-            Ok(())
-        })
-    }
-
     /// Has this many clients live, and says what that took.
     fn connect(&mut self, clients: usize) -> Result<()> {
         let (cpu, before) = (Cpu::of(&self.pids), self.fleet.tick());
@@ -257,6 +189,19 @@ impl Trial<'_> {
         Ok(arrived)
     }
 
+    /// Waits until all readers have an event, as long as anything comes: a server that is behind has lost nothing yet.
+    fn await_while_it_flows(&mut self, seq: u64) -> Result<bool> {
+        loop {
+            let before = self.fleet.tick().delivered;
+            if self.await_event(seq, TAIL_TIMEOUT)? {
+                return Ok(true);
+            }
+            if self.fleet.tick().delivered == before {
+                return Ok(false);
+            }
+        }
+    }
+
     /// Waits for something, sampling and showing meanwhile; says whether it came.
     fn watch(&mut self, what: &str, until: Instant, mut done: impl FnMut(&Tick) -> bool) -> Result<bool> {
         let begun = Instant::now();
@@ -312,12 +257,8 @@ impl Trial<'_> {
         self.outcome
             .values
             .set("origin_late_ms", stopped.late_max.as_secs_f64() * 1e3);
-        for _ in 0..TAIL_TRIES {
-            let before = self.fleet.tick().delivered;
-            let arrived = stopped.last == 0 || self.await_event(stopped.last, TAIL_TIMEOUT)?;
-            if arrived || self.fleet.tick().delivered == before {
-                break;
-            }
+        if stopped.last > 0 {
+            self.await_while_it_flows(stopped.last)?;
         }
         if jobs {
             let empty = self.watch("streams end", Instant::now() + TAIL_TIMEOUT, |tick| tick.live == 0)?;
@@ -328,12 +269,25 @@ impl Trial<'_> {
             }
             self.hold("who comes back is told", 2 * SETTLE)?;
         }
-        let live = self.fleet.tick().live;
+        let (mut live, mut processes) = (self.fleet.tick().live, self.fleet.processes());
+        if self.plan.scenario == Scenario::EvictStorm {
+            // They don't read, so they don't know that they aren't.
+            live = 0;
+        }
+        let mut totals = self.fleet.finish(stopped.last)?;
+        if let Some(mut healthy) = self.healthy {
+            let seq = stopped.last;
+            healthy.order(SwarmOrder::Await { seq })?;
+            healthy.watch(Instant::now() + TAIL_TIMEOUT, |tick| {
+                tick.awaiting == seq && tick.behind == 0
+            })?;
+            live += healthy.tick().live;
+            processes += healthy.processes() - 1;
+            totals.extend(healthy.finish(stopped.last)?);
+        }
         self.outcome.values.set("clients", live as f64);
-        let processes = self.fleet.processes();
-        let totals = self.fleet.finish(stopped.last)?;
         let summary = self.outcome.totals(&totals);
-        judge(&mut self.outcome, &summary, &stopped, live);
+        judge::judge(&mut self.outcome, &summary, &stopped, live);
         self.outcome.judge_harness();
         if processes > 1 {
             self.outcome
@@ -342,67 +296,4 @@ impl Trial<'_> {
         }
         Ok(self.outcome)
     }
-}
-
-/// What the scenario doesn't expect is a failure.
-fn judge(outcome: &mut Outcome, summary: &Summary, stopped: &Stopped, live: u64) {
-    let (plan, counts) = (outcome.plan.clone(), &summary.counts);
-    let floor = stopped.skipped > 0;
-    if floor {
-        outcome.values.set("skipped", stopped.skipped as f64);
-        outcome.warnings.push(format!(
-            "the floor skipped {} writes to full sockets: it loses events by design",
-            stopped.skipped
-        ));
-    }
-    let mut fail = |happened: bool, text: String| {
-        if happened {
-            outcome.failures.push(text);
-        }
-    };
-    fail(counts.lost > 0 && !floor, format!("{} events lost", counts.lost));
-    fail(counts.doubled > 0, format!("{} events doubled", counts.doubled));
-    fail(
-        counts.disordered > 0,
-        format!("{} events out of order", counts.disordered),
-    );
-    fail(
-        counts.strayed > 0,
-        format!("{} events in the wrong stream", counts.strayed),
-    );
-    let slow = plan.slow_share > 0.0;
-    fail(
-        counts.gap_lost > 0 && !slow,
-        format!("{} events missing by gap events", counts.gap_lost),
-    );
-    fail(
-        summary.refused > 0,
-        format!("{} refused clients, by status {:?}", summary.refused, summary.statuses),
-    );
-    let broken = outcome.values.get("broken").unwrap_or(0.0);
-    let ended =
-        outcome.values.get("ended_by_server").unwrap_or(0.0) - outcome.values.get("stalled_ended").unwrap_or(0.0);
-    let over = outcome.values.get("over").unwrap_or(0.0);
-    let mut fail = |happened: bool, text: String| {
-        if happened {
-            outcome.failures.push(text);
-        }
-    };
-    fail(broken > 0.0, format!("{broken} streams broken"));
-    let jobs = plan.scenario == Scenario::Jobs;
-    fail(
-        ended > 0.0 && !jobs && !slow,
-        format!("{ended} streams ended by the server"),
-    );
-    fail(
-        jobs && over as usize != plan.clients,
-        format!(
-            "{over} of {} clients were told by 204 that their stream is over",
-            plan.clients
-        ),
-    );
-    let unheard = plan.is_steady() && plan.events_per_second > 0.0 && counts.delivered == 0;
-    fail(unheard, "no event arrived".to_owned());
-    let expected_live = (plan.clients as f64 * (1.0 - plan.stalled_share - plan.slow_share)) as u64;
-    fail(live < expected_live && !jobs, format!("{live} clients live at the end"));
 }

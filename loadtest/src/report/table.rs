@@ -158,6 +158,22 @@ pub(crate) fn describe(comparison: &Comparison) -> String {
     if plan.instances > 1 {
         let _ = write!(text, ", {} instances", plan.instances);
     }
+    if plan.healthy > 0 {
+        let _ = write!(
+            text,
+            ", beside {} healthy clients at {} events/s",
+            thousands(plan.healthy as u64),
+            plan.events_per_second
+        );
+    }
+    if plan.burst_events > 0 {
+        let _ = write!(
+            text,
+            ", one burst of {} events of {} bytes",
+            thousands(plan.burst_events),
+            plan.size_bytes
+        );
+    }
     if plan.replay_events > 0 {
         let _ = write!(text, ", {} events missed", plan.replay_events);
     }

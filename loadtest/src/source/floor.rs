@@ -3,8 +3,16 @@
 //! No upstream, no parsing, no poll over the clients: one thread accepts, stamps and paces; each shard writes the same
 //! bytes to its sockets with plain `write`. Events that are due while a shard is still writing go out together in the
 //! next round, as one `write` a socket. A socket that is full is skipped, and the event is lost to it.
+//!
+//! On request it keeps its last events, and a client that comes back with `Last-Event-ID` gets what it missed in the
+//! same `write` as the response head: the floor of a storm of reconnects.
 
-use super::conn::{bind, read_request, stream_head};
+mod replay;
+mod shard;
+
+use self::replay::Replay;
+use self::shard::{Tally, Work};
+use super::conn::{Request, bind, read_request, stream_head};
 use super::pace::Pace;
 use super::stream::frame;
 use crate::clock::now_ns;
@@ -17,10 +25,10 @@ use bytes::{Buf, Bytes};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
@@ -29,9 +37,6 @@ const TIMER: Token = Token(usize::MAX - 1);
 const ORDERS: Token = Token(usize::MAX - 2);
 /// Work that waits for a shard: over it the schedule waits.
 const SHARD_QUEUE: usize = 16 * 1024;
-/// Batches that a full socket is tried again at once; after that only every `FULL_RETRY`th.
-const FULL_PATIENCE: u32 = 64;
-const FULL_RETRY: u32 = 16;
 
 /// What the floor does.
 #[derive(Debug, Clone)]
@@ -40,23 +45,10 @@ pub(crate) struct Options {
     pub(crate) form: Form,
     /// Shards; 0: one for each core.
     pub(crate) threads: usize,
+    /// Events kept for clients that come back; 0: none.
+    pub(crate) keep: usize,
     /// Rate and burst to begin with at once; `None`: wait for the driver's orders.
     pub(crate) start: Option<(f64, u32)>,
-}
-
-enum Work {
-    Client(std::net::TcpStream),
-    /// Whole events, and how many.
-    Events(Bytes, u64),
-}
-
-/// What the shards have done: added up once a batch.
-#[derive(Debug, Default)]
-struct Tally {
-    /// Events times sockets.
-    written: AtomicU64,
-    /// Batches that a full socket went without.
-    skipped: AtomicU64,
 }
 
 /// Runs until the driver goes, or for ever.
@@ -85,7 +77,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
         .map(|_| {
             let (sender, work) = sync_channel(SHARD_QUEUE);
             let tally = tally.clone();
-            std::thread::spawn(move || shard(&work, &tally));
+            std::thread::spawn(move || shard::run(&work, &tally));
             sender
         })
         .collect();
@@ -96,6 +88,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
         turn: 0,
         next: 1,
         late_max_ns: 0,
+        replay: Replay::new(options.keep),
         handshakes: Slab::new(),
     };
     say(&SourceReport::Listening {
@@ -136,7 +129,16 @@ struct Floor {
     /// Number of the next event.
     next: u64,
     late_max_ns: u64,
-    handshakes: Slab<(TcpStream, Vec<u8>)>,
+    replay: Replay,
+    handshakes: Slab<(TcpStream, Stage)>,
+}
+
+/// How far a connection has come.
+enum Stage {
+    /// What has come of the request.
+    Request(Vec<u8>),
+    /// What the socket didn't take at once, and the event that comes behind it.
+    Replay(Bytes, u64),
 }
 
 impl Floor {
@@ -150,7 +152,7 @@ impl Floor {
                         .register(&mut socket, Token(entry.key()), Interest::READABLE)
                         .is_ok()
                     {
-                        entry.insert((socket, Vec::new()));
+                        entry.insert((socket, Stage::Request(Vec::new())));
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -159,28 +161,74 @@ impl Floor {
         }
     }
 
+    /// Takes a connection as far as it gets without waiting.
     fn handshake(&mut self, index: usize, poll: &Poll) {
-        let Some((socket, head)) = self.handshakes.get_mut(index) else {
-            return;
-        };
-        let request = match read_request(socket, head) {
-            Ok(None) => return,
-            Ok(Some(request)) => request,
-            Err(_) => {
-                self.handshakes.remove(index);
-                return;
+        let done = self.advance(index, poll);
+        if !matches!(done, Ok(false)) {
+            let (mut socket, _) = self.handshakes.remove(index);
+            if done.is_ok() && poll.registry().deregister(&mut socket).is_ok() {
+                self.turn = (self.turn + 1) % self.shards.len();
+                // The shard lives as long as the process.
+                let _ = self.shards[self.turn].send(Work::Client(socket.into()));
             }
-        };
-        let (mut socket, _) = self.handshakes.remove(index);
-        let ready = request.chunked
-            && poll.registry().deregister(&mut socket).is_ok()
-            && socket.set_nodelay(true).is_ok()
-            && socket.write(stream_head(true)).is_ok();
-        if ready {
-            self.turn = (self.turn + 1) % self.shards.len();
-            // The shard lives as long as the process.
-            let _ = self.shards[self.turn].send(Work::Client(socket.into()));
         }
+    }
+
+    /// Whether a connection has all events so far, and can be a shard's.
+    fn advance(&mut self, index: usize, poll: &Poll) -> io::Result<bool> {
+        let Some((socket, stage)) = self.handshakes.get_mut(index) else {
+            return Ok(false);
+        };
+        if let Stage::Request(head) = stage {
+            let Some(request) = read_request(socket, head)? else {
+                return Ok(false);
+            };
+            socket.set_nodelay(true)?;
+            let (rest, upto) = self.answer(index, &request)?;
+            let (socket, stage) = &mut self.handshakes[index];
+            if rest.is_empty() {
+                return Ok(true);
+            }
+            *stage = Stage::Replay(rest, upto);
+            poll.registry().reregister(socket, Token(index), Interest::WRITABLE)?;
+        }
+        while let (socket, Stage::Replay(rest, upto)) = &mut self.handshakes[index] {
+            if rest.is_empty() {
+                if *upto == self.next {
+                    return Ok(true);
+                }
+                *rest = self.replay.from(*upto, self.next);
+                *upto = self.next;
+            }
+            match socket.write(rest) {
+                Ok(written) => rest.advance(written),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes the head and what the client has missed; returns what the socket didn't take, and what comes behind it.
+    fn answer(&mut self, index: usize, request: &Request) -> io::Result<(Bytes, u64)> {
+        if !request.chunked {
+            return Err(ErrorKind::InvalidData.into());
+        }
+        let missed = match request.last_event_id.as_deref().and_then(replay::seq) {
+            Some(after) => self.replay.from(after + 1, self.next),
+            None => Bytes::new(),
+        };
+        let head = stream_head(true);
+        let (socket, _) = &mut self.handshakes[index];
+        let written = if missed.is_empty() {
+            socket.write(head)?
+        } else {
+            socket.write_vectored(&[IoSlice::new(head), IoSlice::new(&missed)])?
+        };
+        // A fresh socket's buffer takes a head whole.
+        let written = written.checked_sub(head.len()).ok_or(ErrorKind::WriteZero)?;
+        Ok((missed.slice(written..), self.next))
     }
 
     /// Carries out what the driver ordered; `false`: it is gone.
@@ -238,8 +286,13 @@ impl Floor {
             channel: None,
         };
         let mut block = Vec::with_capacity(self.form.size_bytes + 32);
+        if self.replay.keeps() && !self.form.ids {
+            replay::write_id(&mut block, self.next);
+        }
         write_block(&mut block, &stamp, self.form, false);
-        out.extend_from_slice(frame(&block).bytes(true));
+        let framed = frame(&block);
+        out.extend_from_slice(framed.bytes(true));
+        self.replay.keep(framed);
         self.next += 1;
     }
 
@@ -251,87 +304,6 @@ impl Floor {
         for shard in &self.shards {
             let _ = shard.send(Work::Events(bytes.clone(), self.next - first));
         }
-    }
-}
-
-struct Client {
-    socket: std::net::TcpStream,
-    /// What is left of a write that the socket took in part: it must go before anything else.
-    rest: Bytes,
-    /// Batches in a row that found the socket full.
-    full: u32,
-}
-
-fn shard(work: &Receiver<Work>, tally: &Tally) {
-    let mut clients: Vec<Client> = Vec::new();
-    let mut batch: Vec<Bytes> = Vec::new();
-    while let Ok(first) = work.recv() {
-        let mut events = 0;
-        for item in std::iter::once(first).chain(work.try_iter()) {
-            match item {
-                Work::Client(socket) => clients.push(Client {
-                    socket,
-                    rest: Bytes::new(),
-                    full: 0,
-                }),
-                Work::Events(bytes, count) => {
-                    batch.push(bytes);
-                    events += count;
-                }
-            }
-        }
-        let bytes = match batch.len() {
-            0 => continue,
-            1 => batch.remove(0),
-            _ => Bytes::from(batch.concat()),
-        };
-        batch.clear();
-        let mut missed = 0;
-        clients.retain_mut(|client| client.write(&bytes, &mut missed));
-        tally.skipped.fetch_add(missed, Ordering::Relaxed);
-        tally.written.fetch_add(
-            events * (clients.len() as u64).saturating_sub(missed),
-            Ordering::Relaxed,
-        );
-    }
-}
-
-impl Client {
-    /// Writes what is left, then `bytes`; `false`: the client has gone.
-    fn write(&mut self, bytes: &Bytes, missed: &mut u64) -> bool {
-        if self.full > FULL_PATIENCE && !self.full.is_multiple_of(FULL_RETRY) {
-            self.full += 1;
-            *missed += 1;
-            return true;
-        }
-        if !self.rest.is_empty() {
-            match self.socket.write(&self.rest) {
-                Ok(written) => self.rest.advance(written),
-                Err(error) => return self.failed(&error, missed),
-            }
-            if !self.rest.is_empty() {
-                *missed += 1;
-                return true;
-            }
-        }
-        match self.socket.write(bytes) {
-            Ok(written) => {
-                self.full = 0;
-                if written < bytes.len() {
-                    self.rest = bytes.slice(written..);
-                }
-                true
-            }
-            Err(error) => self.failed(&error, missed),
-        }
-    }
-
-    /// A full socket misses the batch; any other error means that the client has gone.
-    fn failed(&mut self, error: &std::io::Error, missed: &mut u64) -> bool {
-        let full = error.kind() == ErrorKind::WouldBlock;
-        self.full += 1;
-        *missed += u64::from(full);
-        full
     }
 }
 

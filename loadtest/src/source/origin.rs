@@ -26,6 +26,11 @@ const TIMER: Token = Token(usize::MAX - 1);
 const ORDERS: Token = Token(usize::MAX - 2);
 /// Events taken from one poll.
 const POLL_EVENTS: usize = 1024;
+/// How far a burst is ahead of the slowest connection, in bytes: written all at once, a long one would outgrow the
+/// record, and its stamps would be older than its bytes.
+const BURST_AHEAD_BYTES: usize = 4 * 1024 * 1024;
+/// Events of a burst between two looks at the connections.
+const BURST_EVENTS: u64 = 1024;
 /// How often a trickle gives out bytes.
 const TRICKLE_NS: u64 = SECOND_NS / 100;
 
@@ -85,6 +90,9 @@ struct Origin {
     /// The stream whose turn it is.
     turn: usize,
     late_max_ns: u64,
+    /// What each stream has left of a burst, and when it was ordered.
+    bursting: u64,
+    burst_ns: u64,
     /// The next event of every stream is its last.
     ending: bool,
     was_silent: bool,
@@ -130,6 +138,8 @@ impl Origin {
             pace: None,
             turn: 0,
             late_max_ns: 0,
+            bursting: 0,
+            burst_ns: now,
             ending: false,
             was_silent: false,
             trickled_ns: now,
@@ -153,13 +163,9 @@ impl Origin {
                     self.reschedule();
                 }
                 Ok(SourceOrder::Burst { events }) => {
-                    let now = now_ns();
-                    for index in 0..self.streams.len() {
-                        for _ in 0..events {
-                            self.write(index, now);
-                        }
-                        self.pump_readers(index);
-                    }
+                    self.bursting += events;
+                    self.burst_ns = now_ns();
+                    self.go_on_bursting();
                 }
                 Ok(SourceOrder::End) => {
                     // All at the same length: who counts what clients got needs one number.
@@ -178,6 +184,7 @@ impl Origin {
                 Ok(SourceOrder::Stop) => {
                     self.rate.0 = 0.0;
                     self.pace = None;
+                    self.bursting = 0;
                     let last = self.streams.iter().map(|stream| stream.next() - 1).max().unwrap_or(0);
                     let streams = self.streams.len() as u64;
                     say(&SourceReport::Stopped {
@@ -323,6 +330,7 @@ impl Origin {
             }
             self.pump_readers(index);
         }
+        self.go_on_bursting();
         let silent = self.script.silent(now);
         if std::mem::replace(&mut self.was_silent, silent) && !silent || self.script.trickling(now) {
             (0..self.streams.len()).for_each(|index| self.pump_readers(index));
@@ -331,6 +339,28 @@ impl Origin {
             self.timer.set(pace.next_ns())?;
         }
         Ok(())
+    }
+
+    /// Writes what is left of a burst, as far as the connections keep up.
+    fn go_on_bursting(&mut self) {
+        let ahead_max = (BURST_AHEAD_BYTES / self.options.form.size_bytes.max(1)) as u64;
+        while self.bursting > 0 && self.lag_max() < ahead_max {
+            let events = self.bursting.min(BURST_EVENTS);
+            self.bursting -= events;
+            for index in 0..self.streams.len() {
+                (0..events).for_each(|_| self.write(index, self.burst_ns));
+                self.pump_readers(index);
+            }
+        }
+    }
+
+    /// Events that the slowest connection has not been written yet.
+    fn lag_max(&self) -> u64 {
+        let places = self.conns.iter().filter_map(|(_, conn)| conn.place.as_ref());
+        places
+            .map(|(stream, cursor)| self.streams[*stream].next() - cursor.seq)
+            .max()
+            .unwrap_or(0)
     }
 
     fn next_turn(&mut self) -> Option<usize> {

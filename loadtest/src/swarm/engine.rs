@@ -108,6 +108,8 @@ struct Swarm {
     cut: bool,
     reconnects: BinaryHeap<Reverse<(u64, u32)>>,
     awaited: u64,
+    /// The highest sequence number that a reader has got.
+    newest: u64,
     /// All wanted clients were live when the driver last heard of us.
     was_complete: bool,
     next_tick_ns: u64,
@@ -178,6 +180,7 @@ impl Swarm {
             cut: false,
             reconnects: BinaryHeap::new(),
             awaited: 0,
+            newest: 0,
             was_complete: false,
             next_tick_ns: now,
             next_timeout_check_ns: now + TIMEOUT_CHECK_NS,
@@ -299,6 +302,7 @@ impl Swarm {
             refused: self.totals.refused_connections + self.refused_statuses.values().sum::<u64>(),
             behind,
             awaiting: self.awaited,
+            newest: self.newest,
         }));
     }
 

@@ -23,7 +23,11 @@ impl Swarm {
             return self.connect_multiplexed(index);
         }
         let number = self.setup.first_client + index;
-        match self.open(number % self.setup.targets.len(), Token(index)) {
+        let receive_bytes = match self.clients[index].kind {
+            Kind::Stalled => self.setup.stalled_receive_bytes,
+            Kind::Reader | Kind::Slow => None,
+        };
+        match self.open(number % self.setup.targets.len(), Token(index), receive_bytes) {
             Ok(socket) => {
                 let client = &mut self.clients[index];
                 client.socket = Some(socket);
@@ -35,9 +39,9 @@ impl Swarm {
     }
 
     /// Begins a connection to a target, which the poll knows by `token`.
-    pub(super) fn open(&self, target: usize, token: Token) -> io::Result<Socket> {
+    pub(super) fn open(&self, target: usize, token: Token, receive_bytes: Option<usize>) -> io::Result<Socket> {
         let target = &self.setup.targets[target];
-        let mut tcp = open(target.address, self.setup.source)?;
+        let mut tcp = open(target.address, self.setup.source, receive_bytes)?;
         self.poll
             .registry()
             .register(&mut tcp, token, Interest::READABLE | Interest::WRITABLE)?;
@@ -138,14 +142,20 @@ impl Swarm {
     }
 }
 
-/// Begins a connection, from the address asked for.
-fn open(to: SocketAddr, from: Option<std::net::IpAddr>) -> io::Result<TcpStream> {
-    let Some(from) = from else {
+/// Begins a connection, from the address and with the receive buffer asked for.
+fn open(to: SocketAddr, from: Option<std::net::IpAddr>, receive_bytes: Option<usize>) -> io::Result<TcpStream> {
+    if from.is_none() && receive_bytes.is_none() {
         return TcpStream::connect(to);
-    };
+    }
     let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::new(from, 0).into())?;
+    if let Some(bytes) = receive_bytes {
+        // Before the handshake, which announces the window.
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(from) = from {
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+    }
     match socket.connect(&to.into()) {
         Ok(()) => {}
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}

@@ -27,7 +27,7 @@ impl Swarm {
             return self.refused(index, None);
         };
         if self.multiplexed[connection].is_none() {
-            match self.open(target, Token(TOKENS + connection)) {
+            match self.open(target, Token(TOKENS + connection), None) {
                 Ok(socket) => self.multiplexed[connection] = Some(Http2::new(socket)),
                 Err(error) => return self.failed(index, &error),
             }

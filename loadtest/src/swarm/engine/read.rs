@@ -170,12 +170,14 @@ impl Swarm {
         let client = &mut self.clients[index];
         let (tally, counts, window) = (&mut client.tally, &mut self.counts, &mut self.window);
         let (reader, retry_ms) = (client.kind == Kind::Reader, &mut client.retry_ms);
+        let newest = &mut self.newest;
         let progress = client
             .scanner
             .feed(bytes, self.setup.gap_event.as_bytes(), &mut |found| match found {
                 Found::Event(stamp) => {
                     tally.event(stamp.seq, stamp.channel, counts);
                     if reader {
+                        *newest = stamp.seq.max(*newest);
                         window.delivery(&stamp, read_ns);
                     } else {
                         window.delivered += 1;

@@ -1,0 +1,106 @@
+//! Numbers that take two trials: what goes beyond the floor, and many streams against one. Each round is compared with
+//! itself: the machine is not the same an hour later.
+
+use super::compare::Standing;
+
+/// The entrant that has all clients of `server`'s many streams on one.
+pub(crate) fn one_stream(server: &str) -> String {
+    format!("{server}-one-stream")
+}
+
+/// Puts in what follows from several entrants of a round.
+pub(crate) fn relate(standings: &mut [Standing]) {
+    each(
+        standings,
+        |_| "floor".to_owned(),
+        "cpu_us_per_return",
+        |own, floor| ("cpu_us_beyond_floor", own - floor),
+    );
+    each(standings, one_stream, "cpu_us_per_delivery", |own, one| {
+        ("cpu_one_stream_ratio", own / one)
+    });
+}
+
+/// For each standing that has a partner: a number that follows from what both have of `metric`.
+fn each(
+    standings: &mut [Standing],
+    partner: impl Fn(&str) -> String,
+    metric: &str,
+    number: impl Fn(f64, f64) -> (&'static str, f64),
+) {
+    for index in 0..standings.len() {
+        let name = partner(&standings[index].server);
+        let Some(with) = standings.iter().position(|other| other.server == name) else {
+            continue;
+        };
+        if with == index {
+            continue;
+        }
+        let theirs: Vec<Option<f64>> = standings[with]
+            .rounds
+            .iter()
+            .map(|outcome| outcome.values.get(metric))
+            .collect();
+        for (outcome, theirs) in standings[index].rounds.iter_mut().zip(theirs) {
+            if let (Some(own), Some(theirs)) = (outcome.values.get(metric), theirs.filter(|theirs| *theirs > 0.0)) {
+                let (name, value) = number(own, theirs);
+                outcome.values.set(name, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::metrics::Values;
+    use crate::driver::outcome::Outcome;
+    use crate::driver::plan::{Plan, Scenario};
+
+    fn standing(server: &str, metric: &'static str, rounds: &[f64]) -> Standing {
+        let outcome = |value: &f64| {
+            let mut outcome = Outcome::new(server, &Plan::of(Scenario::Fanout, true));
+            outcome.values.set(metric, *value);
+            outcome
+        };
+        Standing {
+            server: server.to_owned(),
+            left_out: None,
+            rounds: rounds.iter().map(outcome).collect(),
+            median: Values::default(),
+        }
+    }
+
+    fn values(standing: &Standing, metric: &str) -> Vec<Option<f64>> {
+        standing
+            .rounds
+            .iter()
+            .map(|outcome| outcome.values.get(metric))
+            .collect()
+    }
+
+    #[test]
+    fn each_round_is_compared_with_the_floors() {
+        let metric = "cpu_us_per_return";
+        let mut standings = [
+            standing("floor", metric, &[40.0, 60.0]),
+            standing("fanfare", metric, &[70.0, 80.0]),
+        ];
+        relate(&mut standings);
+        assert_eq!(values(&standings[1], "cpu_us_beyond_floor"), [Some(30.0), Some(20.0)]);
+        assert_eq!(values(&standings[0], "cpu_us_beyond_floor"), [None, None]);
+    }
+
+    #[test]
+    fn many_streams_are_compared_with_one() {
+        let metric = "cpu_us_per_delivery";
+        let mut standings = [
+            standing("fanfare-one-stream", metric, &[8.0]),
+            standing("fanfare", metric, &[10.0]),
+            standing("origin", metric, &[1.0]),
+        ];
+        relate(&mut standings);
+        assert_eq!(values(&standings[1], "cpu_one_stream_ratio"), [Some(1.25)]);
+        assert_eq!(values(&standings[2], "cpu_one_stream_ratio"), [None]);
+    }
+}

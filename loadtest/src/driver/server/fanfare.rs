@@ -1,0 +1,165 @@
+//! The relay: its processes and its configuration.
+
+use super::directory::Directory;
+use super::probe::{free_address, get};
+use super::programs::Programs;
+use super::{JOBS_PATH, PATH, Running, clients_path, origin, target};
+use crate::driver::child;
+use crate::driver::plan::{Plan, Scenario};
+use anyhow::Result;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+/// Starts what the plan's scenario needs of it: one instance, several, or a tree.
+pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
+    let source = origin(plan)?;
+    let path = match plan.is_templated() {
+        true => format!("{JOBS_PATH}{{job}}"),
+        false => PATH.to_owned(),
+    };
+    let mut running = Running {
+        name: "fanfare".to_owned(),
+        targets: Vec::new(),
+        admins: Vec::new(),
+        processes: Vec::new(),
+        source_is_server: false,
+        directory,
+        source,
+    };
+    let origin_url = format!("http://{}{path}", running.source.address);
+    let mut upstream = origin_url;
+    let mut instances = plan.instances;
+    if plan.scenario == Scenario::Tree {
+        let root = relay(&mut running, "root", (&upstream, &path), plan, programs)?;
+        upstream = format!("http://{root}{path}");
+    } else if plan.scenario != Scenario::Siblings {
+        instances = 1;
+    }
+    for index in 0..instances {
+        let name = format!("relay-{index}");
+        let address = relay(&mut running, &name, (&upstream, &path), plan, programs)?;
+        running.targets.push(target(address, &clients_path(plan)));
+    }
+    Ok(running)
+}
+
+/// Where a relay listens, and where its events come from.
+struct Place<'a> {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    upstream: &'a str,
+    path: &'a str,
+}
+
+/// Starts one relay and waits for its `/readyz`; returns its clients' address.
+fn relay(
+    running: &mut Running,
+    name: &str,
+    (upstream, path): (&str, &str),
+    plan: &Plan,
+    programs: &Programs,
+) -> Result<SocketAddr> {
+    let hint = "build it with `cargo build --release`, or name it with --fanfare";
+    let program = Programs::find(&programs.fanfare, "fanfare", hint)?;
+    let place = Place {
+        listen: free_address()?,
+        admin: free_address()?,
+        upstream,
+        path,
+    };
+    let config = running.directory.path.join(format!("{name}.yaml"));
+    std::fs::write(&config, yaml(&place, plan, programs))?;
+    let command = [
+        program.as_os_str(),
+        "serve".as_ref(),
+        "--config".as_ref(),
+        config.as_os_str(),
+    ];
+    let command: Vec<OsString> = command.map(ToOwned::to_owned).to_vec();
+    let process = child::other(&command, &running.directory.log(name), false)?;
+    running.processes.push((name.to_owned(), process));
+    running.wait(name, || {
+        get(place.admin, "/readyz").is_some_and(|(status, _)| status == 200)
+    })?;
+    running.admins.push(place.admin);
+    Ok(place.listen)
+}
+
+/// The relay's configuration file.
+fn yaml(place: &Place, plan: &Plan, programs: &Programs) -> String {
+    /// The log's defaults, which a replay may outgrow.
+    const LOG_EVENTS: u64 = 10_000;
+    const LOG_BYTES: u64 = 16 * 1024 * 1024;
+    let events = LOG_EVENTS.max(2 * plan.replay_events);
+    let bytes = LOG_BYTES.max(events.min(4 * plan.replay_events) * (plan.size_bytes as u64 + 64));
+    let Place {
+        listen,
+        admin,
+        upstream,
+        path,
+    } = place;
+    let mut yaml = format!("listen: {listen}\nadmin: {admin}\n");
+    // Writing to a String can't fail.
+    if let Some(workers) = programs.workers {
+        let _ = writeln!(yaml, "workers: {workers}");
+    }
+    let _ = writeln!(
+        yaml,
+        "sources:\n  load:\n    path: \"{path}\"\n    upstream: \"{upstream}\""
+    );
+    let _ = writeln!(
+        yaml,
+        "    log: {{ events: {events}, bytes: {}MiB }}",
+        bytes.div_ceil(1024 * 1024)
+    );
+    if plan.scenario == Scenario::Jobs {
+        let _ = writeln!(yaml, "    end_when: [ {{ json: /state, equals: COMPLETED }} ]");
+    }
+    if plan.scenario == Scenario::EvictStorm {
+        let _ = writeln!(yaml, "    slow_client: {{ stall: {}ms }}", plan.stall().as_millis());
+    }
+    for line in &programs.source_yaml {
+        let _ = writeln!(yaml, "    {line}");
+    }
+    yaml
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(scenario: Scenario, path: &str) -> String {
+        let place = Place {
+            listen: ([127, 0, 0, 1], 1).into(),
+            admin: ([127, 0, 0, 1], 2).into(),
+            upstream: &format!("http://127.0.0.1:3{path}"),
+            path,
+        };
+        let programs = Programs {
+            source_yaml: vec!["start: live".to_owned()],
+            ..Programs::default()
+        };
+        yaml(&place, &Plan::of(scenario, true), &programs)
+    }
+
+    #[test]
+    fn jobs_are_a_templated_source_that_ends() {
+        let yaml = written(Scenario::Jobs, "/jobs/{job}");
+        for line in [
+            "    path: \"/jobs/{job}\"\n    upstream: \"http://127.0.0.1:3/jobs/{job}\"\n",
+            "    end_when: [ { json: /state, equals: COMPLETED } ]\n",
+            "    start: live\n",
+        ] {
+            assert!(yaml.contains(line), "{line}: {yaml}");
+        }
+    }
+
+    #[test]
+    fn stalled_clients_are_over_their_limit_when_the_plan_says() {
+        let plan = Plan::of(Scenario::EvictStorm, true);
+        let yaml = written(Scenario::EvictStorm, "/events");
+        let line = format!("slow_client: {{ stall: {}ms }}", plan.stall().as_millis());
+        assert!(yaml.contains(&line), "{yaml}");
+    }
+}

@@ -1,0 +1,121 @@
+//! What can be tested, and what each can do.
+
+use crate::driver::plan::{Plan, Scenario};
+
+/// What can be tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Server {
+    Fanfare,
+    Naive,
+    Floor,
+    /// The clients straight at the origin, with nothing between.
+    Origin,
+    Nchan,
+    Command(CommandServer),
+}
+
+/// A server that is given as a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CommandServer {
+    pub(super) name: String,
+    /// Run by `sh -c`; `{origin}` is the origin's URL, `{port}` a free port.
+    pub(super) command: String,
+    /// `{port}` as above.
+    pub(super) url: String,
+    /// Where events are POSTed; `None`: the server reads the origin.
+    pub(super) publish: Option<String>,
+}
+
+impl std::str::FromStr for Server {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let usage = || {
+            format!(
+                "{text:?} is not a server: use fanfare, naive, floor, origin, nchan, or \
+                 name=NAME;command=COMMAND;url=URL[;publish=URL] (with {{origin}} and {{port}} in them)"
+            )
+        };
+        match text {
+            "fanfare" => return Ok(Server::Fanfare),
+            "naive" => return Ok(Server::Naive),
+            "floor" => return Ok(Server::Floor),
+            "origin" => return Ok(Server::Origin),
+            "nchan" => return Ok(Server::Nchan),
+            _ => {}
+        }
+        let (mut name, mut command, mut url, mut publish) = (None, None, None, None);
+        for part in text.split(';') {
+            let (key, value) = part.split_once('=').ok_or_else(usage)?;
+            let slot = match key.trim() {
+                "name" => &mut name,
+                "command" => &mut command,
+                "url" => &mut url,
+                "publish" => &mut publish,
+                _ => return Err(usage()),
+            };
+            *slot = Some(value.to_owned());
+        }
+        match (name, command, url) {
+            (Some(name), Some(command), Some(url)) => Ok(Server::Command(CommandServer {
+                name,
+                command,
+                url,
+                publish,
+            })),
+            _ => Err(usage()),
+        }
+    }
+}
+
+impl Server {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Server::Fanfare => "fanfare",
+            Server::Naive => "naive",
+            Server::Floor => "floor",
+            Server::Origin => "origin",
+            Server::Nchan => "nchan",
+            Server::Command(command) => &command.name,
+        }
+    }
+
+    /// Why this server can't do what the plan asks for, if so.
+    pub(crate) fn cannot(&self, plan: &Plan) -> Option<&'static str> {
+        let fanfare = *self == Server::Fanfare;
+        match plan.scenario {
+            _ if fanfare => None,
+            Scenario::Jobs | Scenario::IdleJobs if *self == Server::Origin => None,
+            Scenario::Jobs | Scenario::IdleJobs | Scenario::Siblings | Scenario::Tree => Some("needs fanfare"),
+            Scenario::ResumeStorm if *self == Server::Naive => Some("can't resume"),
+            Scenario::EvictStorm => Some("evicts nobody, or doesn't say so"),
+            Scenario::Burst if *self == Server::Floor => Some("loses what a full socket doesn't take"),
+            _ => None,
+        }
+    }
+
+    /// Whether reconnecting clients can go on where they were.
+    pub(crate) fn resumes(&self, plan: &Plan) -> bool {
+        match self {
+            Server::Naive => false,
+            Server::Floor => plan.scenario == Scenario::ResumeStorm,
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_named_or_described() {
+        assert_eq!("floor".parse(), Ok(Server::Floor));
+        let server: Server = "name=x;command=x --listen {port} --from {origin};url=http://127.0.0.1:{port}/"
+            .parse()
+            .expect("valid");
+        assert_eq!(server.name(), "x");
+        assert!("x".parse::<Server>().is_err());
+        assert!("name=x;command=y".parse::<Server>().is_err());
+    }
+}

@@ -1,0 +1,62 @@
+//! nginx with nchan.
+
+use super::directory::Directory;
+use super::probe::{free_address, wait_for_port};
+use super::programs::Programs;
+use super::{PATH, Running, publisher, target};
+use crate::driver::child;
+use crate::driver::plan::Plan;
+use anyhow::{Result, ensure};
+use std::ffi::OsString;
+
+/// Bytes that nchan writes around an event's data: its id line, the field's name, the line ends.
+pub(super) const FIELDS_BYTES: usize = 25;
+
+/// Starts it; events are POSTed to it.
+pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
+    let program = programs.nginx.clone().unwrap_or_else(|| "/usr/sbin/nginx".into());
+    ensure!(
+        program.is_file(),
+        "{} is not there: apt-get install nginx libnginx-mod-nchan",
+        program.display()
+    );
+    let address = free_address()?;
+    let folder = directory.path.display();
+    let descriptors = crate::control::raise_descriptor_limit();
+    let connections = descriptors.saturating_sub(100);
+    let config = format!(
+        "daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log crit;\n\
+         load_module /usr/lib/nginx/modules/ngx_nchan_module.so;\nworker_rlimit_nofile {descriptors};\n\
+         events {{ worker_connections {connections}; }}\n\
+         http {{\n  access_log off;\n  client_body_temp_path {folder}/body;\n  proxy_temp_path {folder}/proxy;\n  \
+         fastcgi_temp_path {folder}/fastcgi;\n  uwsgi_temp_path {folder}/uwsgi;\n  scgi_temp_path {folder}/scgi;\n  \
+         nchan_shared_memory_size 512M;\n  keepalive_requests 1000000000;\n  server {{\n    listen {address} backlog=4096;\n    \
+         location = /pub {{ nchan_publisher; nchan_channel_id load; nchan_message_buffer_length {}; \
+         client_max_body_size 2m; client_body_buffer_size 2m; }}\n    \
+         location = {PATH} {{ nchan_subscriber eventsource; nchan_channel_id load; }}\n  }}\n}}\n",
+        1_000.max(2 * plan.replay_events),
+    );
+    let file = directory.path.join("nginx.conf");
+    std::fs::write(&file, config)?;
+    let command = [
+        program.as_os_str(),
+        "-p".as_ref(),
+        directory.path.as_os_str(),
+        "-c".as_ref(),
+        file.as_os_str(),
+    ];
+    let command: Vec<OsString> = command.map(ToOwned::to_owned).to_vec();
+    let mut process = child::other(&command, &directory.log("nchan"), true)?;
+    wait_for_port(&mut process, "nchan", address)?;
+    let data_bytes = plan.size_bytes.saturating_sub(FIELDS_BYTES);
+    let source = publisher(&format!("http://{address}/pub"), data_bytes)?;
+    Ok(Running {
+        name: "nchan".to_owned(),
+        targets: vec![target(address, PATH)],
+        source,
+        processes: vec![("nchan".to_owned(), process)],
+        admins: Vec::new(),
+        source_is_server: false,
+        directory,
+    })
+}

@@ -1,0 +1,89 @@
+//! Scenarios in which everyone comes and stays: a steady flow, a burst, or nothing but connections.
+
+use super::{SETTLE, Trial};
+use crate::driver::plan::Scenario;
+use crate::proc::{Cpu, resident_kib, tcp_memory_kib};
+use anyhow::Result;
+use std::time::Instant;
+
+impl Trial<'_> {
+    /// Events flow at a rate, and everyone who reads gets them all.
+    pub(super) fn steady(&mut self, resident_before: u64) -> Result<()> {
+        let tcp_before = tcp_memory_kib();
+        self.connect(self.plan.clients)?;
+        self.hold("settling", SETTLE)?;
+        let clients = self.plan.clients as f64;
+        let resident = resident_kib(&self.pids);
+        self.outcome.values.set(
+            "rss_kib_per_client",
+            resident.saturating_sub(resident_before) as f64 / clients,
+        );
+        self.outcome.values.set(
+            "tcp_kib_per_client",
+            tcp_memory_kib().saturating_sub(tcp_before) as f64 / clients,
+        );
+        self.running.source.run(self.plan.events_per_second, self.plan.burst)?;
+        self.fleet.churn(self.plan.churn_per_second)?;
+        self.hold("warming up", self.plan.warmup)?;
+        self.measure(|trial| trial.hold("measuring", trial.plan.duration))?;
+        self.fleet.churn(0.0)?;
+        let now = resident_kib(&self.pids);
+        self.outcome
+            .values
+            .set("rss_growth_mib", (now as f64 - resident as f64) / 1024.0);
+        let asked =
+            self.plan.events_per_second * self.plan.duration.as_secs_f64() * clients * (1.0 - self.plan.stalled_share);
+        if let Some(delivered) = self.outcome.values.get("deliveries").filter(|_| asked > 0.0) {
+            self.outcome.values.set("delivered_share", 100.0 * delivered / asked);
+        }
+        Ok(())
+    }
+
+    /// Clients arrive at a quiet stream.
+    pub(super) fn connect_storm(&mut self) -> Result<()> {
+        self.connect(self.plan.clients)?;
+        self.hold("settling", SETTLE)
+    }
+
+    /// Resident memory at two numbers of clients, or of streams with one client each.
+    pub(super) fn memory(&mut self) -> Result<()> {
+        let mut seen = Vec::new();
+        for clients in [self.plan.from_clients, self.plan.clients] {
+            self.connect(clients)?;
+            self.hold("settling", 2 * SETTLE)?;
+            seen.push((resident_kib(&self.pids) as f64, tcp_memory_kib() as f64));
+        }
+        let more = (self.plan.clients - self.plan.from_clients) as f64;
+        let each = match self.plan.scenario {
+            Scenario::IdleJobs => "rss_kib_per_job",
+            _ => "rss_kib_per_client",
+        };
+        self.outcome.values.set(each, (seen[1].0 - seen[0].0) / more);
+        self.outcome
+            .values
+            .set("tcp_kib_per_client", (seen[1].1 - seen[0].1) / more);
+        Ok(())
+    }
+
+    /// The origin sends as fast as it is taken.
+    pub(super) fn burst(&mut self) -> Result<()> {
+        let events = self.plan.burst_events;
+        self.connect(self.plan.clients)?;
+        self.hold("settling", SETTLE)?;
+        self.measure(|trial| {
+            let (cpu, begun) = (Cpu::of(&trial.pids), Instant::now());
+            trial.running.source.burst(events)?;
+            if trial.await_while_it_flows(events)? {
+                let seconds = begun.elapsed().as_secs_f64();
+                let spent = Cpu::of(&trial.pids).since(&cpu);
+                trial.outcome.values.set("burst_s", seconds);
+                trial.outcome.values.set("burst_events_per_s", events as f64 / seconds);
+                trial.outcome.values.set("burst_cpu_s", spent.total_ns as f64 / 1e9);
+            } else {
+                let text = "not everyone has the burst's last event".to_owned();
+                trial.outcome.failures.push(text);
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! Files that are wrong: every mistake at once, each in its place, with what was meant.
+
+use crate::{right, with, wrong};
+use fanfare::config;
+
+#[test]
+fn every_mistake_at_once() {
+    let text = "\
+listn: 0.0.0.0:9080
+admin: localhost
+workers: many
+limits: { clients: 0, header_timeout: 10 }
+trusted_proxies: [10.0.0.0/33]
+drain:
+  spread: 10
+  timeout: 30 parsecs
+sources:
+  a:
+    path: a
+    upstream: ftp://o/
+    log: { events: 0, bytes: 16M }
+    heartbeat:
+      as: 'id: 1'
+    slow_client: { policy: evcit }
+  b:
+    path: /x
+    upstream:
+      url: http://o/{job}
+      password: hunter2
+    path: /y
+    access:
+      - basic: { users_file: /etc/fanfare/users }
+  c:
+    path: /x
+    upstream: []
+    end_when: [ { json: state, equals: 1 }, { event: a, data: b } ]
+";
+    let expected = "\
+f.yaml:1:1: listn: unknown key `listn`; did you mean `listen`?
+f.yaml:2:8: admin: `localhost`; expected an address and port such as `127.0.0.1:7090`
+f.yaml:3:10: workers: `many`; expected `auto`, or a number of threads
+f.yaml:4:20: limits.clients: `0`; expected a whole number from 1 to 1000000000
+f.yaml:4:39: limits.header_timeout: `10`; expected a duration with its unit, such as `250ms`, `10s`, `5m` or `1h30m` (the unit is missing)
+f.yaml:5:19: trusted_proxies[0]: `10.0.0.0/33`; expected a network such as `10.0.0.0/8`, or an address
+f.yaml:7:11: drain.spread: `10`; expected a duration with its unit, such as `250ms`, `10s`, `5m` or `1h30m` (the unit is missing)
+f.yaml:8:12: drain.timeout: `30 parsecs`; expected a duration with its unit, such as `250ms`, `10s`, `5m` or `1h30m` (the unit is missing)
+f.yaml:11:11: sources.a.path: `a` is a path that does not begin with `/`; expected a path such as `/events`, or `/jobs/{job}`
+f.yaml:12:15: sources.a.upstream: `ftp://o/` is a URL with another scheme; expected a URL such as `https://origin.example.com/events`
+f.yaml:13:20: sources.a.log.events: `0`; expected a whole number from 1 to 1000000000
+f.yaml:13:30: sources.a.log.bytes: `16M`; expected a size with its unit, such as `512B`, `64KiB` or `16MiB` (write `MiB` (1024 KiB) or `MB` (1000 kB))
+f.yaml:15:11: sources.a.heartbeat.as: `id: 1`; expected no `id`: it would replace the client's last event ID
+f.yaml:16:28: sources.a.slow_client.policy: `evcit`; expected one of `evict`, `skip`, `pause` (did you mean `evict`?)
+f.yaml:20:12: sources.b.upstream.url: the parameter `job` is not one of the path; expected no parameter here
+f.yaml:21:7: sources.b.upstream.password: no user name; expected `username` with `password` or `password_file`
+f.yaml:22:5: sources.b.path: a duplicate key; expected each key once; the first is in line 18
+f.yaml:23:5: sources.b.access: not supported by this version; expected no such key: who may read must be settled in front of the relay
+f.yaml:27:15: sources.c.upstream: an empty list; expected at least one upstream
+f.yaml:28:25: sources.c.end_when[0].json: `state`; expected a JSON pointer such as `/state` (`~0` for `~`, `~1` for `/`)
+f.yaml:28:45: sources.c.end_when[1]: not exactly one rule; expected `{event: NAME}`, `{data: TEXT}` or `{json: /pointer, equals: VALUE}`";
+    let told = wrong(text);
+    for (told, expected) in told.lines().zip(expected.lines()) {
+        assert_eq!(told, expected);
+    }
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_a_later_version_will_know_is_never_ignored() {
+    for (text, place) in [
+        (
+            with("access: [ { basic: { users_file: x } } ]"),
+            "f.yaml:5:5: sources.s.access: not supported by this version",
+        ),
+        (
+            with("access:"),
+            "f.yaml:5:5: sources.s.access: not supported by this version",
+        ),
+        (
+            with("access: []"),
+            "f.yaml:5:5: sources.s.access: not supported by this version",
+        ),
+        (
+            format!(
+                "listen: [ {{ address: '0.0.0.0:1', tls: {{ cert: a, key: b }} }} ]\n{}",
+                with("")
+            ),
+            "f.yaml:1:35: listen[0].tls: not supported by this version",
+        ),
+        (
+            format!("listen: {{ address: '0.0.0.0:1', proxy_protocol: true }}\n{}", with("")),
+            "f.yaml:1:33: listen.proxy_protocol: not supported by this version",
+        ),
+    ] {
+        let told = wrong(&text);
+        assert!(told.starts_with(place), "{told}");
+    }
+}
+
+#[test]
+fn suggestions_for_unknown_keys() {
+    for (written, meant) in [
+        ("heartbeats: {}", "heartbeat"),
+        ("slow-client: {}", "slow_client"),
+        ("slowClient: {}", "slow_client"),
+        ("Ids: auto", "ids"),
+        ("endwhen: []", "end_when"),
+    ] {
+        let told = wrong(&with(written));
+        assert!(told.contains(&format!("did you mean `{meant}`?")), "{told}");
+    }
+    let told = wrong(&with("zzz: 1"));
+    assert!(
+        told.contains("unknown key `zzz`; expected keys among `path`, `upstream`"),
+        "{told}"
+    );
+}
+
+#[test]
+fn paths_must_be_told_apart() {
+    let two = |a: &str, b: &str| {
+        let upstream = "http://o/";
+        format!("sources:\n  a: {{path: '{a}', upstream: {upstream}}}\n  b: {{path: '{b}', upstream: {upstream}}}\n")
+    };
+    assert!(wrong(&two("/x", "/x")).starts_with("f.yaml:3:13: sources.b.path: `/x` is also the path of `a` in line 2"));
+    assert!(wrong(&two("/x/{a}", "/x/{b}")).contains("is also the path of `a`"));
+    assert!(wrong(&two("/x/{a}", "/{b}/y")).contains("fit the same requests"));
+    let loaded = right(&two("/x/{a}", "/x/y"));
+    assert!(
+        loaded
+            .warnings
+            .iter()
+            .any(|warning| warning.what.contains("the path without parameters wins"))
+    );
+    wrong("sources:\n  a: {path: [/x, /x], upstream: http://o/}\n");
+    wrong("sources:\n  a: {path: ['/x/{a}', /y], upstream: http://o/}\n");
+}
+
+#[test]
+fn warnings_are_no_mistakes() {
+    let warned = |text: &str, part: &str| {
+        let warnings = right(text).warnings;
+        assert!(
+            warnings.iter().any(|warning| warning.to_string().contains(part)),
+            "{warnings:?}"
+        );
+    };
+    warned(
+        &with("log: { events: 10 }\nslow_client: { events: 11 }"),
+        "f.yaml:6:5: sources.s.slow_client: `events` is over",
+    );
+    warned(&with("event_bytes_max: 2MiB"), "over `slow_client.bytes`");
+    warned(&with("idle_linger: 1s"), "only templated sources");
+    warned(&with("cors: { origins: '*', credentials: true }"), "any web page");
+    warned(
+        "sources: {s: {path: '/{x}', upstream: http://o/}}",
+        "every channel reads the same stream",
+    );
+    warned(
+        "sources: {s: {path: '/{x}', upstream: 'http://o/{x}', required: true}}",
+        "no effect",
+    );
+    warned(
+        "trusted_proxies: 10.1.2.3/8\nsources: {s: {path: /, upstream: http://o/}}",
+        "read as 10.0.0.0/8",
+    );
+    assert_eq!(right(&with("log: { events: 10 }")).warnings, []);
+}
+
+#[test]
+fn files_that_are_none() {
+    for text in ["", "# nothing\n", "---\n"] {
+        assert_eq!(
+            wrong(text),
+            "f.yaml:1:1: the file is empty; expected a mapping with `sources`"
+        );
+    }
+    for text in [
+        "just text\n",
+        "- a\n",
+        "sources:\n",
+        "sources: {}\n",
+        "sources: []\n",
+        "null\n",
+        "{}\n",
+        "pass: []\n",
+    ] {
+        wrong(text);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("f.yaml");
+    std::fs::write(&file, b"sources:\n  \xff: 1\n").expect("written");
+    let told = config::load(&file).expect_err("no text").to_string();
+    assert!(told.ends_with("f.yaml: not UTF-8, in line 2"), "{told}");
+    let told = config::load(&folder.path().join("none.yaml"))
+        .expect_err("no file")
+        .to_string();
+    assert!(told.contains("none.yaml: can't be read: "), "{told}");
+}

@@ -1,0 +1,14 @@
+//! The log against a model that keeps everything: whatever is appended and however little is kept, what readers find and
+//! where clients resume is what the documents promise.
+//!
+//! The model knows all entries ever written, and so every place at which a client with a given last event ID may have
+//! been. Its rule for resuming is the contract's (2): such a client gets all that follows, or is told that it can't.
+
+mod cases;
+mod checks;
+mod model;
+mod pair;
+mod properties;
+
+/// An id that was let go is remembered at least so many positions after its last use.
+const REMEMBERED_POSITIONS: u64 = 64;

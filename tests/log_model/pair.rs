@@ -1,0 +1,90 @@
+//! The log and its model, moved together.
+
+use crate::model::Model;
+use bytes::Bytes;
+use fanfare::config::LogLimits;
+use fanfare::log::{Epoch, Kind, Log, Writer};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// An event under an id of its own, one of a few.
+    Own(u8),
+    /// An event under an id that never comes again.
+    Unique,
+    /// An event that inherits the id in force.
+    Inherited,
+    /// The origin resets the id.
+    Reset,
+    /// A gap event or a relayed comment: no id of its own.
+    Between(Kind),
+    /// The clock goes on.
+    Wait(u8),
+    /// The sweep that comes about once a second.
+    Trim,
+}
+
+/// The log and its model, moved together.
+pub(crate) struct Pair {
+    pub(crate) model: Model,
+    pub(crate) writer: Writer,
+    pub(crate) log: Log,
+    pub(crate) unique: u64,
+}
+
+impl Pair {
+    pub(crate) fn new(limits: LogLimits, assigning: bool) -> Self {
+        let (writer, log) = Log::new(limits);
+        let model = Model {
+            limits,
+            epoch: Epoch::new(),
+            written: Vec::new(),
+            tail: 1,
+            id: Bytes::new(),
+            id_is_passed: false,
+            assigning,
+            now: Instant::now(),
+        };
+        Self {
+            model,
+            writer,
+            log,
+            unique: 0,
+        }
+    }
+
+    pub(crate) fn event(&mut self, own: Option<Bytes>, len: usize) {
+        let model = &mut self.model;
+        if let Some(id) = own {
+            model.assigning = false;
+            model.id_is_passed = true;
+            model.id = id;
+        } else if model.assigning {
+            model.id = model.epoch.id(model.head() + 1).into();
+        }
+        self.append(Kind::Event, len);
+    }
+
+    pub(crate) fn append(&mut self, kind: Kind, len: usize) {
+        let draft = self.model.append(kind, len);
+        assert_eq!(self.writer.append(draft), self.model.head());
+    }
+
+    pub(crate) fn step(&mut self, step: &Step, len: usize) {
+        match *step {
+            Step::Own(n) => self.event(Some(format!("id {n}").into()), len),
+            Step::Unique => {
+                self.unique += 1;
+                self.event(Some(format!("unique {}", self.unique).into()), len);
+            }
+            Step::Inherited => self.event(None, len),
+            Step::Reset => self.event(Some(Bytes::new()), len),
+            Step::Between(kind) => self.append(kind, len),
+            Step::Wait(seconds) => self.model.now += Duration::from_secs(seconds.into()),
+            Step::Trim => {
+                self.writer.trim(self.model.now);
+                self.model.forget_while(Model::is_old);
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Ids that are awkward: those that no header can carry as they are, on the way back from a client and to the origin.
+
+use crate::support::client::{End, get};
+use crate::support::origin::{Conn, TestOrigin};
+use crate::support::relay::{PATH, Setup, TestRelay};
+
+async fn relayed() -> (TestRelay, TestOrigin, Conn) {
+    let origin = TestOrigin::start().await;
+    let (relay, conn) = Setup::over(&origin).source("ids: pass").start_with(&origin).await;
+    (relay, origin, conn)
+}
+
+#[tokio::test]
+async fn ids_that_no_header_can_carry_wedge_no_client() {
+    let (relay, _origin, mut conn) = relayed().await;
+    let mut client = relay.client().await;
+    conn.body(b"id: a\x01b\ndata: 1\n\nid: \xff\ndata: 2\n\n").await;
+    client.until_data("2").await;
+    // Raw bytes come back raw.
+    let mut back = relay.resume(b"\xff").await;
+    conn.event("id: 3\ndata: 3").await;
+    assert_eq!(back.next_event().await.data, "3");
+    // What can't stand in a header still can in the query.
+    let mut back = relay.open(&get("/events?lastEventId=a%01b")).await;
+    assert_eq!(back.next_event().await.data, "2");
+    assert_eq!(back.next_event().await.data, "3");
+    // And a header with it is refused, not a crash.
+    let answer = get(PATH).last_event_id(b"a\x01b").answer(relay.address).await;
+    assert_eq!((answer.head.status, answer.end), (400, End::LastChunk));
+}
+
+#[tokio::test]
+async fn nor_do_they_wedge_the_way_to_the_origin() {
+    let (relay, mut origin, mut conn) = relayed().await;
+    let mut client = relay.client().await;
+    for (id, name) in [("a\u{1}b", "first"), ("\u{7f}", "second"), ("\u{1b}[31m", "third")] {
+        conn.event(&format!("id: {id}\ndata: {name}")).await;
+        let event = client.next_event().await;
+        assert_eq!((event.id(), event.data.as_str()), (id, name));
+        conn.reset();
+        conn = origin.accept().await;
+        assert_eq!(conn.request().header("last-event-id"), None, "{id:?}");
+        conn.stream_head().await;
+        // Asked without an id, the origin begins anywhere.
+        conn.event("id: plain\ndata: on").await;
+        let gap = client.next_event().await;
+        assert_eq!(gap.gap().as_deref(), Some("upstream_reconnected"), "{id:?}");
+        assert_eq!(client.next_event().await.data, "on");
+        // The next one is asked for again.
+        conn.reset();
+        conn = origin.accept().await;
+        assert_eq!(conn.request().header("last-event-id"), Some("plain"));
+        conn.stream_head().await;
+    }
+    // Bytes that are no UTF-8 can stand in a header: the origin gets back what it sent.
+    conn.body(b"id: \xff\xfe\ndata: x\n\n").await;
+    assert_eq!(client.next_event().await.id, b"\xff\xfe");
+    let address = origin.address();
+    drop(origin);
+    conn.reset();
+    origin = TestOrigin::start_at(address).await;
+    let mut conn = origin.accept().await;
+    assert_eq!(conn.request().header_bytes("last-event-id"), Some(&b"\xff\xfe"[..]));
+    conn.stream_head().await;
+    conn.event("id: 9\ndata: y").await;
+    assert_eq!(client.next_event().await.data, "y", "and no gap");
+    assert_eq!(relay.clients(), 1.0);
+}
+
+/// A header's value loses the spaces around it (RFC 9110, 5.5), on the way to the relay as on the way to the origin.
+#[tokio::test]
+async fn spaces_around_an_id_are_kept_and_a_header_loses_them() {
+    let (relay, origin, mut conn) = relayed().await;
+    let mut client = relay.client().await;
+    conn.body("id:  7 \ndata: a\n\nid:\t8\ndata: b\n\nid:    \ndata: c\n\n")
+        .await;
+    let events = client.until_data("c").await;
+    let ids: Vec<&str> = events.iter().map(|event| event.id()).collect();
+    assert_eq!(ids, [" 7 ", "\t8", "   "]);
+    // In the query nothing is lost.
+    let mut back = relay.open(&get("/events?lastEventId=%207%20")).await;
+    assert_eq!(back.next_event().await.data, "b");
+    // In the header it is another id, which nobody has sent: that is told, and everything comes again.
+    let mut back = relay.resume(" 7 ").await;
+    assert_eq!(back.next_event().await.gap().as_deref(), Some("unknown_id"));
+    let again = back.until_data("c").await;
+    assert_eq!(
+        again.iter().map(|event| event.data.as_str()).collect::<Vec<_>>(),
+        ["a", "b", "c"]
+    );
+    // One of nothing but spaces is no id in a header, here as at the origin.
+    conn.reset();
+    let mut conn = origin.accept().await;
+    assert_eq!(conn.request().header("last-event-id").unwrap_or_default(), "");
+    conn.stream_head().await;
+    conn.event("id:  10 \ndata: d").await;
+    let gap = client.next_event().await;
+    assert_eq!(gap.gap().as_deref(), Some("upstream_reconnected"));
+    assert_eq!(client.next_event().await.id(), " 10 ");
+    // Any other goes to the origin as far as a header can say it, and whether that is an id is the origin's affair.
+    conn.reset();
+    let conn = origin.accept().await;
+    assert_eq!(conn.request().header("last-event-id"), Some("10"));
+    assert_eq!(relay.clients(), 3.0);
+}

@@ -1,0 +1,87 @@
+//! What a client asks for.
+
+use super::{Answer, TestClient, connect};
+use std::net::SocketAddr;
+
+/// A request, and how the connection is made.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub(super) method: String,
+    target: String,
+    version: &'static str,
+    fields: Vec<Vec<u8>>,
+    receive_buffer: Option<usize>,
+}
+
+/// Begins a request for an event stream.
+pub fn get(target: &str) -> Ask {
+    ask("GET", target).header("Accept", "text/event-stream")
+}
+
+/// Begins a request that says nothing of what it accepts.
+pub fn ask(method: &str, target: &str) -> Ask {
+    Ask {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        version: "HTTP/1.1",
+        fields: vec![b"Host: relay.test".to_vec()],
+        receive_buffer: None,
+    }
+}
+
+impl Ask {
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.fields.push([name.as_bytes(), b": ", value.as_ref()].concat());
+        self
+    }
+
+    pub fn last_event_id(self, id: impl AsRef<[u8]>) -> Self {
+        self.header("Last-Event-ID", id)
+    }
+
+    pub fn http10(mut self) -> Self {
+        self.version = "HTTP/1.0";
+        self
+    }
+
+    /// As few bytes in the kernel as it allows: whoever stops reading is noticed soon.
+    pub fn small_receive_buffer(mut self) -> Self {
+        self.receive_buffer = Some(4096);
+        self
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = format!("{} {} {}\r\n", self.method, self.target, self.version).into_bytes();
+        for field in &self.fields {
+            bytes.extend_from_slice(field);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes
+    }
+
+    /// Connects and sends the request; the answer has not been read.
+    pub async fn send(&self, address: SocketAddr) -> TestClient {
+        let io = connect(address, self.receive_buffer).await;
+        TestClient::new(Box::new(io), self).await
+    }
+
+    /// Connects, and reads the answer's head, which must be that of an event stream.
+    pub async fn open(&self, address: SocketAddr) -> TestClient {
+        let mut client = self.send(address).await;
+        let head = client.read_head().await;
+        assert_eq!(head.status, 200, "{}", head.fields.text);
+        assert_eq!(head.header("content-type"), Some("text/event-stream"));
+        client
+    }
+
+    /// The whole of an answer that ends.
+    pub async fn answer(&self, address: SocketAddr) -> Answer {
+        let closing = self.clone().header("Connection", "close");
+        let mut client = closing.send(address).await;
+        let head = client.read_head().await;
+        let end = client.end().await;
+        let body = String::from_utf8_lossy(&client.body).into_owned();
+        Answer { head, body, end }
+    }
+}

@@ -1,0 +1,54 @@
+//! What a client speaks over.
+
+use crate::support::origin::within;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::net::SocketAddr;
+use std::path::Path;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A TCP connection.
+pub async fn connect(address: SocketAddr, receive_buffer: Option<usize>) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).unwrap();
+    if let Some(bytes) = receive_buffer {
+        socket.set_recv_buffer_size(bytes).unwrap();
+    }
+    within("a connection to the relay", async {
+        // A full backlog or a relay that has no descriptor: the kernel makes us wait.
+        let connecting = tokio::task::spawn_blocking(move || socket.connect(&address.into()).map(|()| socket));
+        match connecting.await {
+            Ok(connected) => connected,
+            // The story is over.
+            Err(_) => std::future::pending().await,
+        }
+    })
+    .await
+    .map(|socket| {
+        socket.set_nonblocking(true).unwrap();
+        TcpStream::from_std(socket.into()).unwrap()
+    })
+    .expect("the relay's port is open")
+}
+
+/// A connection to a Unix socket.
+pub async fn connect_unix(path: &Path) -> UnixStream {
+    within("a connection to the relay", UnixStream::connect(path))
+        .await
+        .expect("the relay's socket is there")
+}
+
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {
+    fn tcp(&self) -> Option<&TcpStream>;
+}
+
+impl Io for TcpStream {
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
+impl Io for UnixStream {
+    fn tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+}
