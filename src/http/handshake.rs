@@ -1,6 +1,7 @@
 //! From an accepted connection to a client in a shard, or to an answer by hyper.
 
 use super::answer::{self, Answer};
+use super::passage::Passage;
 use super::request::{self, Wants};
 use super::router::Router;
 use super::socket::{LazySocket, Mode};
@@ -11,6 +12,7 @@ use crate::channel::{Channel, Subscription};
 use crate::config::{Config, Limits, Network};
 use crate::delivery::{Framing, Newcomer, Shards, Socket};
 use crate::metrics::{ListenerMetrics, Protocol, RefuseReason};
+use crate::pass::Passes;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -32,15 +34,16 @@ const HEADER_BYTES_MIN: usize = 8192;
 pub(crate) struct Front {
     router: Router,
     shards: Arc<Shards>,
-    admission: Arc<Admission>,
+    pub(super) admission: Arc<Admission>,
     metrics: ListenerMetrics,
     limits: Limits,
     trusted_proxies: Vec<Network>,
     waiting: Waiting,
+    passes: Option<Arc<Passes>>,
 }
 
 /// A request that opens an event stream, once it is in.
-struct Opening {
+pub(super) struct Opening {
     head: Bytes,
     framing: Framing,
     subscription: Subscription,
@@ -50,10 +53,10 @@ struct Opening {
 }
 
 /// What becomes of a request: it leaves an opening, or is answered.
-type Outcome = Result<Opening, Answer>;
+pub(super) type Outcome = Result<Opening, Answer>;
 
 /// When that is known.
-enum Decision {
+pub(super) enum Decision {
     Now(Outcome),
     /// After somebody else has been asked.
     Later(Pin<Box<dyn Future<Output = Outcome> + Send>>),
@@ -61,9 +64,11 @@ enum Decision {
 
 /// Where the service leaves it for who polls the connection.
 #[derive(Default)]
-struct Slot {
-    mode: Arc<Mode>,
+pub(super) struct Slot {
+    pub(super) mode: Arc<Mode>,
     opening: Mutex<Option<Opening>>,
+    /// Of a request that is being passed.
+    pub(super) passage: Passage,
 }
 
 impl Front {
@@ -73,6 +78,7 @@ impl Front {
         shards: Arc<Shards>,
         admission: Arc<Admission>,
         metrics: ListenerMetrics,
+        passes: Option<Arc<Passes>>,
     ) -> Self {
         let trusted_proxies = config.trusted_proxies.clone();
         Self {
@@ -83,6 +89,7 @@ impl Front {
             limits: config.limits.clone(),
             trusted_proxies,
             waiting: Waiting::default(),
+            passes,
         }
     }
 
@@ -100,16 +107,24 @@ impl Front {
         let now_or_later = handshake.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         if now_or_later.is_pending() {
             slot.mode.probing.store(false, Ordering::Relaxed);
-            if self.waiting.spawn(handshake, self.admission.handshakes_max()) {
+            let max = self.admission.handshakes_max();
+            if self.waiting.spawn(handshake, slot.mode.clone(), max) {
                 self.refused(RefuseReason::HeaderTimeout);
             }
         }
     }
 
     /// Decides on a request.
-    fn decide(&self, request: Request<Incoming>, peer: SocketAddr) -> Decision {
+    fn decide(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr, slot: &Arc<Slot>) -> Decision {
         let path = request.uri().path();
         let Some(found) = self.router.find(path) else {
+            if let Some((passes, at)) = self
+                .passes
+                .as_ref()
+                .and_then(|passes| Some((passes, passes.find(path)?)))
+            {
+                return self.pass(passes.clone(), at, request, peer, slot);
+            }
             self.refused(RefuseReason::NotFound);
             return Decision::Now(Err(answer::not_found(path)));
         };
@@ -155,7 +170,7 @@ impl Front {
 async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Arc<Slot>) {
     let service = service_fn(|request: Request<Incoming>| {
         // The request ends here: while it lives, hyper keeps a second read buffer.
-        let decision = front.decide(request, peer);
+        let decision = front.decide(request, peer, &slot);
         let slot = &slot;
         async move {
             let outcome = match decision {
@@ -177,10 +192,19 @@ async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Ar
         .header_read_timeout(front.limits.header_timeout)
         .max_buf_size(front.limits.header_bytes.max(HEADER_BYTES_MIN))
         .serve_connection(LazySocket::new(socket, slot.mode.clone()), service);
+    let mut closing = false;
     let opening = poll_fn(|cx| {
-        let polled = Pin::new(&mut connection).poll(cx);
+        let mut polled = Pin::new(&mut connection).poll(cx);
         if let Some(opening) = slot.take() {
             return Poll::Ready(Some(opening));
+        }
+        if slot.mode.has_passed() {
+            slot.passage.leave();
+        }
+        if polled.is_pending() && front.admission.draining() && !std::mem::replace(&mut closing, true) {
+            // What has been asked is answered, and then the connection ends.
+            Pin::new(&mut connection).graceful_shutdown();
+            polled = Pin::new(&mut connection).poll(cx);
         }
         polled.map(|done| {
             if let Err(error) = done {
@@ -212,10 +236,18 @@ async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Ar
                 peer,
             });
         }
+    } else if slot.passage.goes_on() {
+        let parts = connection.into_parts();
+        slot.passage.go_on(parts.io, parts.read_buf).await;
     }
 }
 
 impl Front {
+    /// Cuts every connection that is not a shard's.
+    pub(crate) fn cut(&self) {
+        self.waiting.cut();
+    }
+
     fn failed(&self, error: &hyper::Error, peer: SocketAddr) {
         let reason = if error.is_timeout() {
             RefuseReason::HeaderTimeout

@@ -7,6 +7,7 @@ mod answer;
 mod cors;
 mod handshake;
 mod listener;
+mod passage;
 mod request;
 mod router;
 mod socket;

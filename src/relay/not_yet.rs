@@ -5,11 +5,6 @@ use crate::config::{Config, Source};
 /// What is asked for in vain, in words for the operator. The relay can run without it, but not as the file says.
 pub fn not_yet(config: &Config) -> Vec<String> {
     let mut asked = Vec::new();
-    if !config.pass.is_empty() {
-        asked.push(
-            "pass: this version passes nothing through; requests for these prefixes are answered with 404".to_owned(),
-        );
-    }
     for source in &config.sources {
         let name = &source.name;
         let mut ask = |key: &str, what: &str| asked.push(format!("sources.{name}.{key}: {what}"));

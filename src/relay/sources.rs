@@ -6,6 +6,7 @@ use crate::channel::Channel;
 use crate::config::{Config, Relay, Source};
 use crate::event_stream::ParserOptions;
 use crate::metrics::Metrics;
+use crate::pass::Links;
 use crate::upstream::{self, Handles, Options, State};
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,6 +41,12 @@ impl Sources {
 
     pub(super) fn channels(&self) -> impl Iterator<Item = &Arc<Channel>> {
         self.live.iter().map(|live| &live.channel)
+    }
+
+    /// Which URLs are theirs.
+    pub(super) fn links(&self) -> Links {
+        let states = |live: &Live| live.upstreams.iter().map(|(_, state)| state.clone()).collect();
+        Links::new(self.live.iter().map(|live| (&**live.channel.source(), states(live))))
     }
 
     pub(super) fn live(&self) -> &[Live] {
