@@ -53,7 +53,7 @@ pub(super) struct Opening {
 }
 
 /// What becomes of a request: it leaves an opening, or is answered.
-pub(super) type Outcome = Result<Opening, Answer>;
+type Outcome = Result<Opening, Answer>;
 
 /// When that is known.
 pub(super) enum Decision {
@@ -194,6 +194,12 @@ async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Ar
         .serve_connection(LazySocket::new(socket, slot.mode.clone()), service);
     let mut closing = false;
     let opening = poll_fn(|cx| {
+        let draining = !closing && front.admission.draining();
+        if draining && slot.mode.is_passing() {
+            // Before its answer's head is written, so that it says so.
+            Pin::new(&mut connection).graceful_shutdown();
+            closing = true;
+        }
         let mut polled = Pin::new(&mut connection).poll(cx);
         if let Some(opening) = slot.take() {
             return Poll::Ready(Some(opening));
@@ -201,14 +207,14 @@ async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Ar
         if slot.mode.has_passed() {
             slot.passage.leave();
         }
-        if polled.is_pending() && front.admission.draining() && !std::mem::replace(&mut closing, true) {
+        if draining && polled.is_pending() && !std::mem::replace(&mut closing, true) {
             // What has been asked is answered, and then the connection ends.
             Pin::new(&mut connection).graceful_shutdown();
             polled = Pin::new(&mut connection).poll(cx);
         }
         polled.map(|done| {
             if let Err(error) = done {
-                front.failed(&error, peer);
+                front.failed(&error, peer, &slot.mode);
             }
             None
         })
@@ -248,8 +254,10 @@ impl Front {
         self.waiting.cut();
     }
 
-    fn failed(&self, error: &hyper::Error, peer: SocketAddr) {
-        let reason = if error.is_timeout() {
+    fn failed(&self, error: &hyper::Error, peer: SocketAddr, mode: &Mode) {
+        let reason = if error.is_timeout() && mode.was_passed() {
+            return tracing::debug!(%peer, "connection unused");
+        } else if error.is_timeout() {
             RefuseReason::HeaderTimeout
         } else if error.is_parse() {
             RefuseReason::BadRequest

@@ -2,14 +2,14 @@
 //!
 //! The place is held until the kernel has all of the answer, so that nobody who counts places takes the rest of it away.
 
-use super::answer;
-use super::handshake::{Decision, Front, Outcome, Slot};
+use super::answer::{self, Answer};
+use super::handshake::{Decision, Front, Slot};
 use super::socket::{LazySocket, Passing};
 use crate::admission::PassPermit;
 use crate::pass::{Body, BodyError, Failure, Passed, Passes, Tunnel, Unread};
 use bytes::Bytes;
+use hyper::Request;
 use hyper::body::{Frame, Incoming, SizeHint};
-use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -109,11 +109,11 @@ impl Front {
         let (front, slot) = (self.clone(), slot.clone());
         Decision::Later(Box::pin(async move {
             let (passed, unread) = passes.pass(at, request, peer.ip()).await;
-            front.passed(passed, unread, passing, &slot)
+            Err(front.passed(passed, unread, passing, &slot))
         }))
     }
 
-    fn passed(&self, passed: Result<Passed, Failure>, unread: Unread, passing: Passing, slot: &Slot) -> Outcome {
+    fn passed(&self, passed: Result<Passed, Failure>, unread: Unread, passing: Passing, slot: &Slot) -> Answer {
         let mut state = slot.passage.state();
         if let Some(state) = &mut *state {
             state.unread = Some(unread);
@@ -123,21 +123,21 @@ impl Front {
             Err(failure) => {
                 self.refused(failure.reason());
                 let (status, detail) = failure.answer();
-                return Err(guarded(answer::problem(status, detail), Some(passing)));
+                return guarded(answer::problem(status, detail), Some(passing));
             }
         };
         match (tunnel, &mut *state) {
             (Some(tunnel), Some(state)) => {
                 state.tunnel = Some((tunnel, passing));
-                Err(guarded(response, None))
+                guarded(response, None)
             }
-            _ => Err(guarded(response, Some(passing))),
+            _ => guarded(response, Some(passing)),
         }
     }
 }
 
 /// An answer whose end is the end of the passage.
-fn guarded(response: Response<Body>, passing: Option<Passing>) -> Response<Body> {
+fn guarded(response: Answer, passing: Option<Passing>) -> Answer {
     use http_body_util::BodyExt as _;
     response.map(|body| {
         Guarded {

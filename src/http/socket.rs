@@ -24,18 +24,18 @@ pub(super) struct Mode {
     pub(super) probing: AtomicBool,
     /// The request has been read and the socket is about to be taken: nothing is read any more.
     pub(super) taken: AtomicBool,
-    /// How far a passed request is: one of the constants below.
+    /// How far a passed request is: one of the constants below; 0: there was none.
     pass: AtomicU8,
 }
 
-/// There is none.
-const NO_PASS: u8 = 0;
 /// The request is being passed, or its answer.
 const PASSING: u8 = 1;
 /// hyper has all of the answer.
 const ANSWERED: u8 = 2;
 /// The kernel has all of the answer.
 const FLUSHED: u8 = 3;
+/// That has been noticed, and the next request may come.
+const PASSED: u8 = 4;
 
 /// A request is being passed on a connection, until this is dropped with the end of its answer.
 #[derive(Debug)]
@@ -57,9 +57,14 @@ impl Mode {
     pub(super) fn has_passed(&self) -> bool {
         let left = self.pass.load(Ordering::Relaxed) == FLUSHED;
         if left {
-            self.pass.store(NO_PASS, Ordering::Relaxed);
+            self.pass.store(PASSED, Ordering::Relaxed);
         }
         left
+    }
+
+    /// Whether the last request was passed and answered: a connection that stays silent after that has refused nobody anything.
+    pub(super) fn was_passed(&self) -> bool {
+        self.pass.load(Ordering::Relaxed) == PASSED
     }
 }
 

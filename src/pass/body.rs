@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The origin's body as it comes. Its end is told to the request's.
 pub(super) struct Streamed {
@@ -21,7 +22,7 @@ pub(super) struct Streamed {
     incoming: Option<Incoming>,
     flow: Arc<Flow>,
     /// Given back with the body.
-    _held: Option<tokio::sync::OwnedSemaphorePermit>,
+    _held: Option<OwnedSemaphorePermit>,
 }
 
 impl Streamed {
@@ -35,23 +36,28 @@ impl Streamed {
         }
     }
 
-    /// All of a body: these pieces, and then these trailers.
-    pub(super) fn whole(pieces: VecDeque<Bytes>, trailers: Option<HeaderMap>, flow: Arc<Flow>) -> Self {
+    /// All of a body: these pieces, and then these trailers. `held`: the room that they take.
+    pub(super) fn whole(
+        pieces: VecDeque<Bytes>,
+        trailers: Option<HeaderMap>,
+        flow: Arc<Flow>,
+        held: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         Self {
             before: pieces,
             trailers,
             incoming: None,
             flow,
-            _held: None,
+            _held: held,
         }
     }
 
-    /// These pieces, and then the rest. `held`: the room that they take.
+    /// These pieces, and then the rest.
     pub(super) fn after(
         pieces: VecDeque<Bytes>,
         incoming: Incoming,
         flow: Arc<Flow>,
-        held: Option<tokio::sync::OwnedSemaphorePermit>,
+        held: Option<OwnedSemaphorePermit>,
     ) -> Self {
         Self {
             before: pieces,

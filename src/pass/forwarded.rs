@@ -33,6 +33,12 @@ pub(super) fn forward(headers: &mut HeaderMap, peer: IpAddr, host: Option<&str>,
     let mut before = Before::default();
     if trusted.iter().any(|network| network.contains(peer)) {
         before = Before::in_headers(headers);
+    } else {
+        // The rest of the family (-Port, -Prefix, ...) is for an origin to believe too.
+        let spoofed = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");
+        for name in headers.keys().filter(spoofed).cloned().collect::<Vec<_>>() {
+            headers.remove(name);
+        }
     }
     let proto = before.proto().unwrap_or("http").to_owned();
     let public_host = before.host().or(host).map(str::to_owned);
@@ -218,6 +224,7 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         let public = forward(&mut headers, peer.parse().unwrap(), Some("cue.example:8080"), &trusted);
+        assert!(!headers.contains_key("x-forwarded-prefix"));
         let value = |name: HeaderName| headers[name].to_str().unwrap().to_owned();
         (vec![value(FORWARDED), value(FOR), value(PROTO), value(HOST)], public)
     }
@@ -235,6 +242,7 @@ mod tests {
             ("x-forwarded-for", "1.1.1.1"),
             ("x-forwarded-proto", "https"),
             ("x-forwarded-host", "evil"),
+            ("x-forwarded-prefix", "/evil"),
             ("forwarded", "for=2.2.2.2;proto=https;host=evil"),
         ];
         let plain = "for=192.0.2.1;host=\"cue.example:8080\";proto=http";

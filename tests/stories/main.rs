@@ -11,6 +11,7 @@ mod support;
 mod delivery;
 mod drain;
 mod hopping;
+mod pass;
 mod quiet;
 mod refusals;
 mod resume;

@@ -45,7 +45,9 @@ fn a_link_is_replaced_and_nothing_else() {
             format!("<entry><link type='Text/Event-Stream; charset=utf-8' href='{OURS}'/></entry>"),
         ),
         (
-            format!("<link type='text&#47;event&#x2d;stream' href='http&#58;//inner:8080/webservice/sse?a=1&#38;b'/>"),
+            String::from(
+                "<link type='text&#47;event&#x2d;stream' href='http&#58;//inner:8080/webservice/sse?a=1&#38;b'/>",
+            ),
             format!("<link type='text&#47;event&#x2d;stream' href='{OURS}'/>"),
         ),
         (

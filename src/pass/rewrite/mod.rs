@@ -40,8 +40,8 @@ pub(super) const HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bodies larger than this are parsed where they keep nobody waiting.
 const PARSED_AT_ONCE_BYTES: usize = 64 * 1024;
 
-/// The longest time without a byte of a body that is held.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// The longest time without a byte of a body that is held: one that comes in its own time is not to be kept from the client.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// Digests of the origin's bytes (RFC 9530, and its elders).
 const DIGESTS: [HeaderName; 4] = [
@@ -55,13 +55,14 @@ const DIGESTS: [HeaderName; 4] = [
 pub(super) struct Rewriter {
     links: Arc<Links>,
     room: Arc<Semaphore>,
-    warnings: [Seldom; 5],
+    warnings: [Seldom; 6],
 }
 
 /// Why a body passes as it is.
 #[derive(Debug, Clone, Copy)]
 enum AsItIs {
     TooLarge,
+    Slow,
     NoRoom,
     ContentEncoding,
     Encoding,
@@ -72,6 +73,7 @@ impl AsItIs {
     fn label(self) -> &'static str {
         match self {
             AsItIs::TooLarge => "it is larger than body_bytes_max",
+            AsItIs::Slow => "it comes too slowly",
             AsItIs::NoRoom => "too much is being rewritten at the moment",
             AsItIs::ContentEncoding => "it has a content encoding, which was not asked for",
             AsItIs::Encoding => "its characters are not in UTF-8",
@@ -140,13 +142,16 @@ impl Rewriter {
         flow: Arc<Flow>,
     ) -> Result<Body, Failure> {
         let (method, origin) = asked;
-        if method == Method::HEAD {
-            parts.headers.remove(CONTENT_LENGTH);
-            changed(&mut parts.headers);
+        let is_head_request = method == Method::HEAD;
+        if let Some(why) = as_it_is(parts, origin.body_bytes_max) {
+            if !is_head_request {
+                self.warn(why, &view);
+            }
             return Ok(Streamed::new(incoming, flow).boxed());
         }
-        if let Some(why) = as_it_is(parts, origin.body_bytes_max) {
-            self.warn(why, &view);
+        if is_head_request {
+            parts.headers.remove(CONTENT_LENGTH);
+            changed(&mut parts.headers);
             return Ok(Streamed::new(incoming, flow).boxed());
         }
         let held = self.hold(&mut incoming, origin.body_bytes_max).await?;
@@ -163,7 +168,7 @@ impl Rewriter {
         };
         let mut trailers = held.trailers;
         let Some(rewritten) = rewritten else {
-            return Ok(Streamed::whole(held.pieces, trailers, flow).boxed());
+            return Ok(Streamed::whole(held.pieces, trailers, flow, held.room).boxed());
         };
         changed(&mut parts.headers);
         if let Some(trailers) = &mut trailers {
@@ -173,7 +178,7 @@ impl Rewriter {
         if trailers.is_none() {
             parts.headers.insert(CONTENT_LENGTH, rewritten.len().into());
         }
-        Ok(Streamed::whole([rewritten.into()].into(), trailers, flow).boxed())
+        Ok(Streamed::whole([rewritten.into()].into(), trailers, flow, held.room).boxed())
     }
 
     /// Reads a body to its end, if it is no larger than `max`.
@@ -189,7 +194,10 @@ impl Rewriter {
             let frame = match timeout(SILENCE_MAX, incoming.frame()).await {
                 Ok(None) => return Ok(held),
                 Ok(Some(frame)) => frame.map_err(|error| Failure::Origin(format!("the body broke off: {error}")))?,
-                Err(_) => return Err(Failure::OriginTimeout("the body stopped".to_owned())),
+                Err(_) => {
+                    held.stopped = Some(AsItIs::Slow);
+                    return Ok(held);
+                }
             };
             let piece = match frame.into_data() {
                 Ok(piece) => piece,
