@@ -72,7 +72,10 @@ impl Origins {
             Err(error) => error,
         };
         let Some(parts) = again.filter(|parts| is_safe(&parts.method) && was_cut_unanswered(&error)) else {
-            return Err(failure(&error));
+            return Err(match flow.is_broken() {
+                true => Failure::BadRequest("the request's body can't be read"),
+                false => failure(&error),
+            });
         };
         let body = RequestBody::new(None, flow.clone());
         let request = Request::from_parts(parts.clone(), body);

@@ -33,6 +33,8 @@ struct State {
     waits_for_client: bool,
     /// All of it was read.
     ended: bool,
+    /// It can't be read: it broke off, or is none.
+    broken: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,7 @@ impl Flow {
             moved: Instant::now(),
             waits_for_client: false,
             ended,
+            broken: false,
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -99,6 +102,11 @@ impl Flow {
     /// Whether all of the body was read.
     pub(super) fn has_ended(&self) -> bool {
         self.state().ended
+    }
+
+    /// Whether it could not be read.
+    pub(super) fn is_broken(&self) -> bool {
+        self.state().broken
     }
 
     fn turn(&self, to: impl FnOnce(Gate) -> Gate) {
@@ -171,6 +179,7 @@ impl Body for RequestBody {
         state.waits_for_client = polled.is_pending();
         if let Poll::Ready(frame) = &polled {
             state.moved = Instant::now();
+            state.broken |= matches!(frame, Some(Err(_)));
             // Trailers are the end; an error is none.
             state.ended |= ended
                 || frame

@@ -11,19 +11,21 @@
 
 mod body;
 mod client;
+mod failure;
 mod flow;
 mod forwarded;
 mod hop_by_hop;
 mod request;
+mod response;
 mod rewrite;
 mod seldom;
 mod upgrade;
 
+pub(crate) use failure::Failure;
 pub(crate) use rewrite::Links;
 pub(crate) use upgrade::Tunnel;
 
 use crate::config::{Config, Network};
-use crate::metrics::RefuseReason;
 use crate::upstream::Url;
 use body::Streamed;
 use bytes::Bytes;
@@ -32,10 +34,8 @@ use flow::{Flow, RequestBody};
 use forwarded::Public;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body as _, Incoming};
-use hyper::ext::ReasonPhrase;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, IF_RANGE, RANGE, UPGRADE};
+use hyper::header::{HeaderName, IF_RANGE, RANGE};
 use hyper::http::request::Parts as RequestParts;
-use hyper::http::response::Parts;
 use hyper::http::uri::{Authority, Scheme};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use rewrite::{Rewriter, View};
@@ -83,46 +83,6 @@ impl Unread {
     /// Whether there is still some.
     pub(crate) fn any(&self) -> bool {
         !self.0.has_ended()
-    }
-}
-
-/// Why there is no answer from the origin. What is said in words is for the log.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The request can't be passed on.
-    BadRequest(&'static str),
-    /// Nor this one.
-    NotImplemented,
-    /// The client did not send the body that it promised.
-    ClientTimeout,
-    /// Not reached, or what it answered is none.
-    Origin(String),
-    /// Not reached, or not answered, in time.
-    OriginTimeout(String),
-}
-
-impl Failure {
-    /// What the client is told; nothing of what is behind us.
-    pub(crate) fn answer(&self) -> (StatusCode, &'static str) {
-        match self {
-            Failure::BadRequest(why) => (StatusCode::BAD_REQUEST, why),
-            Failure::NotImplemented => (
-                StatusCode::NOT_IMPLEMENTED,
-                "the request's transfer coding is not known",
-            ),
-            Failure::ClientTimeout => (StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time"),
-            Failure::Origin(_) => (StatusCode::BAD_GATEWAY, "the origin gave no usable answer"),
-            Failure::OriginTimeout(_) => (StatusCode::GATEWAY_TIMEOUT, "the origin did not answer in time"),
-        }
-    }
-
-    /// As what it is counted.
-    pub(crate) fn reason(&self) -> RefuseReason {
-        match self {
-            Failure::BadRequest(_) | Failure::NotImplemented => RefuseReason::BadRequest,
-            Failure::ClientTimeout => RefuseReason::HeaderTimeout,
-            Failure::Origin(_) | Failure::OriginTimeout(_) => RefuseReason::Origin,
-        }
     }
 }
 
@@ -207,11 +167,11 @@ impl Passes {
             response = self.client.ask(request, &flow, Some(&again)).await?;
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return switched(response, upgrades, flow);
+            return response::switched(response, upgrades, flow);
         }
         let (mut parts, incoming) = response.into_parts();
         let closes = parts.version == Version::HTTP_10;
-        let said = to_client(&mut parts, &method, &incoming)?;
+        let said = response::to_client(&mut parts, &method, &incoming)?;
         flow.answered(said.close || closes);
         let rewrites = origin.rewrite_links && rewrite::may_hold_links(&parts);
         let body = match view {
@@ -302,56 +262,6 @@ fn is_part_of_a_feed(origin: &Origin, asked: &RequestParts, response: &Response<
         && origin.rewrite_links
         && asked.method == Method::GET
         && rewrite::is_xml(response.headers())
-}
-
-/// The head of an answer as the client gets it.
-fn to_client(parts: &mut Parts, method: &Method, body: &Incoming) -> Result<hop_by_hop::Said, Failure> {
-    let said = hop_by_hop::remove(&mut parts.headers);
-    if said.coded {
-        return Err(Failure::Origin(
-            "an answer in a transfer coding that was not asked for".to_owned(),
-        ));
-    }
-    let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if bodiless || said.chunked {
-        parts.headers.remove(CONTENT_LENGTH);
-    } else if method != Method::HEAD
-        && parts.headers.contains_key(CONTENT_LENGTH)
-        && let Some(length) = body.size_hint().exact()
-    {
-        // However often, and in whatever form, it was said.
-        parts.headers.insert(CONTENT_LENGTH, length.into());
-    }
-    // Each side of us speaks its own version. The rest of what hyper notes is about the origin's connection.
-    parts.version = Version::HTTP_11;
-    let reason = parts.extensions.remove::<ReasonPhrase>();
-    parts.extensions.clear();
-    if let Some(reason) = reason {
-        parts.extensions.insert(reason);
-    }
-    Ok(said)
-}
-
-/// The origin has changed the protocol.
-fn switched(mut response: Response<Incoming>, asked: bool, flow: Arc<Flow>) -> Result<Passed, Failure> {
-    if !asked {
-        return Err(Failure::Origin(
-            "a change of protocol that was not asked for".to_owned(),
-        ));
-    }
-    let origin = hyper::upgrade::on(&mut response);
-    let (mut parts, incoming) = response.into_parts();
-    let protocol = parts.headers.get(UPGRADE).cloned();
-    hop_by_hop::remove(&mut parts.headers);
-    parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    if let Some(protocol) = protocol {
-        parts.headers.insert(UPGRADE, protocol);
-    }
-    parts.extensions.clear();
-    Ok(Passed {
-        response: Response::from_parts(parts, Streamed::new(incoming, flow).boxed()),
-        tunnel: Some(Tunnel { origin }),
-    })
 }
 
 #[cfg(test)]

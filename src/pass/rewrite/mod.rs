@@ -8,9 +8,12 @@
 //! What can't be rewritten passes as it is, byte for byte, and is said in the log.
 
 mod feed;
+mod head;
+mod held;
 mod links;
 mod pattern;
 
+pub(super) use head::{is_xml, may_hold_links};
 pub(crate) use links::Links;
 pub(super) use links::View;
 
@@ -19,37 +22,18 @@ use super::flow::Flow;
 use super::seldom::Seldom;
 use super::{Body, Failure, Origin};
 use crate::upstream::Url;
-use bytes::Bytes;
 use feed::Unreadable;
-use http_body_util::BodyExt as _;
+use head::{DIGESTS, as_it_is, changed};
+use held::{HELD_BYTES_MAX, Held, hold};
+use hyper::Method;
 use hyper::body::Incoming;
-use hyper::header::{
-    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, Entry, HeaderMap, HeaderName, HeaderValue,
-};
+use hyper::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::response::Parts;
-use hyper::{Method, StatusCode};
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
-
-/// Bytes of all bodies that are held at one time; one that does not fit in passes as it is.
-pub(super) const HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
+use tokio::sync::Semaphore;
 
 /// Bodies larger than this are parsed where they keep nobody waiting.
 const PARSED_AT_ONCE_BYTES: usize = 64 * 1024;
-
-/// The longest time without a byte of a body that is held: one that comes in its own time is not to be kept from the client.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
-
-/// Digests of the origin's bytes (RFC 9530, and its elders).
-const DIGESTS: [HeaderName; 4] = [
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("content-md5"),
-    HeaderName::from_static("digest"),
-    HeaderName::from_static("repr-digest"),
-];
 
 /// What bodies are rewritten with.
 pub(super) struct Rewriter {
@@ -60,7 +44,7 @@ pub(super) struct Rewriter {
 
 /// Why a body passes as it is.
 #[derive(Debug, Clone, Copy)]
-enum AsItIs {
+pub(super) enum AsItIs {
     TooLarge,
     Slow,
     NoRoom,
@@ -89,15 +73,6 @@ impl From<Unreadable> for AsItIs {
             Unreadable::Xml => AsItIs::Xml,
         }
     }
-}
-
-/// A body that was read to its end, or as far as it fitted.
-struct Held {
-    pieces: VecDeque<Bytes>,
-    trailers: Option<HeaderMap>,
-    room: Option<OwnedSemaphorePermit>,
-    /// There is more, and this is why it was not read.
-    stopped: Option<AsItIs>,
 }
 
 impl Rewriter {
@@ -154,7 +129,7 @@ impl Rewriter {
             changed(&mut parts.headers);
             return Ok(Streamed::new(incoming, flow).boxed());
         }
-        let held = self.hold(&mut incoming, origin.body_bytes_max).await?;
+        let held = hold(&mut incoming, origin.body_bytes_max, &self.room).await?;
         if let Some(why) = held.stopped {
             self.warn(why, &view);
             return Ok(Streamed::after(held.pieces, incoming, flow, held.room).boxed());
@@ -181,49 +156,6 @@ impl Rewriter {
         Ok(Streamed::whole([rewritten.into()].into(), trailers, flow, held.room).boxed())
     }
 
-    /// Reads a body to its end, if it is no larger than `max`.
-    async fn hold(&self, incoming: &mut Incoming, max: usize) -> Result<Held, Failure> {
-        let mut held = Held {
-            pieces: VecDeque::new(),
-            trailers: None,
-            room: None,
-            stopped: None,
-        };
-        let mut bytes = 0;
-        loop {
-            let frame = match timeout(SILENCE_MAX, incoming.frame()).await {
-                Ok(None) => return Ok(held),
-                Ok(Some(frame)) => frame.map_err(|error| Failure::Origin(format!("the body broke off: {error}")))?,
-                Err(_) => {
-                    held.stopped = Some(AsItIs::Slow);
-                    return Ok(held);
-                }
-            };
-            let piece = match frame.into_data() {
-                Ok(piece) => piece,
-                Err(frame) => {
-                    held.trailers = frame.into_trailers().ok();
-                    continue;
-                }
-            };
-            bytes += piece.len();
-            let size = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-            held.pieces.push_back(piece);
-            if bytes > max {
-                held.stopped = Some(AsItIs::TooLarge);
-                return Ok(held);
-            }
-            match (self.room.clone().try_acquire_many_owned(size), &mut held.room) {
-                (Ok(more), Some(room)) => room.merge(more),
-                (Ok(room), none) => *none = Some(room),
-                (Err(_), _) => {
-                    held.stopped = Some(AsItIs::NoRoom);
-                    return Ok(held);
-                }
-            }
-        }
-    }
-
     async fn parse(
         &self,
         parts: &Parts,
@@ -232,7 +164,7 @@ impl Rewriter {
         view: &View<'_>,
     ) -> Result<Option<Vec<u8>>, AsItIs> {
         let body: Vec<u8> = held.pieces.iter().flatten().copied().collect();
-        let charset = charset(&parts.headers);
+        let charset = head::charset(&parts.headers);
         if body.len() <= PARSED_AT_ONCE_BYTES {
             return Ok(feed::rewrite(&body, charset.as_deref(), &self.links, view)?);
         }
@@ -259,115 +191,25 @@ impl Rewriter {
     }
 }
 
-/// Whether an answer can hold links (RFC 7303, 8 and 9): XML of any kind, if it comes with a body of its own.
-pub(super) fn may_hold_links(parts: &Parts) -> bool {
-    let bodiless =
-        parts.status.is_informational() || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    !bodiless && is_xml(&parts.headers)
-}
-
-pub(super) fn is_xml(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-        return false;
-    };
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    matches!(essence.as_str(), "application/xml" | "text/xml") || essence.ends_with("+xml")
-}
-
-fn charset(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    value.split(';').skip(1).find_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        let is_charset = name.trim().eq_ignore_ascii_case("charset");
-        is_charset.then(|| value.trim().trim_matches('"').to_owned())
-    })
-}
-
-/// What can be seen from the head.
-fn as_it_is(parts: &Parts, max: usize) -> Option<AsItIs> {
-    let is_identity = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
-    if !parts.headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
-        return Some(AsItIs::ContentEncoding);
-    }
-    let length = parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?;
-    let is_larger = length.trim().parse::<u64>().is_ok_and(|length| length > max as u64);
-    is_larger.then_some(AsItIs::TooLarge)
-}
-
-/// The head of a representation that is not the origin's any more.
-fn changed(headers: &mut HeaderMap) {
-    DIGESTS.iter().for_each(|name| drop(headers.remove(name)));
-    headers.remove(ACCEPT_RANGES);
-    // RFC 9110, 8.8.1: not the same bytes, but the same in meaning.
-    let weak = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
-    if let Some(weak) = weak.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok()) {
-        headers.insert(ETAG, weak);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect()
-    }
-
-    #[test]
-    fn xml_of_any_kind_is_looked_at() {
-        for (value, expected) in [
-            ("application/atom+xml;type=feed", true),
-            ("Application/XML", true),
-            ("text/xml; charset=utf-8", true),
-            ("image/svg+xml", true),
-            ("application/xml-dtd", false),
-            ("text/html", false),
-            ("text/event-stream", false),
-        ] {
-            assert_eq!(is_xml(&headers(&[("content-type", value)])), expected, "{value}");
-        }
-        assert!(!is_xml(&HeaderMap::new()));
-        let charset = |value| charset(&headers(&[("content-type", value)]));
-        assert_eq!(charset("text/xml; a=b; Charset=\"UTF-8\"").as_deref(), Some("UTF-8"));
-        assert_eq!(charset("text/xml"), None);
-    }
-
-    #[test]
-    fn a_new_representation_has_a_new_head() {
-        let mut head = headers(&[
-            ("etag", "\"1\""),
-            ("content-md5", "x"),
-            ("digest", "x"),
-            ("repr-digest", "x"),
-            ("content-digest", "x"),
-            ("accept-ranges", "bytes"),
-            ("last-modified", "x"),
-        ]);
-        changed(&mut head);
-        assert_eq!(head, headers(&[("etag", "W/\"1\""), ("last-modified", "x")]));
-        changed(&mut head);
-        assert_eq!(head["etag"], "W/\"1\"");
-    }
-
     #[test]
     fn urls_in_named_headers_are_rewritten() {
         let to = Url::parse("http://inner:8080").unwrap();
-        let links = links::tests::links(
+        let rewriter = Rewriter::new(links::tests::links(
             "  job: { path: \"/v1/monitor/{job}\", upstream: \"http://inner:8080/x/{job}\" }\n",
             None,
-        );
+        ));
         let view = links::tests::view(&to);
         let named = [HeaderName::from_static("x-ccapi-sse-proxy")];
         let becomes = |value: &'static str| {
-            let mut head = headers(&[("x-ccapi-sse-proxy", value), ("x-other", value)]);
-            Rewriter::new(links::tests::links(
-                "  job: { path: \"/v1/monitor/{job}\", upstream: \"http://inner:8080/x/{job}\" }\n",
-                None,
-            ))
-            .headers(&mut head, &named, &view);
+            let mut head = HeaderMap::new();
+            for name in ["x-ccapi-sse-proxy", "x-other"] {
+                head.insert(name, HeaderValue::from_static(value));
+            }
+            rewriter.headers(&mut head, &named, &view);
             assert_eq!(head["x-other"], value);
             head["x-ccapi-sse-proxy"].to_str().unwrap().to_owned()
         };
@@ -378,6 +220,5 @@ mod tests {
         for other in ["https://proxy-host/v2/b396", "not a URL", ours, ""] {
             assert_eq!(becomes(other), other);
         }
-        assert!(links.rewritten(&Url::parse(ours).unwrap(), &view).is_some());
     }
 }

@@ -76,6 +76,13 @@ async fn an_origin_that_refuses_or_resets_is_a_bad_gateway() {
     };
     assert_problem(&mut client, 502, &gone).await;
     assert_eq!(gone.refused("origin"), 2.0);
+    // Also one that sends first and reads afterwards.
+    let mut client = gone.client().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4000000\r\n\r\n")
+        .await;
+    client.send(vec![b'x'; 4_000_000]).await;
+    assert_problem(&mut client, 502, &gone).await;
 }
 
 #[tokio::test]
@@ -143,6 +150,17 @@ async fn a_request_that_breaks_off_is_seen_to_break_off() {
     assert_eq!(origin.next_chunk().await.unwrap(), b"abc");
     drop(client);
     assert_eq!(origin.rest().await, b"", "no last chunk");
+}
+
+#[tokio::test]
+async fn a_body_that_is_none_is_the_clients_fault() {
+    let front = front().await;
+    let mut client = front.client().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n")
+        .await;
+    assert_problem(&mut client, 400, &front).await;
+    assert_eq!((front.refused("bad_request"), front.refused("origin")), (1.0, 0.0));
 }
 
 #[tokio::test]
