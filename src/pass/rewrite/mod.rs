@@ -99,7 +99,12 @@ impl Rewriter {
     }
 
     fn header(&self, value: &HeaderValue, view: &View<'_>) -> Option<HeaderValue> {
-        let url = view.request.join(value.to_str().ok()?).ok()?;
+        let text = value.to_str().ok()?.trim();
+        // A word is no reference, though it could be read as one.
+        if !text.contains("://") && !text.starts_with('/') {
+            return None;
+        }
+        let url = view.request.join(text).ok()?;
         let ours = self.links.rewritten(&url, view)?;
         if Url::parse(&ours).is_ok_and(|ours| ours == url) {
             return None;
@@ -217,7 +222,7 @@ mod tests {
         assert_eq!(becomes("https://proxy-host:443/v1/monitor/b396-6eb2b01859"), ours);
         assert_eq!(becomes("http://inner:8080/x/b396-6eb2b01859"), ours);
         assert_eq!(becomes("/v1/monitor/b396-6eb2b01859"), ours);
-        for other in ["https://proxy-host/v2/b396", "not a URL", ours, ""] {
+        for other in ["https://proxy-host/v2/b396", "not a URL", "b396", ours, ""] {
             assert_eq!(becomes(other), other);
         }
     }

@@ -36,6 +36,68 @@ async fn whole_origin(entry: &str, top: &str) -> (Front, Wire) {
     (front, upstream)
 }
 
+/// systems.md 1, with the file that the repository ships for it.
+#[tokio::test]
+async fn a_whole_content_store_stands_behind_the_relay() {
+    let origin = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = origin.local_addr().unwrap();
+    let environment = |name: &str| match name {
+        "CONTENT_STORE" => Some(format!("http://{at}")),
+        "PUBLIC_HOST" => Some("cue.test".to_owned()),
+        "FANFARE_LISTEN" | "FANFARE_ADMIN" => Some("127.0.0.1:0".to_owned()),
+        _ => None,
+    };
+    let file = include_str!("../../../deploy/examples/content-store-in-front.yaml");
+    let relay = TestRelay::start(
+        fanfare::config::read(file, "example.yaml", &environment)
+            .unwrap()
+            .config,
+    );
+    // The relay finds the stream in the feed. Both are built from the host that it presents.
+    let feed = change_log("http://cue.test/webservice/escenic/changelog/sse");
+    let mut upstream = Wire::accept(&origin).await;
+    let asked = upstream.start().await;
+    assert_eq!(asked.line, "GET /webservice/escenic/changelog/section/481 HTTP/1.1");
+    assert_eq!(asked.value("host"), Some("cue.test"));
+    upstream.send(answer(ATOM, &feed, "Connection: close\r\n")).await;
+    let mut upstream = Wire::accept(&origin).await;
+    assert_eq!(
+        upstream.start().await.line,
+        "GET /webservice/escenic/changelog/sse HTTP/1.1"
+    );
+    upstream
+        .send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        .await;
+    relay.upstream_connected().await;
+    // A client behind the proxy that speaks TLS reads the feed.
+    let mut client = Wire::connect(relay.address).await;
+    client
+        .send(
+            "GET /webservice/escenic/changelog/section/22 HTTP/1.1\r\nHost: cue.test\r\nX-Forwarded-Proto: https\r\n\
+             Authorization: Basic x\r\n\r\n",
+        )
+        .await;
+    let mut passed = Wire::accept(&origin).await;
+    let asked = passed.start().await;
+    assert_eq!(
+        (asked.value("host"), asked.value("authorization")),
+        (Some("cue.test"), Some("Basic x"))
+    );
+    passed.send(answer(ATOM, &feed, "")).await;
+    let head = client.start().await;
+    let body = String::from_utf8(client.content(&head).await.bytes).unwrap();
+    let ours = feed.replace(
+        "href='http://cue.test/webservice/escenic/changelog/sse'",
+        "href='https://cue.test/changelog/sse'",
+    );
+    assert_eq!(body, ours);
+    // And follows the link, over the same connection.
+    client
+        .send("GET /changelog/sse HTTP/1.1\r\nHost: cue.test\r\nAccept: text/event-stream\r\n\r\n")
+        .await;
+    assert_eq!(client.start().await.value("content-type"), Some("text/event-stream"));
+}
+
 const REWRITING: &str =
     "    rewrite_links: true\n    rewrite_headers: [x-ccapi-sse-proxy]\n    body_bytes_max: 64KiB\n";
 
