@@ -15,11 +15,16 @@ use tokio::sync::Notify;
 /// gets in.
 pub const HANDSHAKES_MAX: usize = 8192;
 
+/// Requests that may be passed to origins at one time: what a few origins take, each with a thread or a connection of its own for every
+/// one of them.
+pub const PASSES_MAX: usize = 1024;
+
 /// The process's places.
 pub struct Admission {
     clients_max: usize,
     clients: AtomicUsize,
     handshakes_reserved: usize,
+    passes: AtomicUsize,
     per_ip_max: usize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
     rate: Option<Mutex<Bucket>>,
@@ -28,7 +33,7 @@ pub struct Admission {
     cut: AtomicUsize,
     /// Told when the drain begins.
     leaving: Notify,
-    /// Told when the last client leaves a process that drains.
+    /// Told when the last client, or the last passed request, leaves a process that drains.
     emptied: Notify,
 }
 
@@ -37,6 +42,11 @@ pub struct Permit {
     admission: Arc<Admission>,
     /// Only where places are counted by address.
     ip: Option<Box<IpAddr>>,
+}
+
+/// The place of a request that is passed; dropping it gives it back.
+pub struct PassPermit {
+    admission: Arc<Admission>,
 }
 
 /// Tokens that fill up with time.
@@ -56,6 +66,7 @@ impl Admission {
             clients_max: limits.clients.min(fit),
             clients: AtomicUsize::new(0),
             handshakes_reserved: reserved(descriptors) / 2,
+            passes: AtomicUsize::new(0),
             per_ip_max: limits.clients_per_ip,
             per_ip: Mutex::new(HashMap::new()),
             rate: (limits.accepts_per_second > 0).then(|| {
@@ -80,6 +91,11 @@ impl Admission {
     /// Clients that are in.
     pub fn clients(&self) -> usize {
         self.clients.load(Ordering::SeqCst)
+    }
+
+    /// Requests that are being passed.
+    pub fn passes(&self) -> usize {
+        self.passes.load(Ordering::SeqCst)
     }
 
     /// From now on everybody is refused.
@@ -112,14 +128,14 @@ impl Admission {
         self.cut.load(Ordering::SeqCst)
     }
 
-    /// Completes when no client is in.
+    /// Completes when no client is in, and no request is being passed.
     pub async fn empty(&self) {
         loop {
             // Register, then look.
             let emptied = self.emptied.notified();
             tokio::pin!(emptied);
             emptied.as_mut().enable();
-            if self.clients() == 0 {
+            if self.clients() == 0 && self.passes() == 0 {
                 return;
             }
             emptied.await;
@@ -165,6 +181,18 @@ impl Admission {
         Ok(permit)
     }
 
+    /// The place of a request that is passed. Also in a process that drains: its connection has been let in before, and is closed
+    /// after the answer. It is passed over a connection of its own, so half of those that may wait may be passed.
+    pub fn pass(self: &Arc<Self>) -> Result<PassPermit, RefuseReason> {
+        let max = PASSES_MAX.min(self.handshakes_max() / 2).max(1);
+        if !take_one(&self.passes, max) {
+            return Err(RefuseReason::Passes);
+        }
+        Ok(PassPermit {
+            admission: self.clone(),
+        })
+    }
+
     fn per_ip(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.per_ip.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,6 +218,14 @@ impl Drop for Permit {
                     per_ip.remove(&*ip);
                 }
             }
+        }
+    }
+}
+
+impl Drop for PassPermit {
+    fn drop(&mut self) {
+        if self.admission.passes.fetch_sub(1, Ordering::SeqCst) == 1 && self.admission.draining() {
+            self.admission.emptied.notify_waiters();
         }
     }
 }

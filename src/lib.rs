@@ -12,6 +12,7 @@ pub mod delivery;
 // A client's way: from a listener to a shard.
 pub mod admission;
 pub mod http;
+mod pass;
 
 // The process around them.
 pub mod admin;

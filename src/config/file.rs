@@ -64,6 +64,9 @@ pub(super) fn read(root: &Item<'_>) -> Option<Loaded> {
     if let (Some(listen), Some(admin)) = (&listen, admin) {
         admin_is_apart(root, listen, admin);
     }
+    if let (Some(Reload::Watch), Some(item)) = (&reload, section.get("reload")) {
+        item.warn("no effect yet: a changed file is in force after a restart");
+    }
     section.finish();
     let config = Config {
         listen: listen?,

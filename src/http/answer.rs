@@ -23,6 +23,8 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// What is true now only.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// The longest time after which a request that found too many others is to be made again.
+const BUSY_SECONDS_MAX: u64 = 5;
 
 /// A refusal in the form that the client understands: one that heals must not stop a browser's EventSource for ever, so it is a
 /// `200` that says when to come back, and ends.
@@ -80,6 +82,15 @@ fn with_cors<B>(mut answer: Answer, request: &Request<B>, source: &Source) -> An
         .headers_mut()
         .extend(cors::headers(source.cors.as_ref(), request.headers()));
     answer
+}
+
+/// A request that can't be passed on at the moment.
+pub(super) fn busy() -> Answer {
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail(RefuseReason::Passes));
+    // Spread, so that those who come together don't come back together.
+    let after = fastrand::u64(1..=BUSY_SECONDS_MAX);
+    response.headers_mut().insert(RETRY_AFTER, after.into());
+    response
 }
 
 /// HEAD on an event stream.
@@ -160,10 +171,10 @@ fn spread_seconds(source: &Source) -> u64 {
 }
 
 fn heals(reason: RefuseReason) -> bool {
-    use RefuseReason::{Channels, Clients, ClientsPerIp, Descriptors, Draining, Rate};
+    use RefuseReason::{Channels, Clients, ClientsPerIp, Descriptors, Draining, Passes, Rate};
     matches!(
         reason,
-        Clients | ClientsPerIp | Rate | Descriptors | Draining | Channels
+        Clients | ClientsPerIp | Rate | Descriptors | Passes | Draining | Channels
     )
 }
 
@@ -179,6 +190,7 @@ fn status(reason: RefuseReason) -> StatusCode {
         | RefuseReason::ClientsPerIp
         | RefuseReason::Rate
         | RefuseReason::Descriptors
+        | RefuseReason::Passes
         | RefuseReason::Draining
         | RefuseReason::Channels => StatusCode::SERVICE_UNAVAILABLE,
     }
@@ -190,6 +202,7 @@ fn detail(reason: RefuseReason) -> &'static str {
         RefuseReason::ClientsPerIp => "too many streams from this address",
         RefuseReason::Rate => "too many new streams at the moment",
         RefuseReason::Descriptors => "the relay has no descriptor left",
+        RefuseReason::Passes => "the relay passes too many requests at the moment",
         RefuseReason::Draining => "the relay is leaving",
         RefuseReason::Channels => "too many channels are open",
         RefuseReason::NotFound => "no source serves this path",

@@ -1,9 +1,10 @@
 //! What becomes of a request: it opens an event stream, or is answered.
 
 use super::answer::{self, Answer};
-use super::handshake::Front;
+use super::handshake::{Front, Slot};
 use super::request::{self, Wants};
 use super::router::Found;
+use super::socket::Mode;
 use super::{long_poll, stream_head};
 use crate::admission::Permit;
 use crate::channel::{Entrance, Subscription};
@@ -47,9 +48,13 @@ struct Admitted {
 
 impl Front {
     /// Decides on a request.
-    pub(super) fn decide(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Decision {
+    pub(super) fn decide(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr, slot: &Arc<Slot>) -> Decision {
         let path = request.uri().path();
         let Some(found) = self.router.find(path) else {
+            let passed = self.passes.as_ref();
+            if let Some((passes, at)) = passed.and_then(|passes| Some((passes, passes.find(path)?))) {
+                return self.pass(passes.clone(), at, request, peer, slot);
+            }
             self.refused(RefuseReason::NotFound);
             return Decision::Now(Err(answer::not_found(path)));
         };
@@ -64,7 +69,7 @@ impl Front {
             return Decision::Now(Err(answer::ended(&request, found.source())));
         }
         let answer = match wants {
-            Wants::Stream | Wants::Poll => return self.let_in(request, peer, found, wants),
+            Wants::Stream | Wants::Poll => return self.let_in(request, peer, found, wants, slot),
             Wants::Head => answer::stream_head(&request, found.source()),
             Wants::Preflight => answer::preflight(&request, found.source()),
             Wants::OtherMethod => self.refuse(&request, &found, RefuseReason::Method),
@@ -79,7 +84,14 @@ impl Front {
     }
 
     /// Lets a client in, if there is room.
-    fn let_in(self: &Arc<Self>, request: Request<()>, peer: SocketAddr, found: Found, wants: Wants) -> Decision {
+    fn let_in(
+        self: &Arc<Self>,
+        request: Request<()>,
+        peer: SocketAddr,
+        found: Found,
+        wants: Wants,
+        slot: &Slot,
+    ) -> Decision {
         let wait = match wants {
             Wants::Poll => match long_poll::wait(request::parameter(&request, "wait").as_deref()) {
                 Some(wait) => Some(wait),
@@ -102,7 +114,7 @@ impl Front {
         let (templated, parameters) = match found {
             Found::Plain(channel) => {
                 let admitted = Admitted { request, permit, peer };
-                return self.serve(admitted, channel.subscribe(protocol), wait);
+                return self.serve(admitted, channel.subscribe(protocol), wait, &slot.mode);
             }
             Found::Templated(templated, Ok(parameters)) => (templated, parameters),
             Found::Templated(templated, Err(bad)) => {
@@ -119,7 +131,7 @@ impl Front {
         };
         Decision::Now(match templated.enter(parameters, protocol) {
             Entrance::In(subscription) => {
-                return self.serve(Admitted { request, permit, peer }, subscription, wait);
+                return self.serve(Admitted { request, permit, peer }, subscription, wait, &slot.mode);
             }
             Entrance::Refused(status) => Err(origin_refused(&request, status)),
             Entrance::Full => {
@@ -128,11 +140,13 @@ impl Front {
             }
             Entrance::Asking(subscription, first) => {
                 let (admitted, front) = (Admitted { request, permit, peer }, self.clone());
+                let (mode, waits) = (slot.mode.clone(), slot.mode.passing());
                 return Decision::Later(Box::pin(async move {
+                    let _waits = waits;
                     if let Some(status) = first.wait().await {
                         return Err(origin_refused(&admitted.request, status));
                     }
-                    match front.serve(admitted, subscription, wait) {
+                    match front.serve(admitted, subscription, wait, &mode) {
                         Decision::Now(outcome) => outcome,
                         Decision::Later(outcome) => outcome.await,
                     }
@@ -144,12 +158,20 @@ impl Front {
 
 impl Front {
     /// Serves a client that is in a channel: a stream, or where it can `wait` so long, what is new.
-    fn serve(self: &Arc<Self>, admitted: Admitted, subscription: Subscription, wait: Option<Duration>) -> Decision {
+    fn serve(
+        self: &Arc<Self>,
+        admitted: Admitted,
+        subscription: Subscription,
+        wait: Option<Duration>,
+        mode: &Arc<Mode>,
+    ) -> Decision {
         let Some(wait) = wait else {
             return Decision::Now(admitted.join(subscription));
         };
-        let front = self.clone();
+        // It waits for the origin, not with its request: it has a place of its own.
+        let (front, waits) = (self.clone(), mode.passing());
         Decision::Later(Box::pin(async move {
+            let _waits = waits;
             let Admitted { request, permit, .. } = admitted;
             let last_event_id = request::last_event_id(&request);
             let channel = subscription.channel();

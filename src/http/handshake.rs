@@ -1,6 +1,7 @@
 //! From an accepted connection to a client in a shard, or to an answer by hyper.
 
 use super::decide::{Decision, Opening};
+use super::passage::Passage;
 use super::router::Router;
 use super::socket::{LazySocket, Mode};
 use super::waiting::Waiting;
@@ -8,6 +9,7 @@ use crate::admission::Admission;
 use crate::config::{Config, Limits, Network};
 use crate::delivery::{Newcomer, Shards, Socket};
 use crate::metrics::{ListenerMetrics, RefuseReason};
+use crate::pass::Passes;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -33,13 +35,16 @@ pub(crate) struct Front {
     limits: Limits,
     pub(super) trusted_proxies: Vec<Network>,
     waiting: Waiting,
+    pub(super) passes: Option<Arc<Passes>>,
 }
 
 /// Where the service leaves it for who polls the connection.
 #[derive(Default)]
-struct Slot {
-    mode: Arc<Mode>,
+pub(super) struct Slot {
+    pub(super) mode: Arc<Mode>,
     opening: Mutex<Option<Opening>>,
+    /// Of a request that is being passed.
+    pub(super) passage: Passage,
 }
 
 impl Front {
@@ -49,6 +54,7 @@ impl Front {
         shards: Arc<Shards>,
         admission: Arc<Admission>,
         metrics: ListenerMetrics,
+        passes: Option<Arc<Passes>>,
     ) -> Self {
         let trusted_proxies = config.trusted_proxies.clone();
         Self {
@@ -59,6 +65,7 @@ impl Front {
             limits: config.limits.clone(),
             trusted_proxies,
             waiting: Waiting::default(),
+            passes,
         }
     }
 
@@ -76,7 +83,8 @@ impl Front {
         let now_or_later = handshake.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         if now_or_later.is_pending() {
             slot.mode.probing.store(false, Ordering::Relaxed);
-            if self.waiting.spawn(handshake, self.admission.handshakes_max()) {
+            let max = self.admission.handshakes_max();
+            if self.waiting.spawn(handshake, slot.mode.clone(), max) {
                 self.refused(RefuseReason::HeaderTimeout);
             }
         }
@@ -86,7 +94,7 @@ impl Front {
 async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Arc<Slot>) {
     let service = service_fn(|request: Request<Incoming>| {
         // The request ends here: while it lives, hyper keeps a second read buffer.
-        let decision = front.decide(request, peer);
+        let decision = front.decide(request, peer, &slot);
         let slot = &slot;
         async move {
             let outcome = match decision {
@@ -108,14 +116,29 @@ async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Ar
         .header_read_timeout(front.limits.header_timeout)
         .max_buf_size(front.limits.header_bytes.max(HEADER_BYTES_MIN))
         .serve_connection(LazySocket::new(socket, slot.mode.clone()), service);
+    let mut closing = false;
     let opening = poll_fn(|cx| {
-        let polled = Pin::new(&mut connection).poll(cx);
+        let draining = !closing && front.admission.draining();
+        if draining && slot.mode.is_passing() {
+            // Before its answer's head is written, so that it says so.
+            Pin::new(&mut connection).graceful_shutdown();
+            closing = true;
+        }
+        let mut polled = Pin::new(&mut connection).poll(cx);
         if let Some(opening) = slot.take() {
             return Poll::Ready(Some(opening));
         }
+        if slot.mode.has_passed() {
+            slot.passage.leave();
+        }
+        if draining && polled.is_pending() && !std::mem::replace(&mut closing, true) {
+            // What has been asked is answered, and then the connection ends.
+            Pin::new(&mut connection).graceful_shutdown();
+            polled = Pin::new(&mut connection).poll(cx);
+        }
         polled.map(|done| {
             if let Err(error) = done {
-                front.failed(&error, peer);
+                front.failed(&error, peer, &slot.mode);
             }
             None
         })
@@ -143,12 +166,22 @@ async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Ar
                 peer,
             });
         }
+    } else if slot.passage.goes_on() {
+        let parts = connection.into_parts();
+        slot.passage.go_on(parts.io, parts.read_buf).await;
     }
 }
 
 impl Front {
-    fn failed(&self, error: &hyper::Error, peer: SocketAddr) {
-        let reason = if error.is_timeout() {
+    /// Cuts every connection that is not a shard's.
+    pub(crate) fn cut(&self) {
+        self.waiting.cut();
+    }
+
+    fn failed(&self, error: &hyper::Error, peer: SocketAddr, mode: &Mode) {
+        let reason = if error.is_timeout() && mode.was_passed() {
+            return tracing::debug!(%peer, "connection unused");
+        } else if error.is_timeout() {
             RefuseReason::HeaderTimeout
         } else if error.is_parse() {
             RefuseReason::BadRequest

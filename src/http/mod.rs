@@ -9,6 +9,7 @@ mod decide;
 mod handshake;
 mod listener;
 mod long_poll;
+mod passage;
 mod request;
 mod router;
 mod socket;

@@ -8,12 +8,14 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 
 /// Bytes read at one time: more than nearly every request head.
 const READ_BYTES: usize = 4096;
+/// The same for bodies.
+const READ_BODY_BYTES: usize = 32 * 1024;
 
 /// What the socket's owner and hyper's connection agree on.
 #[derive(Debug, Default)]
@@ -22,6 +24,54 @@ pub(super) struct Mode {
     pub(super) probing: AtomicBool,
     /// The request has been read and the socket is about to be taken: nothing is read any more.
     pub(super) taken: AtomicBool,
+    /// How far a passed request is: one of the constants below; 0: there was none.
+    pass: AtomicU8,
+}
+
+/// The request is being passed, or its answer.
+const PASSING: u8 = 1;
+/// hyper has all of the answer.
+const ANSWERED: u8 = 2;
+/// The kernel has all of the answer.
+const FLUSHED: u8 = 3;
+/// That has been noticed, and the next request may come.
+const PASSED: u8 = 4;
+
+/// A request is being passed on a connection, until this is dropped with the end of its answer.
+#[derive(Debug)]
+pub(super) struct Passing(Arc<Mode>);
+
+impl Mode {
+    /// A request is passed from now on.
+    pub(super) fn passing(self: &Arc<Self>) -> Passing {
+        self.pass.store(PASSING, Ordering::Release);
+        Passing(self.clone())
+    }
+
+    /// Whether somebody waits for this connection's answer, or is about to read it.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self.pass.load(Ordering::Acquire), PASSING | ANSWERED)
+    }
+
+    /// Whether an answer has left since this was asked last.
+    pub(super) fn has_passed(&self) -> bool {
+        let left = self.pass.load(Ordering::Relaxed) == FLUSHED;
+        if left {
+            self.pass.store(PASSED, Ordering::Relaxed);
+        }
+        left
+    }
+
+    /// Whether the last request was passed and answered: a connection that stays silent after that has refused nobody anything.
+    pub(super) fn was_passed(&self) -> bool {
+        self.pass.load(Ordering::Relaxed) == PASSED
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        self.0.pass.store(ANSWERED, Ordering::Release);
+    }
 }
 
 /// Registers a descriptor with the runtime.
@@ -88,6 +138,18 @@ impl LazySocket {
         }
     }
 
+    fn poll_read_some<const BYTES: usize>(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut scratch = [0; BYTES];
+        let len = BYTES.min(buf.remaining());
+        let read = ready!(self.poll_io(cx, true, |fd| fd.read(&mut scratch[..len])))?;
+        buf.put_slice(&scratch[..read]);
+        Poll::Ready(Ok(()))
+    }
+
     /// Tries an operation, and again whenever the socket may be ready for it.
     fn poll_io(
         &mut self,
@@ -127,11 +189,10 @@ impl hyper::rt::Read for LazySocket {
         if self.mode.taken.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
-        let mut scratch = [0; READ_BYTES];
-        let len = READ_BYTES.min(buf.remaining());
-        let read = ready!(self.poll_io(cx, true, |fd| fd.read(&mut scratch[..len])))?;
-        buf.put_slice(&scratch[..read]);
-        Poll::Ready(Ok(()))
+        if self.mode.is_passing() {
+            return self.poll_read_some::<READ_BODY_BYTES>(cx, &mut buf);
+        }
+        self.poll_read_some::<READ_BYTES>(cx, &mut buf)
     }
 }
 
@@ -141,6 +202,10 @@ impl hyper::rt::Write for LazySocket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper calls this when it has nothing left to write, and only then.
+        if self.mode.pass.load(Ordering::Acquire) == ANSWERED {
+            self.mode.pass.store(FLUSHED, Ordering::Release);
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -105,6 +105,8 @@ labels! {
         Rate = "rate",
         /// No descriptor left.
         Descriptors = "descriptors",
+        /// Requests that are being passed to origins.
+        Passes = "passes",
         /// The process is leaving.
         Draining = "draining",
         /// `limits.channels`.

@@ -3,11 +3,8 @@
 //! Everything is bound before anything runs, so that an address in use is found out at once. Dropping a [`Relay`] cuts
 //! everything; [`Relay::drain`] ends it in order.
 
-mod not_yet;
 mod observed;
 mod sources;
-
-pub use not_yet::not_yet;
 
 use crate::admin::Admin;
 use crate::admission::{Admission, clients_that_fit};
@@ -15,6 +12,7 @@ use crate::config::Config;
 use crate::delivery::Shards;
 use crate::http::{Bound, Front, Router, accept, bind};
 use crate::metrics::Metrics;
+use crate::pass::Passes;
 use crate::status::Observed;
 use observed::Observer;
 use sources::{Served, Sources};
@@ -49,6 +47,16 @@ pub struct Relay {
     observer: Arc<Observer>,
     admin: Option<Admin>,
     config: Config,
+    _connections: Connections,
+}
+
+/// Those that no shard has: they end with the relay.
+struct Connections(Arc<Front>);
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
 }
 
 impl Relay {
@@ -69,9 +77,6 @@ impl Relay {
         });
         let admin_listener = admin_listener.transpose()?;
 
-        for asked in not_yet(&config) {
-            tracing::warn!("{asked}");
-        }
         let metrics = Metrics::new();
         let descriptors = raise_descriptor_limit();
         let admission = Admission::new(&config.limits, descriptors);
@@ -79,12 +84,14 @@ impl Relay {
         let shards = Arc::new(Shards::start(config.workers)?);
         let sources = Sources::start(&config, &metrics);
         let router = Router::new(sources.list().iter().map(Served::place));
+        let passes = Passes::new(&config, sources.links());
         let front = Arc::new(Front::new(
             &config,
             router,
             shards.clone(),
             admission.clone(),
             metrics.listener(),
+            passes,
         ));
         let observer = Arc::new(Observer::new(metrics, sources, shards.clone(), admission.clone()));
 
@@ -110,6 +117,7 @@ impl Relay {
             observer,
             admin,
             config,
+            _connections: Connections(front),
         })
     }
 
@@ -133,10 +141,11 @@ impl Relay {
         &*self.observer
     }
 
-    /// Leaves in order: readiness off, no new clients, then the streams end one by one. Whether all went in time.
+    /// Leaves in order: readiness off, no new clients, then the streams end one by one, and requests that are being passed get their
+    /// answers. Whether all went in time.
     pub async fn drain(mut self) -> bool {
-        let clients = self.admission.clients();
-        tracing::info!(clients, spread = ?self.config.drain.spread, timeout = ?self.config.drain.timeout, "draining");
+        let (clients, passes) = (self.admission.clients(), self.admission.passes());
+        tracing::info!(clients, passes, spread = ?self.config.drain.spread, timeout = ?self.config.drain.timeout, "draining");
         self.admission.drain();
         self.listeners.shutdown().await;
         self.shards.drain(&self.config.drain);
@@ -148,7 +157,8 @@ impl Relay {
             tracing::info!("drained");
         } else {
             let clients = self.admission.clients() + self.admission.cut();
-            tracing::warn!(clients, "drain timed out: the rest was cut");
+            let passes = self.admission.passes();
+            tracing::warn!(clients, passes, "drain timed out: the rest was cut");
         }
         all_left
     }

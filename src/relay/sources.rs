@@ -5,6 +5,7 @@ use crate::channel::{Channel, Room, Supplied, Supplier, Templated};
 use crate::config::{Config, Source};
 use crate::http::Place;
 use crate::metrics::Metrics;
+use crate::pass::Links;
 use crate::upstream::State;
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,6 +47,11 @@ impl Sources {
         Self { list, _tasks: tasks }
     }
 
+    /// Which URLs are theirs.
+    pub(super) fn links(&self) -> Links {
+        Links::new(self.list.iter().map(|served| (&**served.source(), served.states())))
+    }
+
     pub(super) fn list(&self) -> &[Served] {
         &self.list
     }
@@ -56,6 +62,14 @@ impl Served {
         match self {
             Served::Plain(live) => Place::Plain(live.channel.clone()),
             Served::Templated(templated) => Place::Templated(templated.clone()),
+        }
+    }
+
+    /// The states of the upstreams of its one channel.
+    fn states(&self) -> Vec<Arc<State>> {
+        match self {
+            Served::Plain(live) => live.states.to_vec(),
+            Served::Templated(_) => Vec::new(),
         }
     }
 

@@ -5,7 +5,8 @@
 
 use super::request::Home;
 use super::url::Url;
-use super::{Failure, Reason, tls};
+use super::{Failure, Reason};
+use crate::config::UpstreamTls;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -28,18 +29,29 @@ const TCP_KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_retries(3);
 
 /// A connection, whatever secures it.
-pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// Connects to the URL's host, and secures the connection if the URL says so.
 pub(super) async fn connect(home: &Home<'_>, url: &Url, deadline: Instant) -> Result<Box<dyn Io>, Failure> {
+    let config = home.config();
+    open(url, &config.tls, home.is(url), config.http2, deadline).await
+}
+
+/// The same for whoever has no upstream. `at_home`: the URL leads where the TLS settings belong.
+pub(crate) async fn open(
+    url: &Url,
+    tls: &UpstreamTls,
+    at_home: bool,
+    http2: bool,
+    deadline: Instant,
+) -> Result<Box<dyn Io>, Failure> {
     let addresses = within(deadline, "the name was not resolved", resolve(url)).await?;
     let tcp = within(deadline, "not connected", tcp(addresses)).await?;
     if !url.is_tls() {
         return Ok(Box::new(tcp));
     }
-    let config = home.config();
-    let secured = tls::handshake(tcp, url.host(), &config.tls, home.is(url), config.http2);
+    let secured = super::tls::handshake(tcp, url.host(), tls, at_home, http2);
     Ok(Box::new(within(deadline, "no TLS connection", secured).await?))
 }
 
@@ -90,7 +102,7 @@ async fn tcp(addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
     let mut failure = Failure::new(Reason::Refused, "no address");
     loop {
         if let Some(address) = waiting.next() {
-            attempts.spawn(async move { open(address).await.map_err(|error| (address, error)) });
+            attempts.spawn(async move { open_tcp(address).await.map_err(|error| (address, error)) });
         }
         tokio::select! {
             done = attempts.join_next() => match done {
@@ -106,7 +118,7 @@ async fn tcp(addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
     }
 }
 
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+async fn open_tcp(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     // A port of this machine on which nobody listens can, by chance, be the one that our own end was given.
     if stream.local_addr()? == address {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::StatusCode;
 use hyper::body::Body;
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::{Attribute, Document, Node, ParsingOptions};
 use std::pin::pin;
 use tokio::time::Instant;
 
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 const FEED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Most XML nodes of a feed: bounds the tree's memory (about 100 bytes each) where a feed is all tags.
-const FEED_NODES_MAX: u32 = 1_000_000;
+pub(crate) const FEED_NODES_MAX: u32 = 1_000_000;
 
 const ATOM: &str = "http://www.w3.org/2005/Atom";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
@@ -82,27 +82,33 @@ fn stream_in(feed: &[u8], base: &Url) -> Result<Url, String> {
     let mut links = document.descendants().filter(is_stream_link).peekable();
     let first = links.peek().copied().ok_or("no link to an event stream")?;
     let is_change_log = |link: &Node<'_, '_>| {
-        link.attribute("rel")
-            .is_some_and(|rel| rel.ends_with(CHANGE_LOG_RELATION))
+        plain_attribute(*link, "rel").is_some_and(|rel| rel.value().ends_with(CHANGE_LOG_RELATION))
     };
     let link = links.find(is_change_log).unwrap_or(first);
-    let href = link.attribute("href").unwrap_or_default();
+    let href = plain_attribute(link, "href").map_or("", |href| href.value());
     let why = |why| format!("a link to {:?}: {why}", redact(href));
     base_of(link, base).map_err(why)?.join(href).map_err(why)
 }
 
-fn is_stream_link(node: &Node<'_, '_>) -> bool {
+/// A link to an event stream that says so.
+pub(crate) fn is_stream_link(node: &Node<'_, '_>) -> bool {
     let is_stream = |value: &str| {
         let essence = value.split(';').next().unwrap_or_default();
         essence.trim().eq_ignore_ascii_case(EVENT_STREAM)
     };
     node.has_tag_name((ATOM, "link"))
-        && node.attribute("href").is_some()
-        && node.attribute("type").is_some_and(is_stream)
+        && plain_attribute(*node, "href").is_some()
+        && plain_attribute(*node, "type").is_some_and(|named| is_stream(named.value()))
+}
+
+/// The attribute of this name without a namespace: asked by the name alone, the parser also gives those of others.
+pub(crate) fn plain_attribute<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Attribute<'a, 'input>> {
+    node.attributes()
+        .find(|attribute| attribute.namespace().is_none() && attribute.name() == name)
 }
 
 /// What a link's address is relative to: every `xml:base` around it, from the outside in.
-fn base_of(link: Node<'_, '_>, feed: &Url) -> Result<Url, super::url::BadUrl> {
+pub(crate) fn base_of(link: Node<'_, '_>, feed: &Url) -> Result<Url, super::url::BadUrl> {
     let bases: Vec<&str> = link
         .ancestors()
         .filter_map(|node| node.attribute((XML, "base")))

@@ -33,6 +33,11 @@ pub use run::{Handles, Options, run};
 pub use state::{LastError, Phase, Snapshot, State};
 pub use url::redact;
 
+// What standing in front of an origin shares with following a stream of it.
+pub(crate) use connect::{Io, open as connect};
+pub(crate) use discovery::{FEED_NODES_MAX, base_of, is_stream_link, plain_attribute};
+pub(crate) use url::Url;
+
 use crate::event_stream::Item;
 use std::fmt;
 use std::future::Future;

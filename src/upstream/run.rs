@@ -186,7 +186,11 @@ impl<S: Sink> Life<'_, S> {
         let unusable = |why| Failure::new(Reason::Dns, format!("{:?} is no usable URL: {why}", redact(target)));
         let home = Home::new(self.config, Url::parse(target).map_err(unusable)?);
         let start = match is_feed {
-            true => discover(&home, self.deadline()).await?,
+            true => {
+                let named = discover(&home, self.deadline()).await?;
+                self.state.names(&named);
+                named
+            }
             false => home.url().clone(),
         };
         let moved = |url: &Url| self.state.moved(url.redacted());

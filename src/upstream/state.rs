@@ -1,8 +1,9 @@
 //! What an upstream is doing, for `/status` and `/readyz`: written by the upstream, read from any thread.
 //!
 //! The lock is taken once per change of state and per reader; what changes with every read from the origin is an atomic.
-//! Nothing in here holds a secret: URLs are redacted before they come in.
+//! Nothing in here can be shown that is secret: URLs are redacted before they come in, or whenever they are shown.
 
+use super::url::Url;
 use super::{Failure, Reason};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -86,6 +87,8 @@ struct Told {
     connects: u64,
     reconnects: u64,
     retry: Option<Duration>,
+    /// What the feed named last; its `Debug` is redacted.
+    named: Option<Url>,
 }
 
 impl Told {
@@ -113,6 +116,7 @@ impl State {
                 connects: 0,
                 reconnects: 0,
                 retry: None,
+                named: None,
             }),
             created: Instant::now(),
             last_byte_ms: AtomicU64::new(0),
@@ -134,6 +138,16 @@ impl State {
             last_byte_age,
             last_byte_at: last_byte_age.and_then(|age| SystemTime::now().checked_sub(age)),
         }
+    }
+
+    /// The stream that the feed names, once it has been read.
+    pub(crate) fn named(&self) -> Option<Url> {
+        self.told().named.clone()
+    }
+
+    /// The feed names this stream.
+    pub(crate) fn names(&self, stream: &Url) {
+        self.told().named = Some(stream.clone());
     }
 
     /// Where it is in its life.

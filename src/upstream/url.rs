@@ -159,6 +159,12 @@ impl Url {
         }
     }
 
+    /// Scheme, host and port, as they begin an absolute URL.
+    pub(crate) fn origin(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.host_field())
+    }
+
     /// Whether both lead to the same scheme, host and port.
     pub(crate) fn same_origin(&self, other: &Url) -> bool {
         self.tls == other.tls && self.host == other.host && self.port == other.port

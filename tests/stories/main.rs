@@ -18,6 +18,7 @@ mod merged;
 mod ids;
 mod listeners;
 mod outages;
+mod pass;
 mod quiet;
 mod refusals;
 mod resume;

@@ -14,3 +14,4 @@ pub mod process;
 #[path = "../reference/mod.rs"]
 pub mod reference;
 pub mod relay;
+pub mod wire;

@@ -28,6 +28,11 @@ impl TestProcess {
 
     /// With so many descriptors at most.
     pub async fn start_limited(setup: &Setup, descriptors: Option<u32>) -> Self {
+        Self::start_in(setup, descriptors, &[]).await
+    }
+
+    /// With these variables in its environment.
+    pub async fn start_in(setup: &Setup, descriptors: Option<u32>, environment: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("fanfare.yaml");
         std::fs::write(&file, setup.yaml()).unwrap();
@@ -39,6 +44,7 @@ impl TestProcess {
             .arg(env!("CARGO_BIN_EXE_fanfare"))
             .args(["serve", "--log", "debug", "--log-format", "json", "--config"])
             .arg(&file)
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

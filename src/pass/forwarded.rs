@@ -1,0 +1,308 @@
+//! For whom we ask: `Forwarded` (RFC 7239) and its elders, `X-Forwarded-For`, `-Proto`, `-Host`.
+//!
+//! What a trusted proxy sent is continued: the lists of addresses grow by the proxy's own address. `X-Forwarded-Proto` and `-Host` say how
+//! the client asked, which does not change on the way, so they stay as they are. What anybody else sent is replaced.
+//!
+//! A proxy that speaks only one of the two kinds is heard in both: an origin that reads the other must not take the proxy for the
+//! client.
+
+use crate::config::Network;
+use hyper::HeaderMap;
+use hyper::header::{FORWARDED, HeaderName, HeaderValue};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// What stands for a peer without an address: one on a Unix socket.
+const UNKNOWN: &str = "unknown";
+
+/// How the client reached the first proxy that we trust, or us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Public {
+    /// Whether by `https`.
+    pub(super) tls: bool,
+    /// The host that it asked for, and the port.
+    pub(super) host: Option<String>,
+}
+
+/// Writes the headers anew, and says how the client asked. `host`: the request's own.
+pub(super) fn forward(headers: &mut HeaderMap, peer: IpAddr, host: Option<&str>, trusted: &[Network]) -> Public {
+    let mut before = Before::default();
+    if trusted.iter().any(|network| network.contains(peer)) {
+        before = Before::in_headers(headers);
+    } else {
+        // The rest of the family (-Port, -Prefix, ...) is for an origin to believe too.
+        let spoofed = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");
+        for name in headers.keys().filter(spoofed).cloned().collect::<Vec<_>>() {
+            headers.remove(name);
+        }
+    }
+    let proto = before.proto().unwrap_or("http").to_owned();
+    let public_host = before.host().or(host).map(str::to_owned);
+    for name in [FORWARDED, FOR, PROTO, HOST] {
+        headers.remove(name);
+    }
+    let public = Public {
+        tls: proto == "https",
+        host: public_host,
+    };
+    let own = element(&node(peer), host);
+    put(headers, FORWARDED, &before.forwarded(own));
+    put(headers, FOR, &before.addresses(peer));
+    put(headers, PROTO, before.x_proto.as_deref().unwrap_or(&proto));
+    if let Some(host) = before.x_host.as_deref().or(public.host.as_deref()) {
+        put(headers, HOST, host);
+    }
+    public
+}
+
+/// What the proxies before us said; each as it came.
+#[derive(Debug, Default)]
+struct Before {
+    standard: Option<String>,
+    x_for: Option<String>,
+    x_proto: Option<String>,
+    x_host: Option<String>,
+}
+
+impl Before {
+    fn in_headers(headers: &HeaderMap) -> Self {
+        let all = |name: &HeaderName| {
+            let values: Vec<&str> = headers
+                .get_all(name)
+                .iter()
+                .filter_map(|value| value.to_str().ok())
+                .map(str::trim)
+                .filter(|value| !value.is_empty())
+                .collect();
+            (!values.is_empty()).then(|| values.join(", "))
+        };
+        Self {
+            standard: all(&FORWARDED),
+            x_for: all(&FOR),
+            x_proto: all(&PROTO),
+            x_host: all(&HOST),
+        }
+    }
+
+    /// The client's scheme, where it is one: the first that was written.
+    fn proto(&self) -> Option<&'static str> {
+        let said = first(self.x_proto.as_deref()).or_else(|| self.parameter("proto"))?;
+        ["http", "https"]
+            .into_iter()
+            .find(|known| said.eq_ignore_ascii_case(known))
+    }
+
+    fn host(&self) -> Option<&str> {
+        let said = first(self.x_host.as_deref()).or_else(|| self.parameter("host"))?;
+        said.parse::<hyper::http::uri::Authority>().is_ok().then_some(said)
+    }
+
+    /// A parameter of the first element.
+    fn parameter(&self, name: &str) -> Option<&str> {
+        parameter(first(self.standard.as_deref())?, name)
+    }
+
+    fn forwarded(&self, own: String) -> String {
+        let before = match (&self.standard, &self.x_for) {
+            (Some(standard), _) => standard.clone(),
+            (None, Some(x_for)) => {
+                let mut elements: Vec<String> = list(x_for)
+                    .map(|address| format!("for={}", quoted_node(address)))
+                    .collect();
+                if let Some(client) = elements.first_mut() {
+                    if let Some(host) = self.host() {
+                        let _ = write!(client, ";host={}", quoted(host));
+                    }
+                    if let Some(proto) = self.proto() {
+                        let _ = write!(client, ";proto={proto}");
+                    }
+                }
+                elements.join(", ")
+            }
+            (None, None) => return own,
+        };
+        format!("{before}, {own}")
+    }
+
+    fn addresses(&self, peer: IpAddr) -> String {
+        let own = if peer.is_unspecified() {
+            UNKNOWN.to_owned()
+        } else {
+            peer.to_canonical().to_string()
+        };
+        let before = match (&self.x_for, &self.standard) {
+            (Some(x_for), _) => x_for.clone(),
+            (None, Some(standard)) => {
+                let nodes = list(standard).map(|element| parameter(element, "for").map_or(UNKNOWN, bare));
+                nodes.collect::<Vec<_>>().join(", ")
+            }
+            (None, None) => return own,
+        };
+        format!("{before}, {own}")
+    }
+}
+
+/// Our own element: who asked us, for which host, and how. (There is no TLS listener.)
+fn element(node: &str, host: Option<&str>) -> String {
+    match host {
+        Some(host) => format!("for={node};host={};proto=http", quoted(host)),
+        None => format!("for={node};proto=http"),
+    }
+}
+
+fn node(peer: IpAddr) -> String {
+    match peer.to_canonical() {
+        peer if peer.is_unspecified() => UNKNOWN.to_owned(),
+        IpAddr::V4(peer) => peer.to_string(),
+        IpAddr::V6(peer) => format!("\"[{peer}]\""),
+    }
+}
+
+/// An address as `X-Forwarded-For` has it, as a node.
+fn quoted_node(address: &str) -> String {
+    match address.parse::<IpAddr>() {
+        Ok(address) => node(address),
+        Err(_) => quoted(address),
+    }
+}
+
+/// RFC 9110, 5.6.4: a token as it is, anything else in quotes.
+fn quoted(text: &str) -> String {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_token) {
+        return text.to_owned();
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A node as `X-Forwarded-For` has it: without port and brackets.
+fn bare(node: &str) -> &str {
+    if let Some(v6) = node.strip_prefix('[') {
+        return v6.split(']').next().unwrap_or(v6);
+    }
+    node.split(':').next().unwrap_or(node)
+}
+
+fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
+    element.split(';').find_map(|pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        key.eq_ignore_ascii_case(name).then(|| value.trim_matches('"'))
+    })
+}
+
+fn first(values: Option<&str>) -> Option<&str> {
+    list(values?).next()
+}
+
+/// The members of a list. (None of these values holds a comma in quotes.)
+fn list(values: &str) -> impl Iterator<Item = &str> {
+    values.split(',').map(str::trim).filter(|value| !value.is_empty())
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    // Made of what was a header's value before, and of addresses.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forwarded(peer: &str, sent: &[(&'static str, &'static str)]) -> (Vec<String>, Public) {
+        let trusted = [Network {
+            address: "10.0.0.0".parse().unwrap(),
+            prefix_len: 8,
+        }];
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        let public = forward(&mut headers, peer.parse().unwrap(), Some("cue.example:8080"), &trusted);
+        assert!(!headers.contains_key("x-forwarded-prefix"));
+        let value = |name: HeaderName| headers[name].to_str().unwrap().to_owned();
+        (vec![value(FORWARDED), value(FOR), value(PROTO), value(HOST)], public)
+    }
+
+    fn public(tls: bool, host: &str) -> Public {
+        Public {
+            tls,
+            host: Some(host.to_owned()),
+        }
+    }
+
+    #[test]
+    fn what_a_client_says_of_itself_is_replaced() {
+        let spoofed = [
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "evil"),
+            ("x-forwarded-prefix", "/evil"),
+            ("forwarded", "for=2.2.2.2;proto=https;host=evil"),
+        ];
+        let plain = "for=192.0.2.1;host=\"cue.example:8080\";proto=http";
+        assert_eq!(
+            forwarded("192.0.2.1", &spoofed),
+            (
+                vec![
+                    plain.into(),
+                    "192.0.2.1".into(),
+                    "http".into(),
+                    "cue.example:8080".into()
+                ],
+                public(false, "cue.example:8080")
+            )
+        );
+        let (headers, _) = forwarded("::ffff:192.0.2.1", &[]);
+        assert_eq!((headers[0].as_str(), headers[1].as_str()), (plain, "192.0.2.1"));
+        let (headers, _) = forwarded("2001:db8::1", &[]);
+        assert_eq!(headers[0], "for=\"[2001:db8::1]\";host=\"cue.example:8080\";proto=http");
+        assert_eq!(forwarded("0.0.0.0", &[]).0[1], "unknown");
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_says_is_continued() {
+        let sent = [
+            ("x-forwarded-for", "192.0.2.7, 2001:db8::1"),
+            ("x-forwarded-for", "10.1.1.1"),
+            ("x-forwarded-proto", "HTTPS"),
+            ("x-forwarded-host", "public.example"),
+        ];
+        assert_eq!(
+            forwarded("10.0.0.1", &sent),
+            (
+                vec![
+                    "for=192.0.2.7;host=public.example;proto=https, for=\"[2001:db8::1]\", for=10.1.1.1, \
+                     for=10.0.0.1;host=\"cue.example:8080\";proto=http"
+                        .into(),
+                    "192.0.2.7, 2001:db8::1, 10.1.1.1, 10.0.0.1".into(),
+                    "HTTPS".into(),
+                    "public.example".into()
+                ],
+                public(true, "public.example")
+            )
+        );
+        let sent = [("forwarded", "For=\"[2001:db8::1]:80\";Proto=https, by=x;for=_hidden")];
+        assert_eq!(
+            forwarded("10.0.0.1", &sent),
+            (
+                vec![
+                    "For=\"[2001:db8::1]:80\";Proto=https, by=x;for=_hidden, \
+                     for=10.0.0.1;host=\"cue.example:8080\";proto=http"
+                        .into(),
+                    "2001:db8::1, _hidden, 10.0.0.1".into(),
+                    "https".into(),
+                    "cue.example:8080".into()
+                ],
+                public(true, "cue.example:8080")
+            )
+        );
+        let nonsense = [("x-forwarded-proto", "gopher"), ("x-forwarded-host", "a b")];
+        assert_eq!(forwarded("10.0.0.1", &nonsense).1, public(false, "cue.example:8080"));
+    }
+}

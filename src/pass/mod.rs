@@ -1,0 +1,292 @@
+//! Standing in front of a whole origin: what no source serves goes to it, and what it answers goes back.
+//!
+//! Requests and answers are streamed both ways, bodies of any size and trailers too. What concerns one connection stays with it, for whom
+//! we ask is said, URLs of event streams are made to lead to the relay, and everything else stays as it is. An origin's `101` makes a
+//! tunnel of the connection.
+//!
+//! The first entry whose prefix a path begins with takes it, in the order of the file; a source's path is never looked for here.
+//!
+//! Not passed on, since hyper has no way to: `1xx` answers other than 100 and 101, trailers that no `Trailer` header announces, the case of
+//! headers' names.
+
+mod body;
+mod client;
+mod failure;
+mod flow;
+mod forwarded;
+mod hop_by_hop;
+mod request;
+mod response;
+mod rewrite;
+mod seldom;
+mod upgrade;
+
+pub(crate) use failure::Failure;
+pub(crate) use rewrite::Links;
+pub(crate) use upgrade::Tunnel;
+
+use crate::config::{Config, Network};
+use crate::upstream::Url;
+use body::Streamed;
+use bytes::Bytes;
+use client::Origins;
+use flow::{Flow, RequestBody};
+use forwarded::Public;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{HeaderName, IF_RANGE, RANGE};
+use hyper::http::request::Parts as RequestParts;
+use hyper::http::uri::{Authority, Scheme};
+use hyper::{Method, Request, Response, StatusCode, Version};
+use rewrite::{Rewriter, View};
+use seldom::Seldom;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A body on its way to the client.
+pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
+/// Why it can't go on.
+pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Everything that is passed.
+pub(crate) struct Passes {
+    origins: Vec<Origin>,
+    client: Origins,
+    rewriter: Rewriter,
+    public_url: Option<Url>,
+    trusted_proxies: Vec<Network>,
+}
+
+/// An entry of the configuration.
+pub(crate) struct Origin {
+    prefix: String,
+    to: Url,
+    scheme: Scheme,
+    authority: Authority,
+    rewrite_links: bool,
+    rewrite_headers: Vec<HeaderName>,
+    body_bytes_max: usize,
+    failed: Seldom,
+}
+
+/// An answer for the client.
+pub(crate) struct Passed {
+    pub(crate) response: Response<Body>,
+    /// With a `101`: what follows it.
+    pub(crate) tunnel: Option<Tunnel>,
+}
+
+/// Tells whether a part of the request's body was not read.
+pub(crate) struct Unread(Arc<Flow>);
+
+impl Unread {
+    /// Whether there is still some.
+    pub(crate) fn any(&self) -> bool {
+        !self.0.has_ended()
+    }
+}
+
+impl Passes {
+    /// What the configuration passes; `None`: nothing.
+    pub(crate) fn new(config: &Config, links: Links) -> Option<Arc<Self>> {
+        let origins: Vec<Origin> = config.pass.iter().filter_map(Origin::new).collect();
+        let public_url = config
+            .public_url
+            .as_ref()
+            .and_then(|url| Url::parse(&url.to_string()).ok());
+        (!origins.is_empty()).then(|| {
+            Arc::new(Self {
+                origins,
+                client: Origins::new(),
+                rewriter: Rewriter::new(links),
+                public_url,
+                trusted_proxies: config.trusted_proxies.clone(),
+            })
+        })
+    }
+
+    /// The place of the entry that takes this path.
+    pub(crate) fn find(&self, path: &str) -> Option<usize> {
+        self.origins.iter().position(|origin| is_under(path, &origin.prefix))
+    }
+
+    /// Passes a request to the entry at this place, and its answer back.
+    pub(crate) async fn pass(
+        &self,
+        at: usize,
+        request: Request<Incoming>,
+        peer: IpAddr,
+    ) -> (Result<Passed, Failure>, Unread) {
+        let origin = &self.origins[at];
+        let flow = Flow::new(request.body().is_end_stream());
+        let passed = self.exchange(origin, request, peer, flow.clone()).await;
+        if let Err(Failure::Origin(error) | Failure::OriginTimeout(error)) = &passed {
+            let to = origin.to.redacted();
+            if origin.failed.now() {
+                tracing::warn!(to, error, "a passed request failed");
+            } else {
+                tracing::debug!(to, error, "a passed request failed");
+            }
+        }
+        (passed, Unread(flow))
+    }
+
+    async fn exchange(
+        &self,
+        origin: &Origin,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        flow: Arc<Flow>,
+    ) -> Result<Passed, Failure> {
+        let (parts, body) = request.into_parts();
+        let outgoing = request::outgoing(parts, origin, peer, &self.trusted_proxies)?;
+        let has_body = !body.is_end_stream();
+        if outgoing.expects && has_body {
+            flow.expects();
+        }
+        let view = self.view(origin, &outgoing.parts, &outgoing.public);
+        let method = outgoing.parts.method.clone();
+        let upgrades = outgoing.upgrades;
+        // What may be asked again is kept.
+        let again = (!has_body && !upgrades).then(|| outgoing.parts.clone());
+        let mut request = Request::from_parts(outgoing.parts, RequestBody::new(Some(body), flow.clone()));
+        if has_body {
+            let flow = flow.clone();
+            hyper::ext::on_informational(&mut request, move |response| {
+                if response.status() == StatusCode::CONTINUE {
+                    flow.wanted();
+                }
+            });
+        }
+        let mut response = self.client.ask(request, &flow, again.as_ref()).await?;
+        if let Some(mut again) = again.filter(|again| is_part_of_a_feed(origin, again, &response)) {
+            // A part of a document can't be rewritten, and must not be mixed with a rewritten one: all of it.
+            again.headers.remove(RANGE);
+            again.headers.remove(IF_RANGE);
+            let request = Request::from_parts(again.clone(), RequestBody::new(None, flow.clone()));
+            response = self.client.ask(request, &flow, Some(&again)).await?;
+        }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return response::switched(response, upgrades, flow);
+        }
+        let (mut parts, incoming) = response.into_parts();
+        let closes = parts.version == Version::HTTP_10;
+        let said = response::to_client(&mut parts, &method, &incoming)?;
+        flow.answered(said.close || closes);
+        let rewrites = origin.rewrite_links && rewrite::may_hold_links(&parts);
+        let body = match view {
+            Some(view) => {
+                self.rewriter
+                    .headers(&mut parts.headers, &origin.rewrite_headers, &view);
+                match rewrites && parts.status != StatusCode::PARTIAL_CONTENT {
+                    true => {
+                        self.rewriter
+                            .body(&mut parts, incoming, (&method, origin), view, flow)
+                            .await?
+                    }
+                    false => Streamed::new(incoming, flow).boxed(),
+                }
+            }
+            None => Streamed::new(incoming, flow).boxed(),
+        };
+        Ok(Passed {
+            response: Response::from_parts(parts, body),
+            tunnel: None,
+        })
+    }
+
+    /// From where the answer's URLs are looked at; `None`: neither the client nor the configuration says who we are.
+    fn view<'a>(&self, origin: &'a Origin, request: &RequestParts, public: &Public) -> Option<View<'a>> {
+        if !origin.rewrite_links && origin.rewrite_headers.is_empty() {
+            return None;
+        }
+        let scheme = if public.tls { "https" } else { "http" };
+        let asked = match (&public.host, &self.public_url) {
+            (Some(host), _) => Url::parse(&format!("{scheme}://{host}")).ok()?,
+            (None, Some(url)) => url.clone(),
+            (None, None) => return None,
+        };
+        let target = request.uri.path_and_query()?.as_str();
+        Some(View {
+            request: Url::parse(&format!("{}{target}", asked.origin())).ok()?,
+            public: self.public_url.clone().unwrap_or(asked),
+            to: &origin.to,
+        })
+    }
+}
+
+impl Origin {
+    fn new(pass: &crate::config::Pass) -> Option<Self> {
+        // Checked when the configuration was read.
+        let to = Url::parse(&pass.to).ok()?;
+        Some(Self {
+            prefix: pass.prefix.clone(),
+            scheme: if to.is_tls() { Scheme::HTTPS } else { Scheme::HTTP },
+            authority: to.host_field().parse().ok()?,
+            rewrite_links: pass.rewrite_links,
+            rewrite_headers: pass.rewrite_headers.clone(),
+            body_bytes_max: pass.body_bytes_max,
+            failed: Seldom::default(),
+            to,
+        })
+    }
+}
+
+/// Whether a path begins with a prefix, and also after an origin has resolved the `..` in it, in whatever disguise: what is not
+/// passed must not be reached by way of what is.
+fn is_under(path: &str, prefix: &str) -> bool {
+    let is_up = |segment: &str| {
+        let plain = segment.split(';').next().unwrap_or_default().to_ascii_lowercase();
+        plain.replace("%2e", ".") == ".."
+    };
+    if !path.starts_with(prefix) {
+        return false;
+    }
+    if !path.split('/').any(is_up) {
+        return true;
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path.split('/').skip(1) {
+        if is_up(segment) {
+            kept.pop();
+        } else {
+            kept.push(segment);
+        }
+    }
+    format!("/{}", kept.join("/")).starts_with(prefix)
+}
+
+/// Whether an answer is a part of a document whose links are to be rewritten.
+fn is_part_of_a_feed(origin: &Origin, asked: &RequestParts, response: &Response<Incoming>) -> bool {
+    response.status() == StatusCode::PARTIAL_CONTENT
+        && origin.rewrite_links
+        && asked.method == Method::GET
+        && rewrite::is_xml(response.headers())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_can_not_be_left_by_the_back_door() {
+        for (path, expected) in [
+            ("/webservice/", true),
+            ("/webservice/a/b", true),
+            ("/webservice/a/../b", true),
+            ("/webservice/./b", true),
+            ("/webservice/..b/c..", true),
+            ("/webservice", false),
+            ("/other", false),
+            ("/webservice/../admin", false),
+            ("/webservice/a/../../admin", false),
+            ("/webservice/%2e%2E/admin", false),
+            ("/webservice/..;x=1/admin", false),
+            ("/webservice/..", false),
+            ("/webservice/../webservice/a", true),
+        ] {
+            assert_eq!(is_under(path, "/webservice/"), expected, "{path}");
+        }
+        assert!(is_under("/../a", "/"));
+    }
+}

@@ -1,0 +1,281 @@
+//! Which URL becomes which.
+//!
+//! A URL that is a source's upstream, or the stream that its feed names, becomes that source's path at the relay's public URL.
+//! Any other whose path a source serves keeps its path and query, and gets the relay's scheme and authority. Everything else
+//! stays.
+//!
+//! An origin writes its links with the `Host` that it was asked for, which is the client's: such a URL leads to the relay, so it is
+//! taken for the origin's own.
+
+use super::pattern::Pattern;
+use crate::config::{Source, Target};
+use crate::upstream::{State, Url};
+use hyper::header::HOST;
+use std::sync::Arc;
+
+/// Every URL and path that the sources have.
+pub(crate) struct Links {
+    upstreams: Vec<Upstream>,
+    /// The paths that are served, templated ones too.
+    served: Vec<Pattern>,
+}
+
+/// Where a source's stream is at its origin, and where at the relay.
+struct Upstream {
+    path: Pattern,
+    stream: Stream,
+    /// The `Host` that the operator has us present there.
+    host: Option<String>,
+}
+
+enum Stream {
+    /// At this origin, at this path and query.
+    At(Url, Pattern),
+    /// Where the feed says; known once it has been read.
+    Named(Arc<State>),
+}
+
+/// From where a URL is looked at: the request in whose answer it stands.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    /// Scheme and authority of the relay, as the client is to see it.
+    pub(crate) public: Url,
+    /// The request's URL, as the client sees it.
+    pub(crate) request: Url,
+    /// The origin that was asked.
+    pub(crate) to: &'a Url,
+}
+
+impl Links {
+    /// What these sources have. `states`: of each source's upstreams, in the order of the configuration; they know what feeds name.
+    pub(crate) fn new<'a>(sources: impl IntoIterator<Item = (&'a Source, Vec<Arc<State>>)>) -> Self {
+        let (mut upstreams, mut served) = (Vec::new(), Vec::new());
+        for (source, states) in sources {
+            served.extend(source.paths.iter().map(|path| Pattern::new(path)));
+            let Some(path) = source.paths.first().map(|path| Pattern::new(path)) else {
+                continue;
+            };
+            for (index, upstream) in source.upstreams.iter().enumerate() {
+                let host = upstream.headers.iter().rfind(|(name, _)| name == HOST);
+                let host = host.and_then(|(_, value)| Some(value.to_str().ok()?.to_owned()));
+                let at = |stream| Upstream {
+                    path: path.clone(),
+                    stream,
+                    host: host.clone(),
+                };
+                match &upstream.target {
+                    Target::Urls(urls) => upstreams.extend(urls.iter().filter_map(|url| stream_at(url)).map(at)),
+                    Target::Feed(_) => upstreams.extend(states.get(index).cloned().map(Stream::Named).map(at)),
+                }
+            }
+        }
+        // A URL that fits a template and is named as it stands is meant as it stands.
+        upstreams.sort_by_key(|upstream| matches!(&upstream.stream, Stream::At(_, path) if path.is_templated()));
+        Self { upstreams, served }
+    }
+
+    /// What a URL becomes; `None`: it stays.
+    pub(crate) fn rewritten(&self, url: &Url, view: &View<'_>) -> Option<String> {
+        let target = url.path_and_query();
+        self.path_of(url, target.as_str(), view)
+            .or_else(|| self.serves(target.path()).then(|| target.as_str().to_owned()))
+            .or_else(|| self.path_by_name(url, target.as_str(), view))
+            .map(|path| format!("{}{path}", view.public.origin()))
+    }
+
+    /// The path of the source whose upstream this is.
+    fn path_of(&self, url: &Url, target: &str, view: &View<'_>) -> Option<String> {
+        let field = url.host_field();
+        let is_ours = leads_to_us(url, view);
+        self.upstreams.iter().find_map(|upstream| {
+            upstream.stream.with(|home, pattern| {
+                let presented = upstream
+                    .host
+                    .as_ref()
+                    .is_some_and(|host| host.eq_ignore_ascii_case(&field));
+                let same = home.same_origin(url) || presented || (is_ours && home.same_origin(view.to));
+                same.then(|| upstream.path.filled(&pattern.fits(target)?)).flatten()
+            })
+        })
+    }
+
+    /// The same for an origin that goes by different names with the upstream and with `pass`: the path has to do. Only for a
+    /// path that is named in full, and only where the URL leads to this origin, or to us.
+    fn path_by_name(&self, url: &Url, target: &str, view: &View<'_>) -> Option<String> {
+        if !leads_to_us(url, view) && !url.same_origin(view.to) {
+            return None;
+        }
+        self.upstreams.iter().find_map(|upstream| {
+            upstream.stream.with(|_, pattern| {
+                (!pattern.is_templated())
+                    .then(|| upstream.path.filled(&pattern.fits(target)?))
+                    .flatten()
+            })
+        })
+    }
+
+    /// Whether a source has this path.
+    fn serves(&self, path: &str) -> bool {
+        self.served.iter().any(|served| served.fits(path).is_some())
+    }
+}
+
+impl Stream {
+    /// Looks at the stream's origin and path; `None` also if it is not known yet.
+    fn with<T>(&self, look: impl FnOnce(&Url, &Pattern) -> Option<T>) -> Option<T> {
+        match self {
+            Stream::At(url, path) => look(url, path),
+            Stream::Named(state) => {
+                let url = state.named()?;
+                look(&url, &Pattern::new(url.path_and_query().as_str()))
+            }
+        }
+    }
+}
+
+/// Whatever its scheme: the origin can't know how the client reached us.
+fn leads_to_us(url: &Url, view: &View<'_>) -> bool {
+    let field = url.host_field();
+    field == view.request.host_field() || field == view.public.host_field()
+}
+
+/// `None`: a URL that can't be asked either.
+fn stream_at(url: &str) -> Option<Stream> {
+    let url = Url::parse(url).ok()?;
+    let path = Pattern::new(url.path_and_query().as_str());
+    Some(Stream::At(url, path))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::config;
+
+    /// What the sources of this file have; what feeds name is at the given URL.
+    pub(in crate::pass) fn links(sources: &str, named: Option<&str>) -> Links {
+        let yaml = format!("sources:\n{sources}");
+        let config = match config::read(&yaml, "f.yaml", &|_| None) {
+            Ok(loaded) => loaded.config,
+            Err(mistakes) => panic!("{mistakes}"),
+        };
+        let state = || {
+            let state = State::new();
+            if let Some(url) = named {
+                state.names(&Url::parse(url).unwrap());
+            }
+            Arc::new(state)
+        };
+        Links::new(config.sources.iter().map(|source| (&**source, vec![state()])))
+    }
+
+    /// Looked at by a client of `http://cue.example.com/webservice/feed`.
+    pub(in crate::pass) fn view(to: &Url) -> View<'_> {
+        View {
+            public: Url::parse("https://cue.example.com").unwrap(),
+            request: Url::parse("http://cue.example.com/webservice/feed").unwrap(),
+            to,
+        }
+    }
+
+    const SOURCES: &str = "
+  log: { path: [/changelog/sse, /also], upstream: \"http://inner:8080/webservice/sse?a=1\" }
+  job: { path: \"/v1/monitor/{job}\", upstream: \"https://jobs.example/x/{job}\" }
+  one: { path: /one, upstream: \"https://jobs.example/x/one\" }
+  two: { path: \"/two/{a}/{b}\", upstream: \"https://jobs.example/y?b={b}&a={a}\" }
+";
+
+    fn becomes(links: &Links, url: &str) -> Option<String> {
+        let to = Url::parse("http://inner:8080").unwrap();
+        links.rewritten(&Url::parse(url).unwrap(), &view(&to))
+    }
+
+    #[test]
+    fn an_upstream_becomes_its_sources_path() {
+        let links = links(SOURCES, None);
+        for (url, expected) in [
+            ("http://inner:8080/webservice/sse?a=1", Some("/changelog/sse")),
+            ("HTTP://Inner:8080/webservice/sse?a=1#x", Some("/changelog/sse")),
+            ("http://u:p@inner:8080/webservice/sse?a=1", Some("/changelog/sse")),
+            ("http://inner:8080/webservice/sse", None),
+            ("http://inner:8080/webservice/sse?a=2", None),
+            ("http://inner:8081/webservice/sse?a=1", None),
+            ("https://inner:8080/webservice/sse?a=1", None),
+            // The origin wrote what it was asked for.
+            ("http://cue.example.com/webservice/sse?a=1", Some("/changelog/sse")),
+            ("https://cue.example.com/webservice/sse?a=1", Some("/changelog/sse")),
+            ("http://cue.example.com:81/webservice/sse?a=1", None),
+            ("http://other.example/webservice/sse?a=1", None),
+            ("https://jobs.example/x/one", Some("/one")),
+            (
+                "https://jobs.example/x/b396-6eb2b01859",
+                Some("/v1/monitor/b396-6eb2b01859"),
+            ),
+            ("https://jobs.example/x/a%2Fb", Some("/v1/monitor/a%2Fb")),
+            ("https://jobs.example/x/a/b", None),
+            ("https://jobs.example/x/", None),
+            ("https://jobs.example/y?b=2&a=1", Some("/two/1/2")),
+            ("http://jobs.example/x/b396", None),
+        ] {
+            let expected = expected.map(|path| format!("https://cue.example.com{path}"));
+            assert_eq!(becomes(&links, url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_served_stays_and_moves_to_us() {
+        let links = links(SOURCES, None);
+        for (url, expected) in [
+            ("https://proxy-host:443/v1/monitor/b396", Some("/v1/monitor/b396")),
+            (
+                "https://proxy-host/v1/monitor/b396?x=%20y",
+                Some("/v1/monitor/b396?x=%20y"),
+            ),
+            ("http://h/also", Some("/also")),
+            ("http://h/changelog/sse?q", Some("/changelog/sse?q")),
+            ("http://h/v1/monitor/", None),
+            ("http://h/v1/monitor/a/b", None),
+            ("http://h/changelog/sse/", None),
+            ("http://h/", None),
+        ] {
+            let expected = expected.map(|path| format!("https://cue.example.com{path}"));
+            assert_eq!(becomes(&links, url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_origin_with_two_names_is_known_by_the_path() {
+        let two_names = links(
+            "  log: { path: /changelog/sse, upstream: \"https://editorial.example.com/webservice/sse\" }\n",
+            None,
+        );
+        let ours = Some("https://cue.example.com/changelog/sse".to_owned());
+        assert_eq!(becomes(&two_names, "http://cue.example.com/webservice/sse"), ours);
+        assert_eq!(becomes(&two_names, "http://inner:8080/webservice/sse"), ours);
+        assert_eq!(becomes(&two_names, "http://other.example/webservice/sse"), None);
+        // A template fits too much to go by the path alone.
+        let template = links(
+            "  job: { path: \"/v1/{job}\", upstream: \"https://jobs.example/{job}\" }\n",
+            None,
+        );
+        assert_eq!(becomes(&template, "http://cue.example.com/about"), None);
+        // The name that the operator has us present is the upstream's.
+        let presented = links(
+            "  log: { path: /sse, upstream: { url: \"http://a/s\", headers: { Host: Pub.example } } }\n",
+            None,
+        );
+        let ours = Some("https://cue.example.com/sse".to_owned());
+        assert_eq!(becomes(&presented, "https://pub.example/s"), ours);
+    }
+
+    #[test]
+    fn the_stream_that_a_feed_names_is_an_upstream() {
+        let feed = "  log: { path: /changelog/sse, upstream: { feed: \"http://inner:8080/feed\" } }\n";
+        let stream = "http://inner:8080/webservice/sse";
+        assert_eq!(becomes(&links(feed, None), stream), None);
+        let known = links(feed, Some(stream));
+        let ours = Some("https://cue.example.com/changelog/sse".to_owned());
+        assert_eq!(becomes(&known, stream), ours);
+        assert_eq!(becomes(&known, "http://cue.example.com/webservice/sse"), ours);
+        assert_eq!(becomes(&known, "http://inner:8080/feed"), None);
+    }
+}
