@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 /// Browsers at one time: each is a dozen processes.
-static BROWSERS: Semaphore = Semaphore::const_new(2);
+static BROWSERS: Semaphore = Semaphore::const_new(3);
 
 crate::stories_of_an_event_source!(start);
 

@@ -1,7 +1,7 @@
 //! What every EventSource has to see through the relay; `chromium.rs` and `node.rs` say which one.
 
 use crate::foreign::Foreign;
-use crate::stream::{EVERYTHING, TYPES, assert_numbered, dispatched, publish};
+use crate::stream::{EVERYTHING, TYPES, assert_numbered, dispatched, publish, publish_while_it_is_cut};
 use crate::support::origin::TestOrigin;
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, eventually};
@@ -81,16 +81,8 @@ pub async fn it_misses_and_doubles_nothing_however_often_it_is_cut(start: impl A
     let setup = Setup::over(&origin).source(&format!("{CUTTING}\ncors: {{ origins: ['*'] }}"));
     let (relay, mut conn) = setup.start_with(&origin).await;
     let mut client = start(wanted(relay.address, &TYPES)).await;
-    let mut n = 0;
-    while client.count("open") < 5 {
-        publish(&mut conn, n..n + 1).await;
-        n += 1;
-        // Some while it is away, most while it is there.
-        let _ = tokio::time::timeout(Duration::from_millis(5), client.says()).await;
-    }
-    publish(&mut conn, n..n + 1).await;
-    client.until_data(&n.to_string()).await;
-    assert_numbered(&client.events(), 0..n + 1);
+    let events = publish_while_it_is_cut(&mut conn, &mut client, 5).await;
+    assert_numbered(&client.events(), 0..events);
     let errors = client.said.iter().filter(|said| said["kind"] == "error");
     assert!(
         errors.clone().all(|said| said["state"] == CONNECTING),

@@ -39,6 +39,7 @@ impl Proxy {
 }
 
 impl Drop for Proxy {
+    #[allow(clippy::print_stderr, reason = "the test's output, when it fails")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();

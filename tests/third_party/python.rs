@@ -6,13 +6,12 @@
 
 use crate::event_source::CUTTING;
 use crate::foreign::Foreign;
-use crate::stream::{EVERYTHING, TYPES, assert_numbered, dispatched, publish};
+use crate::stream::{EVERYTHING, TYPES, assert_numbered, dispatched, publish, publish_while_it_is_cut};
 use crate::support::client::Event;
 use crate::support::origin::TestOrigin;
 use crate::support::relay::{PATH, Setup};
 use crate::tools::{file, installed};
 use std::net::SocketAddr;
-use std::time::Duration;
 use tokio::process::Command;
 
 async fn start(relay: SocketAddr, last_event_id: &str) -> Foreign {
@@ -50,15 +49,8 @@ async fn it_misses_and_doubles_nothing_however_often_it_is_cut() {
     let setup = Setup::over(&origin).source(CUTTING);
     let (relay, mut conn) = setup.start_with(&origin).await;
     let mut client = start(relay.address, "").await;
-    let mut n = 0;
-    while client.count("open") < 5 {
-        publish(&mut conn, n..n + 1).await;
-        n += 1;
-        let _ = tokio::time::timeout(Duration::from_millis(5), client.says()).await;
-    }
-    publish(&mut conn, n..n + 1).await;
-    client.until_data(&n.to_string()).await;
-    assert_numbered(&with_data(client.events()), 0..n + 1);
+    let events = publish_while_it_is_cut(&mut conn, &mut client, 5).await;
+    assert_numbered(&with_data(client.events()), 0..events);
     assert_eq!(client.count("error"), 0, "each stream ended in order");
     assert!(relay.metric(r#"fanfare_resumes_total{source="s",outcome="exact"}"#) >= 4.0);
     assert_eq!(relay.metric(r#"fanfare_resumes_total{source="s",outcome="gap"}"#), 0.0);

@@ -1,8 +1,11 @@
 //! Streams that the origin sends in these stories, and what an EventSource makes of them.
 
+use crate::foreign::Foreign;
 use crate::support::client::Event;
-use crate::support::origin::Conn;
+use crate::support::origin::{Conn, within};
 use crate::support::reference::dispatch;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The types that stories listen for.
 pub const TYPES: [&str; 2] = ["message", "change"];
@@ -42,6 +45,23 @@ pub async fn publish(conn: &mut Conn, numbers: std::ops::Range<usize>) {
     for n in numbers {
         conn.event(&format!("id: {n}\ndata: {n}")).await;
     }
+}
+
+/// Publishes while the client is cut and comes back, until its stream has been opened so often and it has the last event. How many.
+pub async fn publish_while_it_is_cut(conn: &mut Conn, client: &mut Foreign, opens: usize) -> usize {
+    let mut n = 0;
+    within("the client to come back again and again", async {
+        while client.count("open") < opens {
+            publish(conn, n..n + 1).await;
+            n += 1;
+            // Some come while it is away, most while it is there.
+            let _ = timeout(Duration::from_millis(5), client.says()).await;
+        }
+    })
+    .await;
+    publish(conn, n..n + 1).await;
+    client.until_data(&n.to_string()).await;
+    n + 1
 }
 
 /// Asserts that these are all the numbered events up to here, each once and in order.
