@@ -4,7 +4,7 @@ use crate::support::client::{End, TestClient, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, TestRelay, eventually};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Data of one event: so large that a few of them fill every buffer between the relay and a client that doesn't read.
 const EVENT_BYTES: usize = 16 * 1024;
@@ -120,6 +120,59 @@ async fn a_client_that_reads_slowly_is_not_stalled() {
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
     assert_eq!(relay.metric(&evictions("stall")), 0.0);
+}
+
+/// Not one look finds it without progress, and still it is behind by more than it may be.
+#[tokio::test]
+async fn who_reads_steadily_and_too_slowly_is_over_its_limit_all_the_same() {
+    let (relay, mut conn) = relayed("slow_client: { bytes: 256KiB }\nlog: { bytes: 64MiB }").await;
+    let mut slow = stalled(&relay).await;
+    let mut good = relay.client().await;
+    let mut n = 0;
+    while relay.metric(&evictions("bytes")) == 0.0 {
+        // One of five.
+        for _ in 0..5 {
+            conn.event(&large(n)).await;
+            good.next_event().await;
+            n += 1;
+        }
+        assert!(n < 3_000, "nothing happens");
+        if slow.try_next_event().await.is_none() {
+            break;
+        }
+        slow.forget_body();
+    }
+    relay.eventually_metric(&evictions("bytes"), 1.0).await;
+    assert_eq!(relay.metric(&evictions("log")), 0.0);
+}
+
+#[tokio::test]
+async fn who_comes_back_from_far_is_left_to_catch_up() {
+    const EVENTS: usize = 500;
+    let (relay, mut conn) = relayed("slow_client: { bytes: 256KiB }\nlog: { bytes: 64MiB }\nids: assign").await;
+    let mut good = relay.client().await;
+    for n in 0..EVENTS {
+        conn.event(&large(n)).await;
+        good.next_event().await;
+        good.forget_body();
+    }
+    let epoch = String::from_utf8(good.last_event_id.clone()).unwrap();
+    let epoch = epoch.rsplit_once('.').unwrap().0;
+    let mut back = relay
+        .open(&get(PATH).last_event_id(format!("{epoch}.1")).small_receive_buffer())
+        .await;
+    // 8 MB behind a limit of 256 KiB, and slower than any network: for several looks.
+    let began = Instant::now();
+    for n in 1..EVENTS {
+        assert_eq!(back.next_event().await.event_type, n.to_string());
+        back.forget_body();
+        if n % 50 == 0 {
+            // Nothing can be awaited here: this is the slowness itself.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    assert!(began.elapsed() > Duration::from_millis(900));
+    assert_eq!(relay.metric(&evictions("bytes")), 0.0);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What stories share. Each takes what it needs.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     missing_docs,
     reason = "every test program compiles all of it and uses a part"
