@@ -326,6 +326,36 @@ async fn pause_has_an_end() {
 }
 
 #[tokio::test]
+async fn each_pause_has_its_own_time() {
+    let pause = "slow_client: { policy: pause, bytes: 256KiB, pause_max: 3s }\nheartbeat: { every: 200ms }";
+    let (relay, mut conn) = relayed(pause).await;
+    let mut slow = stalled(&relay).await;
+    let mut good = relay.client().await;
+    for round in 0..2 {
+        let publishing = tokio::spawn(async move {
+            for n in 0..FLOOD_EVENTS {
+                conn.event(&large(n)).await;
+            }
+            conn
+        });
+        // As many as come until the upstream stands still: then there is time for a heartbeat, and for looks.
+        for _ in 0..2 {
+            good.next_comment().await;
+        }
+        for n in 0..FLOOD_EVENTS {
+            let (a, b) = tokio::join!(slow.next_event(), good.next_event());
+            assert_eq!((a.event_type, b.event_type), (n.to_string(), n.to_string()), "{round}");
+        }
+        conn = publishing.await.unwrap();
+        // Level again, for longer than a pause may take.
+        for _ in 0..16 {
+            good.next_comment().await;
+        }
+    }
+    assert_eq!(relay.metric(&evictions("pause")), 0.0);
+}
+
+#[tokio::test]
 async fn status_names_the_slowest() {
     let (relay, mut conn) = relayed("slow_client: { bytes: 100MiB }\nlog: { bytes: 100MiB }").await;
     let mut slow = Vec::new();
