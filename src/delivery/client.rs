@@ -32,8 +32,9 @@ pub(super) struct Client {
     /// When its stream has to end (drain, `max_age`), if `leaves` is set.
     pub(super) leave_at: Tick,
     pub(super) leaves: Option<CloseReason>,
-    /// Since when the upstream stands still for it, if `holds` is set.
-    pub(super) held_since: Tick,
+    /// What the slow-client policy remembers from one look to the next: under `pause` the tick since which the upstream stands
+    /// still for it, if `holds` is set; else how many bytes it was behind.
+    pub(super) noted: u32,
     pub(super) state: State,
     pub(super) after_rest: AfterRest,
     pub(super) framing: Framing,

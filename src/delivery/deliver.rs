@@ -162,7 +162,12 @@ impl Shard {
         client.state = State::Blocked;
         client.active = self.clock.tick();
         let view = client.view;
-        self.arm(key, LAG_CHECK_EVERY);
+        // A look that is due soon stays: put off at each block, it would never come to who reads a little all the time. Under
+        // `pause` it may: the upstream already goes at the pace of who takes something.
+        let pauses = client.subscription.channel().source().slow_client.policy == SlowPolicy::Pause;
+        if pauses || client.armed.since(client.active) > LAG_CHECK_EVERY {
+            self.arm(key, LAG_CHECK_EVERY);
+        }
         self.holds_changed(view);
     }
 

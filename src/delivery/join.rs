@@ -5,6 +5,7 @@ use super::batch::Framing;
 use super::bell::Doorbell;
 use super::client::{AfterRest, Client, Flow, Peer, State};
 use super::clock::Tick;
+use super::leave::LOOK_MAX;
 use super::shard::{Shard, ViewKey};
 use super::transport::Transport;
 use super::view::View;
@@ -55,10 +56,12 @@ impl Shard {
             generation: self.generation,
             active: now,
             opened: now,
-            armed: now,
+            // It does not stand in the wheel yet.
+            armed: now.plus(LOOK_MAX),
             leave_at: now,
             leaves: None,
-            held_since: now,
+            // Who comes back from far is catching up from the beginning.
+            noted: u32::MAX,
             state: State::Replaying,
             after_rest: AfterRest::Log,
             framing,
@@ -81,6 +84,8 @@ impl Shard {
         let view = &self.views[client.view as usize];
         if client.next >= view.target() {
             client.state = State::Live;
+            client.noted = 0;
+            client.holds = false;
             if view.channel.end().is_some_and(|end| client.next > end.position) {
                 return self.close(key, CloseReason::Ended);
             }

@@ -2,7 +2,7 @@
 
 use super::Framing;
 use super::client::{AfterRest, Flow, State};
-use super::clock::TICK;
+use super::clock::{TICK, Tick};
 use super::deliver::LAG_CHECK_EVERY;
 use super::shard::{Draining, Shard};
 use super::slow::{Lag, over};
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// How long an evicted client's socket may take to accept the rest of its event and the farewell.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// The farthest that a client is looked at again when nothing is due.
-const LOOK_MAX: Duration = Duration::from_secs(40);
+pub(super) const LOOK_MAX: Duration = Duration::from_secs(40);
 /// The last chunk (RFC 9112, 7.1).
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
@@ -101,7 +101,13 @@ impl Shard {
         let now = self.clock.tick();
         let client = &mut self.clients[key as usize];
         let limits = client.subscription.channel().source().slow_client;
-        let reason = over(&limits, &lag);
+        let mut reason = over(&limits, &lag);
+        if limits.policy != SlowPolicy::Pause {
+            let lag_bytes = u32::try_from(lag.bytes).unwrap_or(u32::MAX);
+            let catches_up = lag_bytes < std::mem::replace(&mut client.noted, lag_bytes);
+            // Cutting who comes nearer would only send it back to where it is now.
+            reason = reason.filter(|reason| !catches_up || *reason == EvictReason::Stall);
+        }
         match limits.policy {
             SlowPolicy::Evict => {
                 if let Some(reason) = reason {
@@ -120,10 +126,10 @@ impl Shard {
             SlowPolicy::Pause => {
                 let holds = client.subscription.channel().waits_for(lag.events, lag.bytes);
                 if holds && !client.holds {
-                    client.held_since = now;
+                    client.noted = now.0;
                 }
                 client.holds = holds;
-                if holds && now.since(client.held_since) >= limits.pause_max {
+                if holds && now.since(Tick(client.noted)) >= limits.pause_max {
                     return self.evict(key, reason.unwrap_or(EvictReason::Pause));
                 }
                 if let Some(EvictReason::Stall) = reason {

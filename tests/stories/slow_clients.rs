@@ -4,7 +4,7 @@ use crate::support::client::{End, TestClient, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, TestRelay, eventually};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Data of one event: so large that a few of them fill every buffer between the relay and a client that doesn't read.
 const EVENT_BYTES: usize = 16 * 1024;
@@ -120,6 +120,59 @@ async fn a_client_that_reads_slowly_is_not_stalled() {
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
     assert_eq!(relay.metric(&evictions("stall")), 0.0);
+}
+
+/// Not one look finds it without progress, and still it is behind by more than it may be.
+#[tokio::test]
+async fn who_reads_steadily_and_too_slowly_is_over_its_limit_all_the_same() {
+    let (relay, mut conn) = relayed("slow_client: { bytes: 256KiB }\nlog: { bytes: 64MiB }").await;
+    let mut slow = stalled(&relay).await;
+    let mut good = relay.client().await;
+    let mut n = 0;
+    while relay.metric(&evictions("bytes")) == 0.0 {
+        // One of five.
+        for _ in 0..5 {
+            conn.event(&large(n)).await;
+            good.next_event().await;
+            n += 1;
+        }
+        assert!(n < 3_000, "nothing happens");
+        if slow.try_next_event().await.is_none() {
+            break;
+        }
+        slow.forget_body();
+    }
+    relay.eventually_metric(&evictions("bytes"), 1.0).await;
+    assert_eq!(relay.metric(&evictions("log")), 0.0);
+}
+
+#[tokio::test]
+async fn who_comes_back_from_far_is_left_to_catch_up() {
+    const EVENTS: usize = 500;
+    let (relay, mut conn) = relayed("slow_client: { bytes: 256KiB }\nlog: { bytes: 64MiB }\nids: assign").await;
+    let mut good = relay.client().await;
+    for n in 0..EVENTS {
+        conn.event(&large(n)).await;
+        good.next_event().await;
+        good.forget_body();
+    }
+    let epoch = String::from_utf8(good.last_event_id.clone()).unwrap();
+    let epoch = epoch.rsplit_once('.').unwrap().0;
+    let mut back = relay
+        .open(&get(PATH).last_event_id(format!("{epoch}.1")).small_receive_buffer())
+        .await;
+    // 8 MB behind a limit of 256 KiB, and slower than any network: for several looks.
+    let began = Instant::now();
+    for n in 1..EVENTS {
+        assert_eq!(back.next_event().await.event_type, n.to_string());
+        back.forget_body();
+        if n % 50 == 0 {
+            // Nothing can be awaited here: this is the slowness itself.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    assert!(began.elapsed() > Duration::from_millis(900));
+    assert_eq!(relay.metric(&evictions("bytes")), 0.0);
 }
 
 #[tokio::test]
@@ -270,6 +323,36 @@ async fn pause_has_an_end() {
         let evicted = relay.metric(&evictions("pause"));
         assert_eq!(evicted, 1.0);
     }
+}
+
+#[tokio::test]
+async fn each_pause_has_its_own_time() {
+    let pause = "slow_client: { policy: pause, bytes: 256KiB, pause_max: 3s }\nheartbeat: { every: 200ms }";
+    let (relay, mut conn) = relayed(pause).await;
+    let mut slow = stalled(&relay).await;
+    let mut good = relay.client().await;
+    for round in 0..2 {
+        let publishing = tokio::spawn(async move {
+            for n in 0..FLOOD_EVENTS {
+                conn.event(&large(n)).await;
+            }
+            conn
+        });
+        // As many as come until the upstream stands still: then there is time for a heartbeat, and for looks.
+        for _ in 0..2 {
+            good.next_comment().await;
+        }
+        for n in 0..FLOOD_EVENTS {
+            let (a, b) = tokio::join!(slow.next_event(), good.next_event());
+            assert_eq!((a.event_type, b.event_type), (n.to_string(), n.to_string()), "{round}");
+        }
+        conn = publishing.await.unwrap();
+        // Level again, for longer than a pause may take.
+        for _ in 0..16 {
+            good.next_comment().await;
+        }
+    }
+    assert_eq!(relay.metric(&evictions("pause")), 0.0);
 }
 
 #[tokio::test]

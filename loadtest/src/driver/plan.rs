@@ -105,7 +105,7 @@ pub(crate) struct CrowdArgs {
     /// Clients replaced per second
     #[arg(long)]
     churn: Option<f64>,
-    /// Streams that the clients go round: those of jobs and idle-jobs, or {stream} in a URL
+    /// Streams that the clients go round: those of jobs, or {stream} in a URL
     #[arg(long)]
     streams: Option<usize>,
 }
@@ -285,7 +285,6 @@ impl Plan {
 
     /// With the command line's numbers put in.
     pub(crate) fn with(mut self, over: &Overrides) -> Self {
-        put(&mut self.from_clients, over.from);
         if self.scenario == Scenario::ConnectStorm {
             put(&mut self.connects_per_second, over.rate);
         } else {
@@ -302,8 +301,12 @@ impl Plan {
         }
         put(&mut self.burst_events, over.events);
         self = self.with_crowd(&over.crowd);
-        put(&mut self.clients, over.to);
-        if self.scenario == Scenario::IdleJobs && over.crowd.streams.is_none() {
+        // They may stand beside scenarios that they mean nothing to.
+        if matches!(self.scenario, Scenario::Memory | Scenario::IdleJobs) {
+            put(&mut self.from_clients, over.from);
+            put(&mut self.clients, over.to);
+        }
+        if self.scenario == Scenario::IdleJobs {
             // One client each.
             self.streams = self.clients;
         }

@@ -14,6 +14,8 @@ const BARS: &[&str] = &[
     "p99_ms",
     "rss_kib_per_client",
     "cpu_us_per_connect",
+    "cpu_us_per_return",
+    "healthy_p99_ratio",
     "last_client_ms",
     "caught_up_s",
 ];
