@@ -32,6 +32,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Unused connections kept for each origin.
 const IDLE_MAX: usize = 64;
 
+/// How often a request is sent again that met a connection which was just being closed: all that are unused can be.
+const RETRIES_MAX: usize = 3;
+
 /// Largest response head, and largest piece of body that is read at once, in bytes.
 const READ_BYTES_MAX: usize = 64 * 1024;
 
@@ -67,18 +70,20 @@ impl Origins {
         flow: &Arc<Flow>,
         again: Option<&Parts>,
     ) -> Result<Response<Incoming>, Failure> {
-        let error = match self.try_ask(request, flow).await? {
-            Ok(response) => return Ok(response),
-            Err(error) => error,
-        };
-        let Some(parts) = again.filter(|parts| is_safe(&parts.method) && was_cut_unanswered(&error)) else {
-            return Err(match flow.is_broken() {
-                true => Failure::BadRequest("the request's body can't be read"),
-                false => failure(&error),
-            });
-        };
-        let body = RequestBody::new(None, flow.clone());
-        let request = Request::from_parts(parts.clone(), body);
+        let mut request = request;
+        for _ in 0..RETRIES_MAX {
+            let error = match self.try_ask(request, flow).await? {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            let Some(parts) = again.filter(|parts| is_safe(&parts.method) && was_cut_unanswered(&error)) else {
+                return Err(match flow.is_broken() {
+                    true => Failure::BadRequest("the request's body can't be read"),
+                    false => failure(&error),
+                });
+            };
+            request = Request::from_parts(parts.clone(), RequestBody::new(None, flow.clone()));
+        }
         self.try_ask(request, flow).await?.map_err(|error| failure(&error))
     }
 
