@@ -14,7 +14,7 @@ pub use publisher::Publisher;
 
 use crate::config::Source;
 use crate::log::{Epoch, Log, Numbering, Place};
-use crate::metrics::{Protocol, SourceMetrics};
+use crate::metrics::{GapReason, Protocol, SourceMetrics};
 use bells::Bells;
 use pacing::Pacing;
 use publisher::Desk;
@@ -129,7 +129,13 @@ impl Channel {
         match last_event_id {
             // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
             None | Some(b"") => self.log.start(self.source.start, &numbering),
-            Some(id) => self.log.resume(id, &numbering),
+            Some(id) => {
+                let place = self.log.resume(id, &numbering);
+                match (place.gap, from_latin1(id)) {
+                    (Some(GapReason::UnknownId), Some(utf8)) => self.log.resume(utf8.as_bytes(), &numbering),
+                    _ => place,
+                }
+            }
         }
     }
 
@@ -177,4 +183,10 @@ impl Drop for Subscription {
         self.channel.metrics.clients[self.protocol.index()].decrement(1.0);
         self.channel.subscribers.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// An id as a client meant it that writes headers in Latin-1, as libraries on top of `fetch` do; `None`: it may be what it seems.
+fn from_latin1(id: &[u8]) -> Option<String> {
+    let is_utf8 = std::str::from_utf8(id).is_ok();
+    (!is_utf8).then(|| id.iter().copied().map(char::from).collect())
 }
