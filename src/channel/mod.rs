@@ -27,7 +27,7 @@ pub(crate) use templated::{Entrance, Room, Supplied};
 
 use crate::config::{Ids, Source, Start};
 use crate::log::{Epoch, Log, Numbering, Place};
-use crate::metrics::{Protocol, SourceMetrics};
+use crate::metrics::{GapReason, Protocol, SourceMetrics};
 use bells::Bells;
 use bytes::Bytes;
 use end::Ending;
@@ -204,7 +204,13 @@ impl Channel {
         match last_event_id {
             // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
             None | Some(b"") => self.log.start(self.start(), &numbering),
-            Some(id) => self.log.resume(id, &numbering),
+            Some(id) => {
+                let place = self.log.resume(id, &numbering);
+                match (place.gap, from_latin1(id)) {
+                    (Some(GapReason::UnknownId), Some(utf8)) => self.log.resume(utf8.as_bytes(), &numbering),
+                    _ => place,
+                }
+            }
         }
     }
 
@@ -275,4 +281,10 @@ impl Drop for Subscription {
             channel.lonely.notify_waiters();
         }
     }
+}
+
+/// An id as a client meant it that writes headers in Latin-1, as libraries on top of `fetch` do; `None`: it may be what it seems.
+fn from_latin1(id: &[u8]) -> Option<String> {
+    let is_utf8 = std::str::from_utf8(id).is_ok();
+    (!is_utf8).then(|| id.iter().copied().map(char::from).collect())
 }

@@ -265,3 +265,37 @@ async fn an_id_that_is_old_by_age_is_gone_and_the_last_one_is_not() {
     assert_eq!(up_to_date.next_event().await.data, "3");
     assert_eq!(behind.next_event().await.data, "3");
 }
+
+#[tokio::test]
+async fn an_id_in_latin_1_is_understood_unless_it_is_one_itself() {
+    let (relay, mut conn) = relayed("ids: pass").await;
+    conn.body("id: gr\u{fc}n\ndata: 1\n\nid: 2\ndata: 2\n\n").await;
+    relay.received(2).await;
+    let mut back = relay.resume(b"gr\xfcn").await;
+    assert_eq!(back.next_event().await.data, "2");
+    conn.body(b"id: gr\xfcn\ndata: 3\n\nid: 4\ndata: 4\n\n").await;
+    relay.received(4).await;
+    let mut back = relay.resume(b"gr\xfcn").await;
+    assert_eq!(back.next_event().await.data, "4");
+    // Nothing to be understood: told as ever.
+    let mut back = relay.resume(b"\xe9").await;
+    assert_eq!(back.next_event().await.gap().as_deref(), Some("unknown_id"));
+}
+
+#[tokio::test]
+async fn ids_that_no_header_can_carry_wedge_nobody() {
+    let (relay, mut conn) = relayed("ids: pass").await;
+    let mut client = relay.client().await;
+    conn.body(b"id: a\x01b\ndata: 1\n\nid: \xff\ndata: 2\n\n").await;
+    client.until_data("2").await;
+    // Raw bytes come back raw.
+    let mut back = relay.resume(b"\xff").await;
+    conn.event("id: 3\ndata: 3").await;
+    assert_eq!(back.next_event().await.data, "3");
+    // What can't stand in a header still can in the query.
+    let mut back = relay.open(&get("/events?lastEventId=a%01b")).await;
+    assert_eq!(data(&back.until_data("3").await), ["2", "3"]);
+    // And a header with it is refused, not a crash.
+    let answer = get(PATH).last_event_id(b"a\x01b").answer(relay.address).await;
+    assert_eq!((answer.head.status, answer.end), (400, End::LastChunk));
+}

@@ -1,18 +1,20 @@
 //! Chromium's EventSource, in a page of another origin.
 
 use crate::event_source::{CLOSED, CUTTING, wanted};
-use crate::foreign::Foreign;
+use crate::foreign::{Foreign, START};
 use crate::pages::Pages;
 use crate::stream::TYPES;
 use crate::support::origin::TestOrigin;
 use crate::support::relay::Setup;
 use crate::tools::{file, installed, program};
 use serde_json::json;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+use std::sync::OnceLock;
 use tokio::process::Command;
-use tokio::sync::Semaphore;
 
-/// Browsers at one time: each is a dozen processes.
-static BROWSERS: Semaphore = Semaphore::const_new(3);
+/// The browser of all stories, each of which gets a context of its own in it. It ends with its standard input: with this program.
+static BROWSER: OnceLock<(Child, String)> = OnceLock::new();
 
 crate::stories_of_an_event_source!(start);
 
@@ -22,17 +24,31 @@ async fn start(wanted: serde_json::Value) -> Foreign {
 
 /// In a page of this origin.
 pub async fn start_in(origin: &str, mut wanted: serde_json::Value) -> Foreign {
-    installed("tests/clients/node/node_modules/playwright-core");
-    let browser = BROWSERS.acquire().await.unwrap();
-    wanted["browser"] = json!(program("chromium"));
+    wanted["browser"] = json!(BROWSER.get_or_init(start_browser).1);
     wanted["page"] = json!(format!("{origin}/"));
     let mut command = Command::new(program("node"));
     command
         .arg(file("tests/clients/node/chromium.js"))
         .arg(wanted.to_string());
-    let mut foreign = Foreign::start(command).await;
-    foreign.holds = Some(browser);
-    foreign
+    Foreign::start(command).await
+}
+
+fn start_browser() -> (Child, String) {
+    installed("tests/clients/node/node_modules/playwright-core");
+    let mut child = std::process::Command::new(program("node"))
+        .arg(file("tests/clients/node/browser.js"))
+        .arg(program("chromium"))
+        .arg(START.as_millis().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let said: serde_json::Value = serde_json::from_str(&line).expect("the browser to start");
+    (child, said["endpoint"].as_str().unwrap().to_owned())
 }
 
 #[tokio::test]

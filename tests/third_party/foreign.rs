@@ -9,15 +9,13 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// A browser on a busy machine takes longer to start than anything takes once it runs.
-const START: std::time::Duration = PATIENCE.saturating_mul(3);
+pub const START: std::time::Duration = PATIENCE.saturating_mul(3);
 
 /// A running client; it ends with its standard input, when it is dropped.
 pub struct Foreign {
     lines: Lines<BufReader<ChildStdout>>,
     /// All that it has told so far.
     pub said: Vec<Value>,
-    /// Whatever a program needs to itself while it runs.
-    pub holds: Option<tokio::sync::SemaphorePermit<'static>>,
     _stdin: ChildStdin,
     _child: Child,
 }
@@ -30,7 +28,6 @@ impl Foreign {
         let mut foreign = Self {
             lines: BufReader::new(child.stdout.take().unwrap()).lines(),
             said: Vec::new(),
-            holds: None,
             _stdin: child.stdin.take().unwrap(),
             _child: child,
         };
