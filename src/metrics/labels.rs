@@ -121,7 +121,7 @@ labels! {
         BadRequest = "bad_request",
         /// No request head within `limits.header_timeout`.
         HeaderTimeout = "header_timeout",
-        /// The origin's own answer (401, 403, 404, 410).
+        /// The origin's own answer (401, 403, 404, 410); for a request that is passed, that there is none.
         Origin = "origin",
     }
 }

@@ -1,0 +1,95 @@
+//! What is believed of whom, and what the origin reads.
+
+use super::*;
+
+fn forwarded(peer: &str, sent: &[(&'static str, &'static str)]) -> (Vec<String>, Public) {
+    let trusted = [Network {
+        address: "10.0.0.0".parse().unwrap(),
+        prefix_len: 8,
+    }];
+    let mut headers = HeaderMap::new();
+    for (name, value) in sent {
+        headers.append(*name, HeaderValue::from_static(value));
+    }
+    let public = forward(&mut headers, peer.parse().unwrap(), Some("cue.example:8080"), &trusted);
+    assert!(!headers.contains_key("x-forwarded-prefix"));
+    let value = |name: HeaderName| headers[name].to_str().unwrap().to_owned();
+    (vec![value(FORWARDED), value(FOR), value(PROTO), value(HOST)], public)
+}
+
+fn public(tls: bool, host: &str) -> Public {
+    Public {
+        tls,
+        host: Some(host.to_owned()),
+    }
+}
+
+#[test]
+fn what_a_client_says_of_itself_is_replaced() {
+    let spoofed = [
+        ("x-forwarded-for", "1.1.1.1"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "evil"),
+        ("x-forwarded-prefix", "/evil"),
+        ("forwarded", "for=2.2.2.2;proto=https;host=evil"),
+    ];
+    let plain = "for=192.0.2.1;host=\"cue.example:8080\";proto=http";
+    assert_eq!(
+        forwarded("192.0.2.1", &spoofed),
+        (
+            vec![
+                plain.into(),
+                "192.0.2.1".into(),
+                "http".into(),
+                "cue.example:8080".into()
+            ],
+            public(false, "cue.example:8080")
+        )
+    );
+    let (headers, _) = forwarded("::ffff:192.0.2.1", &[]);
+    assert_eq!((headers[0].as_str(), headers[1].as_str()), (plain, "192.0.2.1"));
+    let (headers, _) = forwarded("2001:db8::1", &[]);
+    assert_eq!(headers[0], "for=\"[2001:db8::1]\";host=\"cue.example:8080\";proto=http");
+    assert_eq!(forwarded("0.0.0.0", &[]).0[1], "unknown");
+}
+
+#[test]
+fn what_a_trusted_proxy_says_is_continued() {
+    let sent = [
+        ("x-forwarded-for", "192.0.2.7, 2001:db8::1"),
+        ("x-forwarded-for", "10.1.1.1"),
+        ("x-forwarded-proto", "HTTPS"),
+        ("x-forwarded-host", "public.example"),
+    ];
+    assert_eq!(
+        forwarded("10.0.0.1", &sent),
+        (
+            vec![
+                "for=192.0.2.7;host=public.example;proto=https, for=\"[2001:db8::1]\", for=10.1.1.1, \
+                 for=10.0.0.1;host=\"cue.example:8080\";proto=http"
+                    .into(),
+                "192.0.2.7, 2001:db8::1, 10.1.1.1, 10.0.0.1".into(),
+                "HTTPS".into(),
+                "public.example".into()
+            ],
+            public(true, "public.example")
+        )
+    );
+    let sent = [("forwarded", "For=\"[2001:db8::1]:80\";Proto=https, by=x;for=_hidden")];
+    assert_eq!(
+        forwarded("10.0.0.1", &sent),
+        (
+            vec![
+                "For=\"[2001:db8::1]:80\";Proto=https, by=x;for=_hidden, \
+                 for=10.0.0.1;host=\"cue.example:8080\";proto=http"
+                    .into(),
+                "2001:db8::1, _hidden, 10.0.0.1".into(),
+                "https".into(),
+                "cue.example:8080".into()
+            ],
+            public(true, "cue.example:8080")
+        )
+    );
+    let nonsense = [("x-forwarded-proto", "gopher"), ("x-forwarded-host", "a b")];
+    assert_eq!(forwarded("10.0.0.1", &nonsense).1, public(false, "cue.example:8080"));
+}
