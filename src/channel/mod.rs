@@ -58,6 +58,8 @@ pub struct Channel {
     /// Upstreams that the origin has not ended.
     upstreams: AtomicUsize,
     subscribers: AtomicUsize,
+    /// Where its clients are at home, as long as they are few; to be taken modulo the number of places.
+    home: usize,
     created: Instant,
     /// When a client left last, in microseconds since `created`.
     left: AtomicU64,
@@ -93,6 +95,7 @@ impl Channel {
             ending: Ending::new(),
             upstreams: AtomicUsize::new(source.upstreams.len()),
             subscribers: AtomicUsize::new(0),
+            home: fastrand::usize(..),
             created: Instant::now(),
             left: AtomicU64::new(0),
             lonely: Notify::new(),
@@ -173,6 +176,11 @@ impl Channel {
     /// Clients at this moment.
     pub fn subscribers(&self) -> usize {
         self.subscribers.load(Ordering::Relaxed)
+    }
+
+    /// Where its clients are at home, as long as they are few; to be taken modulo the number of places.
+    pub(crate) fn home(&self) -> usize {
+        self.home
     }
 
     /// Since when nobody has been in; `None` while somebody is.

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
+/// Clients of a templated channel that stay together; a larger audience is spread.
+const TOGETHER_MAX: usize = 64;
+
 /// All shards. Dropping it cuts every client and waits for the threads.
 pub struct Shards {
     shards: Vec<Handle>,
@@ -31,9 +34,15 @@ impl Shards {
         })
     }
 
-    /// Gives a client to the next shard in turn.
+    /// Gives a client to the next shard in turn; one of a job's few clients to the shard where the others are, so that the
+    /// job's events wake one shard and not all.
     pub fn hand_over(&self, newcomer: Newcomer) {
-        let n = self.next.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+        let channel = newcomer.subscription.channel();
+        let together = channel.source().is_templated() && channel.subscribers() <= TOGETHER_MAX;
+        let n = match together {
+            true => channel.home(),
+            false => self.next.fetch_add(1, Ordering::Relaxed),
+        } % self.shards.len();
         // A shard that is gone drops the newcomer, and with it its socket and its places.
         let _ = self.shards[n]
             .ringer

@@ -1,6 +1,6 @@
 //! Coming back: exact where the log can vouch for it, and said where it can't.
 
-use crate::support::client::{Event, get};
+use crate::support::client::{End, Event, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
 
