@@ -75,10 +75,16 @@ fn tail(args: cli::TailArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     runtime.block_on(cli::tail(args)).map(Into::into)
 }
 
+/// Threads of the runtime, which reads upstreams and requests: delivery is the shards'. Each thread more is one more that is woken, and that
+/// looks for work which the others have done by then (docs/decisions/0008).
+fn runtime_threads(shards: usize) -> usize {
+    (shards / 2).max(1)
+}
+
 /// Runs a relay until a signal has ended it.
 fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.workers)
+        .worker_threads(runtime_threads(config.workers))
         .enable_all()
         .build()?;
     let exit = runtime.block_on(async {

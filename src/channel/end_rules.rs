@@ -25,12 +25,24 @@ pub(super) fn is_terminal(rules: &[EndWhen], event: &Event) -> bool {
         }
         EndWhen::Data(wanted) => *event.data() == *wanted.as_bytes(),
         EndWhen::Json { pointer, equals } => {
+            if !may_hold(&event.data(), equals) {
+                return false;
+            }
             // Read once, whatever the number of rules. Data that is no JSON is not the end of anything.
             let json = json.get_or_insert_with(|| serde_json::from_slice::<Value>(&event.data()).ok());
             let found = json.as_ref().and_then(|json| json.pointer(pointer));
             found.is_some_and(|found| same(found, equals))
         }
     })
+}
+
+/// Whether JSON text can hold this value anywhere: a string without escapes stands in it as it is. So most events, which
+/// are not the last, need not be read.
+fn may_hold(json: &[u8], value: &Value) -> bool {
+    match value {
+        Value::String(text) if !json.contains(&b'\\') => memchr::memmem::find(json, text.as_bytes()).is_some(),
+        _ => true,
+    }
 }
 
 /// JSON has one kind of number: 1 and 1.0 are the same.
@@ -97,5 +109,8 @@ mod tests {
         assert!(ends(&json("/x", Value::Null), "data: {\"x\": null}\n\n"));
         assert!(!ends(&json("/x", Value::Null), "data: {}\n\n"));
         assert!(ends(&json("", "x".into()), "data: \"x\"\n\n"));
+        // However it is escaped.
+        assert!(ends(&rule, "data: {\"state\": \"COMP\\u004cETED\"}\n\n"));
+        assert!(ends(&json("/x", "a\"b".into()), "data: {\"x\": \"a\\\"b\"}\n\n"));
     }
 }

@@ -34,7 +34,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 const STORM_GAP: Duration = Duration::from_micros(500);
 /// In a storm, the time between two rounds of accepting: by then the requests have come too, so that nothing has to wait for them, and
 /// runtime and shards wake up once for several connections instead of once for each.
-const STORM_PAUSE: Duration = Duration::from_millis(1);
+const STORM_PAUSE: Duration = Duration::from_millis(5);
 /// Wait after an error of `accept` that doesn't concern one connection (no descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -166,7 +166,9 @@ pub(crate) async fn accept(bound: Bound, front: Arc<Front>) -> io::Result<()> {
             continue;
         }
         let gap = std::mem::replace(&mut last, Instant::now()).elapsed();
-        if gap < STORM_GAP * accepted {
+        // A full round leaves others waiting: they are next.
+        let all = (accepted as usize) < ACCEPTS_PER_TURN;
+        if all && gap < STORM_GAP * accepted {
             tokio::time::sleep(STORM_PAUSE).await;
         } else {
             tokio::task::yield_now().await;
