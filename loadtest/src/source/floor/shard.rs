@@ -4,11 +4,15 @@ use bytes::{Buf, Bytes};
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 /// Batches that a full socket is tried again at once; after that only every `FULL_RETRY`th.
 const FULL_PATIENCE: u32 = 64;
 const FULL_RETRY: u32 = 16;
+
+/// Without work for this long a shard looks who has gone: nothing is written that would tell, and their descriptors are needed.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// What a shard is given.
 pub(super) enum Work {
@@ -40,7 +44,15 @@ struct Client {
 pub(super) fn run(work: &Receiver<Work>, tally: &Tally) {
     let mut clients: Vec<Client> = Vec::new();
     let mut batch: Vec<Bytes> = Vec::new();
-    while let Ok(first) = work.recv() {
+    loop {
+        let first = match work.recv_timeout(IDLE) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => {
+                clients.retain(Client::is_there);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let (mut events, mut bytes) = (0, 0);
         for item in std::iter::once(first).chain(work.try_iter()) {
             match item {
@@ -74,6 +86,13 @@ pub(super) fn run(work: &Receiver<Work>, tally: &Tally) {
 }
 
 impl Client {
+    fn is_there(&self) -> bool {
+        match self.socket.peek(&mut [0]) {
+            Ok(read) => read > 0,
+            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        }
+    }
+
     /// Writes a batch; `false`: the client has gone.
     fn write(&mut self, bytes: &Bytes, missed: &mut u64) -> bool {
         match std::mem::take(&mut self.from) {
