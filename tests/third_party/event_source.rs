@@ -56,6 +56,11 @@ macro_rules! stories_of_an_event_source {
         }
 
         #[tokio::test]
+        async fn it_stops_at_the_end_and_hears_it_once() {
+            $crate::event_source::it_stops_at_the_end_and_hears_it_once($start).await;
+        }
+
+        #[tokio::test]
         async fn it_outlives_a_relay_that_is_killed() {
             $crate::event_source::it_outlives_a_relay_that_is_killed($start).await;
         }
@@ -150,6 +155,20 @@ pub async fn it_gets_in_when_a_full_relay_has_room(start: impl AsyncFn(serde_jso
     let errors: Vec<_> = client.said.iter().filter(|said| said["kind"] == "error").collect();
     assert!(errors.len() >= 3, "{errors:?}");
     assert!(errors.iter().all(|said| said["state"] == CONNECTING), "{errors:?}");
+}
+
+pub async fn it_stops_at_the_end_and_hears_it_once(start: impl AsyncFn(serde_json::Value) -> Foreign) {
+    let origin = TestOrigin::start().await;
+    let setup = Setup::over(&origin).source("end_when: { event: end }\nreconnect: 50ms\ncors: { origins: ['*'] }");
+    let (relay, mut conn) = setup.start_with(&origin).await;
+    let mut client = start(wanted(relay.address, &["message", "end"])).await;
+    client.opened().await;
+    conn.body("data: a\n\nevent: end\ndata: done\n\n").await;
+    // It comes back, as an EventSource does, and is answered 204: it gives up, which is what was wanted.
+    while client.until("error").await["state"] != CLOSED {}
+    let heard: Vec<_> = client.events().into_iter().map(|event| event.data).collect();
+    assert_eq!(heard, ["a", "done"]);
+    assert_eq!(relay.clients(), 0.0);
 }
 
 pub async fn it_outlives_a_relay_that_is_killed(start: impl AsyncFn(serde_json::Value) -> Foreign) {
