@@ -1,6 +1,6 @@
 //! Coming back: exact where the log can vouch for it, and said where it can't.
 
-use crate::support::client::{End, Event, get};
+use crate::support::client::{Event, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
 
@@ -280,22 +280,4 @@ async fn an_id_in_latin_1_is_understood_unless_it_is_one_itself() {
     // Nothing to be understood: told as ever.
     let mut back = relay.resume(b"\xe9").await;
     assert_eq!(back.next_event().await.gap().as_deref(), Some("unknown_id"));
-}
-
-#[tokio::test]
-async fn ids_that_no_header_can_carry_wedge_nobody() {
-    let (relay, mut conn) = relayed("ids: pass").await;
-    let mut client = relay.client().await;
-    conn.body(b"id: a\x01b\ndata: 1\n\nid: \xff\ndata: 2\n\n").await;
-    client.until_data("2").await;
-    // Raw bytes come back raw.
-    let mut back = relay.resume(b"\xff").await;
-    conn.event("id: 3\ndata: 3").await;
-    assert_eq!(back.next_event().await.data, "3");
-    // What can't stand in a header still can in the query.
-    let mut back = relay.open(&get("/events?lastEventId=a%01b")).await;
-    assert_eq!(data(&back.until_data("3").await), ["2", "3"]);
-    // And a header with it is refused, not a crash.
-    let answer = get(PATH).last_event_id(b"a\x01b").answer(relay.address).await;
-    assert_eq!((answer.head.status, answer.end), (400, End::LastChunk));
 }
