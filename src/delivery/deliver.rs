@@ -56,7 +56,8 @@ impl Shard {
         }
         let Some(pass) = &mut view.pass else { return 0 };
         let (from, to) = (pass.batch.from, pass.batch.to);
-        let begin = pass.seat;
+        // Between two slices the audience may have shrunk to less than what has been visited.
+        let begin = pass.seat.min(view.clients.len());
         let end = (begin + SLICE_CLIENTS).min(view.clients.len());
         let mut stuck = Vec::new();
         let mut gone = Vec::new();

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crowds;
 mod delivery;
 mod drain;
 mod ends;
