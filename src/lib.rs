@@ -29,3 +29,4 @@ pub mod telemetry;
 mod side_server;
 mod sync;
 pub mod timestamp;
+pub mod vital;

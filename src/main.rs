@@ -92,7 +92,14 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
         let mut leave = LeaveSignals::new()?;
         let relay = Relay::start(config)?;
         started(&relay)?;
-        leave.recv().await;
+        tokio::select! {
+            () = leave.recv() => {}
+            part = relay.failed() => {
+                // Its clients come back, and resume: here, once a supervisor has started us anew, or at another instance.
+                tracing::error!("{part} has failed: the process ends");
+                return Ok(Exit::Failed.into());
+            }
+        }
         tokio::select! {
             drained = relay.drain() => Ok(if drained { Exit::Done } else { Exit::Failed }.into()),
             () = leave.recv() => {

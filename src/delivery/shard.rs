@@ -14,6 +14,7 @@ use crate::config::Drain;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::time::{Duration, Instant};
 
 /// The waker's token; clients' tokens are below it.
@@ -113,10 +114,11 @@ impl Shard {
         }
     }
 
-    pub(super) fn run(mut self) {
+    /// Until it is told to stop, or its poll fails.
+    pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         while !self.stopped {
-            self.sleep(&mut events);
+            self.sleep(&mut events)?;
             for event in &events {
                 if event.token() != WAKER {
                     self.ready(event);
@@ -133,10 +135,11 @@ impl Shard {
             self.tell_holds();
             self.counts();
         }
+        Ok(())
     }
 
     /// Waits for something to do, if there is nothing.
-    fn sleep(&mut self, events: &mut Events) {
+    fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
         let mut missed = None;
         let mut timeout = Some(Duration::ZERO);
         if self.idle() {
@@ -146,19 +149,16 @@ impl Shard {
             }
         }
         match self.poll.poll(events, timeout) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => events.clear(),
-            Err(error) => {
-                // epoll_wait fails only for reasons that don't pass: a bad descriptor or a bad address.
-                tracing::error!(%error, "shard stops: its poll failed");
-                self.stopped = true;
-            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            // epoll_wait fails otherwise only for reasons that don't pass: a bad descriptor or a bad address.
+            polled => polled?,
         }
         self.queue.woke();
         self.clock.refresh();
         if let Some(note) = missed {
             self.handle(note);
         }
+        Ok(())
     }
 
     fn idle(&self) -> bool {

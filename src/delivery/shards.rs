@@ -5,6 +5,7 @@ use super::bell::{Ringer, queue};
 use super::report::ShardReport;
 use super::shard::{Command, Note, Shard, WAKER};
 use crate::config::Drain;
+use crate::vital::Vital;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,9 +26,10 @@ struct Handle {
 }
 
 impl Shards {
-    /// Starts `count` shards.
-    pub fn start(count: usize) -> io::Result<Self> {
-        let shards = (0..count.max(1)).map(Handle::start).collect::<io::Result<Vec<_>>>()?;
+    /// Starts `count` shards, without any of which the process must not go on.
+    pub fn start(count: usize, vital: &Vital) -> io::Result<Self> {
+        let start = |n| Handle::start(n, vital.clone());
+        let shards = (0..count.max(1)).map(start).collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             shards,
             next: AtomicUsize::new(0),
@@ -74,14 +76,18 @@ impl Shards {
 }
 
 impl Handle {
-    fn start(n: usize) -> io::Result<Self> {
+    fn start(n: usize, vital: Vital) -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
         let (ringer, queue) = queue(waker);
         let shard = Shard::new(poll, queue, ringer.clone());
-        let thread = std::thread::Builder::new()
-            .name(format!("shard-{n}"))
-            .spawn(move || shard.run())?;
+        let name = format!("shard-{n}");
+        let thread = std::thread::Builder::new().name(name.clone()).spawn(move || {
+            if let Err(error) = vital.run(&name, || shard.run()) {
+                tracing::error!(%error, "{name} stops: its poll failed");
+                vital.fail(&name);
+            }
+        })?;
         Ok(Self {
             ringer,
             thread: Some(thread),

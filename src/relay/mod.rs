@@ -14,6 +14,7 @@ use crate::http::{Bound, Front, Router, accept, bind};
 use crate::metrics::Metrics;
 use crate::pass::Passes;
 use crate::status::Observed;
+use crate::vital::Vital;
 use observed::Observer;
 use sources::{Served, Sources};
 use std::io;
@@ -41,12 +42,13 @@ pub enum StartError {
 /// A running relay.
 pub struct Relay {
     addresses: Vec<Option<SocketAddr>>,
-    listeners: JoinSet<io::Result<()>>,
+    listeners: JoinSet<()>,
     shards: Arc<Shards>,
     admission: Arc<Admission>,
     observer: Arc<Observer>,
     admin: Option<Admin>,
     config: Config,
+    vital: Vital,
     _connections: Connections,
 }
 
@@ -81,8 +83,9 @@ impl Relay {
         let descriptors = raise_descriptor_limit();
         let admission = Admission::new(&config.limits, descriptors);
         say_what_fits(&config, descriptors);
-        let shards = Arc::new(Shards::start(config.workers)?);
-        let sources = Sources::start(&config, &metrics);
+        let vital = Vital::default();
+        let shards = Arc::new(Shards::start(config.workers, &vital)?);
+        let sources = Sources::start(&config, &metrics, &vital);
         let router = Router::new(sources.list().iter().map(Served::place));
         let passes = Passes::new(&config, sources.links());
         let front = Arc::new(Front::new(
@@ -99,7 +102,14 @@ impl Relay {
         let mut listeners = JoinSet::new();
         for bound in bound {
             tracing::info!(address = %bound, "listening for clients");
-            listeners.spawn(accept(bound, front.clone()));
+            let part = format!("the listener {bound}");
+            let (accepting, other) = (accept(bound, front.clone()), vital.clone());
+            listeners.spawn(vital.clone().watch(part.clone(), async move {
+                if let Err(error) = accepting.await {
+                    tracing::error!(%error, "{part} can't be watched");
+                    other.fail(&part);
+                }
+            }));
         }
         let admin = match admin_listener {
             Some(listener) => {
@@ -117,6 +127,7 @@ impl Relay {
             observer,
             admin,
             config,
+            vital,
             _connections: Connections(front),
         })
     }
@@ -139,6 +150,11 @@ impl Relay {
     /// The numbers and states that the admin listener shows.
     pub fn observed(&self) -> &dyn Observed {
         &*self.observer
+    }
+
+    /// Completes once a part has failed without which the relay must not go on, with its name.
+    pub async fn failed(&self) -> &str {
+        self.vital.failed().await
     }
 
     /// Leaves in order: readiness off, no new clients, then the streams end one by one, and requests that are being passed get their

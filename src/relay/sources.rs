@@ -7,6 +7,7 @@ use crate::http::Place;
 use crate::metrics::Metrics;
 use crate::pass::Links;
 use crate::upstream::State;
+use crate::vital::Vital;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -35,15 +36,19 @@ pub(super) struct Live {
 
 impl Sources {
     /// Opens a channel for each source without parameters and connects its upstreams.
-    pub(super) fn start(config: &Config, metrics: &Metrics) -> Self {
+    pub(super) fn start(config: &Config, metrics: &Metrics, vital: &Vital) -> Self {
         let mut tasks = JoinSet::new();
         let room = Room::new(config.limits.channels);
         let serve = |source: &Arc<Source>| match source.is_templated() {
             true => Served::Templated(Templated::new(source.clone(), metrics, room.clone())),
-            false => Served::Plain(start(source, metrics, &mut tasks)),
+            false => Served::Plain(start(source, metrics, vital, &mut tasks)),
         };
         let list: Arc<[_]> = config.sources.iter().map(serve).collect();
-        tasks.spawn(sweep(list.clone()));
+        tasks.spawn(
+            vital
+                .clone()
+                .watch("the sweep of the logs".to_owned(), sweep(list.clone())),
+        );
         Self { list, _tasks: tasks }
     }
 
@@ -97,18 +102,24 @@ impl Served {
     }
 }
 
-fn start(source: &Arc<Source>, metrics: &Metrics, tasks: &mut JoinSet<()>) -> Live {
+fn start(source: &Arc<Source>, metrics: &Metrics, vital: &Vital, tasks: &mut JoinSet<()>) -> Live {
     let channel = Channel::new(source.clone(), metrics.source(&source.name));
     let (mut upstreams, mut states) = (Vec::new(), Vec::new());
     for supplier in Supplier::of(source, metrics) {
         let state = Arc::new(State::new());
         upstreams.push(supplier.name().to_owned());
         states.push(state.clone());
-        tasks.spawn(supplier.keep(channel.clone(), state));
+        let part = format!("the upstream {} of source {}", supplier.name(), source.name);
+        tasks.spawn(vital.clone().watch(part, supplier.keep(channel.clone(), state)));
     }
     if !source.coalesce.is_zero() {
         let channel = channel.clone();
-        tasks.spawn(async move { channel.release_in_time().await });
+        let part = format!("the coalescing of source {}", source.name);
+        tasks.spawn(
+            vital
+                .clone()
+                .watch(part, async move { channel.release_in_time().await }),
+        );
     }
     Live {
         channel,
