@@ -129,7 +129,7 @@ pub(crate) struct SwarmArgs {
     /// Processes of the swarm; default: as descriptors and ports demand
     #[arg(long, help_heading = "Swarm")]
     pub(crate) processes: Option<usize>,
-    /// Addresses to connect from; default on loopback: 127.0.0.1, 127.0.0.2, ... as ports demand
+    /// Addresses to connect from; default on loopback: 127.0.0.1, 127.0.0.2, ..., one for each 2,000 clients
     #[arg(long, value_delimiter = ',', help_heading = "Swarm")]
     pub(crate) source: Vec<IpAddr>,
     /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1

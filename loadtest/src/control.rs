@@ -47,8 +47,8 @@ pub(crate) struct SwarmSetup {
     pub(crate) clients: usize,
     /// The number of the first one, over all processes.
     pub(crate) first_client: usize,
-    /// The address to connect from.
-    pub(crate) source: Option<IpAddr>,
+    /// The addresses to connect from; clients go round them. None: the kernel's choice.
+    pub(crate) sources: Vec<IpAddr>,
     /// Value of the `Authorization` field.
     pub(crate) authorization: Option<String>,
     /// More fields of the request, `Name: value`.

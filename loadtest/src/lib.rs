@@ -14,6 +14,7 @@ mod clock;
 mod control;
 mod display;
 mod driver;
+mod machine;
 mod proc;
 mod program;
 mod report;

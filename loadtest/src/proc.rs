@@ -83,52 +83,6 @@ pub(crate) fn own_wait_ns() -> u64 {
         .unwrap_or(0)
 }
 
-/// Time of all cores, and of it the time without work, in ticks since boot.
-pub(crate) fn machine_ticks() -> (u64, u64) {
-    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let line = text.lines().next().unwrap_or_default();
-    let fields: Vec<u64> = line
-        .split_whitespace()
-        .skip(1)
-        .take(8)
-        .filter_map(|field| field.parse().ok())
-        .collect();
-    let idle = fields.get(3).copied().unwrap_or(0) + fields.get(4).copied().unwrap_or(0);
-    (fields.iter().sum(), idle)
-}
-
-/// One line about the machine: processor, cores, memory, kernel.
-pub(crate) fn machine() -> String {
-    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib: u64 = meminfo
-        .split_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse().ok())
-        .unwrap_or(0);
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!(
-        "{cores} cores ({model}), {:.0} GiB, Linux {}",
-        kib as f64 / 1_048_576.0,
-        kernel.trim()
-    )
-}
-
-/// The ports from which connections leave: how many fit between one pair of addresses.
-pub(crate) fn local_ports() -> u32 {
-    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    let mut bounds = text.split_whitespace().filter_map(|bound| bound.parse::<u32>().ok());
-    match (bounds.next(), bounds.next()) {
-        (Some(low), Some(high)) if low <= high => high - low + 1,
-        _ => 28_232,
-    }
-}
-
 struct Stat {
     parent: u32,
     user_ticks: u64,

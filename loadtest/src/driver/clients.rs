@@ -7,7 +7,8 @@ use super::plan::{Plan, Scenario};
 use crate::cli::ClientsArgs;
 use crate::control::{SwarmOrder, SwarmSetup};
 use crate::display::Display;
-use crate::proc::{Cpu, machine_ticks, resident_kib, tcp_memory_kib};
+use crate::machine::Machine;
+use crate::proc::{Cpu, resident_kib, tcp_memory_kib};
 use crate::target;
 use anyhow::Result;
 use base64::Engine;
@@ -81,17 +82,16 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
     }
     fleet.churn(plan.churn_per_second)?;
     fleet.order(SwarmOrder::Reset)?;
-    let (cpu, machine, begun) = (Cpu::of(&args.pid), machine_ticks(), Instant::now());
+    let (cpu, machine, begun) = (Cpu::of(&args.pid), Machine::now(), Instant::now());
     watch.hold(&mut fleet, &mut outcome, "measuring", plan.duration, u64::MAX)?;
     let spent = Cpu::of(&args.pid).since(&cpu);
     let seconds = begun.elapsed().as_secs_f64();
     let windows = fleet.measure()?;
     outcome.windows(&windows);
-    let now = machine_ticks();
-    let (all, idle) = ((now.0 - machine.0).max(1), now.1.saturating_sub(machine.1));
-    outcome
-        .values
-        .set("machine_idle_share", 100.0 * idle as f64 / all as f64);
+    let now = Machine::now();
+    let values = &mut outcome.values;
+    values.set("machine_idle_share", now.idle_share_since(&machine));
+    values.set("dropped_packets", now.dropped_since(&machine) as f64);
     let deliveries = outcome.values.get("deliveries").filter(|deliveries| *deliveries > 0.0);
     if let Some(deliveries) = deliveries.filter(|_| !args.pid.is_empty()) {
         let micros = spent.total_ns as f64 / 1e3 / deliveries;

@@ -1,8 +1,9 @@
 //! All swarm processes together, as one swarm.
 
 use super::child::{self, Guarded};
-use crate::control::{SwarmOrder, SwarmReport, SwarmSetup, Tick, Totals, Window};
+use crate::control::{SwarmOrder, SwarmReport, SwarmSetup, Target, Tick, Totals, Window};
 use anyhow::{Context, Result, bail};
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ChildStdin;
@@ -13,6 +14,11 @@ use std::time::{Duration, Instant};
 const DESCRIPTORS_SPARE: u64 = 64;
 /// Clients of one process where descriptors would allow more: one core has to read for all of them.
 const CLIENTS_PER_PROCESS_MAX: usize = 18_000;
+/// Clients of one source address on loopback, where addresses cost nothing: with many ports of a pair of addresses in use, the
+/// kernel looks long for a free one, and packets for everybody else are dropped while it does.
+const CLIENTS_PER_SOURCE: usize = 2_000;
+/// 127.0.0.1 to this last one.
+const SOURCES_MAX: usize = 250;
 /// Parts of a thousand of the local ports that are used: the rest is left to other connections.
 const PORTS_USED_PER_MILLE: usize = 900;
 /// How long a report may take.
@@ -32,56 +38,47 @@ struct Worker {
     tick: Tick,
 }
 
-/// How clients are divided over processes and source addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Division {
-    pub(crate) processes: usize,
-    /// Whether each process needs a source address of its own.
-    pub(crate) spread: bool,
+/// How many processes `clients` need, with `descriptors` for each.
+fn processes(clients: usize, descriptors: u64) -> usize {
+    let most = usize::try_from(descriptors.saturating_sub(DESCRIPTORS_SPARE)).unwrap_or(usize::MAX);
+    clients.div_ceil(most.clamp(1, CLIENTS_PER_PROCESS_MAX)).max(1)
 }
 
-impl Division {
-    /// For `clients` to `destinations` address pairs, with `descriptors` for each process and `ports` for each pair.
-    pub(crate) fn of(clients: usize, destinations: usize, descriptors: u64, ports: u32) -> Self {
-        let by_descriptors = usize::try_from(descriptors.saturating_sub(DESCRIPTORS_SPARE)).unwrap_or(usize::MAX);
-        let ports = ports as usize * PORTS_USED_PER_MILLE / 1000;
-        let spread = clients > ports * destinations.max(1);
-        let by_ports = if spread { ports } else { usize::MAX };
-        let most = by_descriptors.min(by_ports).clamp(1, CLIENTS_PER_PROCESS_MAX);
-        Self {
-            processes: clients.div_ceil(most).max(1),
-            spread,
-        }
+/// The addresses that connections come from where none are named; none: the kernel's choice.
+fn sources(clients: usize, targets: &[Target]) -> Result<Vec<IpAddr>> {
+    let destinations: HashSet<_> = targets.iter().map(|target| target.address).collect();
+    let of_each = clients.div_ceil(destinations.len().max(1));
+    if destinations.iter().all(|to| to.is_ipv4() && to.ip().is_loopback()) {
+        let addresses = of_each.div_ceil(CLIENTS_PER_SOURCE).clamp(1, SOURCES_MAX) as u8;
+        return Ok((1..=addresses)
+            .map(|last| Ipv4Addr::new(127, 0, 0, last).into())
+            .collect());
     }
+    let ports = crate::machine::local_ports();
+    if of_each > ports as usize * PORTS_USED_PER_MILLE / 1000 {
+        bail!(
+            "{clients} clients need more source addresses than one: there are {ports} ports between two addresses; name them \
+             with --source"
+        );
+    }
+    Ok(Vec::new())
 }
 
 impl Fleet {
-    /// Starts the processes. `sources`: addresses to connect from; none: 127.0.0.1, 127.0.0.2, ... as needed.
+    /// Starts the processes. `sources`: addresses to connect from; none: 127.0.0.1, 127.0.0.2, ... on loopback.
     pub(crate) fn start(setup: &SwarmSetup, processes: Option<usize>, sources: &[IpAddr]) -> Result<Self> {
         if setup.http2_streams > 0 && setup.stalled_share + setup.slow_share > 0.0 {
             bail!("slow and stalled clients need connections of their own: not with HTTP/2");
         }
         let descriptors = crate::control::raise_descriptor_limit();
-        let destinations: std::collections::HashSet<_> = setup.targets.iter().map(|target| target.address).collect();
-        let mut division = Division::of(
-            setup.clients,
-            destinations.len(),
-            descriptors,
-            crate::proc::local_ports(),
+        let processes = processes.map_or_else(
+            || self::processes(setup.clients, descriptors),
+            |processes| processes.max(1),
         );
-        if let Some(processes) = processes {
-            division.processes = processes.max(1);
-        }
-        let loopback = setup.targets.iter().all(|target| target.address.ip().is_loopback());
-        let v4 = setup.targets.iter().all(|target| target.address.is_ipv4());
-        if division.spread && sources.is_empty() && !(loopback && v4) {
-            bail!(
-                "{} clients need more source addresses than one: there are {} ports between two addresses; name them \
-                 with --source",
-                setup.clients,
-                crate::proc::local_ports()
-            );
-        }
+        let sources = match sources {
+            [] => self::sources(setup.clients, &setup.targets)?,
+            named => named.to_vec(),
+        };
         let (sender, reports) = channel();
         let mut fleet = Self {
             workers: Vec::new(),
@@ -89,26 +86,16 @@ impl Fleet {
             clients: setup.clients,
         };
         let mut first = 0;
-        for index in 0..division.processes {
-            let clients = (setup.clients - first).div_ceil(division.processes - index);
-            let source = match sources {
-                [] if division.spread => {
-                    let last = u8::try_from(index + 1).context("more than 255 processes")?;
-                    Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)))
-                }
-                [] => None,
-                sources => Some(sources[index % sources.len()]),
-            };
-            let connecting_max = (setup.connecting_max / division.processes).max(1);
+        for index in 0..processes {
             let own = SwarmSetup {
-                connecting_max,
-                clients,
+                connecting_max: (setup.connecting_max / processes).max(1),
+                clients: (setup.clients - first).div_ceil(processes - index),
                 first_client: setup.first_client + first,
-                source,
+                sources: sources.clone(),
                 ..setup.clone()
             };
             fleet.workers.push(Worker::start(index, &own, sender.clone())?);
-            first += clients;
+            first += own.clients;
         }
         Ok(fleet)
     }
@@ -283,36 +270,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_are_divided_by_descriptors_and_ports() {
-        let division = |clients, destinations| Division::of(clients, destinations, 20_000, 28_232);
-        assert_eq!(
-            division(10_000, 1),
-            Division {
-                processes: 1,
-                spread: false
-            }
-        );
-        assert_eq!(
-            division(19_000, 1),
-            Division {
-                processes: 2,
-                spread: false
-            }
-        );
-        assert_eq!(
-            division(40_000, 1),
-            Division {
-                processes: 3,
-                spread: true
-            }
-        );
-        assert_eq!(
-            division(40_000, 2),
-            Division {
-                processes: 3,
-                spread: false
-            }
-        );
-        assert_eq!(Division::of(5_000, 1, 1_064, 28_232).processes, 5);
+    fn clients_are_divided_by_descriptors() {
+        assert_eq!(processes(10_000, 20_000), 1);
+        assert_eq!(processes(19_000, 20_000), 2);
+        assert_eq!(processes(40_000, 20_000), 3);
+        assert_eq!(processes(5_000, 1_064), 5);
+    }
+
+    #[test]
+    fn loopback_has_an_address_for_every_2000_clients() {
+        let target = |address: &str| Target {
+            tls: false,
+            address: address.parse().expect("an address"),
+            authority: String::new(),
+            path: String::new(),
+        };
+        let count = |clients, addresses: &[&str]| {
+            let targets: Vec<Target> = addresses.iter().map(|address| target(address)).collect();
+            sources(clients, &targets).map(|sources| sources.len()).ok()
+        };
+        assert_eq!(count(2_000, &["127.0.0.1:1"]), Some(1));
+        assert_eq!(count(15_000, &["127.0.0.1:1"]), Some(8));
+        assert_eq!(count(15_000, &["127.0.0.1:1", "127.0.0.1:2"]), Some(4));
+        assert_eq!(count(10_000, &["[::1]:1"]), Some(0));
+        assert_eq!(count(10_000, &["127.0.0.1:1", "192.0.2.1:1"]), Some(0));
+        assert_eq!(count(1_000_000, &["192.0.2.1:1"]), None);
     }
 }

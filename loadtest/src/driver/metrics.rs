@@ -144,6 +144,7 @@ pub(crate) const METRICS: &[Metric] = &[
     ),
     metric("harness_backlog_p99_ms", "  from poll to read, p99", "ms", 3, Neither),
     metric("machine_idle_share", "machine idle", "%", 1, Neither),
+    metric("dropped_packets", "packets dropped by the kernel", "", 0, Neither),
     metric("origin_late_ms", "origin behind its schedule, most", "ms", 3, Neither),
 ];
 

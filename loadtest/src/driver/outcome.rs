@@ -163,8 +163,8 @@ impl Outcome {
 
     /// Says so if the harness, and not the server, may have set the pace.
     pub(crate) fn judge_harness(&mut self) {
-        /// Shares in percent, and times in milliseconds, beyond which the numbers are in doubt.
-        const MOST: [(&str, f64, &str); 3] = [
+        /// Shares in percent, times in milliseconds, and packets, beyond which the numbers are in doubt.
+        const MOST: [(&str, f64, &str); 4] = [
             (
                 "harness_cpu_share",
                 85.0,
@@ -179,6 +179,11 @@ impl Outcome {
                 "origin_late_ms",
                 50.0,
                 "the origin fell behind its schedule: look at the latencies from the schedule",
+            ),
+            (
+                "dropped_packets",
+                100.0,
+                "the kernel dropped packets, which come again 200 ms later or more: raise net.core.netdev_max_backlog",
             ),
         ];
         const MACHINE_IDLE_LEAST: f64 = 5.0;

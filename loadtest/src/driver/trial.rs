@@ -10,7 +10,8 @@ use super::plan::{Plan, Scenario};
 use super::server::{Programs, Running, Server};
 use crate::control::{SwarmOrder, SwarmSetup, Tick};
 use crate::display::Display;
-use crate::proc::{Cpu, machine_ticks, resident_kib, tcp_memory_kib};
+use crate::machine::Machine;
+use crate::proc::{Cpu, resident_kib, tcp_memory_kib};
 use anyhow::Result;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -90,6 +91,7 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
         healthy,
         display,
         started: Instant::now(),
+        machine: Machine::now(),
         last_sample: (Instant::now(), Tick::default(), Cpu::default()),
     };
     let resident = resident_kib(&trial.pids);
@@ -116,6 +118,8 @@ struct Trial<'a> {
     pids: Vec<u32>,
     outcome: Outcome,
     started: Instant,
+    /// As it was then.
+    machine: Machine,
     last_sample: (Instant, Tick, Cpu),
 }
 
@@ -154,18 +158,17 @@ impl Trial<'_> {
     /// Measures what `during` does.
     fn measure(&mut self, during: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         self.fleet.order(SwarmOrder::Reset)?;
-        let (cpu, machine) = (Cpu::of(&self.pids), machine_ticks());
+        let (cpu, machine) = (Cpu::of(&self.pids), Machine::now());
         let begun = Instant::now();
         during(self)?;
         let spent = Cpu::of(&self.pids).since(&cpu);
         let seconds = begun.elapsed().as_secs_f64();
         let windows = self.fleet.measure()?;
-        let now = machine_ticks();
+        let now = Machine::now();
         self.outcome.windows(&windows);
         let values = &mut self.outcome.values;
         values.set("server_cpu_share", spent.total_ns as f64 / 1e7 / seconds);
-        let (all, idle) = ((now.0 - machine.0).max(1), now.1.saturating_sub(machine.1));
-        values.set("machine_idle_share", 100.0 * idle as f64 / all as f64);
+        values.set("machine_idle_share", now.idle_share_since(&machine));
         if let Some(deliveries) = values.get("deliveries").filter(|deliveries| *deliveries > 0.0) {
             let micros = spent.total_ns as f64 / 1e3 / deliveries;
             values.set("cpu_us_per_delivery", micros);
@@ -246,6 +249,8 @@ impl Trial<'_> {
 
     /// Stops the events, waits for the last, and looks at what everyone has got.
     fn finish(mut self) -> Result<Outcome> {
+        let dropped = Machine::now().dropped_since(&self.machine);
+        self.outcome.values.set("dropped_packets", dropped as f64);
         self.outcome
             .values
             .set("rss_mib", resident_kib(&self.pids) as f64 / 1024.0);

@@ -27,7 +27,7 @@ impl Report {
         let program = std::env::args().skip(1).map(|argument| quoted(&argument));
         let command: Vec<String> = std::iter::once("fanfare-loadtest".to_owned()).chain(program).collect();
         Self {
-            machine: crate::proc::machine(),
+            machine: crate::machine::description(),
             date: utc_now(),
             command: command.join(" "),
             comparisons,

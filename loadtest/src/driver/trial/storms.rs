@@ -69,17 +69,20 @@ impl Trial<'_> {
         Ok([live, level])
     }
 
+    /// Compares with how it usually is: with the same clients, all of them live. Their own events would fill the machine
+    /// without any storm.
     fn resume_beside_readers(&mut self) -> Result<()> {
-        self.fleet.order(SwarmOrder::Cut)?;
-        self.hold("cut", SETTLE)?;
-        // What flows before they come back is missed too.
-        let live = self.plan.events_per_second * (self.plan.warmup + self.plan.duration).as_secs_f64();
-        self.running
-            .source
-            .burst(self.plan.replay_events.saturating_sub(live as u64))?;
         self.running.source.run(self.plan.events_per_second, self.plan.burst)?;
         self.hold("warming up", self.plan.warmup)?;
         let before = self.measure_healthy(|trial| trial.hold("before the storm", trial.plan.duration))?;
+        self.fleet.order(SwarmOrder::Cut)?;
+        self.hold("cut", SETTLE)?;
+        // What flows before they come back is missed too.
+        let live = self.plan.events_per_second * (2 * SETTLE).as_secs_f64();
+        self.running
+            .source
+            .burst(self.plan.replay_events.saturating_sub(live as u64))?;
+        self.hold("missing events", SETTLE)?;
         let newest = self.healthy_tick()?.newest;
         let during = self.measure_healthy(|trial| trial.come_back(newest).map(|_| ()))?;
         self.compare_healthy(&before, &during);

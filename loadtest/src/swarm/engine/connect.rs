@@ -27,7 +27,7 @@ impl Swarm {
             Kind::Stalled => self.setup.stalled_receive_bytes,
             Kind::Reader | Kind::Slow => None,
         };
-        match self.open(number % self.setup.targets.len(), Token(index), receive_bytes) {
+        match self.open(number, Token(index), receive_bytes) {
             Ok(socket) => {
                 let client = &mut self.clients[index];
                 client.socket = Some(socket);
@@ -38,10 +38,15 @@ impl Swarm {
         }
     }
 
-    /// Begins a connection to a target, which the poll knows by `token`.
-    pub(super) fn open(&self, target: usize, token: Token, receive_bytes: Option<usize>) -> io::Result<Socket> {
-        let target = &self.setup.targets[target];
-        let mut tcp = open(target.address, self.setup.source, receive_bytes)?;
+    /// Begins the connection with this number, over all processes. The poll knows it by `token`.
+    pub(super) fn open(&self, number: usize, token: Token, receive_bytes: Option<usize>) -> io::Result<Socket> {
+        let target = &self.setup.targets[number % self.setup.targets.len()];
+        let source = match self.setup.sources.as_slice() {
+            [] => None,
+            // All of them for each target.
+            sources => Some(sources[number / self.setup.targets.len() % sources.len()]),
+        };
+        let mut tcp = open(target.address, source, receive_bytes)?;
         self.poll
             .registry()
             .register(&mut tcp, token, Interest::READABLE | Interest::WRITABLE)?;

@@ -22,12 +22,13 @@ impl Swarm {
     pub(super) fn connect_multiplexed(&mut self, index: usize) {
         let connection = self.connection_of(index);
         let per_connection = self.setup.http2_streams.max(1) as usize;
-        let target = (self.setup.first_client / per_connection + connection) % self.setup.targets.len();
+        let number = self.setup.first_client / per_connection + connection;
+        let target = number % self.setup.targets.len();
         let Some(request) = self.request_multiplexed(index, target) else {
             return self.refused(index, None);
         };
         if self.multiplexed[connection].is_none() {
-            match self.open(target, Token(TOKENS + connection), None) {
+            match self.open(number, Token(TOKENS + connection), None) {
                 Ok(socket) => self.multiplexed[connection] = Some(Http2::new(socket)),
                 Err(error) => return self.failed(index, &error),
             }
