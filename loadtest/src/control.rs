@@ -97,8 +97,8 @@ pub(crate) enum SwarmOrder {
     Connect { clients: usize, per_second: f64 },
     /// Close all connections, and stay away until `Connect`.
     Cut,
-    /// Close and reopen this many clients per second.
-    Churn { per_second: f64 },
+    /// Close and reopen this many clients per second, and half of them together this often (0: never).
+    Churn { per_second: f64, half_every_ms: u64 },
     /// Begin a measurement.
     Reset,
     /// End it: answered by `Window`.

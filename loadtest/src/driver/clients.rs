@@ -80,7 +80,7 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
             .values
             .set("cpu_us_per_connect", spent.total_ns as f64 / 1e3 / clients);
     }
-    fleet.churn(plan.churn_per_second)?;
+    fleet.churn(plan.churn_per_second, plan.cut_every)?;
     fleet.order(SwarmOrder::Reset)?;
     let (cpu, machine, begun) = (Cpu::of(&args.pid), Machine::now(), Instant::now());
     watch.hold(&mut fleet, &mut outcome, "measuring", plan.duration, u64::MAX)?;

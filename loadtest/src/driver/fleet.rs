@@ -123,12 +123,16 @@ impl Fleet {
         Ok(())
     }
 
-    /// Replaces this many clients a second, over all processes.
-    pub(crate) fn churn(&mut self, per_second: f64) -> Result<()> {
+    /// Replaces this many clients a second, over all processes, and cuts half of them together this often.
+    pub(crate) fn churn(&mut self, per_second: f64, half_every: Duration) -> Result<()> {
+        let half_every_ms = half_every.as_millis() as u64;
         let all = self.clients.max(1);
         for worker in &mut self.workers {
             let per_second = per_second * worker.clients as f64 / all as f64;
-            worker.order(SwarmOrder::Churn { per_second })?;
+            worker.order(SwarmOrder::Churn {
+                per_second,
+                half_every_ms,
+            })?;
         }
         Ok(())
     }

@@ -70,6 +70,8 @@ pub(crate) struct Plan {
     pub(crate) slow_share: f64,
     pub(crate) slow_bytes_per_second: u64,
     pub(crate) churn_per_second: f64,
+    /// How often half of the clients are cut together; 0: never.
+    pub(crate) cut_every: Duration,
     pub(crate) streams: usize,
     /// Instances with clients.
     pub(crate) instances: usize,
@@ -105,6 +107,9 @@ pub(crate) struct CrowdArgs {
     /// Clients replaced per second
     #[arg(long)]
     churn: Option<f64>,
+    /// Half of the clients are cut at once, this often
+    #[arg(long, value_parser = parse_duration)]
+    cut_every: Option<Duration>,
     /// Streams that the clients go round: those of jobs, or {stream} in a URL
     #[arg(long)]
     streams: Option<usize>,
@@ -180,6 +185,7 @@ impl Plan {
             slow_share: 0.0,
             slow_bytes_per_second: 2_000,
             churn_per_second: 0.0,
+            cut_every: Duration::ZERO,
             streams: 1,
             instances: 1,
             replay_events: 0,
@@ -278,6 +284,7 @@ impl Plan {
                 slow_share: 0.05,
                 slow_bytes_per_second: 20_000,
                 churn_per_second: 5.0,
+                cut_every: if quick { SECOND } else { 30 * SECOND },
                 ..base
             },
         }
@@ -325,6 +332,7 @@ impl Plan {
             over.slow_bytes.map(|bytes| bytes as u64),
         );
         put(&mut self.churn_per_second, over.churn);
+        put(&mut self.cut_every, over.cut_every);
         put(&mut self.streams, over.streams);
         self
     }

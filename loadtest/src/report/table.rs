@@ -152,6 +152,9 @@ pub(crate) fn describe(comparison: &Comparison) -> String {
     if plan.churn_per_second > 0.0 {
         let _ = write!(text, ", {} replaced per second", plan.churn_per_second);
     }
+    if !plan.cut_every.is_zero() {
+        let _ = write!(text, ", half of them cut every {:?}", plan.cut_every);
+    }
     if plan.streams > 1 {
         let _ = write!(text, ", {} streams", plan.streams);
     }

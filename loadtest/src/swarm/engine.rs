@@ -104,6 +104,8 @@ struct Swarm {
     opened_to: usize,
     rate: Rate,
     churn: Option<Rate>,
+    /// How often half of the clients are cut, and when next.
+    half_cut: Option<(u64, u64)>,
     /// Nobody reconnects.
     cut: bool,
     reconnects: BinaryHeap<Reverse<(u64, u32)>>,
@@ -177,6 +179,7 @@ impl Swarm {
             opened_to: 0,
             rate: Rate::new(0.0),
             churn: None,
+            half_cut: None,
             cut: false,
             reconnects: BinaryHeap::new(),
             awaited: 0,
@@ -205,7 +208,14 @@ impl Swarm {
                     self.drop_connection(index);
                 }
             }
-            SwarmOrder::Churn { per_second } => self.churn = (per_second > 0.0).then(|| Rate::new(per_second)),
+            SwarmOrder::Churn {
+                per_second,
+                half_every_ms,
+            } => {
+                self.churn = (per_second > 0.0).then(|| Rate::new(per_second));
+                let every_ns = half_every_ms * 1_000_000;
+                self.half_cut = (every_ns > 0).then(|| (every_ns, now_ns() + every_ns));
+            }
             SwarmOrder::Reset => {
                 let readers = self
                     .clients
@@ -232,6 +242,9 @@ impl Swarm {
         }
         if self.totals.slow > 0 {
             next = next.min(self.next_slow_ns);
+        }
+        if let Some((_, cut)) = self.half_cut {
+            next = next.min(cut);
         }
         if let Some(Reverse((due, _))) = self.reconnects.peek() {
             next = next.min((*due).max(now + PACE_NS));
@@ -271,6 +284,12 @@ impl Swarm {
                 self.churn_one();
             }
             self.churn = Some(churn);
+        }
+        if let Some((every_ns, next_ns)) = &mut self.half_cut
+            && now >= *next_ns
+        {
+            *next_ns = now + *every_ns;
+            self.cut_half();
         }
         if self.totals.slow > 0 && now >= self.next_slow_ns {
             self.next_slow_ns = now + SLOW_NS;
@@ -318,6 +337,17 @@ impl Swarm {
                 return;
             }
         }
+    }
+
+    /// Half of the clients lose their connections at once, and come back as fast as connections are opened.
+    fn cut_half(&mut self) {
+        for index in 0..self.wanted {
+            if self.clients[index].is_live() && fastrand::bool() {
+                self.drop_connection(index);
+            }
+        }
+        self.opened_to = 0;
+        self.rate = Rate::new(self.rate.per_second);
     }
 
     fn check_timeouts(&mut self, now: u64) {

@@ -4,7 +4,7 @@ use super::{SETTLE, Trial};
 use crate::driver::plan::Scenario;
 use crate::proc::{Cpu, resident_kib, tcp_memory_kib};
 use anyhow::Result;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Trial<'_> {
     /// Events flow at a rate, and everyone who reads gets them all.
@@ -23,10 +23,10 @@ impl Trial<'_> {
             tcp_memory_kib().saturating_sub(tcp_before) as f64 / clients,
         );
         self.running.source.run(self.plan.events_per_second, self.plan.burst)?;
-        self.fleet.churn(self.plan.churn_per_second)?;
+        self.fleet.churn(self.plan.churn_per_second, self.plan.cut_every)?;
         self.hold("warming up", self.plan.warmup)?;
         self.measure(|trial| trial.hold("measuring", trial.plan.duration))?;
-        self.fleet.churn(0.0)?;
+        self.fleet.churn(0.0, Duration::ZERO)?;
         let now = resident_kib(&self.pids);
         self.outcome
             .values
