@@ -66,6 +66,8 @@ pub(crate) struct SwarmSetup {
     pub(crate) reconnect_ms: Option<u64>,
     /// The event that a client must get first on its first stream; 0: any.
     pub(crate) first_seq: u64,
+    /// Events in a row that are identical and may be delivered once; 0 and 1: each counts for itself.
+    pub(crate) repeats: u32,
     /// The type of the event that announces a gap.
     pub(crate) gap_event: String,
     /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1.

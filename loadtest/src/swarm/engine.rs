@@ -149,7 +149,9 @@ impl Swarm {
             false => None,
         };
         let kind = |index| kind_of(setup.first_client + index, &setup);
-        let clients: Vec<Client> = (0..setup.clients).map(|index| Client::new(kind(index))).collect();
+        let clients: Vec<Client> = (0..setup.clients)
+            .map(|index| Client::new(kind(index), setup.repeats))
+            .collect();
         let count = |kind| clients.iter().filter(|client| client.kind == kind).count() as u64;
         let totals = Totals {
             stalled: count(Kind::Stalled),
@@ -289,7 +291,7 @@ impl Swarm {
 
     fn tick(&mut self, now: u64) {
         self.next_tick_ns = now + if self.awaited > 0 { TICK_AWAITING_NS } else { TICK_NS };
-        let waiting = |client: &&Client| client.kind == Kind::Reader && client.tally.next() <= self.awaited;
+        let waiting = |client: &&Client| client.kind == Kind::Reader && client.tally.missing(self.awaited) > 0;
         let behind = match self.awaited {
             0 => 0,
             _ => self.clients.iter().take(self.wanted).filter(waiting).count() as u64,

@@ -6,7 +6,6 @@ use crate::head::Head;
 use crate::scan::{Found, Progress, Scanner};
 use crate::swarm::client::{Kind, Stage};
 use crate::swarm::socket::Socket;
-use crate::tally::Tally;
 use mio::{Interest, Token};
 use std::io::ErrorKind;
 
@@ -155,7 +154,7 @@ impl Swarm {
             self.totals.reopened += 1;
             if !self.setup.resume || last_id.is_empty() {
                 // Nothing told the server where to go on: whatever comes next is right.
-                client.tally = Tally::default();
+                client.tally.forget();
             }
         }
         if !client.returning {
