@@ -220,6 +220,7 @@ impl EventArgs {
         Form {
             size_bytes: self.size,
             ids: self.ids,
+            hint: None,
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) enum SourceOrder {
     Start { events_per_second: f64, burst: u32 },
     /// Sends this many events at once.
     Burst { events: u64 },
+    /// Sends this many events evenly over a time, and then none.
+    Volley { events: u64, over_ns: u64 },
     /// Writes a terminal event to every stream, and ends them.
     End,
     /// Stops sending; answered by `Stopped`.

@@ -248,6 +248,9 @@ impl Floor {
                     (0..events).for_each(|_| self.event(&mut bytes, now));
                     self.publish(bytes, first);
                 }
+                Ok(SourceOrder::Volley { events, over_ns }) => {
+                    self.pace = Some(Pace::counted(now_ns(), events, over_ns));
+                }
                 // Its clients' streams have no end.
                 Ok(SourceOrder::End) => {}
                 Ok(SourceOrder::Stop) => {
@@ -275,6 +278,7 @@ impl Floor {
             (0..burst).for_each(|_| self.event(&mut bytes, due));
             self.late_max_ns = self.late_max_ns.max(now_ns().saturating_sub(due));
         }
+        self.pace = self.pace.filter(|pace| !pace.is_over());
         self.publish(bytes, first);
     }
 

@@ -9,7 +9,7 @@ use super::pace::Pace;
 use super::stream::{Stream, frame};
 use crate::clock::{SECOND_NS, now_ns};
 use crate::control::{SourceOrder, SourceReport, listen, say};
-use crate::stamp::Form;
+use crate::stamp::{Form, seq_of_id};
 use crate::timer::Timer;
 use anyhow::{Context, Result};
 use mio::net::{TcpListener, TcpStream};
@@ -167,6 +167,9 @@ impl Origin {
                     self.burst_ns = now_ns();
                     self.go_on_bursting();
                 }
+                Ok(SourceOrder::Volley { events, over_ns }) => {
+                    self.pace = Some(Pace::counted(now_ns(), events, over_ns));
+                }
                 Ok(SourceOrder::End) => {
                     // All at the same length: who counts what clients got needs one number.
                     let longest = self.streams.iter().map(Stream::next).max().unwrap_or(1);
@@ -271,8 +274,12 @@ impl Origin {
             return false;
         };
         let stream = &mut self.streams[stream_index];
-        let resume = request.last_event_id.as_deref().filter(|_| self.options.form.ids);
-        let after: Option<u64> = resume.and_then(|id| id.parse().ok());
+        let form = self.options.form;
+        let resume = request
+            .last_event_id
+            .as_deref()
+            .filter(|_| form.ids || form.hint.is_some());
+        let after: Option<u64> = resume.and_then(seq_of_id);
         let seq = match after {
             Some(id) => (id + 1).clamp(stream.oldest(), stream.next()),
             None => stream.next(),
@@ -335,6 +342,7 @@ impl Origin {
         if std::mem::replace(&mut self.was_silent, silent) && !silent || self.script.trickling(now) {
             (0..self.streams.len()).for_each(|index| self.pump_readers(index));
         }
+        self.pace = self.pace.filter(|pace| !pace.is_over());
         if let Some(pace) = &self.pace {
             self.timer.set(pace.next_ns())?;
         }

@@ -64,6 +64,9 @@ pub(crate) fn run(options: &Options, orders: &Receiver<SourceOrder>) -> Result<(
                     next += 1;
                 }
             }
+            Ok(SourceOrder::Volley { events, over_ns }) => {
+                pace = Some(Pace::counted(now_ns(), events, over_ns));
+            }
             // Its clients' streams have no end.
             Ok(SourceOrder::End) => {}
             Ok(SourceOrder::Stop) => {
@@ -78,6 +81,7 @@ pub(crate) fn run(options: &Options, orders: &Receiver<SourceOrder>) -> Result<(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
+        pace = pace.filter(|pace| !pace.is_over());
         if let Some((due, burst)) = pace.as_mut().and_then(|pace| pace.take(now_ns())) {
             late_max_ns = late_max_ns.max(now_ns().saturating_sub(due));
             for _ in 0..burst {
