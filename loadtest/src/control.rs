@@ -2,6 +2,7 @@
 //!
 //! A process ends when its stdin ends, so no load outlives the driver.
 
+use crate::source::changelog;
 use crate::tally::Counts;
 use rustix::process::{Resource, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use serde::{Deserialize, Serialize};
@@ -29,14 +30,21 @@ pub(crate) enum SourceOrder {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SourceReport {
-    /// Ready on this address.
-    Listening { address: SocketAddr },
+    /// Ready on this address, and with its change log on that one.
+    Listening {
+        address: SocketAddr,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        changelog: Option<SocketAddr>,
+    },
     /// The last sequence number that was sent (the highest of all streams), and what was in the way.
     Stopped {
         last: u64,
         streams: u64,
         skipped: u64,
         late_max_us: u64,
+        /// What came to its change log.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        changelog: Option<changelog::Counts>,
     },
 }
 

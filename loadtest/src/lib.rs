@@ -16,6 +16,7 @@ mod display;
 mod driver;
 mod proc;
 mod program;
+mod rate;
 mod report;
 mod source;
 mod swarm;

@@ -33,7 +33,7 @@ impl Source {
         let mut reports = BufReader::new(child.stdout.take().context("a child without stdout")?);
         let process = Guarded::new(child);
         match read(&mut reports)? {
-            SourceReport::Listening { address } => Ok(Self {
+            SourceReport::Listening { address, .. } => Ok(Self {
                 process,
                 orders,
                 reports,

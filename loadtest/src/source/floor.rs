@@ -93,6 +93,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
     };
     say(&SourceReport::Listening {
         address: listener.local_addr()?,
+        changelog: None,
     });
 
     let mut events = Events::with_capacity(1024);
@@ -260,6 +261,7 @@ impl Floor {
                         streams: 1,
                         skipped: tally.skipped.load(Ordering::Relaxed),
                         late_max_us: self.late_max_ns / 1000,
+                        changelog: None,
                     });
                 }
                 Err(TryRecvError::Empty) => return true,

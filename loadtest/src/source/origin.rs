@@ -3,6 +3,7 @@
 //! Every path is a stream of its own, opened by its first request and numbered in that order. A connection starts at
 //! the head, or behind its `Last-Event-ID` where events carry ids.
 
+use super::changelog::{self, Changelog};
 use super::conn::{Cursor, Pumped, Request, bind, read_request, stream_head};
 use super::fault::{Fault, Script};
 use super::pace::Pace;
@@ -46,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) faults: Vec<Fault>,
     /// Rate and burst to begin with at once; `None`: wait for the driver's orders.
     pub(crate) start: Option<(f64, u32)>,
+    /// Serves a change log too, and every event is a hint at it.
+    pub(crate) changelog: Option<changelog::Options>,
 }
 
 /// Runs until the driver goes, or for ever.
@@ -80,6 +83,7 @@ struct Origin {
     timer: Timer,
     orders: Option<Receiver<SourceOrder>>,
     options: Options,
+    changelog: Option<Changelog>,
     script: Script,
     conns: Slab<Conn>,
     streams: Vec<Stream>,
@@ -107,7 +111,9 @@ struct Conn {
 }
 
 impl Origin {
-    fn bind(options: Options) -> Result<Self> {
+    fn bind(mut options: Options) -> Result<Self> {
+        let changelog = options.changelog.map(Changelog::start).transpose()?;
+        options.form.hint = changelog.as_ref().map(|changelog| changelog.address);
         let poll = Poll::new()?;
         let mut listener = bind(options.listen).with_context(|| format!("can't listen on {}", options.listen))?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -132,6 +138,7 @@ impl Origin {
             timer,
             orders,
             options,
+            changelog,
             conns: Slab::new(),
             streams: Vec::new(),
             paths: HashMap::new(),
@@ -144,7 +151,10 @@ impl Origin {
             was_silent: false,
             trickled_ns: now,
         };
-        say(&SourceReport::Listening { address });
+        say(&SourceReport::Listening {
+            address,
+            changelog: origin.options.form.hint,
+        });
         origin.reschedule();
         Ok(origin)
     }
@@ -195,6 +205,7 @@ impl Origin {
                         streams,
                         skipped: 0,
                         late_max_us: self.late_max_ns / 1000,
+                        changelog: self.changelog.as_ref().map(Changelog::counts),
                     });
                 }
                 Err(TryRecvError::Empty) => return true,

@@ -33,6 +33,7 @@ pub(crate) fn run(options: &Options, orders: &Receiver<SourceOrder>) -> Result<(
     socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     say(&SourceReport::Listening {
         address: options.address,
+        changelog: None,
     });
     let (mut pace, mut next, mut late_max_ns) = (None::<Pace>, 1, 0);
     loop {
@@ -76,6 +77,7 @@ pub(crate) fn run(options: &Options, orders: &Receiver<SourceOrder>) -> Result<(
                     streams: 1,
                     skipped: 0,
                     late_max_us: late_max_ns / 1000,
+                    changelog: None,
                 });
             }
             Err(RecvTimeoutError::Timeout) => {}
