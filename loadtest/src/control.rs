@@ -2,6 +2,7 @@
 //!
 //! A process ends when its stdin ends, so no load outlives the driver.
 
+use crate::rate::Series;
 use crate::source::changelog;
 use crate::tally::Counts;
 use rustix::process::{Resource, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
@@ -88,6 +89,26 @@ pub(crate) struct SwarmSetup {
     pub(crate) stalled_receive_bytes: Option<usize>,
     /// Streams that `{stream}` in a path goes round; over 1, there are no statistics per event.
     pub(crate) streams: usize,
+    /// What every event makes a client GET.
+    pub(crate) fetch: Option<FetchSetup>,
+}
+
+/// A request that every event makes each client send.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FetchSetup {
+    pub(crate) target: Target,
+    /// Connections of one process for this at one time.
+    pub(crate) at_once: usize,
+}
+
+impl FetchSetup {
+    /// For one of several processes.
+    pub(crate) fn of_one(&self, processes: usize) -> Self {
+        Self {
+            at_once: (self.at_once / processes.max(1)).max(1),
+            target: self.target.clone(),
+        }
+    }
 }
 
 /// One URL, taken apart.
@@ -150,6 +171,10 @@ pub(crate) struct Tick {
     pub(crate) awaiting: u64,
     /// The highest number that a reader has got.
     pub(crate) newest: u64,
+    /// Fetches asked for and not over.
+    pub(crate) fetching: u64,
+    /// When the last fetch was over; 0: none was.
+    pub(crate) fetched_ns: u64,
 }
 
 /// One measurement of one swarm process.
@@ -198,6 +223,25 @@ pub(crate) struct Totals {
     pub(crate) live: u64,
     /// From the connection's start to the response head, in microseconds.
     pub(crate) open_latency: String,
+    /// What events made clients GET.
+    pub(crate) fetched: Fetched,
+}
+
+/// What came of one process's fetches.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Fetched {
+    /// Events that asked for one, and when they came.
+    pub(crate) asked: u64,
+    pub(crate) rate: Series,
+    pub(crate) served: u64,
+    pub(crate) refused: u64,
+    pub(crate) failed: u64,
+    /// Why the first one that failed did.
+    pub(crate) first_error: Option<String>,
+    /// From the event to the whole answer, of those that were served, in microseconds.
+    pub(crate) latency: String,
+    /// From the event to the beginning of the connection, in microseconds.
+    pub(crate) held: String,
 }
 
 /// Called first by every process that the driver starts: it ends with the driver, and may open as many files as allowed.

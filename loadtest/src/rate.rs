@@ -1,4 +1,4 @@
-//! How often something happened, by tenths of a second of the machine's one clock.
+//! How often something happened, by tenths of a second of the machine's one clock: series of several processes add up.
 
 use crate::clock::SECOND_NS;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,12 @@ impl Series {
     /// It happened once more, at this time.
     pub(crate) fn record(&mut self, at_ns: u64) {
         *self.0.entry(at_ns / SLOT_NS).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Series) {
+        for (slot, count) in &other.0 {
+            *self.0.entry(*slot).or_default() += count;
+        }
     }
 
     /// The most within one slot, as a rate per second.
@@ -50,5 +56,14 @@ mod tests {
         assert_eq!(series.peak_of_slot_per_second(), 30);
         assert_eq!(series.peak_per_second(), 5);
         assert_eq!(Series::default().peak_per_second(), 0);
+    }
+
+    #[test]
+    fn series_of_several_processes_are_one() {
+        let mut sum = series(&[7]);
+        sum.add(&series(&[7, 8]));
+        assert_eq!(sum, series(&[7, 7, 8]));
+        let text = serde_json::to_string(&sum).expect("slots are keys");
+        assert_eq!(serde_json::from_str::<Series>(&text).expect("the same"), sum);
     }
 }

@@ -61,7 +61,8 @@ impl Fleet {
         if setup.http2_streams > 0 && setup.stalled_share + setup.slow_share > 0.0 {
             bail!("slow and stalled clients need connections of their own: not with HTTP/2");
         }
-        let descriptors = crate::control::raise_descriptor_limit();
+        let fetches = setup.fetch.as_ref().map_or(0, |fetch| fetch.at_once as u64);
+        let descriptors = crate::control::raise_descriptor_limit().saturating_sub(fetches);
         let destinations: std::collections::HashSet<_> = setup.targets.iter().map(|target| target.address).collect();
         let mut division = Division::of(
             setup.clients,
@@ -105,6 +106,7 @@ impl Fleet {
                 clients,
                 first_client: setup.first_client + first,
                 source,
+                fetch: setup.fetch.as_ref().map(|fetch| fetch.of_one(division.processes)),
                 ..setup.clone()
             };
             fleet.workers.push(Worker::start(index, &own, sender.clone())?);
@@ -166,6 +168,8 @@ impl Fleet {
             sum.behind += tick.behind;
             sum.awaiting = sum.awaiting.min(tick.awaiting);
             sum.newest = sum.newest.max(tick.newest);
+            sum.fetching += tick.fetching;
+            sum.fetched_ns = sum.fetched_ns.max(tick.fetched_ns);
         }
         sum
     }

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 /// What a servlet container has, and what a feed may cost it: 4,000 requests a second at the most.
 pub(crate) const CONNECTIONS: usize = 200;
+pub(crate) const SERVICE: Duration = Duration::from_millis(50);
 pub(crate) const SERVICE_TEXT: &str = "50ms";
 
 const LISTENER: Token = Token(usize::MAX);

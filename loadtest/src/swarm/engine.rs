@@ -5,6 +5,7 @@ mod multiplex;
 mod read;
 
 use super::client::{Client, Kind, Stage, kind_of};
+use super::fetch::Fetcher;
 use super::h2::Http2;
 use super::tls;
 use super::window::{Window, encode, histogram};
@@ -107,6 +108,8 @@ struct Swarm {
     /// Nobody reconnects.
     cut: bool,
     reconnects: BinaryHeap<Reverse<(u64, u32)>>,
+    /// Makes the requests that events ask for.
+    fetcher: Option<Fetcher>,
     awaited: u64,
     /// The highest sequence number that a reader has got.
     newest: u64,
@@ -181,6 +184,7 @@ impl Swarm {
             churn: None,
             cut: false,
             reconnects: BinaryHeap::new(),
+            fetcher: setup.fetch.clone().map(Fetcher::start).transpose()?,
             awaited: 0,
             newest: 0,
             was_complete: false,
@@ -243,6 +247,9 @@ impl Swarm {
 
     fn timers(&mut self) {
         self.send_restless();
+        if let Some(fetcher) = &mut self.fetcher {
+            fetcher.hand_over();
+        }
         let now = now_ns();
         let mut due = if self.opened_to < self.wanted {
             self.rate.due(now)
@@ -305,6 +312,8 @@ impl Swarm {
             behind,
             awaiting: self.awaited,
             newest: self.newest,
+            fetching: self.fetcher.as_ref().map_or(0, Fetcher::open),
+            fetched_ns: self.fetcher.as_ref().map_or(0, Fetcher::answered_ns),
         }));
     }
 
@@ -350,6 +359,7 @@ impl Swarm {
                 .collect(),
             live: self.live,
             open_latency: encode(&self.open_latency),
+            fetched: self.fetcher.take().map(Fetcher::finish).unwrap_or_default(),
             ..std::mem::take(&mut self.totals)
         }
     }
