@@ -3,6 +3,7 @@
 use crate::driver::plan::{CrowdArgs, Overrides, Scenario};
 use crate::driver::server::{Programs, Server};
 use crate::driver::trial::Bench;
+use crate::source::changelog;
 use crate::source::fault::Fault;
 use crate::stamp::Form;
 use crate::threshold::Threshold;
@@ -220,6 +221,7 @@ impl EventArgs {
         Form {
             size_bytes: self.size,
             ids: self.ids,
+            hint: None,
         }
     }
 
@@ -250,6 +252,25 @@ pub(crate) struct OriginArgs {
     /// POSTs the events to this URL instead of serving them
     #[arg(long, value_name = "URL")]
     pub(crate) publish: Option<String>,
+    /// Serves a small change log here, and sends nothing but hints at it: events that are all the same
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "publish")]
+    changelog: Option<SocketAddr>,
+    /// Requests that the change log serves at the same time; more are refused
+    #[arg(long, default_value_t = changelog::CONNECTIONS)]
+    connections: usize,
+    /// How long each of them takes
+    #[arg(long, value_parser = parse_duration, default_value = changelog::SERVICE_TEXT)]
+    service: Duration,
+}
+
+impl OriginArgs {
+    pub(crate) fn changelog(&self) -> Option<changelog::Options> {
+        self.changelog.map(|listen| changelog::Options {
+            listen,
+            connections: self.connections,
+            service: self.service,
+        })
+    }
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,8 @@
 //!
 //! A process ends when its stdin ends, so no load outlives the driver.
 
+use crate::rate::Series;
+use crate::source::changelog;
 use crate::tally::Counts;
 use rustix::process::{Resource, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,8 @@ pub(crate) enum SourceOrder {
     Start { events_per_second: f64, burst: u32 },
     /// Sends this many events at once.
     Burst { events: u64 },
+    /// Sends this many events evenly over a time, and then none.
+    Volley { events: u64, over_ns: u64 },
     /// Writes a terminal event to every stream, and ends them.
     End,
     /// Stops sending; answered by `Stopped`.
@@ -27,14 +31,21 @@ pub(crate) enum SourceOrder {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SourceReport {
-    /// Ready on this address.
-    Listening { address: SocketAddr },
+    /// Ready on this address, and with its change log on that one.
+    Listening {
+        address: SocketAddr,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        changelog: Option<SocketAddr>,
+    },
     /// The last sequence number that was sent (the highest of all streams), and what was in the way.
     Stopped {
         last: u64,
         streams: u64,
         skipped: u64,
         late_max_us: u64,
+        /// What came to its change log.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        changelog: Option<changelog::Counts>,
     },
 }
 
@@ -66,6 +77,8 @@ pub(crate) struct SwarmSetup {
     pub(crate) reconnect_ms: Option<u64>,
     /// The event that a client must get first on its first stream; 0: any.
     pub(crate) first_seq: u64,
+    /// Events in a row that are identical and may be delivered once; 0 and 1: each counts for itself.
+    pub(crate) repeats: u32,
     /// The type of the event that announces a gap.
     pub(crate) gap_event: String,
     /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1.
@@ -76,6 +89,26 @@ pub(crate) struct SwarmSetup {
     pub(crate) stalled_receive_bytes: Option<usize>,
     /// Streams that `{stream}` in a path goes round; over 1, there are no statistics per event.
     pub(crate) streams: usize,
+    /// What every event makes a client GET.
+    pub(crate) fetch: Option<FetchSetup>,
+}
+
+/// A request that every event makes each client send.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FetchSetup {
+    pub(crate) target: Target,
+    /// Connections of one process for this at one time.
+    pub(crate) at_once: usize,
+}
+
+impl FetchSetup {
+    /// For one of several processes.
+    pub(crate) fn of_one(&self, processes: usize) -> Self {
+        Self {
+            at_once: (self.at_once / processes.max(1)).max(1),
+            target: self.target.clone(),
+        }
+    }
 }
 
 /// One URL, taken apart.
@@ -138,6 +171,10 @@ pub(crate) struct Tick {
     pub(crate) awaiting: u64,
     /// The highest number that a reader has got.
     pub(crate) newest: u64,
+    /// Fetches asked for and not over.
+    pub(crate) fetching: u64,
+    /// When the last fetch was over; 0: none was.
+    pub(crate) fetched_ns: u64,
 }
 
 /// One measurement of one swarm process.
@@ -186,6 +223,25 @@ pub(crate) struct Totals {
     pub(crate) live: u64,
     /// From the connection's start to the response head, in microseconds.
     pub(crate) open_latency: String,
+    /// What events made clients GET.
+    pub(crate) fetched: Fetched,
+}
+
+/// What came of one process's fetches.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Fetched {
+    /// Events that asked for one, and when they came.
+    pub(crate) asked: u64,
+    pub(crate) rate: Series,
+    pub(crate) served: u64,
+    pub(crate) refused: u64,
+    pub(crate) failed: u64,
+    /// Why the first one that failed did.
+    pub(crate) first_error: Option<String>,
+    /// From the event to the whole answer, of those that were served, in microseconds.
+    pub(crate) latency: String,
+    /// From the event to the beginning of the connection, in microseconds.
+    pub(crate) held: String,
 }
 
 /// Called first by every process that the driver starts: it ends with the driver, and may open as many files as allowed.

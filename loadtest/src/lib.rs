@@ -17,6 +17,7 @@ mod driver;
 mod machine;
 mod proc;
 mod program;
+mod rate;
 mod report;
 mod source;
 mod swarm;

@@ -161,6 +161,7 @@ fn origin(args: OriginArgs) -> Result<()> {
         listen: args.listen,
         form: args.event.form(),
         start: args.event.start(args.rate),
+        changelog: args.changelog(),
         streams: args.streams,
         events: args.events,
         faults: args.fault,

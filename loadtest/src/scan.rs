@@ -24,7 +24,7 @@ pub enum Framing {
 /// What the scanner found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// An event of ours.
+    /// An event of ours: its stamp begins its data, or is its id.
     Event(Stamp),
     /// An event without a stamp.
     Other,
@@ -286,6 +286,10 @@ impl Text {
     fn blank(&mut self, sink: &mut impl FnMut(Found)) {
         if std::mem::take(&mut self.sets_id) {
             std::mem::swap(&mut self.last_id, &mut self.block_id);
+            if self.has_data && self.stamp.is_none() {
+                // Events that must be identical in their data are told apart by their ids.
+                self.stamp = Stamp::parse(&self.last_id);
+            }
         }
         let gap = std::mem::take(&mut self.is_gap);
         let stamp = self.stamp.take();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Counts {
     /// Events with a stamp, doubles included.
     pub delivered: u64,
-    /// Events that never came, outside announced gaps.
+    /// Events that never came, outside announced gaps; of repeats, the runs of which none came.
     pub lost: u64,
     /// Events that came again.
     pub doubled: u64,
@@ -44,17 +44,46 @@ impl Counts {
 /// One client's place in its stream.
 ///
 /// The last hole is remembered, so that an event that comes late is disorder and not a double. `hole < hole_end <= next`.
-#[derive(Debug, Clone, Copy, Default)]
+///
+/// Where a server delivers identical events once on purpose, they come in runs of `repeats`: 1 to `repeats` is the first run. Any event of
+/// a run stands for all of it, and still none may come twice or late.
+#[derive(Debug, Clone, Copy)]
 pub struct Tally {
     /// The sequence number that comes next; 0: any may be the first.
     next: u64,
     hole: u64,
     hole_end: u64,
     channel: Option<u32>,
+    /// At least 1.
+    repeats: u32,
     gap: bool,
 }
 
+impl Default for Tally {
+    /// Every event counts for itself.
+    fn default() -> Self {
+        Self::of_repeats(1)
+    }
+}
+
 impl Tally {
+    /// Of events that come in runs of identical ones.
+    pub fn of_repeats(repeats: u32) -> Self {
+        Self {
+            next: 0,
+            hole: 0,
+            hole_end: 0,
+            channel: None,
+            repeats: repeats.max(1),
+            gap: false,
+        }
+    }
+
+    /// Nothing is known of what comes next, and from which stream.
+    pub fn forget(&mut self) {
+        *self = Self::of_repeats(self.repeats);
+    }
+
     /// The sequence number that comes next; 0: not known.
     pub fn next(&self) -> u64 {
         self.next
@@ -65,7 +94,7 @@ impl Tally {
         *self = Tally {
             next: seq,
             channel: self.channel,
-            ..Tally::default()
+            ..Self::of_repeats(self.repeats)
         };
     }
 
@@ -89,10 +118,11 @@ impl Tally {
         if self.next == 0 || seq == self.next {
             self.next = seq + 1;
         } else if seq > self.next {
+            let missing = self.missing(seq).saturating_sub(1);
             if gap {
-                counts.gap_lost += seq - self.next;
-            } else {
-                counts.lost += seq - self.next;
+                counts.gap_lost += missing;
+            } else if missing > 0 {
+                counts.lost += missing;
                 (self.hole, self.hole_end) = (self.next, seq);
             }
             self.next = seq + 1;
@@ -108,9 +138,10 @@ impl Tally {
         }
     }
 
-    /// Events missing up to `last`, the last one that was sent.
+    /// Events missing up to `last`, the last one that was sent; of repeats, the runs of which none came.
     pub fn missing(&self, last: u64) -> u64 {
-        (last + 1).saturating_sub(self.next)
+        let runs = |upto: u64| upto.div_ceil(u64::from(self.repeats));
+        runs(last).saturating_sub(runs(self.next.saturating_sub(1)))
     }
 }
 
@@ -186,6 +217,21 @@ mod tests {
                 ..Counts::default()
             }
         );
+    }
+
+    #[test]
+    fn one_of_a_run_of_repeats_stands_for_all() {
+        let counts = |events: &[u64]| {
+            let (mut counts, mut tally) = (Counts::default(), Tally::of_repeats(10));
+            tally.expect(1);
+            events.iter().for_each(|seq| tally.event(*seq, None, &mut counts));
+            (counts.lost, counts.doubled, tally.missing(40))
+        };
+        assert_eq!(counts(&[1, 11, 21, 31]), (0, 0, 0));
+        assert_eq!(counts(&[10, 11, 15, 30, 38]), (0, 0, 0));
+        assert_eq!(counts(&[3, 31]), (2, 0, 0));
+        assert_eq!(counts(&[11, 21]), (1, 0, 1));
+        assert_eq!(counts(&[1, 1, 11]), (0, 1, 2));
     }
 
     #[test]

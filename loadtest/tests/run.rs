@@ -160,6 +160,36 @@ fn many_streams_are_set_against_one() {
 }
 
 #[test]
+fn every_hint_is_a_request_that_the_small_origin_serves_or_refuses() {
+    let herd = ["-n", "50", "--hints", "4", "--volleys", "2", "--over", "20ms"];
+    let values = quick("herd", "origin", &[&herd[..], &["--connections", "3"]].concat());
+    assert_eq!(
+        (number(&values, "hints_per_client"), number(&values, "lost")),
+        (8.0, 0.0)
+    );
+    let (served, refused) = (number(&values, "origin_served"), number(&values, "origin_refused"));
+    assert_eq!((number(&values, "fetches"), served + refused), (400.0, 400.0));
+    assert!(refused > 0.0, "{values:#}");
+    assert_eq!(number(&values, "origin_at_once_max"), 3.0);
+    for name in ["fetches_peak_per_s", "origin_peak_of_100ms_per_s"] {
+        assert!(number(&values, name) >= 200.0, "{name}: {values:#}");
+    }
+    // The service time is in it.
+    assert!(number(&values, "fetch_p50_ms") >= 50.0, "{values:#}");
+    assert!(number(&values, "herd_over_s") >= 0.05, "{values:#}");
+}
+
+#[test]
+fn fetches_are_spread_over_processes() {
+    let values = quick("herd", "origin", &["-n", "30", "--processes", "2", "--service", "1ms"]);
+    assert_eq!(
+        (number(&values, "fetches"), number(&values, "origin_refused")),
+        (300.0, 0.0)
+    );
+    assert_eq!(number(&values, "origin_served"), 300.0);
+}
+
+#[test]
 fn clients_are_spread_over_processes() {
     let output = harness(
         &[
@@ -206,6 +236,8 @@ fn a_wrong_command_line_is_exit_code_2() {
         Some(2)
     );
     assert_eq!(harness(&["run", "jobs", "--server", "naive"]).status.code(), Some(2));
+    assert_eq!(harness(&["run", "herd", "--server", "floor"]).status.code(), Some(2));
+    assert_eq!(harness(&["run", "herd", "--hints", "0"]).status.code(), Some(2));
     assert_eq!(
         harness(&["run", "evict-storm", "--server", "floor"]).status.code(),
         Some(2)

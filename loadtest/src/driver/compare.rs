@@ -29,11 +29,27 @@ impl Entrant {
                     plan: plan.as_one_stream(),
                 });
             }
-            all.push(Entrant {
-                name: server.name().to_owned(),
-                server: server.clone(),
-                plan: plan.clone(),
-            });
+            let mut push = |suffix: &str, plan: Plan| {
+                all.push(Entrant {
+                    name: format!("{}{suffix}", server.name()),
+                    server: server.clone(),
+                    plan,
+                });
+            };
+            match plan.herd {
+                None => push("", plan.clone()),
+                Some(herd) => {
+                    let variants = match server {
+                        Server::Fanfare => herd.variants(),
+                        // They have no such settings.
+                        _ => vec![("", herd.plain())],
+                    };
+                    for (suffix, herd) in variants {
+                        let herd = Some(herd);
+                        push(suffix, Plan { herd, ..plan.clone() });
+                    }
+                }
+            }
         }
         all
     }

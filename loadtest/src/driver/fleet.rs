@@ -70,7 +70,8 @@ impl Fleet {
         if setup.http2_streams > 0 && setup.stalled_share + setup.slow_share > 0.0 {
             bail!("slow and stalled clients need connections of their own: not with HTTP/2");
         }
-        let descriptors = crate::control::raise_descriptor_limit();
+        let fetches = setup.fetch.as_ref().map_or(0, |fetch| fetch.at_once as u64);
+        let descriptors = crate::control::raise_descriptor_limit().saturating_sub(fetches);
         let processes = processes.map_or_else(
             || self::processes(setup.clients, descriptors),
             |processes| processes.max(1),
@@ -92,6 +93,7 @@ impl Fleet {
                 clients: (setup.clients - first).div_ceil(processes - index),
                 first_client: setup.first_client + first,
                 sources: sources.clone(),
+                fetch: setup.fetch.as_ref().map(|fetch| fetch.of_one(processes)),
                 ..setup.clone()
             };
             fleet.workers.push(Worker::start(index, &own, sender.clone())?);
@@ -157,6 +159,8 @@ impl Fleet {
             sum.behind += tick.behind;
             sum.awaiting = sum.awaiting.min(tick.awaiting);
             sum.newest = sum.newest.max(tick.newest);
+            sum.fetching += tick.fetching;
+            sum.fetched_ns = sum.fetched_ns.max(tick.fetched_ns);
         }
         sum
     }

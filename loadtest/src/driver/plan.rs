@@ -1,5 +1,10 @@
 //! What a scenario does: its numbers, with defaults for a full run and for `--quick`.
 
+mod herd;
+
+pub(crate) use self::herd::Herd;
+
+use self::herd::HerdArgs;
 use crate::units::{parse_bytes, parse_duration, parse_share};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -23,6 +28,8 @@ pub(crate) enum Scenario {
     EvictStorm,
     /// The origin sends a burst as fast as it is taken: does everything arrive?
     Burst,
+    /// Events make every client fetch from a small origin: without coalesce and stagger, and with them
+    Herd,
     /// Clients come and go all the time
     Churn,
     /// Many streams behind one templated path, each with a few clients, which end; against one stream with them all
@@ -81,6 +88,8 @@ pub(crate) struct Plan {
     pub(crate) healthy: usize,
     /// Events of the burst: `burst` only.
     pub(crate) burst_events: u64,
+    /// `herd` only.
+    pub(crate) herd: Option<Herd>,
 }
 
 /// Numbers about the clients that replace a scenario's own.
@@ -153,6 +162,8 @@ pub(crate) struct Overrides {
     /// burst: its events
     #[arg(long)]
     events: Option<u64>,
+    #[command(flatten)]
+    herd: HerdArgs,
     /// Small numbers, for a check that all works
     #[arg(long)]
     pub(crate) quick: bool,
@@ -191,6 +202,7 @@ impl Plan {
             replay_events: 0,
             healthy: 0,
             burst_events: 0,
+            herd: None,
         };
         match scenario {
             Scenario::Clients => Plan {
@@ -245,6 +257,12 @@ impl Plan {
                 clients: pick(100, 20),
                 burst_events: pick(1_000_000, 20_000) as u64,
                 events_per_second: 0.0,
+                ..base
+            },
+            Scenario::Herd => Plan {
+                clients: pick(10_000, 200),
+                events_per_second: 0.0,
+                herd: Some(Herd::of(quick)),
                 ..base
             },
             Scenario::Churn => Plan {
@@ -307,6 +325,7 @@ impl Plan {
             put(&mut self.healthy, over.healthy);
         }
         put(&mut self.burst_events, over.events);
+        self.herd = self.herd.map(|herd| herd.with(&over.herd));
         self = self.with_crowd(&over.crowd);
         // They may stand beside scenarios that they mean nothing to.
         if matches!(self.scenario, Scenario::Memory | Scenario::IdleJobs) {
@@ -382,7 +401,7 @@ impl Plan {
         ];
         match wrong.into_iter().find(|(wrong, _)| *wrong) {
             Some((_, message)) => Err(message.to_owned()),
-            None => Ok(()),
+            None => self.herd.as_ref().map_or(Ok(()), Herd::check),
         }
     }
 
@@ -394,6 +413,7 @@ impl Plan {
                 | Scenario::ResumeStorm
                 | Scenario::EvictStorm
                 | Scenario::Burst
+                | Scenario::Herd
                 | Scenario::Memory
                 | Scenario::IdleJobs
         )

@@ -17,6 +17,7 @@ use super::child::{self, Guarded};
 use super::plan::{Plan, Scenario};
 use super::source::Source;
 use crate::control::Target;
+use crate::stamp::HINT_PATH;
 use anyhow::{Result, bail, ensure};
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpStream};
@@ -67,6 +68,11 @@ impl Running {
         }
     }
 
+    /// What the events are hints at, if they are.
+    pub(crate) fn changelog(&self) -> Option<Target> {
+        self.source.changelog.map(|address| target(address, HINT_PATH))
+    }
+
     /// An error if a process has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         for (name, process) in &mut self.processes {
@@ -111,6 +117,11 @@ fn origin(plan: &Plan) -> Result<Source> {
     arguments.extend(["--size".to_owned(), plan.size_bytes.to_string()]);
     arguments.extend(["--streams".to_owned(), plan.streams.to_string()]);
     arguments.extend(plan.ids.then(|| "--ids".to_owned()));
+    if let Some(herd) = &plan.herd {
+        arguments.extend(["--changelog", "127.0.0.1:0"].map(str::to_owned));
+        arguments.extend(["--connections".to_owned(), herd.connections.to_string()]);
+        arguments.extend(["--service".to_owned(), format!("{}us", herd.service.as_micros())]);
+    }
     Source::start(&arguments)
 }
 

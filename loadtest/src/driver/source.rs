@@ -2,6 +2,7 @@
 
 use super::child::{self, Guarded};
 use crate::control::{SourceOrder, SourceReport};
+use crate::source::changelog;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -14,6 +15,8 @@ pub(crate) struct Source {
     orders: ChildStdin,
     reports: BufReader<ChildStdout>,
     pub(crate) address: SocketAddr,
+    /// Where it serves what its events are hints at.
+    pub(crate) changelog: Option<SocketAddr>,
 }
 
 /// What a source says when it stops.
@@ -23,6 +26,7 @@ pub(crate) struct Stopped {
     pub(crate) last: u64,
     pub(crate) skipped: u64,
     pub(crate) late_max: Duration,
+    pub(crate) changelog: Option<changelog::Counts>,
 }
 
 impl Source {
@@ -33,8 +37,9 @@ impl Source {
         let mut reports = BufReader::new(child.stdout.take().context("a child without stdout")?);
         let process = Guarded::new(child);
         match read(&mut reports)? {
-            SourceReport::Listening { address } => Ok(Self {
+            SourceReport::Listening { address, changelog } => Ok(Self {
                 process,
+                changelog,
                 orders,
                 reports,
                 address,
@@ -60,6 +65,12 @@ impl Source {
         self.order(SourceOrder::Burst { events })
     }
 
+    /// Sends so many events evenly over a time.
+    pub(crate) fn volley(&mut self, events: u64, over: Duration) -> Result<()> {
+        let over_ns = crate::clock::ns(over);
+        self.order(SourceOrder::Volley { events, over_ns })
+    }
+
     /// Ends every stream with a terminal event.
     pub(crate) fn end(&mut self) -> Result<()> {
         self.order(SourceOrder::End)
@@ -73,9 +84,11 @@ impl Source {
                 last,
                 skipped,
                 late_max_us,
+                changelog,
                 ..
             } => Ok(Stopped {
                 last,
+                changelog,
                 skipped,
                 late_max: Duration::from_micros(late_max_us),
             }),

@@ -1,14 +1,15 @@
 //! One trial: one server, one scenario, from the first process to the last number.
 
+mod herd;
 mod judge;
 mod steady;
 mod storms;
 
 use super::fleet::Fleet;
 use super::outcome::{Outcome, Sample};
-use super::plan::{Plan, Scenario};
+use super::plan::{Herd, Plan, Scenario};
 use super::server::{Programs, Running, Server};
-use crate::control::{SwarmOrder, SwarmSetup, Tick};
+use crate::control::{FetchSetup, SwarmOrder, SwarmSetup, Tick};
 use crate::display::Display;
 use crate::machine::Machine;
 use crate::proc::{Cpu, resident_kib, tcp_memory_kib};
@@ -60,6 +61,11 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
         http2_streams: bench.http2_streams,
         connecting_max: bench.connecting_max,
         streams: plan.streams,
+        repeats: plan.herd.map_or(1, Herd::repeats),
+        fetch: running.changelog().map(|target| FetchSetup {
+            target,
+            at_once: herd::FETCHES_AT_ONCE,
+        }),
         ..SwarmSetup::default()
     };
     let healthy = SwarmSetup {
@@ -97,6 +103,7 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
     let resident = resident_kib(&trial.pids);
     trial.fleet.watch(Instant::now() + SETTLE / 2, |_| false)?;
     match plan.scenario {
+        Scenario::Herd => plan.herd.map_or(Ok(()), |herd| trial.herd(&herd))?,
         Scenario::Memory | Scenario::IdleJobs => trial.memory()?,
         Scenario::ConnectStorm => trial.connect_storm()?,
         Scenario::ResumeStorm => trial.resume_storm()?,
@@ -293,6 +300,10 @@ impl Trial<'_> {
         self.outcome.values.set("clients", live as f64);
         let summary = self.outcome.totals(&totals);
         judge::judge(&mut self.outcome, &summary, &stopped, live);
+        if self.plan.herd.is_some() {
+            let fetched: Vec<_> = totals.iter().map(|totals| &totals.fetched).collect();
+            herd::report(&mut self.outcome, &fetched, &stopped, summary.counts.delivered);
+        }
         self.outcome.judge_harness();
         if processes > 1 {
             self.outcome

@@ -180,6 +180,13 @@ pub(crate) fn describe(comparison: &Comparison) -> String {
     if plan.replay_events > 0 {
         let _ = write!(text, ", {} events missed", plan.replay_events);
     }
+    if let Some(herd) = &plan.herd {
+        let _ = write!(
+            text,
+            ", {} volleys of {} hints within {:?}, an origin that serves {} requests at a time in {:?}",
+            herd.volleys, herd.hints, herd.over, herd.connections, herd.service
+        );
+    }
     if !plan.is_steady() {
         let _ = write!(text, ", {} connects/s", plan.connects_per_second);
     }

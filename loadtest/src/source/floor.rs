@@ -93,6 +93,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
     };
     say(&SourceReport::Listening {
         address: listener.local_addr()?,
+        changelog: None,
     });
 
     let mut events = Events::with_capacity(1024);
@@ -248,6 +249,9 @@ impl Floor {
                     (0..events).for_each(|_| self.event(&mut bytes, now));
                     self.publish(bytes, first);
                 }
+                Ok(SourceOrder::Volley { events, over_ns }) => {
+                    self.pace = Some(Pace::counted(now_ns(), events, over_ns));
+                }
                 // Its clients' streams have no end.
                 Ok(SourceOrder::End) => {}
                 Ok(SourceOrder::Stop) => {
@@ -257,6 +261,7 @@ impl Floor {
                         streams: 1,
                         skipped: tally.skipped.load(Ordering::Relaxed),
                         late_max_us: self.late_max_ns / 1000,
+                        changelog: None,
                     });
                 }
                 Err(TryRecvError::Empty) => return true,
@@ -275,6 +280,7 @@ impl Floor {
             (0..burst).for_each(|_| self.event(&mut bytes, due));
             self.late_max_ns = self.late_max_ns.max(now_ns().saturating_sub(due));
         }
+        self.pace = self.pace.filter(|pace| !pace.is_over());
         self.publish(bytes, first);
     }
 

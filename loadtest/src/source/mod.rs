@@ -1,5 +1,6 @@
 //! What sends events: the origin, and the floor.
 
+pub(crate) mod changelog;
 pub(crate) mod conn;
 pub(crate) mod fault;
 pub(crate) mod floor;

@@ -10,6 +10,8 @@ pub(crate) struct Pace {
     interval_ns: f64,
     burst: u32,
     bursts_sent: u64,
+    /// How many there are.
+    bursts: u64,
 }
 
 impl Pace {
@@ -22,7 +24,22 @@ impl Pace {
             interval_ns,
             burst,
             bursts_sent: 0,
+            bursts: u64::MAX,
         }
+    }
+
+    /// So many events and no more, one after the other, evenly over some time.
+    pub(crate) fn counted(start_ns: u64, events: u64, over_ns: u64) -> Self {
+        let seconds = over_ns as f64 / SECOND_NS as f64;
+        Self {
+            bursts: events,
+            ..Self::new(start_ns, events as f64 / seconds.max(1e-9), 1)
+        }
+    }
+
+    /// Whether all has been sent.
+    pub(crate) fn is_over(&self) -> bool {
+        self.bursts_sent == self.bursts
     }
 
     /// When the next burst is due.
@@ -33,7 +50,7 @@ impl Pace {
     /// The next burst that is due at `now_ns`: its scheduled time and its number of events. Called until `None`.
     pub(crate) fn take(&mut self, now_ns: u64) -> Option<(u64, u32)> {
         let due = self.next_ns();
-        (due <= now_ns).then(|| {
+        (due <= now_ns && !self.is_over()).then(|| {
             self.bursts_sent += 1;
             (due, self.burst)
         })
@@ -43,6 +60,19 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_counted_pace_is_over_when_all_is_sent() {
+        let mut pace = Pace::counted(1_000, 4, 40_000_000);
+        let mut due = Vec::new();
+        while let Some((at, events)) = pace.take(u64::MAX) {
+            due.push((at, events));
+        }
+        assert_eq!(due, [1_000, 10_001_000, 20_001_000, 30_001_000].map(|at| (at, 1)));
+        assert!(pace.is_over());
+        let mut at_once = Pace::counted(1_000, 3, 0);
+        assert_eq!(std::iter::from_fn(|| at_once.take(1_010)).count(), 3);
+    }
 
     #[test]
     fn being_late_does_not_move_the_schedule() {

@@ -33,6 +33,7 @@ pub(crate) fn run(options: &Options, orders: &Receiver<SourceOrder>) -> Result<(
     socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     say(&SourceReport::Listening {
         address: options.address,
+        changelog: None,
     });
     let (mut pace, mut next, mut late_max_ns) = (None::<Pace>, 1, 0);
     loop {
@@ -64,6 +65,9 @@ pub(crate) fn run(options: &Options, orders: &Receiver<SourceOrder>) -> Result<(
                     next += 1;
                 }
             }
+            Ok(SourceOrder::Volley { events, over_ns }) => {
+                pace = Some(Pace::counted(now_ns(), events, over_ns));
+            }
             // Its clients' streams have no end.
             Ok(SourceOrder::End) => {}
             Ok(SourceOrder::Stop) => {
@@ -73,11 +77,13 @@ pub(crate) fn run(options: &Options, orders: &Receiver<SourceOrder>) -> Result<(
                     streams: 1,
                     skipped: 0,
                     late_max_us: late_max_ns / 1000,
+                    changelog: None,
                 });
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
+        pace = pace.filter(|pace| !pace.is_over());
         if let Some((due, burst)) = pace.as_mut().and_then(|pace| pace.take(now_ns())) {
             late_max_ns = late_max_ns.max(now_ns().saturating_sub(due));
             for _ in 0..burst {

@@ -117,6 +117,7 @@ mod tests {
         let form = Form {
             size_bytes: 1024,
             ids: true,
+            hint: None,
         };
         let mut stream = Stream::new(None, form, RECORD_BYTES_MAX / 4096);
         for _ in 0..10 {

@@ -47,7 +47,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind, repeats: u32) -> Self {
         Self {
             socket: None,
             stage: Stage::Away,
@@ -55,7 +55,7 @@ impl Client {
             returning: false,
             retry_ms: 0,
             started_ns: 0,
-            tally: Tally::default(),
+            tally: Tally::of_repeats(repeats),
             scanner: Scanner::new(Framing::ToEnd, Vec::new()),
         }
     }

@@ -5,6 +5,7 @@ mod multiplex;
 mod read;
 
 use super::client::{Client, Kind, Stage, kind_of};
+use super::fetch::Fetcher;
 use super::h2::Http2;
 use super::tls;
 use super::window::{Window, encode, histogram};
@@ -109,6 +110,8 @@ struct Swarm {
     /// Nobody reconnects.
     cut: bool,
     reconnects: BinaryHeap<Reverse<(u64, u32)>>,
+    /// Makes the requests that events ask for.
+    fetcher: Option<Fetcher>,
     awaited: u64,
     /// The highest sequence number that a reader has got.
     newest: u64,
@@ -151,7 +154,9 @@ impl Swarm {
             false => None,
         };
         let kind = |index| kind_of(setup.first_client + index, &setup);
-        let clients: Vec<Client> = (0..setup.clients).map(|index| Client::new(kind(index))).collect();
+        let clients: Vec<Client> = (0..setup.clients)
+            .map(|index| Client::new(kind(index), setup.repeats))
+            .collect();
         let count = |kind| clients.iter().filter(|client| client.kind == kind).count() as u64;
         let totals = Totals {
             stalled: count(Kind::Stalled),
@@ -182,6 +187,7 @@ impl Swarm {
             half_cut: None,
             cut: false,
             reconnects: BinaryHeap::new(),
+            fetcher: setup.fetch.clone().map(Fetcher::start).transpose()?,
             awaited: 0,
             newest: 0,
             was_complete: false,
@@ -254,6 +260,9 @@ impl Swarm {
 
     fn timers(&mut self) {
         self.send_restless();
+        if let Some(fetcher) = &mut self.fetcher {
+            fetcher.hand_over();
+        }
         let now = now_ns();
         let mut due = if self.opened_to < self.wanted {
             self.rate.due(now)
@@ -308,7 +317,7 @@ impl Swarm {
 
     fn tick(&mut self, now: u64) {
         self.next_tick_ns = now + if self.awaited > 0 { TICK_AWAITING_NS } else { TICK_NS };
-        let waiting = |client: &&Client| client.kind == Kind::Reader && client.tally.next() <= self.awaited;
+        let waiting = |client: &&Client| client.kind == Kind::Reader && client.tally.missing(self.awaited) > 0;
         let behind = match self.awaited {
             0 => 0,
             _ => self.clients.iter().take(self.wanted).filter(waiting).count() as u64,
@@ -322,6 +331,8 @@ impl Swarm {
             behind,
             awaiting: self.awaited,
             newest: self.newest,
+            fetching: self.fetcher.as_ref().map_or(0, Fetcher::open),
+            fetched_ns: self.fetcher.as_ref().map_or(0, Fetcher::answered_ns),
         }));
     }
 
@@ -378,6 +389,7 @@ impl Swarm {
                 .collect(),
             live: self.live,
             open_latency: encode(&self.open_latency),
+            fetched: self.fetcher.take().map(Fetcher::finish).unwrap_or_default(),
             ..std::mem::take(&mut self.totals)
         }
     }

@@ -8,6 +8,7 @@
 
 pub(crate) mod client;
 mod engine;
+mod fetch;
 mod h2;
 pub(crate) mod socket;
 pub(crate) mod tls;

@@ -119,6 +119,15 @@ fn yaml(place: &Place, plan: &Plan, programs: &Programs) -> String {
     if plan.scenario == Scenario::EvictStorm {
         let _ = writeln!(yaml, "    slow_client: {{ stall: {}ms }}", plan.stall().as_millis());
     }
+    if let Some(herd) = &plan.herd {
+        // The stamps are in the ids.
+        let _ = writeln!(yaml, "    ids: pass");
+        for (key, time) in [("coalesce", herd.coalesce), ("stagger", herd.stagger)] {
+            if !time.is_zero() {
+                let _ = writeln!(yaml, "    {key}: {}ms", time.as_millis());
+            }
+        }
+    }
     for line in &programs.source_yaml {
         let _ = writeln!(yaml, "    {line}");
     }
@@ -153,6 +162,15 @@ mod tests {
         ] {
             assert!(yaml.contains(line), "{line}: {yaml}");
         }
+    }
+
+    #[test]
+    fn a_herd_has_the_relays_settings() {
+        let yaml = written(Scenario::Herd, "/events");
+        assert!(
+            yaml.contains("    ids: pass\n    coalesce: 200ms\n    stagger: 500ms\n"),
+            "{yaml}"
+        );
     }
 
     #[test]

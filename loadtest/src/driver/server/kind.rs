@@ -89,8 +89,18 @@ impl Server {
             Scenario::Jobs | Scenario::IdleJobs | Scenario::Siblings | Scenario::Tree => Some("needs fanfare"),
             Scenario::ResumeStorm if *self == Server::Naive => Some("can't resume"),
             Scenario::EvictStorm => Some("evicts nobody, or doesn't say so"),
+            Scenario::Herd if self.is_published_to() => Some("has no origin with hints"),
             Scenario::Burst if *self == Server::Floor => Some("loses what a full socket doesn't take"),
             _ => None,
+        }
+    }
+
+    /// Whether it has its events from somewhere else than our origin.
+    fn is_published_to(&self) -> bool {
+        match self {
+            Server::Floor | Server::Nchan => true,
+            Server::Command(command) => command.publish.is_some(),
+            Server::Fanfare | Server::Naive | Server::Origin => false,
         }
     }
 

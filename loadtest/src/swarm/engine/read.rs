@@ -6,7 +6,6 @@ use crate::head::Head;
 use crate::scan::{Found, Progress, Scanner};
 use crate::swarm::client::{Kind, Stage};
 use crate::swarm::socket::Socket;
-use crate::tally::Tally;
 use mio::{Interest, Token};
 use std::io::ErrorKind;
 
@@ -155,7 +154,7 @@ impl Swarm {
             self.totals.reopened += 1;
             if !self.setup.resume || last_id.is_empty() {
                 // Nothing told the server where to go on: whatever comes next is right.
-                client.tally = Tally::default();
+                client.tally.forget();
             }
         }
         if !client.returning {
@@ -170,12 +169,15 @@ impl Swarm {
         let client = &mut self.clients[index];
         let (tally, counts, window) = (&mut client.tally, &mut self.counts, &mut self.window);
         let (reader, retry_ms) = (client.kind == Kind::Reader, &mut client.retry_ms);
-        let newest = &mut self.newest;
+        let (newest, fetcher) = (&mut self.newest, &mut self.fetcher);
         let progress = client
             .scanner
             .feed(bytes, self.setup.gap_event.as_bytes(), &mut |found| match found {
                 Found::Event(stamp) => {
                     tally.event(stamp.seq, stamp.channel, counts);
+                    if let Some(fetcher) = fetcher {
+                        fetcher.fetch(read_ns);
+                    }
                     if reader {
                         *newest = stamp.seq.max(*newest);
                         window.delivery(&stamp, read_ns);
