@@ -182,6 +182,29 @@ async fn a_job_that_is_gone_at_the_reconnect_ends() {
 }
 
 #[tokio::test]
+async fn of_merged_upstreams_the_last_one_to_leave_ends_the_job() {
+    let (gone, origin) = (TestOrigin::start().await, TestOrigin::start().await);
+    let relay = TestRelay::read(&format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nsources:\n  s:\n    path: /jobs/{{job}}\n    upstream:\n      - \"{}\"\n      - {{ url: \"{}\", reconnect: 20ms }}\n",
+        gone.url("/{job}"),
+        origin.url("/{job}")
+    ));
+    let client = get("/jobs/a").send(relay.address).await;
+    gone.answer(answers("404 Not Found")).await;
+    let mut conn = origin.accept().await;
+    conn.stream_head().await;
+    let mut client = begun(client).await;
+    conn.event("data: x").await;
+    assert_eq!(client.next_event().await.data, "x");
+    conn.close().await;
+    origin
+        .answer("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        .await;
+    assert_eq!(client.end().await, End::LastChunk);
+    assert_eq!(get("/jobs/a").answer(relay.address).await.head.status, 204);
+}
+
+#[tokio::test]
 async fn a_parameter_is_one_segment_and_stays_one() {
     let (relay, origin) = jobs("").await;
     let (_client, conn) = opened(&relay, &origin, "%C3%A4%3Fx=1&y%23+%25").await;
