@@ -172,9 +172,8 @@ fn place(section: &Section<'_>, parameters: Option<&[&str]>) -> Option<Origin> {
                 is_feed: false,
             })
         }
-        // One feed names one stream.
         (None, None, Some(feed)) => Some(Origin {
-            urls: vec![origin_url(&feed, Some(&[]))?],
+            urls: vec![origin_url(&feed, parameters)?],
             is_feed: true,
         }),
         (None, None, None) => {

@@ -205,6 +205,27 @@ async fn of_merged_upstreams_the_last_one_to_leave_ends_the_job() {
 }
 
 #[tokio::test]
+async fn each_channel_finds_its_stream_in_its_own_feed() {
+    let origin = TestOrigin::start().await;
+    let relay = TestRelay::read(&format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nsources:\n  s: {{ path: '/changelog/{{section}}', upstream: {{ feed: '{}' }} }}\n",
+        origin.url("/feed/{section}")
+    ));
+    let client = get("/changelog/2%202").send(relay.address).await;
+    let feed = "<feed xmlns=\"http://www.w3.org/2005/Atom\"><link type=\"text/event-stream\" href=\"/sse/22\"/></feed>";
+    let asked = origin
+        .answer(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{feed}"))
+        .await;
+    assert_eq!(asked.target(), "/feed/2%202");
+    let mut conn = origin.accept().await;
+    assert_eq!(conn.request().target(), "/sse/22");
+    conn.stream_head().await;
+    let mut client = begun(client).await;
+    conn.event("data: x").await;
+    assert_eq!(client.next_event().await.data, "x");
+}
+
+#[tokio::test]
 async fn a_parameter_is_one_segment_and_stays_one() {
     let (relay, origin) = jobs("").await;
     let (_client, conn) = opened(&relay, &origin, "%C3%A4%3Fx=1&y%23+%25").await;
