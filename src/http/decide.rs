@@ -70,12 +70,25 @@ impl Front {
         }
         let answer = match wants {
             Wants::Stream | Wants::Poll => return self.let_in(request, peer, found, wants, slot),
-            Wants::Head => answer::stream_head(&request, found.source()),
+            Wants::Head => self.head(&request, &found),
             Wants::Preflight => answer::preflight(&request, found.source()),
             Wants::OtherMethod => self.refuse(&request, &found, RefuseReason::Method),
             Wants::OtherType => self.refuse(&request, &found, RefuseReason::NotAcceptable),
         };
         Decision::Now(Err(answer))
+    }
+
+    /// The head of what GET would answer, as far as it is known without asking the origin.
+    fn head(&self, request: &Request<()>, found: &Found) -> Answer {
+        let source = found.source();
+        if let Found::Templated(_, Err(bad)) = found {
+            self.refused(RefuseReason::BadRequest);
+            return answer::bad_parameter(request, source, *bad);
+        }
+        match request::is_poll(request.headers()) {
+            true => answer::news_head(request, source),
+            false => answer::stream_head(request, source),
+        }
     }
 
     fn refuse(&self, request: &Request<()>, found: &Found, reason: RefuseReason) -> Answer {

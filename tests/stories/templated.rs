@@ -1,6 +1,6 @@
 //! One upstream per job: opened for its first client, shared by all, closed some time after the last, ended by its events.
 
-use crate::support::client::{Ask, End, TestClient, get};
+use crate::support::client::{Ask, End, TestClient, ask, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{Setup, TestRelay, eventually};
 use std::time::Duration;
@@ -255,6 +255,8 @@ async fn a_parameter_is_one_segment_and_stays_one() {
         .answer(relay.address)
         .await
         .assert_problem(414);
+    let head = ask("HEAD", "/jobs/%00").header("Accept", "text/event-stream");
+    assert_eq!(head.answer(relay.address).await.head.status, 400);
     get("/jobs/").answer(relay.address).await.assert_problem(404);
     get("/jobs/a/b").answer(relay.address).await.assert_problem(404);
     assert!(!origin.is_called_within(Duration::from_millis(100)).await);
