@@ -161,6 +161,8 @@ impl Sink for Printer {
             .status
             .is_some_and(|status| (400..500).contains(&status) && !matches!(status, 408 | 429));
         if refused {
+            let detail = &failure.detail;
+            tracing::error!(detail, "the origin refuses the stream");
             self.finish(Exit::Failed);
             return Verdict::Stop;
         }
