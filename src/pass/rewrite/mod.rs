@@ -13,7 +13,7 @@ mod held;
 mod links;
 mod pattern;
 
-pub(super) use head::{is_xml, may_hold_links};
+pub(super) use head::{is_xml, may_hold_links, unchanged};
 pub(crate) use links::Links;
 pub(super) use links::View;
 

@@ -288,3 +288,18 @@ async fn the_head_of_a_feed_promises_nothing_that_its_body_would_not_keep() {
         (None, Some("W/\"1\""))
     );
 }
+
+#[tokio::test]
+async fn not_modified_is_said_of_what_the_client_has() {
+    let front = front_with(REWRITING, "").await;
+    for (held, tag) in [("W/\"1\"", "W/\"1\""), ("\"1\"", "\"1\"")] {
+        let (asked, head, _) = front
+            .exchange(
+                &format!("GET /log HTTP/1.1\r\nHost: h\r\nIf-None-Match: {held}\r\n\r\n"),
+                "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n",
+            )
+            .await;
+        assert_eq!(asked.value("if-none-match"), Some(held));
+        assert_eq!((head.status(), head.value("etag")), (304, Some(tag)));
+    }
+}
