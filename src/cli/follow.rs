@@ -155,7 +155,7 @@ impl Sink for Printer {
 
     fn flush(&mut self) {}
 
-    fn failed(&mut self, failure: &Failure) -> Verdict {
+    fn failed(&mut self, failure: &Failure, _more: bool) -> Verdict {
         // What no repetition heals: tell the shell.
         let refused = failure
             .status

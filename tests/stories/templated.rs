@@ -119,6 +119,27 @@ async fn asked_again(relay: &TestRelay, origin: &TestOrigin) -> (TestClient, Con
 }
 
 #[tokio::test]
+async fn of_several_urls_all_have_to_refuse() {
+    let (one, two) = (TestOrigin::start().await, TestOrigin::start().await);
+    let relay = TestRelay::read(&format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nsources:\n  s: {{ path: '/jobs/{{job}}', upstream: {{ urls: ['{}', '{}'] }} }}\n",
+        one.url("/{job}"),
+        two.url("/{job}")
+    ));
+    // The job is at the second.
+    let client = get("/jobs/a").send(relay.address).await;
+    one.answer(answers("404 Not Found")).await;
+    let mut conn = two.accept().await;
+    conn.stream_head().await;
+    begun(client).await;
+    // And another at neither.
+    let mut client = get("/jobs/b").send(relay.address).await;
+    one.answer(answers("404 Not Found")).await;
+    two.answer(answers("410 Gone")).await;
+    assert_eq!(client.read_head().await.status, 410);
+}
+
+#[tokio::test]
 async fn another_failure_leaves_the_clients_waiting_in_their_streams() {
     let (relay, origin) = jobs("").await;
     let client = get("/jobs/a").send(relay.address).await;
