@@ -18,6 +18,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// A poll that hardly waits learns all the same that the origin has no such job, if that is known this soon.
+const FIRST_ANSWER_MIN: Duration = Duration::from_secs(1);
 
 /// A request that opens an event stream, once it is in.
 pub(super) struct Opening {
@@ -156,9 +160,15 @@ impl Front {
                 let (mode, waits) = (slot.mode.clone(), slot.mode.passing());
                 return Decision::Later(Box::pin(async move {
                     let _waits = waits;
-                    if let Some(status) = first.wait().await {
+                    let asked = Instant::now();
+                    let refused = match wait {
+                        Some(wait) => timeout(wait.max(FIRST_ANSWER_MIN), first.wait()).await.ok().flatten(),
+                        None => first.wait().await,
+                    };
+                    if let Some(status) = refused {
                         return Err(origin_refused(&admitted.request, status));
                     }
+                    let wait = wait.map(|wait| wait.saturating_sub(asked.elapsed()));
                     match front.serve(admitted, subscription, wait, &mode) {
                         Decision::Now(outcome) => outcome,
                         Decision::Later(outcome) => outcome.await,

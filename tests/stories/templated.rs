@@ -3,7 +3,7 @@
 use crate::support::client::{Ask, End, TestClient, ask, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{Setup, TestRelay, eventually};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 async fn jobs(source: &str) -> (TestRelay, TestOrigin) {
     let origin = TestOrigin::start().await;
@@ -116,6 +116,24 @@ async fn the_origins_refusal_is_the_first_clients_and_remembered_for_a_moment() 
 async fn asked_again(relay: &TestRelay, origin: &TestOrigin) -> (TestClient, Conn) {
     eventually("the refused channel to be forgotten", || channels(relay) <= 1.0).await;
     opened(relay, origin, "a").await
+}
+
+#[tokio::test]
+async fn a_poll_waits_for_the_origin_no_longer_than_for_news() {
+    let (relay, origin) = jobs("").await;
+    let poll = |job: &str| ask("GET", &format!("/jobs/{job}?wait=0")).header("Accept", "application/json");
+    let silent = origin.accept();
+    let began = Instant::now();
+    let request = poll("a");
+    let (_conn, answer) = tokio::join!(silent, request.answer(relay.address));
+    assert_eq!(answer.head.status, 200);
+    assert!(answer.body.starts_with("{\"events\":[],"), "{}", answer.body);
+    // An attempt to connect may take ten seconds.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    // What the origin says at once is the answer, however short the wait.
+    let request = poll("b");
+    let (_, answer) = tokio::join!(origin.answer(answers("404 Not Found")), request.answer(relay.address));
+    answer.assert_problem(404);
 }
 
 #[tokio::test]
