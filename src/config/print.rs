@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use std::fmt::Write as _;
 
 /// What stands for a secret.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 
 /// The file's text.
 pub fn print(loaded: &Loaded) -> String {
