@@ -47,7 +47,18 @@ fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    run(loaded.config, |_| Ok(()))
+    run(loaded.config, |_| {
+        let hangup = signal(SignalKind::hangup())?;
+        tokio::spawn(survive(hangup));
+        Ok(())
+    })
+}
+
+/// Who asks for a reload must not end every stream, though there is none yet.
+async fn survive(mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        tracing::warn!("this version does not reload: a changed file is in force after a restart");
+    }
 }
 
 fn demo(args: &DemoArgs, logs: &Logs) -> anyhow::Result<ExitCode> {

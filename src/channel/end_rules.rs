@@ -1,5 +1,6 @@
 //! Which event is the last one.
 
+use super::json_pointer::value_at;
 use crate::config::EndWhen;
 use crate::event_stream::Event;
 use serde_json::Value;
@@ -12,7 +13,6 @@ pub(super) fn is_terminal(rules: &[EndWhen], event: &Event) -> bool {
     if rules.is_empty() || !event.dispatches() {
         return false;
     }
-    let mut json = None;
     rules.iter().any(|rule| match rule {
         EndWhen::Event(wanted) => {
             let event_type = event.event_type();
@@ -25,13 +25,9 @@ pub(super) fn is_terminal(rules: &[EndWhen], event: &Event) -> bool {
         }
         EndWhen::Data(wanted) => *event.data() == *wanted.as_bytes(),
         EndWhen::Json { pointer, equals } => {
-            if !may_hold(&event.data(), equals) {
-                return false;
-            }
-            // Read once, whatever the number of rules. Data that is no JSON is not the end of anything.
-            let json = json.get_or_insert_with(|| serde_json::from_slice::<Value>(&event.data()).ok());
-            let found = json.as_ref().and_then(|json| json.pointer(pointer));
-            found.is_some_and(|found| same(found, equals))
+            let data = event.data();
+            // Data that is no JSON is not the end of anything.
+            may_hold(&data, equals) && value_at(&data, pointer).is_some_and(|found| same(&found, equals))
         }
     })
 }

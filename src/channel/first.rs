@@ -141,14 +141,18 @@ impl Sink for FirstSink {
         self.publisher.full()
     }
 
-    fn failed(&mut self, failure: &Failure) -> Verdict {
+    fn failed(&mut self, failure: &Failure, more: bool) -> Verdict {
+        // One URL of several says nothing yet of the stream.
+        if more {
+            return self.publisher.failed(failure, more);
+        }
         if let Some(status) = self.last_word(failure)
             && let Some(told) = &self.told
         {
             told.refuse(status);
             return Verdict::Stop;
         }
-        let verdict = self.publisher.failed(failure);
+        let verdict = self.publisher.failed(failure, more);
         // It will be tried again: clients wait in their streams, as they would if it had been cut.
         if let Some(told) = &self.told {
             told.open();

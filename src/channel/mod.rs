@@ -10,6 +10,7 @@ mod counted;
 mod end;
 mod end_rules;
 mod first;
+mod json_pointer;
 mod pacing;
 mod publisher;
 mod supply;

@@ -269,7 +269,7 @@ impl Sink for Publisher {
             .is_batch(self.unflushed_entries, self.unflushed_bytes)
     }
 
-    fn failed(&mut self, _failure: &Failure) -> Verdict {
+    fn failed(&mut self, _failure: &Failure, _more: bool) -> Verdict {
         Verdict::Retry
     }
 

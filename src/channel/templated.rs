@@ -253,7 +253,11 @@ async fn live(
             REFUSAL_KEPT
         }
         (false, Some(_)) => list.source.linger,
-        (false, None) => Duration::ZERO,
+        // Of merged upstreams one was refused, and the last of the others has ended: nobody is left who could say more.
+        (false, None) => {
+            channel.finish();
+            list.source.linger
+        }
     };
     tokio::time::sleep(kept).await;
     list.remove(&parameters, &channel, false);

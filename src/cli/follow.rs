@@ -155,12 +155,14 @@ impl Sink for Printer {
 
     fn flush(&mut self) {}
 
-    fn failed(&mut self, failure: &Failure) -> Verdict {
+    fn failed(&mut self, failure: &Failure, _more: bool) -> Verdict {
         // What no repetition heals: tell the shell.
         let refused = failure
             .status
             .is_some_and(|status| (400..500).contains(&status) && !matches!(status, 408 | 429));
         if refused {
+            let detail = &failure.detail;
+            tracing::error!(detail, "the origin refuses the stream");
             self.finish(Exit::Failed);
             return Verdict::Stop;
         }

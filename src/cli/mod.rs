@@ -137,6 +137,8 @@ mod tests {
             "fanfare serve --log-format xml",
             "fanfare serve --unknown",
             "fanfare tail",
+            "fanfare tail nowhere",
+            "fanfare tail ftp://o/sse",
             "fanfare completions dos",
         ] {
             assert_eq!(parse(line).expect_err(line).exit_code(), 2, "{line}");

@@ -1,13 +1,14 @@
 //! `tail`: its arguments.
 
 use crate::config::Secret;
+use crate::upstream::Url;
 use std::str::FromStr;
 
 /// `tail`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TailArgs {
     /// The event stream
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", value_parser = parse_url)]
     pub url: String,
     /// One JSON object a line: `id`, `event`, `data`
     #[arg(long)]
@@ -66,6 +67,12 @@ impl FromStr for User {
             }),
         }
     }
+}
+
+/// An address that can never be asked is a mistake of the command line, not a failure that may heal.
+fn parse_url(text: &str) -> Result<String, String> {
+    Url::parse(text).map_err(|why| format!("{why}; expected a URL such as `https://origin.example.com/events`"))?;
+    Ok(text.to_owned())
 }
 
 fn parse_header(text: &str) -> Result<(hyper::header::HeaderName, hyper::header::HeaderValue), &'static str> {

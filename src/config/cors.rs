@@ -73,7 +73,8 @@ fn checked(item: &Item<'_>, form: &str, check: fn(&str) -> bool) -> Option<Strin
     Some(text.to_owned())
 }
 
-/// `*`, `null`, or scheme, host and port as a browser writes them (RFC 6454, section 6.2).
+/// `*`, `null`, or scheme, host and port as a browser writes them (RFC 6454, section 6.2); a host that begins with `*.` is every one below
+/// it.
 pub(super) fn is_origin(text: &str) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else {
         return text == "*" || text == "null";
@@ -82,6 +83,7 @@ pub(super) fn is_origin(text: &str) -> bool {
         && scheme
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+    let authority = authority.strip_prefix("*.").unwrap_or(authority);
     let authority_is_right = !authority.contains(['@', '*'])
         && authority
             .parse::<hyper::http::uri::Authority>()
@@ -110,6 +112,7 @@ mod tests {
             "http://a:8080",
             "http://[::1]:80",
             "chrome-extension://abc",
+            "https://*.a.example:8443",
         ] {
             assert!(is_origin(text), "{text}");
         }
@@ -118,7 +121,11 @@ mod tests {
             "a.example",
             "https://",
             "https://a/",
-            "https://*.a",
+            "https://*a",
+            "https://*",
+            "https://*.",
+            "https://a.*.example",
+            "https://*.*.example",
             "https://A",
             "https://u@a",
             "HTTPS://a",

@@ -399,7 +399,7 @@ pub(super) const CORS: &[Key] = &[
         "origins",
         Shape::Either(&[Shape::Text, Shape::List(&Shape::Text)]),
         "",
-        "Allowed origins; `*`: any.",
+        "Allowed origins; `*`: any; `https://*.example.com`: all below it.",
     ),
     key(
         "credentials",

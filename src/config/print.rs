@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use std::fmt::Write as _;
 
 /// What stands for a secret.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 
 /// The file's text.
 pub fn print(loaded: &Loaded) -> String {
@@ -206,7 +206,12 @@ fn upstream(upstream: &Upstream) -> Json {
         put("headers", Json::Object(headers.collect()));
     }
     let tls = &upstream.tls;
-    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| Json::from(path.display().to_string()));
+    // A path in a file is relative to the file; what is printed may be put anywhere.
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let path = |path: &Option<PathBuf>| {
+        path.as_ref()
+            .map(|path| Json::from(absolute(path).display().to_string()))
+    };
     let parts = [
         ("ca", path(&tls.ca)),
         ("cert", path(&tls.cert)),
@@ -504,6 +509,22 @@ mod tests {
             }
         }
         config
+    }
+
+    #[test]
+    fn files_are_found_from_wherever_the_printed_file_is_put() {
+        let mut upstream = Upstream::defaults("https://o/");
+        upstream.tls.ca = Some("conf/ca.pem".into());
+        let config = Config::defaults(vec![Source::defaults("s", "/", vec![upstream])]);
+        let loaded = Loaded {
+            config,
+            reload: Reload::Signal,
+            log: None,
+            warnings: Vec::new(),
+        };
+        let here = std::env::current_dir().expect("a working directory");
+        let wanted = format!("ca: {}", scalar_text(&here.join("conf/ca.pem").display().to_string()));
+        assert!(print(&loaded).contains(&wanted), "{}", print(&loaded));
     }
 
     proptest! {

@@ -4,6 +4,7 @@
 //! shows of a value is what stands in the file, never what came from the environment.
 
 use super::mistakes::{Findings, Place};
+use super::print::MASK;
 use super::units;
 use super::yaml::{Entry, Node, Scalar, Value};
 use std::cell::RefCell;
@@ -74,12 +75,25 @@ impl<'a> Item<'a> {
     /// Text that isn't shown, whatever is wrong with it.
     pub(super) fn secret_text(&self) -> Option<&'a str> {
         match self.scalar() {
-            Some(scalar) if !scalar.is_null() => scalar.text.as_deref(),
+            Some(scalar) if !scalar.is_null() => {
+                let text = scalar.text.as_deref();
+                if text == Some(MASK) {
+                    self.warn_of_mask();
+                }
+                text
+            }
             _ => {
                 self.mistake("no text", "a secret, as text");
                 None
             }
         }
+    }
+
+    /// A printed configuration that is served as it is would be refused by its origins, and nobody would know why.
+    pub(super) fn warn_of_mask(&self) {
+        self.warn(format!(
+            "`{MASK}` stands for a secret that was not printed: put it back"
+        ));
     }
 
     /// `true` or `false`.

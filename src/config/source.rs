@@ -373,9 +373,9 @@ fn json_value(item: &Item<'_>) -> Option<serde_json::Value> {
         Value::Scalar(scalar) => {
             let text = scalar.text.as_deref()?;
             let typed = match (scalar.plain, text) {
-                (true, "true") => Some(Json::Bool(true)),
-                (true, "false") => Some(Json::Bool(false)),
-                (true, text) => text.parse().ok().map(Json::Number),
+                (true, "true" | "True" | "TRUE") => Some(Json::Bool(true)),
+                (true, "false" | "False" | "FALSE") => Some(Json::Bool(false)),
+                (true, text) => json_number(text).map(Json::Number),
                 (false, _) => None,
             };
             Some(typed.unwrap_or_else(|| Json::String(text.to_owned())))
@@ -389,6 +389,14 @@ fn json_value(item: &Item<'_>) -> Option<serde_json::Value> {
                 .collect()
         }
     }
+}
+
+/// A number as JSON writes it, or as YAML does besides (1.2, 10.3.2): `+1`, `.5`, `1.`. What begins with a zero too many is text.
+fn json_number(text: &str) -> Option<serde_json::Number> {
+    let digits = text.trim_start_matches(['+', '-']);
+    let is_number = digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) && !digits.starts_with('0');
+    let float = || text.parse().ok().and_then(serde_json::Number::from_f64);
+    text.parse().ok().or_else(|| is_number.then(float).flatten())
 }
 
 /// A header's name; a mistake if it is none.

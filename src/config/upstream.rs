@@ -2,6 +2,7 @@
 
 use super::file::{ANY_DURATION, SOME_DURATION};
 use super::keys;
+use super::print::MASK;
 use super::reader::{Item, Section};
 use super::url::{self, OriginUrl, URL_FORM};
 use super::yaml::Value;
@@ -172,9 +173,8 @@ fn place(section: &Section<'_>, parameters: Option<&[&str]>) -> Option<Origin> {
                 is_feed: false,
             })
         }
-        // One feed names one stream.
         (None, None, Some(feed)) => Some(Origin {
-            urls: vec![origin_url(&feed, Some(&[]))?],
+            urls: vec![origin_url(&feed, parameters)?],
             is_feed: true,
         }),
         (None, None, None) => {
@@ -198,6 +198,9 @@ fn origin_url(item: &Item<'_>, parameters: Option<&[&str]>) -> Option<OriginUrl>
             return None;
         }
     };
+    if url.has_query && url.url.contains(MASK) {
+        item.warn_of_mask();
+    }
     let unknown = parameters.and_then(|known| url.parameters.iter().find(|name| !known.contains(&name.as_str())));
     if let Some(name) = unknown {
         let expected = match parameters {

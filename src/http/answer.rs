@@ -110,7 +110,14 @@ pub(super) fn ended<B>(request: &Request<B>, source: &Source) -> Answer {
 
 /// What is new, for a client that asks for JSON.
 pub(super) fn news<B>(request: &Request<B>, source: &Source, news: &serde_json::Value) -> Answer {
-    let mut response = Response::new(whole(news.to_string().into()));
+    let mut response = news_head(request, source);
+    *response.body_mut() = whole(news.to_string().into());
+    response
+}
+
+/// HEAD on it.
+pub(super) fn news_head<B>(request: &Request<B>, source: &Source) -> Answer {
+    let mut response = Response::new(whole(Bytes::new()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, NO_STORE);

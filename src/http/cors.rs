@@ -43,15 +43,27 @@ pub(super) fn preflight_headers(cors: Option<&Cors>, request: &HeaderMap) -> Vec
 /// With credentials a wildcard is not allowed by the standard: the origin is named.
 fn allowed_origin(cors: &Cors, origin: &HeaderValue) -> Option<HeaderValue> {
     let any = cors.origins.iter().any(|allowed| allowed == "*");
-    let named = cors
-        .origins
-        .iter()
-        .any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()));
+    let named = cors.origins.iter().any(|allowed| is_named(allowed, origin.as_bytes()));
     match (any, named, cors.credentials) {
         (true, _, false) => Some(HeaderValue::from_static("*")),
         (true, _, true) | (false, true, _) => Some(origin.clone()),
         (false, false, _) => None,
     }
+}
+
+/// Whether `allowed` is this origin, or `https://*.example.com` and it is below that.
+fn is_named(allowed: &str, origin: &[u8]) -> bool {
+    let Some((scheme, parent)) = allowed.split_once("://*.") else {
+        return allowed.as_bytes().eq_ignore_ascii_case(origin);
+    };
+    let below = || {
+        let origin = std::str::from_utf8(origin).ok()?.to_ascii_lowercase();
+        let host = origin.strip_prefix(scheme)?.strip_prefix("://")?;
+        let labels = host.strip_suffix(parent)?.strip_suffix('.')?;
+        let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+        (!labels.is_empty() && labels.bytes().all(is_name)).then_some(())
+    };
+    below().is_some()
 }
 
 fn list(name: HeaderName, values: &[String]) -> Option<(HeaderName, HeaderValue)> {
@@ -62,4 +74,30 @@ fn list(name: HeaderName, values: &[String]) -> Option<(HeaderName, HeaderValue)
     HeaderValue::from_str(&values.join(", "))
         .ok()
         .map(|value| (name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_names_all_below_it_and_nobody_else() {
+        for (allowed, origin, expected) in [
+            ("https://a.example", "https://A.example", true),
+            ("https://a.example", "https://b.a.example", false),
+            ("https://*.a.example", "https://b.a.example", true),
+            ("https://*.a.example", "https://c.b.A.example", true),
+            ("https://*.a.example", "https://a.example", false),
+            ("https://*.a.example", "https://.a.example", false),
+            ("https://*.a.example", "https://ba.example", false),
+            ("https://*.a.example", "http://b.a.example", false),
+            ("https://*.a.example", "https://b.a.example:8443", false),
+            ("https://*.a.example:8443", "https://b.a.example:8443", true),
+            ("https://*.a.example", "https://evil/.a.example", false),
+            ("https://*.a.example", "https://b.a.example.evil", false),
+            ("https://*.a.example", "null", false),
+        ] {
+            assert_eq!(is_named(allowed, origin.as_bytes()), expected, "{allowed} {origin}");
+        }
+    }
 }

@@ -18,6 +18,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// A poll that hardly waits learns all the same that the origin has no such job, if that is known this soon.
+const FIRST_ANSWER_MIN: Duration = Duration::from_secs(1);
 
 /// A request that opens an event stream, once it is in.
 pub(super) struct Opening {
@@ -70,12 +74,25 @@ impl Front {
         }
         let answer = match wants {
             Wants::Stream | Wants::Poll => return self.let_in(request, peer, found, wants, slot),
-            Wants::Head => answer::stream_head(&request, found.source()),
+            Wants::Head => self.head(&request, &found),
             Wants::Preflight => answer::preflight(&request, found.source()),
             Wants::OtherMethod => self.refuse(&request, &found, RefuseReason::Method),
             Wants::OtherType => self.refuse(&request, &found, RefuseReason::NotAcceptable),
         };
         Decision::Now(Err(answer))
+    }
+
+    /// The head of what GET would answer, as far as it is known without asking the origin.
+    fn head(&self, request: &Request<()>, found: &Found) -> Answer {
+        let source = found.source();
+        if let Found::Templated(_, Err(bad)) = found {
+            self.refused(RefuseReason::BadRequest);
+            return answer::bad_parameter(request, source, *bad);
+        }
+        match request::is_poll(request.headers()) {
+            true => answer::news_head(request, source),
+            false => answer::stream_head(request, source),
+        }
     }
 
     fn refuse(&self, request: &Request<()>, found: &Found, reason: RefuseReason) -> Answer {
@@ -143,9 +160,15 @@ impl Front {
                 let (mode, waits) = (slot.mode.clone(), slot.mode.passing());
                 return Decision::Later(Box::pin(async move {
                     let _waits = waits;
-                    if let Some(status) = first.wait().await {
+                    let asked = Instant::now();
+                    let refused = match wait {
+                        Some(wait) => timeout(wait.max(FIRST_ANSWER_MIN), first.wait()).await.ok().flatten(),
+                        None => first.wait().await,
+                    };
+                    if let Some(status) = refused {
                         return Err(origin_refused(&admitted.request, status));
                     }
+                    let wait = wait.map(|wait| wait.saturating_sub(asked.elapsed()));
                     match front.serve(admitted, subscription, wait, &mode) {
                         Decision::Now(outcome) => outcome,
                         Decision::Later(outcome) => outcome.await,

@@ -71,11 +71,14 @@ pub(super) async fn news(
 impl News {
     fn at(channel: &Channel, last_event_id: Option<&[u8]>) -> Self {
         let place = channel.place(last_event_id);
-        let same = last_event_id.filter(|id| !id.is_empty() && place.gap.is_none() && *place.id == **id);
-        let id = match same {
-            // It names the place it came from; the first of those that share it, which is where we are.
-            Some(id) => Bytes::copy_from_slice(id),
-            None => channel.exact_id(place.next - 1),
+        // Its own id, where that leads here: so it does at the relay's siblings, and in its next process.
+        let leads_here = || {
+            let again = channel.place(Some(&place.id));
+            again.gap.is_none() && again.next == place.next
+        };
+        let id = match !place.id.is_empty() && leads_here() {
+            true => place.id,
+            false => channel.exact_id(place.next - 1),
         };
         Self {
             next: place.next,

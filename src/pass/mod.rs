@@ -35,7 +35,7 @@ use flow::{Flow, RequestBody};
 use forwarded::Public;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{HeaderName, IF_RANGE, RANGE};
+use hyper::header::{HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE};
 use hyper::http::request::Parts as RequestParts;
 use hyper::http::uri::{Authority, Scheme};
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -150,6 +150,7 @@ impl Passes {
         let view = self.view(origin, &outgoing.parts, &outgoing.public);
         let method = outgoing.parts.method.clone();
         let upgrades = outgoing.upgrades;
+        let held: Vec<HeaderValue> = outgoing.parts.headers.get_all(IF_NONE_MATCH).iter().cloned().collect();
         // What may be asked again is kept.
         let again = (!has_body && !upgrades).then(|| outgoing.parts.clone());
         let mut request = Request::from_parts(outgoing.parts, RequestBody::new(Some(body), flow.clone()));
@@ -176,6 +177,9 @@ impl Passes {
         let closes = parts.version == Version::HTTP_10;
         let said = response::to_client(&mut parts, &method, &incoming)?;
         flow.answered(said.close || closes);
+        if origin.rewrite_links && parts.status == StatusCode::NOT_MODIFIED {
+            rewrite::unchanged(&mut parts.headers, &held);
+        }
         let rewrites = origin.rewrite_links && rewrite::may_hold_links(&parts);
         let body = match view {
             Some(view) => {

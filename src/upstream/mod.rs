@@ -56,8 +56,9 @@ pub trait Sink: Send + 'static {
     fn full(&self) -> bool {
         false
     }
-    /// The connection, or the attempt at one, failed. Says whether to try again.
-    fn failed(&mut self, failure: &Failure) -> Verdict;
+    /// The connection, or the attempt at one, failed. Says whether to try again. `more`: there are URLs that were not tried since the last
+    /// wait, and it is at once.
+    fn failed(&mut self, failure: &Failure, more: bool) -> Verdict;
     /// The origin answered 204: the stream has ended for good (9.2.3). The upstream returns after this.
     fn ended(&mut self);
     /// Completes when the next read may be made: where the slow-client policy `pause` and shard pacing take hold.

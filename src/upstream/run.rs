@@ -115,11 +115,12 @@ impl<S: Sink> Life<'_, S> {
             }
             // One that was told to wait is told so for all: they are the same origin.
             retry_after = retry_after.max(refusal.retry_after);
-            let wait = match targets.failed(lived) {
+            let next = targets.failed(lived);
+            let wait = match next {
                 Next::Wait => self.backoff.next(retry_after.take(), fastrand::f64()),
                 Next::AtOnce => Duration::ZERO,
             };
-            if self.fails(&refusal.failure, wait) == Verdict::Stop {
+            if self.fails(&refusal.failure, wait, next) == Verdict::Stop {
                 return false;
             }
             if !wait.is_zero() {
@@ -131,9 +132,9 @@ impl<S: Sink> Life<'_, S> {
     }
 
     /// Tells everyone.
-    fn fails(&mut self, failure: &Failure, wait: Duration) -> Verdict {
+    fn fails(&mut self, failure: &Failure, wait: Duration, next: Next) -> Verdict {
         self.state.failed(failure);
-        let verdict = self.sink.failed(failure);
+        let verdict = self.sink.failed(failure, next == Next::AtOnce);
         match verdict {
             Verdict::Stop => self.reporter.gave_up(failure),
             Verdict::Retry => {
@@ -238,7 +239,7 @@ struct Targets<'a> {
 }
 
 /// When the next attempt is made.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     /// There is a URL that was not tried since the last wait.
     AtOnce,

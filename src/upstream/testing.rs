@@ -38,7 +38,7 @@ impl Sink for Recorder {
     fn flush(&mut self) {
         self.flushes += 1;
     }
-    fn failed(&mut self, _: &Failure) -> Verdict {
+    fn failed(&mut self, _: &Failure, _: bool) -> Verdict {
         Verdict::Stop
     }
     fn ended(&mut self) {}

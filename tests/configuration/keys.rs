@@ -144,6 +144,13 @@ fn forms_of_single_keys() {
         ("'true'", serde_json::json!("true")),
         ("7", serde_json::json!(7)),
         ("-1.5", serde_json::json!(-1.5)),
+        // As YAML's core schema has it.
+        ("True", serde_json::json!(true)),
+        ("FALSE", serde_json::json!(false)),
+        (".5", serde_json::json!(0.5)),
+        ("+1", serde_json::json!(1.0)),
+        ("007", serde_json::json!("007")),
+        ("1.2.3", serde_json::json!("1.2.3")),
         ("null", serde_json::json!(null)),
         ("[a, {b: 1}]", serde_json::json!(["a", { "b": 1 }])),
     ] {

@@ -25,7 +25,7 @@ backends:
       Host: cue.example.com
   - uri: http://editorial-2.example.com:8080/webservice/escenic/changelog/sse
 cors:
-  allowedOrigins: "https://a.example.com, https://b.example.com"
+  allowedOrigins: "https://a.example.com, https://*.b.example.com"
   allowedHeaders: "X-Requested-With,Content-Type"
   allowedMethods: "GET,HEAD"
   preflightMaxAge: 1800
@@ -52,7 +52,7 @@ fn the_content_stores_own_file() {
     assert_eq!(source.upstreams[0].headers[0].0, "host");
     assert!(source.upstreams[0].credentials.is_some() && source.upstreams[1].credentials.is_none());
     let cors = source.cors.as_ref().expect("cors");
-    assert_eq!(cors.origins, ["https://a.example.com", "https://b.example.com"]);
+    assert_eq!(cors.origins, ["https://a.example.com", "https://*.b.example.com"]);
     assert_eq!((cors.credentials, cors.max_age), (true, Duration::from_secs(1800)));
     assert_eq!(cors.exposed_headers, Vec::<String>::new());
     assert_eq!(loaded.log.as_deref(), Some("debug"));
@@ -88,7 +88,7 @@ backends:
   - url: http://o/
   - uri: nowhere
     credentials: { username: a }
-cors: { allowedOrigins: 'https://*.example.com', preflightMaxAge: 30m }
+cors: { allowedOrigins: 'https://*example.com', preflightMaxAge: 30m }
 logging: { level: LOUD }
 ";
     let expected = "\
@@ -99,8 +99,8 @@ f.yaml:6:5: backends[0].uri: missing; expected the URL of an event stream, such 
 f.yaml:6:5: backends[0].url: unknown key `url`; did you mean `uri`?
 f.yaml:7:10: backends[1].uri: `nowhere` is no URL: it has no scheme; expected the URL of an event stream, such as `http://editorial.example.com/webservice/escenic/changelog/sse`
 f.yaml:8:18: backends[1].credentials: only one of `username` and `password`; expected both, or none
-f.yaml:9:25: cors.allowedOrigins: `https://*.example.com`; expected origins such as `https://www.example.com`, separated by commas, or `*`
-f.yaml:9:67: cors.preflightMaxAge: `30m`; expected a whole number from 0 to 31536000
+f.yaml:9:25: cors.allowedOrigins: `https://*example.com`; expected origins such as `https://www.example.com`, separated by commas, or `*`
+f.yaml:9:66: cors.preflightMaxAge: `30m`; expected a whole number from 0 to 31536000
 f.yaml:10:19: logging.level: `LOUD`; expected one of `OFF`, `ERROR`, `WARN`, `INFO`, `DEBUG`, `TRACE`, `ALL`";
     assert_eq!(wrong(text), expected);
     let loaded = right("backends: [ { uri: http://o/sse } ]\n");

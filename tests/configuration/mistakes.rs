@@ -163,6 +163,17 @@ fn warnings_are_no_mistakes() {
         "trusted_proxies: 10.1.2.3/8\nsources: {s: {path: /, upstream: http://o/}}",
         "read as 10.0.0.0/8",
     );
+    for upstream in [
+        "{ url: http://o/, username: u, password: '***' }",
+        "{ url: http://o/, bearer: '***' }",
+        "{ url: http://o/, headers: { Cookie: '***' } }",
+        "'http://o/?token=***'",
+    ] {
+        warned(
+            &format!("sources: {{s: {{path: /, upstream: {upstream}}}}}"),
+            "stands for a secret",
+        );
+    }
     assert_eq!(right(&with("log: { events: 10 }")).warnings, []);
 }
 

@@ -131,6 +131,18 @@ async fn sigint_with_nobody_inside_ends_at_once() {
 }
 
 #[tokio::test]
+async fn a_hangup_ends_nothing() {
+    let (process, mut conn) = running("{ spread: 10s, timeout: 30s }").await;
+    let mut client = get(PATH).open(process.address).await;
+    process.signal(rustix::process::Signal::HUP);
+    process
+        .logged("this version does not reload: a changed file is in force after a restart")
+        .await;
+    conn.event("data: x").await;
+    assert_eq!(client.next_event().await.data, "x");
+}
+
+#[tokio::test]
 async fn who_does_not_read_is_cut_at_the_timeout() {
     let (mut process, mut conn) = running("{ spread: 0s, timeout: 1500ms }").await;
     let (mut slow, _) = stalled(&process, &mut conn).await;

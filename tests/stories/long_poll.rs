@@ -74,6 +74,33 @@ async fn an_empty_list_after_the_wait() {
 }
 
 #[tokio::test]
+async fn a_place_has_the_origins_id_where_that_names_it() {
+    let (relay, _origin, mut conn) = relayed("").await;
+    conn.body("id: 1\ndata: a\n\nid: 2\ndata: b\n\n").await;
+    relay.received(2).await;
+    // Nothing new, and the next poll may come to a sibling of this relay.
+    let news = answered(&relay, &poll("?wait=0")).await;
+    assert_eq!((data(&news), id(&news)), (vec![], "2"));
+    // An id that several share names the first of them only.
+    conn.event("data: c").await;
+    relay.received(3).await;
+    let news = answered(&relay, &poll("?wait=0")).await;
+    assert_ne!(id(&news), "2");
+}
+
+#[tokio::test]
+async fn head_answers_the_head_at_once() {
+    let (relay, _origin, _conn) = relayed("").await;
+    let head = ask("HEAD", PATH).header("Accept", "application/json");
+    let answer = head.answer(relay.address).await;
+    assert_eq!((answer.head.status, answer.body.as_str()), (200, ""));
+    assert_eq!(answer.head.header("content-type"), Some("application/json"));
+    assert_eq!(answer.head.header("cache-control"), Some("no-store"));
+    // RFC 9110, 9.3.2: what GET would say; the length is that of news which are not there yet.
+    assert_eq!(answer.head.header("content-length"), None, "{answer:?}");
+}
+
+#[tokio::test]
 async fn between_two_polls_nothing_is_lost_with_or_without_ids() {
     for ids in ["auto", "pass", "assign"] {
         let (relay, _origin, mut conn) = relayed(&format!("ids: {ids}")).await;

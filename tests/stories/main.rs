@@ -24,6 +24,7 @@ mod quiet;
 mod refusals;
 mod resume;
 mod slow_clients;
+mod tail;
 mod templated;
 mod tree;
 mod upstream_trouble;

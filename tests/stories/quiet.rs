@@ -231,6 +231,20 @@ async fn cross_origin_access() {
         assert_eq!(head.header("vary"), Some("Origin"));
     }
 
+    let (relay, _conn) = relayed("cors: { origins: [\"https://*.a.test\"] }").await;
+    for (origin, allowed) in [
+        ("https://b.a.test", Some("https://b.a.test")),
+        ("https://ba.test", None),
+    ] {
+        let head = get(PATH)
+            .header("Origin", origin)
+            .send(relay.address)
+            .await
+            .read_head()
+            .await;
+        assert_eq!(head.header("access-control-allow-origin"), allowed);
+    }
+
     let (relay, _conn) = relayed("cors: { origins: [\"*\"] }").await;
     let head = get(PATH)
         .header("Origin", "https://a.test")

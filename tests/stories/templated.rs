@@ -1,9 +1,9 @@
 //! One upstream per job: opened for its first client, shared by all, closed some time after the last, ended by its events.
 
-use crate::support::client::{Ask, End, TestClient, get};
+use crate::support::client::{Ask, End, TestClient, ask, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{Setup, TestRelay, eventually};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 async fn jobs(source: &str) -> (TestRelay, TestOrigin) {
     let origin = TestOrigin::start().await;
@@ -119,6 +119,45 @@ async fn asked_again(relay: &TestRelay, origin: &TestOrigin) -> (TestClient, Con
 }
 
 #[tokio::test]
+async fn a_poll_waits_for_the_origin_no_longer_than_for_news() {
+    let (relay, origin) = jobs("").await;
+    let poll = |job: &str| ask("GET", &format!("/jobs/{job}?wait=0")).header("Accept", "application/json");
+    let silent = origin.accept();
+    let began = Instant::now();
+    let request = poll("a");
+    let (_conn, answer) = tokio::join!(silent, request.answer(relay.address));
+    assert_eq!(answer.head.status, 200);
+    assert!(answer.body.starts_with("{\"events\":[],"), "{}", answer.body);
+    // An attempt to connect may take ten seconds.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    // What the origin says at once is the answer, however short the wait.
+    let request = poll("b");
+    let (_, answer) = tokio::join!(origin.answer(answers("404 Not Found")), request.answer(relay.address));
+    answer.assert_problem(404);
+}
+
+#[tokio::test]
+async fn of_several_urls_all_have_to_refuse() {
+    let (one, two) = (TestOrigin::start().await, TestOrigin::start().await);
+    let relay = TestRelay::read(&format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nsources:\n  s: {{ path: '/jobs/{{job}}', upstream: {{ urls: ['{}', '{}'] }} }}\n",
+        one.url("/{job}"),
+        two.url("/{job}")
+    ));
+    // The job is at the second.
+    let client = get("/jobs/a").send(relay.address).await;
+    one.answer(answers("404 Not Found")).await;
+    let mut conn = two.accept().await;
+    conn.stream_head().await;
+    begun(client).await;
+    // And another at neither.
+    let mut client = get("/jobs/b").send(relay.address).await;
+    one.answer(answers("404 Not Found")).await;
+    two.answer(answers("410 Gone")).await;
+    assert_eq!(client.read_head().await.status, 410);
+}
+
+#[tokio::test]
 async fn another_failure_leaves_the_clients_waiting_in_their_streams() {
     let (relay, origin) = jobs("").await;
     let client = get("/jobs/a").send(relay.address).await;
@@ -182,6 +221,50 @@ async fn a_job_that_is_gone_at_the_reconnect_ends() {
 }
 
 #[tokio::test]
+async fn of_merged_upstreams_the_last_one_to_leave_ends_the_job() {
+    let (gone, origin) = (TestOrigin::start().await, TestOrigin::start().await);
+    let relay = TestRelay::read(&format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nsources:\n  s:\n    path: /jobs/{{job}}\n    upstream:\n      - \"{}\"\n      - {{ url: \"{}\", reconnect: 20ms }}\n",
+        gone.url("/{job}"),
+        origin.url("/{job}")
+    ));
+    let client = get("/jobs/a").send(relay.address).await;
+    gone.answer(answers("404 Not Found")).await;
+    let mut conn = origin.accept().await;
+    conn.stream_head().await;
+    let mut client = begun(client).await;
+    conn.event("data: x").await;
+    assert_eq!(client.next_event().await.data, "x");
+    conn.close().await;
+    origin
+        .answer("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        .await;
+    assert_eq!(client.end().await, End::LastChunk);
+    assert_eq!(get("/jobs/a").answer(relay.address).await.head.status, 204);
+}
+
+#[tokio::test]
+async fn each_channel_finds_its_stream_in_its_own_feed() {
+    let origin = TestOrigin::start().await;
+    let relay = TestRelay::read(&format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nsources:\n  s: {{ path: '/changelog/{{section}}', upstream: {{ feed: '{}' }} }}\n",
+        origin.url("/feed/{section}")
+    ));
+    let client = get("/changelog/2%202").send(relay.address).await;
+    let feed = "<feed xmlns=\"http://www.w3.org/2005/Atom\"><link type=\"text/event-stream\" href=\"/sse/22\"/></feed>";
+    let asked = origin
+        .answer(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{feed}"))
+        .await;
+    assert_eq!(asked.target(), "/feed/2%202");
+    let mut conn = origin.accept().await;
+    assert_eq!(conn.request().target(), "/sse/22");
+    conn.stream_head().await;
+    let mut client = begun(client).await;
+    conn.event("data: x").await;
+    assert_eq!(client.next_event().await.data, "x");
+}
+
+#[tokio::test]
 async fn a_parameter_is_one_segment_and_stays_one() {
     let (relay, origin) = jobs("").await;
     let (_client, conn) = opened(&relay, &origin, "%C3%A4%3Fx=1&y%23+%25").await;
@@ -211,6 +294,8 @@ async fn a_parameter_is_one_segment_and_stays_one() {
         .answer(relay.address)
         .await
         .assert_problem(414);
+    let head = ask("HEAD", "/jobs/%00").header("Accept", "text/event-stream");
+    assert_eq!(head.answer(relay.address).await.head.status, 400);
     get("/jobs/").answer(relay.address).await.assert_problem(404);
     get("/jobs/a/b").answer(relay.address).await.assert_problem(404);
     assert!(!origin.is_called_within(Duration::from_millis(100)).await);

@@ -301,7 +301,7 @@ impl Sink for TellingSink {
         self.tell(Told::Flush);
     }
 
-    fn failed(&mut self, failure: &Failure) -> Verdict {
+    fn failed(&mut self, failure: &Failure, _more: bool) -> Verdict {
         self.tell(Told::Failed(failure.clone()));
         let left = self.patience.fetch_sub(1, Ordering::SeqCst);
         if left > 0 { Verdict::Retry } else { Verdict::Stop }

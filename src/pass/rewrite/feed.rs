@@ -3,12 +3,13 @@
 use super::links::{Links, View};
 use crate::upstream::{FEED_NODES_MAX, Url, base_of, is_stream_link, plain_attribute};
 use roxmltree::{Document, ParsingOptions};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Why a body is not looked at, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unreadable {
-    /// Neither UTF-8 nor a part of it.
+    /// One in which a byte is not always a character of its own, and that is not UTF-8.
     Encoding,
     /// No well-formed XML, or one with a DTD.
     Xml,
@@ -24,19 +25,28 @@ pub(super) fn rewrite(
     if !may_hold_a_link(body) {
         return Ok(None);
     }
-    let text = std::str::from_utf8(body).map_err(|_| Unreadable::Encoding)?;
     // RFC 7303, 3: the mark, then the parameter, then the declaration.
-    let (without_mark, has_mark) = match text.strip_prefix('\u{feff}') {
-        Some(rest) => (rest, true),
-        None => (text, false),
+    let has_mark = body.starts_with(MARK);
+    let encoding = match (has_mark, charset) {
+        (true, _) => None,
+        (false, Some(charset)) => Some(charset),
+        (false, None) => declared_encoding(body),
     };
-    let trimmed = without_mark.trim_start();
-    let encoding = charset.filter(|_| !has_mark).or_else(|| declared_encoding(trimmed));
-    if !has_mark && encoding.is_some_and(|name| !is_utf8(name)) {
-        return Err(Unreadable::Encoding);
-    }
+    let (text, is_masked) = match encoding {
+        Some(name) if is_single_byte(name) => (masked(body), true),
+        Some(name) if !is_utf8(name) => return Err(Unreadable::Encoding),
+        _ => {
+            let text = std::str::from_utf8(body).map_err(|_| Unreadable::Encoding)?;
+            (Cow::Borrowed(text), false)
+        }
+    };
+    let trimmed = text.trim_start_matches('\u{feff}').trim_start();
     let offset = text.len() - trimmed.len();
-    let changes = changes(trimmed, links, view)?;
+    let mut changes = changes(trimmed, links, view)?;
+    if is_masked {
+        // What a masked URL says is not known.
+        changes.retain(|(range, _)| body[range.start + offset..range.end + offset].is_ascii());
+    }
     if changes.is_empty() {
         return Ok(None);
     }
@@ -98,9 +108,18 @@ fn may_hold_a_link(body: &[u8]) -> bool {
         || body.starts_with(b"\xfe\xff")
 }
 
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Bytes in which an encoding is declared: a declaration is at the beginning, and short.
+const DECLARATION_BYTES_MAX: usize = 256;
+
 /// The encoding in `<?xml version="1.0" encoding="..."?>`.
-fn declared_encoding(text: &str) -> Option<&str> {
-    let declaration = text.strip_prefix("<?xml")?.split_once("?>")?.0;
+fn declared_encoding(body: &[u8]) -> Option<&str> {
+    let beginning = body.trim_ascii_start();
+    let beginning = &beginning[..beginning.len().min(DECLARATION_BYTES_MAX)];
+    let end = memchr::memmem::find(beginning, b"?>")?;
+    let declaration = std::str::from_utf8(&beginning[..end]).ok()?.strip_prefix("<?xml")?;
     let after = declaration
         .split_once("encoding")?
         .1
@@ -116,6 +135,19 @@ fn is_utf8(name: &str) -> bool {
     ["utf-8", "utf8", "us-ascii", "ascii"]
         .iter()
         .any(|known| name.trim().eq_ignore_ascii_case(known))
+}
+
+/// Whether each byte is a character, and the ASCII ones are ASCII's.
+fn is_single_byte(name: &str) -> bool {
+    let name = name.trim().to_ascii_lowercase();
+    let families = ["iso-8859-", "iso_8859-", "latin", "windows-125", "cp125", "koi8-"];
+    families.iter().any(|family| name.starts_with(family))
+}
+
+/// Text of single bytes as far as markup and links need it: what is not ASCII is some letter or other, in the same place.
+fn masked(body: &[u8]) -> Cow<'_, str> {
+    let letter = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '_' };
+    body.iter().map(letter).collect::<String>().into()
 }
 
 /// For a value within either kind of quotes.

@@ -157,18 +157,46 @@ fn a_byte_order_mark_and_line_ends_stay() {
 }
 
 #[test]
+fn a_feed_of_single_bytes_keeps_them() {
+    let feed = |declaration: &str, href: &[u8]| {
+        let before = with("")
+            .replace("<?xml version='1.0'?>", declaration)
+            .replace("</feed>\n", "");
+        let link = [
+            b"<\xe9l\xe8ve \xe0='\xe9'/><link type='text/event-stream' href='",
+            href,
+            b"'/></feed>",
+        ]
+        .concat();
+        [before.as_bytes(), &link].concat()
+    };
+    let latin = "<?xml version='1.0' encoding=\"ISO-8859-1\"?>";
+    for (declaration, charset) in [(latin, None), ("", Some("windows-1252")), (latin, Some("Latin1"))] {
+        assert_eq!(
+            rewritten_as(&feed(declaration, THEIRS.as_bytes()), charset),
+            Ok(Some(feed(declaration, OURS.as_bytes())))
+        );
+    }
+    // Which letter it is, is not known.
+    assert_eq!(
+        rewritten_as(&feed(latin, b"http://inner:8080/v1/monitor/\xe9"), None),
+        Ok(None)
+    );
+}
+
+#[test]
 fn what_can_not_be_read_is_said() {
     let link = format!("<link {STREAM} href='{THEIRS}'/>");
     let feed = with(&link);
-    let latin = feed.replace(
-        "<?xml version='1.0'?>",
-        "<?xml version='1.0' encoding = \"ISO-8859-1\" ?>",
-    );
-    assert_eq!(rewritten_as(latin.as_bytes(), None), Err(Unreadable::Encoding));
-    assert_eq!(
-        rewritten_as(feed.as_bytes(), Some("iso-8859-1")),
-        Err(Unreadable::Encoding)
-    );
+    let declared = |name: &str| {
+        feed.replace(
+            "<?xml version='1.0'?>",
+            &format!("<?xml version='1.0' encoding = \"{name}\" ?>"),
+        )
+    };
+    let wide = declared("Shift_JIS");
+    assert_eq!(rewritten_as(wide.as_bytes(), None), Err(Unreadable::Encoding));
+    assert_eq!(rewritten_as(feed.as_bytes(), Some("gbk")), Err(Unreadable::Encoding));
     assert_eq!(
         rewritten_as(&[feed.as_bytes(), b"\xe5"].concat(), None),
         Err(Unreadable::Encoding)
@@ -179,7 +207,7 @@ fn what_can_not_be_read_is_said() {
         .collect();
     assert_eq!(rewritten_as(&utf_16, None), Err(Unreadable::Encoding));
     // What the content type says counts before what the document says.
-    assert!(rewritten_as(latin.as_bytes(), Some("UTF-8")).is_ok_and(|done| done.is_some()));
+    assert!(rewritten_as(wide.as_bytes(), Some("UTF-8")).is_ok_and(|done| done.is_some()));
     let with_dtd =
         format!("<!DOCTYPE feed [<!ENTITY e \"x\">]><feed xmlns='http://www.w3.org/2005/Atom'>{link}</feed>");
     for broken in [&feed.replace("</feed>", ""), &with_dtd, &format!("{link}{link}")] {

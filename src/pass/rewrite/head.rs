@@ -56,10 +56,27 @@ pub(super) fn changed(headers: &mut HeaderMap) {
     DIGESTS.iter().for_each(|name| drop(headers.remove(name)));
     headers.remove(ACCEPT_RANGES);
     // RFC 9110, 8.8.1: not the same bytes, but the same in meaning.
-    let weak = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
-    if let Some(weak) = weak.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok()) {
+    if let Some(weak) = headers.get(ETAG).and_then(weak_form) {
         headers.insert(ETAG, weak);
     }
+}
+
+/// The head of a 304 has the validator that the 200 had (RFC 9110, 15.4.5). `held`: what the client says it has; by our weak form of the
+/// origin's strong validator it has what was rewritten.
+pub(in crate::pass) fn unchanged(headers: &mut HeaderMap, held: &[HeaderValue]) {
+    let Some(weak) = headers.get(ETAG).and_then(weak_form) else {
+        return;
+    };
+    let is_weak = |value: &HeaderValue| memchr::memmem::find(value.as_bytes(), weak.as_bytes()).is_some();
+    if held.iter().any(is_weak) {
+        headers.insert(ETAG, weak);
+    }
+}
+
+/// Of a strong validator.
+fn weak_form(tag: &HeaderValue) -> Option<HeaderValue> {
+    let is_strong = tag.as_bytes().starts_with(b"\"");
+    is_strong.then(|| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok())?
 }
 
 #[cfg(test)]
@@ -107,5 +124,20 @@ mod tests {
         assert_eq!(head, headers(&[("etag", "W/\"1\""), ("last-modified", "x")]));
         changed(&mut head);
         assert_eq!(head["etag"], "W/\"1\"");
+    }
+
+    #[test]
+    fn not_modified_is_said_of_what_the_client_has() {
+        for (held, tag) in [
+            ("W/\"1\"", "W/\"1\""),
+            ("\"0\", W/\"1\"", "W/\"1\""),
+            ("\"1\"", "\"1\""),
+            ("W/\"2\"", "\"1\""),
+            ("*", "\"1\""),
+        ] {
+            let mut head = headers(&[("etag", "\"1\"")]);
+            unchanged(&mut head, &[HeaderValue::from_static(held)]);
+            assert_eq!(head["etag"], tag, "{held}");
+        }
     }
 }

@@ -13,7 +13,7 @@ mod held;
 mod links;
 mod pattern;
 
-pub(super) use head::{is_xml, may_hold_links};
+pub(super) use head::{is_xml, may_hold_links, unchanged};
 pub(crate) use links::Links;
 pub(super) use links::View;
 
@@ -60,7 +60,7 @@ impl AsItIs {
             AsItIs::Slow => "it comes too slowly",
             AsItIs::NoRoom => "too much is being rewritten at the moment",
             AsItIs::ContentEncoding => "it has a content encoding, which was not asked for",
-            AsItIs::Encoding => "its characters are not in UTF-8",
+            AsItIs::Encoding => "its characters are neither in UTF-8 nor single bytes",
             AsItIs::Xml => "it is not well-formed, or has a DTD",
         }
     }

@@ -200,11 +200,11 @@ async fn what_can_not_be_rewritten_passes_as_it_is() {
     let front = front_with(REWRITING, "").await;
     let feed = change_log("http://other.test/events");
     let large = feed.replace("</feed>", &format!("{}</feed>", " ".repeat(70 * 1024)));
-    let latin = feed.replace("UTF-8", "ISO-8859-1");
+    let wide = feed.replace("UTF-8", "UTF-16");
     let broken = feed.replace("</feed>", "");
     for (body, more) in [
         (&large, ""),
-        (&latin, ""),
+        (&wide, ""),
         (&broken, ""),
         (&feed, "Content-Encoding: br\r\n"),
     ] {
@@ -287,4 +287,19 @@ async fn the_head_of_a_feed_promises_nothing_that_its_body_would_not_keep() {
         (head.value("content-length"), head.value("etag")),
         (None, Some("W/\"1\""))
     );
+}
+
+#[tokio::test]
+async fn not_modified_is_said_of_what_the_client_has() {
+    let front = front_with(REWRITING, "").await;
+    for (held, tag) in [("W/\"1\"", "W/\"1\""), ("\"1\"", "\"1\"")] {
+        let (asked, head, _) = front
+            .exchange(
+                &format!("GET /log HTTP/1.1\r\nHost: h\r\nIf-None-Match: {held}\r\n\r\n"),
+                "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n",
+            )
+            .await;
+        assert_eq!(asked.value("if-none-match"), Some(held));
+        assert_eq!((head.status(), head.value("etag")), (304, Some(tag)));
+    }
 }
