@@ -26,6 +26,7 @@ pub mod status;
 pub mod telemetry;
 
 // What several of them use.
+pub mod moderation;
 mod side_server;
 mod sync;
 pub mod timestamp;
