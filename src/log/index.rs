@@ -9,6 +9,9 @@
 //! knows an id that comes back although the log has let it go: at least over the last [`CELLS_MIN`] positions, and over
 //! half as many again as a full log holds.
 //!
+//! Ids that a header can't tell apart, since it loses the spaces around a value, have the same hash: so they stand in one chain,
+//! and an id that came back in a header is found as well.
+//!
 //! One writer; readers take no lock. A reader can meet a cell that the writer has just reused: then the tail has moved past
 //! the cell's position before, and whatever the cell says leads further back, where the reader sees the tail and stops.
 //! It may miss an id that is being let go at that moment, never invent one: what is found is compared with the entry.
@@ -194,14 +197,14 @@ impl Index {
 
     /// The last use of an id, kept or not. Only the writer calls this.
     pub(super) fn last_use(&self, id: &[u8], entry: impl Fn(u64) -> Option<Arc<Entry>>) -> Option<LastUse> {
-        self.table().last_use(self.hasher.hash_one(id), id, &entry)
+        self.table().last_use(self.hash(id), id, &entry)
     }
 
     /// Enters the id of `position`; `tail..position` are the kept entries before it. Only the writer calls this, and calls
     /// [`Index::entered`] once readers can see the entry.
     pub(super) fn enter(&self, id: &[u8], position: u64, tail: u64, entry: impl Fn(u64) -> Option<Arc<Entry>>) -> bool {
         let table = self.table();
-        let hash = self.hasher.hash_one(id);
+        let hash = self.hash(id);
         let kept = (position + 1 - tail) as usize;
         if kept <= table.len() || table.len() >= self.cells_max {
             table.insert(hash, position);
@@ -212,7 +215,7 @@ impl Index {
             let Some(kept) = entry(position).filter(|entry| entry.is_indexed()) else {
                 continue;
             };
-            let hash = self.hasher.hash_one(&kept.id()[..]);
+            let hash = self.hash(kept.id());
             let last = grown.last_use(hash, kept.id(), &entry);
             grown.insert(hash, position);
             if let Some(last) = last {
@@ -226,10 +229,10 @@ impl Index {
 
     /// Forgets the use before `position`, which readers had to find until now. Not after the table has grown.
     pub(super) fn entered(&self, id: &[u8], position: u64, last: LastUse) {
-        self.table().unlink(self.hasher.hash_one(id), last, position);
+        self.table().unlink(self.hash(id), last, position);
     }
 
-    /// The newest entry with this id between the tail and the head.
+    /// The newest entry between the tail and the head whose id is this one, or if there is none, is this one for a header.
     pub(super) fn find(
         &self,
         id: &[u8],
@@ -237,18 +240,59 @@ impl Index {
         entry: impl Fn(u64) -> Option<Arc<Entry>>,
     ) -> Option<Arc<Entry>> {
         let table = self.table();
-        let hash = self.hasher.hash_one(id);
+        let hash = self.hash(id);
         let mut position = table.bucket(hash).load(Ordering::Acquire);
+        let mut alike = None;
         while position != 0 && position >= tail() {
             let cell = Cell::unpack(table.cell(position).load(Ordering::Acquire));
             if cell.tag == tag(hash)
                 && let Some(entry) = entry(position)
-                && entry.id() == id
             {
-                return Some(entry);
+                if entry.id() == id {
+                    return Some(entry);
+                }
+                // The oldest of several: repeating is better than losing.
+                alike = Some(entry).filter(|entry| same_in_a_header(entry.id(), id)).or(alike);
             }
             position = cell.older(position);
         }
-        None
+        alike
+    }
+
+    fn hash(&self, id: &[u8]) -> u64 {
+        self.hasher.hash_one(in_a_header(id))
+    }
+}
+
+/// As much of an id as comes back in a header: white space around a value is no part of it (RFC 9110, 5.5).
+fn in_a_header(id: &[u8]) -> &[u8] {
+    let is_part = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    let start = id.iter().position(is_part).unwrap_or(id.len());
+    let end = id.iter().rposition(is_part).map_or(start, |last| last + 1);
+    &id[start..end]
+}
+
+/// Whether two ids are one, or a header can't tell them apart. One of nothing but spaces is none in a header.
+pub(crate) fn same_in_a_header(a: &[u8], b: &[u8]) -> bool {
+    a == b || (!in_a_header(a).is_empty() && in_a_header(a) == in_a_header(b))
+}
+
+#[cfg(all(test, not(fanfare_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_loses_the_spaces_around_an_id() {
+        for (a, b, same) in [
+            ("7", "7", true),
+            (" 7\t", "7", true),
+            ("7  ", "\t7", true),
+            ("a b", "a  b", false),
+            ("  ", "  ", true),
+            ("  ", "", false),
+            ("  ", "\t", false),
+        ] {
+            assert_eq!(same_in_a_header(a.as_bytes(), b.as_bytes()), same, "{a:?} {b:?}");
+        }
     }
 }
