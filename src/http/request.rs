@@ -88,12 +88,12 @@ fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (Vec<u8>, bool)> + '_ {
         })
 }
 
-/// Where the client stopped: the header, else the query parameter. Ids are opaque bytes.
+/// Where the client stopped: the header, else the query parameter. Ids are opaque bytes; an empty header says nothing.
 pub(super) fn last_event_id<B>(request: &Request<B>) -> Option<Bytes> {
-    if let Some(value) = request.headers().get(LAST_EVENT_ID) {
-        return Some(Bytes::copy_from_slice(value.as_bytes()));
+    match request.headers().get(LAST_EVENT_ID) {
+        Some(value) if !value.is_empty() => Some(Bytes::copy_from_slice(value.as_bytes())),
+        _ => parameter(request, LAST_EVENT_ID_PARAMETER).map(Bytes::from),
     }
-    parameter(request, LAST_EVENT_ID_PARAMETER).map(Bytes::from)
 }
 
 /// The first query parameter of this name.
@@ -246,6 +246,8 @@ mod tests {
         both.headers_mut()
             .insert(LAST_EVENT_ID, "header".parse().expect("a value"));
         assert_eq!(last_event_id(&both).as_deref(), Some(&b"header"[..]));
+        both.headers_mut().insert(LAST_EVENT_ID, "".parse().expect("a value"));
+        assert_eq!(last_event_id(&both).as_deref(), Some(&b"query"[..]));
     }
 
     #[test]

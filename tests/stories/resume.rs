@@ -74,6 +74,11 @@ async fn the_id_may_come_in_the_query() {
         .open(&get("/events?lastEventId=x").last_event_id("a/b c\u{e9}"))
         .await;
     assert_eq!(client.next_event().await.data, "2");
+    // An empty one says nothing.
+    let mut client = relay
+        .open(&get("/events?lastEventId=a/b%20c%C3%A9").last_event_id(""))
+        .await;
+    assert_eq!(client.next_event().await.data, "2");
 }
 
 #[tokio::test]
