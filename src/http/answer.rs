@@ -93,8 +93,11 @@ pub(super) fn busy() -> Answer {
     response
 }
 
-/// HEAD on an event stream.
-pub(super) fn stream_head<B>(request: &Request<B>, source: &Source) -> Answer {
+/// HEAD on a source's path: the head that GET would have. It has no length, since that of GET is not known.
+pub(super) fn head<B>(request: &Request<B>, source: &Source) -> Answer {
+    if request::is_poll(request.headers()) {
+        return document(Bytes::new(), request, source);
+    }
     let mut response = Response::new(whole(Bytes::new()));
     response.headers_mut().extend(STREAM_HEADERS);
     with_cors(response, request, source)
@@ -110,7 +113,11 @@ pub(super) fn ended<B>(request: &Request<B>, source: &Source) -> Answer {
 
 /// What is new, for a client that asks for JSON.
 pub(super) fn news<B>(request: &Request<B>, source: &Source, news: &serde_json::Value) -> Answer {
-    let mut response = Response::new(whole(news.to_string().into()));
+    document(news.to_string().into(), request, source)
+}
+
+fn document<B>(body: Bytes, request: &Request<B>, source: &Source) -> Answer {
+    let mut response = Response::new(whole(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, NO_STORE);

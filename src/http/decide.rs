@@ -7,7 +7,7 @@ use super::router::Found;
 use super::socket::Mode;
 use super::{long_poll, stream_head};
 use crate::admission::Permit;
-use crate::channel::{Entrance, Subscription};
+use crate::channel::{BadParameter, Entrance, Subscription, Templated};
 use crate::delivery::Framing;
 use crate::metrics::{Protocol, RefuseReason};
 use bytes::Bytes;
@@ -70,7 +70,10 @@ impl Front {
         }
         let answer = match wants {
             Wants::Stream | Wants::Poll => return self.let_in(request, peer, found, wants, slot),
-            Wants::Head => answer::stream_head(&request, found.source()),
+            Wants::Head => match found {
+                Found::Templated(templated, Err(bad)) => self.bad_parameter(&request, &templated, bad),
+                _ => answer::head(&request, found.source()),
+            },
             Wants::Preflight => answer::preflight(&request, found.source()),
             Wants::OtherMethod => self.refuse(&request, &found, RefuseReason::Method),
             Wants::OtherType => self.refuse(&request, &found, RefuseReason::NotAcceptable),
@@ -81,6 +84,11 @@ impl Front {
     fn refuse(&self, request: &Request<()>, found: &Found, reason: RefuseReason) -> Answer {
         self.refused(reason);
         answer::refusal(request, found.source(), reason)
+    }
+
+    fn bad_parameter(&self, request: &Request<()>, templated: &Templated, bad: BadParameter) -> Answer {
+        self.refused(RefuseReason::BadRequest);
+        answer::bad_parameter(request, templated.source(), bad)
     }
 
     /// Lets a client in, if there is room.
@@ -118,8 +126,7 @@ impl Front {
             }
             Found::Templated(templated, Ok(parameters)) => (templated, parameters),
             Found::Templated(templated, Err(bad)) => {
-                self.refused(RefuseReason::BadRequest);
-                return Decision::Now(Err(answer::bad_parameter(&request, templated.source(), bad)));
+                return Decision::Now(Err(self.bad_parameter(&request, &templated, bad)));
             }
         };
         let origin_refused = {

@@ -29,9 +29,10 @@ pub(super) enum Wants {
 }
 
 pub(super) fn wants<B>(request: &Request<B>) -> Wants {
-    let acceptable = accepts_stream(request.headers());
+    let poll = is_poll(request.headers());
+    let acceptable = poll || accepts_stream(request.headers());
     match *request.method() {
-        Method::GET if is_poll(request.headers()) => Wants::Poll,
+        Method::GET if poll => Wants::Poll,
         Method::GET if acceptable => Wants::Stream,
         Method::HEAD if acceptable => Wants::Head,
         Method::GET | Method::HEAD => Wants::OtherType,
@@ -65,7 +66,7 @@ pub(super) fn names_stream(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a client names JSON and not the stream. (A `*/*` beside it is a habit of libraries.)
-fn is_poll(headers: &HeaderMap) -> bool {
+pub(super) fn is_poll(headers: &HeaderMap) -> bool {
     let named = |media: &[u8]| ranges(headers).any(|(range, allowed)| allowed && range == media);
     named(b"application/json") && !named(b"text/event-stream")
 }

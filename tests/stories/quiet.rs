@@ -137,6 +137,24 @@ async fn head_answers_the_head() {
 }
 
 #[tokio::test]
+async fn head_answers_the_head_of_what_get_would_answer() {
+    let (relay, _conn) = relayed("").await;
+    for (accept, status, content_type) in [
+        ("*/*", 200, "text/event-stream"),
+        ("application/json", 200, "application/json"),
+        ("image/png", 406, "application/problem+json"),
+    ] {
+        let asked = ask("HEAD", PATH).header("Accept", accept);
+        let answer = asked.answer(relay.address).await;
+        assert_eq!(answer.head.status, status, "{accept}");
+        assert_eq!(answer.head.header("content-type"), Some(content_type));
+        assert_eq!(answer.body, "");
+    }
+    let answer = ask("HEAD", "/elsewhere").answer(relay.address).await;
+    assert_eq!((answer.head.status, answer.body.as_str()), (404, ""));
+}
+
+#[tokio::test]
 async fn what_will_not_heal_is_a_status_with_problem_details() {
     let (relay, _conn) = relayed("").await;
     for method in ["POST", "PUT", "DELETE", "PATCH"] {

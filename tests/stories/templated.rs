@@ -1,6 +1,6 @@
 //! One upstream per job: opened for its first client, shared by all, closed some time after the last, ended by its events.
 
-use crate::support::client::{Ask, End, TestClient, get};
+use crate::support::client::{Ask, End, TestClient, ask, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{Setup, TestRelay, eventually};
 use std::time::Duration;
@@ -206,6 +206,8 @@ async fn a_parameter_is_one_segment_and_stays_one() {
             .answer(relay.address)
             .await
             .assert_problem(status);
+        let head = ask("HEAD", &format!("/jobs/{job}")).answer(relay.address).await.head;
+        assert_eq!(head.status, status, "{job}");
     }
     get(&format!("/jobs/{}", "x".repeat(257)))
         .answer(relay.address)
