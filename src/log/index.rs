@@ -9,8 +9,8 @@
 //! knows an id that comes back although the log has let it go: at least over the last [`CELLS_MIN`] positions, and over
 //! half as many again as a full log holds.
 //!
-//! Ids that a header can't tell apart, since it loses the spaces around a value, have the same hash: so they stand in one chain,
-//! and an id that came back in a header is found as well.
+//! Ids that come back as one have the same hash, since a header loses the spaces around a value and a client replaces what is no UTF-8:
+//! so they stand in one chain, and an id that came back changed is found as well.
 //!
 //! One writer; readers take no lock. A reader can meet a cell that the writer has just reused: then the tail has moved past
 //! the cell's position before, and whatever the cell says leads further back, where the reader sees the tail and stops.
@@ -18,6 +18,7 @@
 
 use super::entry::Entry;
 use crate::sync::{AtomicU64, Ordering, Swap};
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -232,7 +233,7 @@ impl Index {
         self.table().unlink(self.hash(id), last, position);
     }
 
-    /// The newest entry between the tail and the head whose id is this one, or if there is none, is this one for a header.
+    /// The newest entry between the tail and the head whose id is this one, or if there is none, comes back as this.
     pub(super) fn find(
         &self,
         id: &[u8],
@@ -252,7 +253,7 @@ impl Index {
                     return Some(entry);
                 }
                 // The oldest of several: repeating is better than losing.
-                alike = Some(entry).filter(|entry| same_in_a_header(entry.id(), id)).or(alike);
+                alike = Some(entry).filter(|entry| comes_back_as(entry.id(), id)).or(alike);
             }
             position = cell.older(position);
         }
@@ -260,21 +261,27 @@ impl Index {
     }
 
     fn hash(&self, id: &[u8]) -> u64 {
-        self.hasher.hash_one(in_a_header(id))
+        self.hasher.hash_one(&*as_it_comes_back(id))
     }
 }
 
-/// As much of an id as comes back in a header: white space around a value is no part of it (RFC 9110, 5.5).
-fn in_a_header(id: &[u8]) -> &[u8] {
-    let is_part = |byte: &u8| !matches!(byte, b' ' | b'\t');
-    let start = id.iter().position(is_part).unwrap_or(id.len());
-    let end = id.iter().rposition(is_part).map_or(start, |last| last + 1);
-    &id[start..end]
+/// Around a header's value it is no part of it (RFC 9110, 5.5).
+const WHITE_SPACE: [char; 2] = [' ', '\t'];
+
+/// An id as an EventSource sends it back: decoded (9.2.5 of the HTML standard), and without what a header loses.
+fn as_it_comes_back(id: &[u8]) -> Cow<'_, str> {
+    match String::from_utf8_lossy(id) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(WHITE_SPACE)),
+        Cow::Owned(text) => Cow::Owned(text.trim_matches(WHITE_SPACE).to_owned()),
+    }
 }
 
-/// Whether two ids are one, or a header can't tell them apart. One of nothing but spaces is none in a header.
-pub(crate) fn same_in_a_header(a: &[u8], b: &[u8]) -> bool {
-    a == b || (!in_a_header(a).is_empty() && in_a_header(a) == in_a_header(b))
+/// Whether `back` is what came back of an id. One of nothing but spaces does not.
+pub(crate) fn comes_back_as(id: &[u8], back: &[u8]) -> bool {
+    id == back || {
+        let changed = as_it_comes_back(id);
+        !changed.is_empty() && std::str::from_utf8(back).is_ok_and(|back| back.trim_matches(WHITE_SPACE) == changed)
+    }
 }
 
 #[cfg(all(test, not(fanfare_loom)))]
@@ -282,17 +289,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_loses_the_spaces_around_an_id() {
-        for (a, b, same) in [
-            ("7", "7", true),
-            (" 7\t", "7", true),
-            ("7  ", "\t7", true),
-            ("a b", "a  b", false),
-            ("  ", "  ", true),
-            ("  ", "", false),
-            ("  ", "\t", false),
+    fn what_comes_back_of_an_id() {
+        for (id, back, same) in [
+            (&b"7"[..], &b"7"[..], true),
+            (b" 7\t", b"7", true),
+            (b"7  ", b"\t7", true),
+            (b"a b", b"a  b", false),
+            (b"  ", b"  ", true),
+            (b"  ", b"", false),
+            (b"  ", b"\t", false),
+            (b" \xff", "\u{fffd}".as_bytes(), true),
+            (b"\xe2\x82", "\u{fffd}".as_bytes(), true),
+            (b"\xff\xff", "\u{fffd}".as_bytes(), false),
+            (b"\xff", b"\xfe", false),
         ] {
-            assert_eq!(same_in_a_header(a.as_bytes(), b.as_bytes()), same, "{a:?} {b:?}");
+            assert_eq!(
+                comes_back_as(id, back),
+                same,
+                "{} {}",
+                id.escape_ascii(),
+                back.escape_ascii()
+            );
         }
     }
 }

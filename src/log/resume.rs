@@ -1,7 +1,7 @@
 //! Where a client's stream starts: from its last event ID, or by the source's `start`.
 
 use super::entry::Mark;
-use super::index::same_in_a_header;
+use super::index::comes_back_as;
 use super::ring::Log;
 use crate::config::Start;
 use crate::metrics::GapReason;
@@ -90,9 +90,9 @@ impl Default for Epoch {
 impl Log {
     /// The place after the event that a client names as its last.
     ///
-    /// An id that several events share stands for the first of them. One that has lost the spaces around it in a header stands for the
-    /// id with them, unless it is one itself. Where the log can't vouch for what follows, the place
-    /// is the oldest entry, with the reason.
+    /// An id that several events share stands for the first of them. One that has changed on its way back (without the spaces around it,
+    /// with U+FFFD for what is no UTF-8) stands for the id that it was, unless it is one itself. Where the log can't vouch for what
+    /// follows, the place is the oldest entry, with the reason.
     pub fn resume(&self, last_event_id: &[u8], numbering: &Numbering<'_>) -> Place {
         if let Some(position) = numbering.epoch.position(last_event_id) {
             // Head before tail: the tail only grows.
@@ -123,7 +123,7 @@ impl Log {
         }
         // No kept entry has it. Whoever stands right before the oldest one has missed nothing all the same.
         let departed = self.departed();
-        match departed.passed && same_in_a_header(&departed.id, last_event_id) {
+        match departed.passed && comes_back_as(&departed.id, last_event_id) {
             true if departed.first_with_id == departed.position => Place {
                 next: departed.position + 1,
                 id: departed.id,

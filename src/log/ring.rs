@@ -148,7 +148,7 @@ impl Log {
             .map_or_else(Mark::start, |mark| Mark::clone(&mark))
     }
 
-    /// The newest kept entry with this id, or if there is none, with one that a header can't tell from it.
+    /// The newest kept entry with this id, or if there is none, with one that comes back as this.
     pub(super) fn find(&self, id: &[u8]) -> Option<Arc<Entry>> {
         self.shared
             .index
