@@ -155,20 +155,26 @@ fn come_back(source: &Source) -> Answer {
     response
 }
 
-/// RFC 9457.
+/// The type of an error's body: RFC 9457.
+pub(super) const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// An error.
 pub(super) fn problem(status: StatusCode, detail: &str) -> Answer {
+    let mut response = Response::new(whole(details(status, detail).into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, PROBLEM);
+    response
+}
+
+/// An error's body.
+pub(super) fn details(status: StatusCode, detail: &str) -> String {
     let body = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or_default(),
         "status": status.as_u16(),
         "detail": detail,
     });
-    let mut response = Response::new(whole(body.to_string().into()));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    response
+    body.to_string()
 }
 
 /// Whole seconds, at least one: a zero would be taken to the letter.

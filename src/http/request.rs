@@ -11,6 +11,10 @@ pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 /// The same as a query parameter, for polyfills that can't set headers.
 const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 
+/// A last event ID that its header can't hold, beside the request.
+#[derive(Debug, Clone)]
+pub(super) struct RawLastEventId(pub(super) Bytes);
+
 /// What a request for a source's path wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wants {
@@ -91,6 +95,9 @@ fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (Vec<u8>, bool)> + '_ {
 
 /// Where the client stopped: the header, else the query parameter. Ids are opaque bytes; an empty header says nothing.
 pub(super) fn last_event_id<B>(request: &Request<B>) -> Option<Bytes> {
+    if let Some(RawLastEventId(id)) = request.extensions().get() {
+        return Some(id.clone());
+    }
     match request.headers().get(LAST_EVENT_ID) {
         Some(value) if !value.is_empty() => Some(Bytes::copy_from_slice(value.as_bytes())),
         _ => parameter(request, LAST_EVENT_ID_PARAMETER).map(Bytes::from),

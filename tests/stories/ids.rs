@@ -1,8 +1,9 @@
 //! Ids that are awkward: those that no header can carry as they are, on the way back from a client and to the origin.
 
-use crate::support::client::{End, get};
+use crate::support::client::get;
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
+use crate::support::wire::Wire;
 
 async fn relayed() -> (TestRelay, TestOrigin, Conn) {
     let origin = TestOrigin::start().await;
@@ -27,9 +28,42 @@ async fn ids_that_no_header_can_carry_wedge_no_client() {
     let mut back = relay.open(&get("/events?lastEventId=a%01b")).await;
     assert_eq!(back.next_event().await.data, "2");
     assert_eq!(back.next_event().await.data, "3");
-    // And a header with it is refused, not a crash.
-    let answer = get(PATH).last_event_id(b"a\x01b").answer(relay.address).await;
-    assert_eq!((answer.head.status, answer.end), (400, End::LastChunk));
+    // And a header with it, as browsers send it, is understood all the same: a refusal would stop them for ever.
+    let mut back = relay.resume(b"a\x01b").await;
+    assert_eq!(back.seen_id.as_deref(), Some(&b"a\x01b"[..]));
+    assert_eq!(back.next_event().await.data, "2");
+    assert_eq!(relay.metric(r#"fanfare_refused_total{reason="bad_request"}"#), 0.0);
+    // Of any other header it is none.
+    let refused = get(PATH).last_event_id("3").header("X", b"\x01");
+    refused.answer(relay.address).await.assert_problem(400);
+}
+
+#[tokio::test]
+async fn an_id_that_no_header_can_carry_may_come_in_pieces_and_on_a_connection_that_was_used() {
+    let (relay, _origin, mut conn) = relayed().await;
+    conn.event("id: \u{1b}\u{7f}\ndata: 1").await;
+    conn.event("id: b\ndata: 2").await;
+    relay.received(2).await;
+    let mut wire = Wire::connect(relay.address).await;
+    wire.send("GET /elsewhere HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let start = wire.start().await;
+    wire.content(&start).await;
+    wire.send("GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: \u{1b}")
+        .await;
+    // Meanwhile somebody else is served.
+    get("/elsewhere").answer(relay.address).await.assert_problem(404);
+    wire.send("\u{7f}\r\nAccept: text/event-stream\r\n\r\n").await;
+    let start = wire.start().await;
+    assert_eq!(start.status(), 200);
+    let mut stream = Vec::new();
+    while !stream.ends_with(b"data: 2\n\n") {
+        stream.extend(wire.next_chunk().await.expect("no end"));
+    }
+    assert!(
+        !String::from_utf8_lossy(&stream).contains("data: 1"),
+        "{}",
+        stream.escape_ascii()
+    );
 }
 
 #[tokio::test]
