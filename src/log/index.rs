@@ -5,8 +5,8 @@
 //! replaces itself, so a chain holds each id once. Nothing else is removed: for readers a chain ends where it falls
 //! behind the log's tail. The table doubles with the log, up to the log's bound, so that a short log stays small.
 //!
-//! What has fallen behind the tail stays readable for the writer until its cell is used again, by the hash alone. So it
-//! knows an id that comes back although the log has let it go: at least over the last [`CELLS_MIN`] positions, and over
+//! What has fallen behind the tail stays readable until its cell is used again, by the hash alone. So a reader can tell an id that has gone
+//! from one that never was, which is for people only: it may meet a cell that has just been reused. And the writer knows an id that comes back although the log has let it go: at least over the last [`CELLS_MIN`] positions, and over
 //! half as many again as a full log holds.
 //!
 //! Ids that come back as one have the same hash, since a header loses the spaces around a value and a client replaces what is no UTF-8:
@@ -258,6 +258,21 @@ impl Index {
             position = cell.older(position);
         }
         alike
+    }
+
+    /// Whether an id was in use lately, and the log has let it go: as far as its hash can tell.
+    pub(super) fn remembers(&self, id: &[u8], tail: u64) -> bool {
+        let table = self.table();
+        let hash = self.hash(id);
+        let mut position = table.bucket(hash).load(Ordering::Acquire);
+        while position != 0 && table.holds(position) {
+            let cell = Cell::unpack(table.cell(position).load(Ordering::Acquire));
+            if position < tail && cell.tag == tag(hash) {
+                return true;
+            }
+            position = cell.older(position);
+        }
+        false
     }
 
     fn hash(&self, id: &[u8]) -> u64 {

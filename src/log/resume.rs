@@ -130,6 +130,7 @@ impl Log {
                 gap: None,
             },
             true => self.oldest(numbering, Some(GapReason::Evicted)),
+            false if self.remembers(last_event_id) => self.oldest(numbering, Some(GapReason::Evicted)),
             false => self.oldest(numbering, Some(GapReason::UnknownId)),
         }
     }

@@ -155,6 +155,11 @@ impl Log {
             .find(id, || self.tail(), |position| self.entry(position))
     }
 
+    /// Whether this id was kept lately, as far as is known.
+    pub(super) fn remembers(&self, id: &[u8]) -> bool {
+        self.shared.index.remembers(id, self.tail())
+    }
+
     pub(super) fn entry(&self, position: u64) -> Option<Arc<Entry>> {
         match self.read(position) {
             Read::Entry(entry) => Some(entry),
