@@ -190,6 +190,23 @@ async fn what_will_not_heal_is_a_status_with_problem_details() {
 }
 
 #[tokio::test]
+async fn a_path_may_be_written_in_any_equivalent_way() {
+    let (relay, _conn) = relayed("").await;
+    for target in [
+        "/%65vents",
+        "/events?x=1",
+        "http://elsewhere.test:1/events",
+        "/event%73?",
+    ] {
+        let head = get(target).send(relay.address).await.read_head().await;
+        assert_eq!(head.status, 200, "{target}");
+    }
+    for target in ["/events%2F", "//events", "/Events", "/%2565vents"] {
+        get(target).answer(relay.address).await.assert_problem(404);
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_is_none_is_refused_and_harms_nobody() {
     let (relay, mut conn) = relayed("").await;
     let mut good = relay.client().await;
