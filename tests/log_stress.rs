@@ -57,7 +57,8 @@ fn resume(log: &Log, done: &AtomicBool) -> u64 {
         if done.load(Ordering::Acquire) {
             break;
         }
-        let was = log.head().saturating_sub(back).max(1);
+        let before = log.head();
+        let was = before.saturating_sub(back).max(1);
         let place = log.resume(id(was).as_bytes(), &numbering);
         match place.gap {
             None if log.head() == 0 => unreachable!("nothing to resume at"),
@@ -66,7 +67,7 @@ fn resume(log: &Log, done: &AtomicBool) -> u64 {
                 exact += 1;
             }
             Some(_) => {
-                assert!(log.head() == 0 || log.tail() > was, "{was} is kept: {place:?}");
+                assert!(before == 0 || log.tail() > was, "{was} is kept: {place:?}");
                 // Told truly where it goes on.
                 assert_eq!(
                     place.id,

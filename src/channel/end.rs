@@ -4,6 +4,7 @@
 //! whether there is anything left to hear.
 
 use super::Channel;
+use crate::log::comes_back_as;
 use crate::sync::{Notify, Swap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,7 +109,8 @@ impl Channel {
     pub fn is_over_for(&self, last_event_id: Option<&[u8]>) -> bool {
         let Some(end) = self.end() else { return false };
         let id = last_event_id.filter(|id| !id.is_empty());
-        let has_all = id.is_some_and(|id| *self.log.tip().1 == *id || self.epoch.position(id) == Some(end.position));
+        let has_all =
+            id.is_some_and(|id| comes_back_as(&self.log.tip().1, id) || self.epoch.position(id) == Some(end.position));
         match end.cause {
             // Whoever comes late learns the end too, for a while.
             Cause::Terminal => has_all || end.at.elapsed() >= self.source.linger,

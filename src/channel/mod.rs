@@ -22,7 +22,7 @@ pub(crate) use blocks::{gap_block, retry_block};
 pub use end::{Cause, End};
 pub use publisher::Publisher;
 pub(crate) use supply::Supplier;
-pub(crate) use template::{BadParameter, Parameters};
+pub(crate) use template::{BadParameter, Parameters, normal_path};
 pub use templated::Templated;
 pub(crate) use templated::{Entrance, Room, Supplied};
 

@@ -1,6 +1,7 @@
 //! Templated paths: which parameters a request's path holds, and an upstream's URL with them.
 
 use crate::config::Target;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Longest value of a parameter, in bytes after decoding.
@@ -37,14 +38,14 @@ impl Template {
     pub(crate) fn new(path: &str) -> Self {
         let segment = |text: &str| match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             Some(name) => Segment::Parameter(name.into()),
-            None => Segment::Literal(text.to_owned()),
+            None => Segment::Literal(normal_path(text).into_owned()),
         };
         Self {
             segments: path.split('/').map(segment).collect(),
         }
     }
 
-    /// The parameters in a request's path, if it fits. An empty segment is no value.
+    /// The parameters in a request's path (a [`normal_path`]), if it fits. An empty segment is no value.
     pub(crate) fn fit(&self, path: &str) -> Option<Result<Parameters, BadParameter>> {
         let mut raw = Vec::new();
         let mut parts = path.split('/');
@@ -97,6 +98,34 @@ impl Parameters {
     }
 }
 
+/// A path as all its equivalents are written (RFC 3986, 6.2.2): what need not be percent-encoded is not, the rest is in upper case.
+pub(crate) fn normal_path(path: &str) -> Cow<'_, str> {
+    let Some(first) = path.find('%') else {
+        return Cow::Borrowed(path);
+    };
+    let mut out = path[..first].to_owned();
+    let mut rest = &path[first..];
+    while let Some(character) = rest.chars().next() {
+        let code = (character == '%').then(|| rest.get(1..3)).flatten();
+        let byte = code.and_then(|code| percent_decoded(&rest.as_bytes()[..=code.len()])?.first().copied());
+        match (code, byte) {
+            (_, Some(byte)) if is_unreserved(byte) => out.push(char::from(byte)),
+            (Some(code), Some(_)) => {
+                out.push('%');
+                out.push_str(&code.to_ascii_uppercase());
+            }
+            _ => out.push(character),
+        }
+        rest = &rest[if byte.is_some() { 3 } else { character.len_utf8() }..];
+    }
+    Cow::Owned(out)
+}
+
+/// RFC 3986, 2.3: means the same whether it is percent-encoded or not.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
 /// Decoded once. What could mean another path at the origin (separators, dots, what is encoded twice stays encoded), or
 /// break a line anywhere, is no value.
 fn value(segment: &str) -> Result<Box<str>, BadParameter> {
@@ -132,7 +161,7 @@ fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
 fn put_encoded(out: &mut String, value: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if is_unreserved(byte) {
             out.push(char::from(byte));
         } else {
             out.push('%');
@@ -175,6 +204,23 @@ mod tests {
         ] {
             assert_eq!(fit(template, path), None, "{template} {path}");
         }
+    }
+
+    #[test]
+    fn equivalent_paths_are_one() {
+        for (path, normal) in [
+            ("/events", "/events"),
+            ("/%65v%65nts", "/events"),
+            ("/a%2fb%c3%A4", "/a%2Fb%C3%A4"),
+            // Once: what is encoded twice is another path.
+            ("/%2565", "/%2565"),
+            ("/%", "/%"),
+            ("/%4", "/%4"),
+            ("/%+4a%zz%\u{e9}", "/%+4a%zz%\u{e9}"),
+        ] {
+            assert_eq!(normal_path(path), normal, "{path}");
+        }
+        assert_eq!(fit("/a%7Eb/{x}", "/a~b/1"), values(&["1"]));
     }
 
     #[test]

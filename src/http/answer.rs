@@ -93,8 +93,11 @@ pub(super) fn busy() -> Answer {
     response
 }
 
-/// HEAD on an event stream.
-pub(super) fn stream_head<B>(request: &Request<B>, source: &Source) -> Answer {
+/// HEAD on a source's path: the head that GET would have. It has no length, since that of GET is not known.
+pub(super) fn head<B>(request: &Request<B>, source: &Source) -> Answer {
+    if request::is_poll(request.headers()) {
+        return document(Bytes::new(), request, source);
+    }
     let mut response = Response::new(whole(Bytes::new()));
     response.headers_mut().extend(STREAM_HEADERS);
     with_cors(response, request, source)
@@ -110,14 +113,11 @@ pub(super) fn ended<B>(request: &Request<B>, source: &Source) -> Answer {
 
 /// What is new, for a client that asks for JSON.
 pub(super) fn news<B>(request: &Request<B>, source: &Source, news: &serde_json::Value) -> Answer {
-    let mut response = news_head(request, source);
-    *response.body_mut() = whole(news.to_string().into());
-    response
+    document(news.to_string().into(), request, source)
 }
 
-/// HEAD on it.
-pub(super) fn news_head<B>(request: &Request<B>, source: &Source) -> Answer {
-    let mut response = Response::new(whole(Bytes::new()));
+fn document<B>(body: Bytes, request: &Request<B>, source: &Source) -> Answer {
+    let mut response = Response::new(whole(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, NO_STORE);
@@ -155,20 +155,26 @@ fn come_back(source: &Source) -> Answer {
     response
 }
 
-/// RFC 9457.
+/// The type of an error's body: RFC 9457.
+pub(super) const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// An error.
 pub(super) fn problem(status: StatusCode, detail: &str) -> Answer {
+    let mut response = Response::new(whole(details(status, detail).into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, PROBLEM);
+    response
+}
+
+/// An error's body.
+pub(super) fn details(status: StatusCode, detail: &str) -> String {
     let body = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or_default(),
         "status": status.as_u16(),
         "detail": detail,
     });
-    let mut response = Response::new(whole(body.to_string().into()));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    response
+    body.to_string()
 }
 
 /// Whole seconds, at least one: a zero would be taken to the letter.

@@ -7,7 +7,7 @@ use super::router::Found;
 use super::socket::Mode;
 use super::{long_poll, stream_head};
 use crate::admission::Permit;
-use crate::channel::{Entrance, Subscription};
+use crate::channel::{BadParameter, Entrance, Subscription, Templated};
 use crate::delivery::Framing;
 use crate::metrics::{Protocol, RefuseReason};
 use bytes::Bytes;
@@ -74,7 +74,10 @@ impl Front {
         }
         let answer = match wants {
             Wants::Stream | Wants::Poll => return self.let_in(request, peer, found, wants, slot),
-            Wants::Head => self.head(&request, &found),
+            Wants::Head => match found {
+                Found::Templated(templated, Err(bad)) => self.bad_parameter(&request, &templated, bad),
+                _ => answer::head(&request, found.source()),
+            },
             Wants::Preflight => answer::preflight(&request, found.source()),
             Wants::OtherMethod => self.refuse(&request, &found, RefuseReason::Method),
             Wants::OtherType => self.refuse(&request, &found, RefuseReason::NotAcceptable),
@@ -82,22 +85,14 @@ impl Front {
         Decision::Now(Err(answer))
     }
 
-    /// The head of what GET would answer, as far as it is known without asking the origin.
-    fn head(&self, request: &Request<()>, found: &Found) -> Answer {
-        let source = found.source();
-        if let Found::Templated(_, Err(bad)) = found {
-            self.refused(RefuseReason::BadRequest);
-            return answer::bad_parameter(request, source, *bad);
-        }
-        match request::is_poll(request.headers()) {
-            true => answer::news_head(request, source),
-            false => answer::stream_head(request, source),
-        }
-    }
-
     fn refuse(&self, request: &Request<()>, found: &Found, reason: RefuseReason) -> Answer {
         self.refused(reason);
         answer::refusal(request, found.source(), reason)
+    }
+
+    fn bad_parameter(&self, request: &Request<()>, templated: &Templated, bad: BadParameter) -> Answer {
+        self.refused(RefuseReason::BadRequest);
+        answer::bad_parameter(request, templated.source(), bad)
     }
 
     /// Lets a client in, if there is room.
@@ -135,8 +130,7 @@ impl Front {
             }
             Found::Templated(templated, Ok(parameters)) => (templated, parameters),
             Found::Templated(templated, Err(bad)) => {
-                self.refused(RefuseReason::BadRequest);
-                return Decision::Now(Err(answer::bad_parameter(&request, templated.source(), bad)));
+                return Decision::Now(Err(self.bad_parameter(&request, &templated, bad)));
             }
         };
         let origin_refused = {

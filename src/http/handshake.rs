@@ -2,14 +2,17 @@
 
 use super::decide::{Decision, Opening};
 use super::passage::Passage;
+use super::request::RawLastEventId;
 use super::router::Router;
 use super::socket::{LazySocket, Mode};
+use super::unreadable::{self, Mended};
 use super::waiting::Waiting;
 use crate::admission::Admission;
 use crate::config::{Config, Limits, Network};
 use crate::delivery::{Newcomer, Shards, Socket};
 use crate::metrics::{ListenerMetrics, RefuseReason};
 use crate::pass::Passes;
+use bytes::Bytes;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,7 +23,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// hyper's smallest bound of a connection's buffer.
@@ -45,6 +48,8 @@ pub(super) struct Slot {
     opening: Mutex<Option<Opening>>,
     /// Of a request that is being passed.
     pub(super) passage: Passage,
+    /// Of the next request, where its header can't hold it.
+    last_event_id: Mutex<Option<RawLastEventId>>,
 }
 
 impl Front {
@@ -92,10 +97,21 @@ impl Front {
 }
 
 async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Arc<Slot>) {
-    let service = service_fn(|request: Request<Incoming>| {
+    let mut io = LazySocket::new(socket, slot.mode.clone());
+    while let Some(again) = serve(&front, io, peer, &slot).await {
+        io = again;
+    }
+}
+
+/// Serves a connection. What is to be served again is returned.
+async fn serve(front: &Arc<Front>, io: LazySocket, peer: SocketAddr, slot: &Arc<Slot>) -> Option<LazySocket> {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        slot.mode.request_is_read();
+        if let Some(id) = slot.raw_last_event_id().take() {
+            request.extensions_mut().insert(id);
+        }
         // The request ends here: while it lives, hyper keeps a second read buffer.
-        let decision = front.decide(request, peer, &slot);
-        let slot = &slot;
+        let decision = front.decide(request, peer, slot);
         async move {
             let outcome = match decision {
                 Decision::Now(outcome) => outcome,
@@ -107,16 +123,21 @@ async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Ar
                     // Nothing is answered here: who polls the connection takes it apart.
                     std::future::pending().await
                 }
-                Err(answer) => Ok::<_, Infallible>(answer),
+                Err(answer) => {
+                    slot.mode.answer_is_known();
+                    Ok::<_, Infallible>(answer)
+                }
             }
         }
     });
+    let head_bytes_max = front.limits.header_bytes.max(HEADER_BYTES_MIN);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(front.limits.header_timeout)
-        .max_buf_size(front.limits.header_bytes.max(HEADER_BYTES_MIN))
-        .serve_connection(LazySocket::new(socket, slot.mode.clone()), service);
+        .max_buf_size(head_bytes_max)
+        .serve_connection(io, service);
     let mut closing = false;
+    let mut failure = None;
     let opening = poll_fn(|cx| {
         let draining = !closing && front.admission.draining();
         if draining && slot.mode.is_passing() {
@@ -137,9 +158,7 @@ async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Ar
             polled = Pin::new(&mut connection).poll(cx);
         }
         polled.map(|done| {
-            if let Err(error) = done {
-                front.failed(&error, peer, &slot.mode);
-            }
+            failure = done.err();
             None
         })
     })
@@ -169,7 +188,11 @@ async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Ar
     } else if slot.passage.goes_on() {
         let parts = connection.into_parts();
         slot.passage.go_on(parts.io, parts.read_buf).await;
+    } else if let Some(error) = failure {
+        let parts = connection.into_parts();
+        return Box::pin(front.failed(&error, parts.io, parts.read_buf, peer, slot)).await;
     }
+    None
 }
 
 impl Front {
@@ -178,18 +201,43 @@ impl Front {
         self.waiting.cut();
     }
 
-    fn failed(&self, error: &hyper::Error, peer: SocketAddr, mode: &Mode) {
-        let reason = if error.is_timeout() && mode.was_passed() {
-            return tracing::debug!(%peer, "connection unused");
+    /// What becomes of a connection that has failed: one whose request can be read after all is served again.
+    async fn failed(
+        &self,
+        error: &hyper::Error,
+        io: LazySocket,
+        read: Bytes,
+        peer: SocketAddr,
+        slot: &Slot,
+    ) -> Option<LazySocket> {
+        let mut refusal = None;
+        if let Some(status) = slot.mode.unreadable() {
+            match unreadable::mend(io, read, &self.limits).await {
+                (io, Ok(Mended { ahead, last_event_id })) => {
+                    slot.mode.can_be_read_after_all();
+                    *slot.raw_last_event_id() = Some(last_event_id);
+                    return Some(io.with_ahead(ahead));
+                }
+                (io, Err(read)) => refusal = Some((io, status, read)),
+            }
+        }
+        let reason = if error.is_timeout() && slot.mode.was_passed() {
+            tracing::debug!(%peer, "connection unused");
+            return None;
         } else if error.is_timeout() {
             RefuseReason::HeaderTimeout
         } else if error.is_parse() {
             RefuseReason::BadRequest
         } else {
-            return tracing::debug!(%peer, %error, "connection failed");
+            tracing::debug!(%peer, %error, "connection failed");
+            return None;
         };
         self.refused(reason);
         tracing::debug!(%peer, %error, reason = reason.label(), "request refused");
+        if let Some((io, status, read)) = refusal {
+            unreadable::refuse(io, &slot.mode, status, &read).await;
+        }
+        None
     }
 }
 
@@ -197,6 +245,10 @@ impl Slot {
     fn leave(&self, opening: Opening) {
         self.mode.taken.store(true, Ordering::Relaxed);
         *self.opening.lock().unwrap_or_else(PoisonError::into_inner) = Some(opening);
+    }
+
+    fn raw_last_event_id(&self) -> MutexGuard<'_, Option<RawLastEventId>> {
+        self.last_event_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self) -> Option<Opening> {

@@ -14,6 +14,7 @@ mod request;
 mod router;
 mod socket;
 mod stream_head;
+mod unreadable;
 mod waiting;
 
 pub use listener::{Bound, bind};

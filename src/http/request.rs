@@ -11,6 +11,10 @@ pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 /// The same as a query parameter, for polyfills that can't set headers.
 const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 
+/// A last event ID that its header can't hold, beside the request.
+#[derive(Debug, Clone)]
+pub(super) struct RawLastEventId(pub(super) Bytes);
+
 /// What a request for a source's path wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wants {
@@ -29,9 +33,10 @@ pub(super) enum Wants {
 }
 
 pub(super) fn wants<B>(request: &Request<B>) -> Wants {
-    let acceptable = accepts_stream(request.headers());
+    let poll = is_poll(request.headers());
+    let acceptable = poll || accepts_stream(request.headers());
     match *request.method() {
-        Method::GET if is_poll(request.headers()) => Wants::Poll,
+        Method::GET if poll => Wants::Poll,
         Method::GET if acceptable => Wants::Stream,
         Method::HEAD if acceptable || is_poll(request.headers()) => Wants::Head,
         Method::GET | Method::HEAD => Wants::OtherType,
@@ -88,12 +93,15 @@ fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (Vec<u8>, bool)> + '_ {
         })
 }
 
-/// Where the client stopped: the header, else the query parameter. Ids are opaque bytes.
+/// Where the client stopped: the header, else the query parameter. Ids are opaque bytes; an empty header says nothing.
 pub(super) fn last_event_id<B>(request: &Request<B>) -> Option<Bytes> {
-    if let Some(value) = request.headers().get(LAST_EVENT_ID) {
-        return Some(Bytes::copy_from_slice(value.as_bytes()));
+    if let Some(RawLastEventId(id)) = request.extensions().get() {
+        return Some(id.clone());
     }
-    parameter(request, LAST_EVENT_ID_PARAMETER).map(Bytes::from)
+    match request.headers().get(LAST_EVENT_ID) {
+        Some(value) if !value.is_empty() => Some(Bytes::copy_from_slice(value.as_bytes())),
+        _ => parameter(request, LAST_EVENT_ID_PARAMETER).map(Bytes::from),
+    }
 }
 
 /// The first query parameter of this name.
@@ -246,6 +254,8 @@ mod tests {
         both.headers_mut()
             .insert(LAST_EVENT_ID, "header".parse().expect("a value"));
         assert_eq!(last_event_id(&both).as_deref(), Some(&b"header"[..]));
+        both.headers_mut().insert(LAST_EVENT_ID, "".parse().expect("a value"));
+        assert_eq!(last_event_id(&both).as_deref(), Some(&b"query"[..]));
     }
 
     #[test]

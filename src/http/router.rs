@@ -1,6 +1,6 @@
 //! From a request's path to what serves it.
 
-use crate::channel::{BadParameter, Channel, Parameters, Templated};
+use crate::channel::{BadParameter, Channel, Parameters, Templated, normal_path};
 use crate::config::Source;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Router {
             match place {
                 Place::Plain(channel) => {
                     for path in &channel.source().paths {
-                        router.plain.insert(path.clone(), channel.clone());
+                        router.plain.insert(normal_path(path).into_owned(), channel.clone());
                     }
                 }
                 Place::Templated(templated) => router.templated.push(templated),
@@ -48,11 +48,12 @@ impl Router {
 
     /// Who serves a path. A path without parameters goes before one with them.
     pub(crate) fn find(&self, path: &str) -> Option<Found> {
-        if let Some(channel) = self.plain.get(path) {
+        let path = normal_path(path);
+        if let Some(channel) = self.plain.get(&*path) {
             return Some(Found::Plain(channel.clone()));
         }
         self.templated.iter().find_map(|templated| {
-            let parameters = templated.fit(path)?;
+            let parameters = templated.fit(&path)?;
             Some(Found::Templated(templated.clone(), parameters))
         })
     }

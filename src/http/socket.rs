@@ -4,11 +4,12 @@
 //! its shard, without ever having been in the runtime's poll: two calls and a task less per client.
 
 use crate::delivery::Socket;
+use bytes::{Buf as _, Bytes};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 
@@ -26,7 +27,19 @@ pub(super) struct Mode {
     pub(super) taken: AtomicBool,
     /// How far a passed request is: one of the constants below; 0: there was none.
     pass: AtomicU8,
+    /// How far the request is that hyper has read: one of the constants below; 0: it has read none.
+    turn: AtomicU8,
+    /// The status with which hyper refuses a request that it can't read; 0: there is none.
+    unreadable: AtomicU16,
 }
+
+/// The request is being answered.
+const ASKED: u8 = 1;
+/// hyper has the answer, but for what a body of it that is still to come may hold.
+const ANSWER_KNOWN: u8 = 2;
+
+/// What stands before the status in an answer of hyper's own.
+const BEFORE_STATUS: &[u8] = b"HTTP/1.1 ";
 
 /// The request is being passed, or its answer.
 const PASSING: u8 = 1;
@@ -51,6 +64,26 @@ impl Mode {
     /// Whether somebody waits for this connection's answer, or is about to read it.
     pub(super) fn is_passing(&self) -> bool {
         matches!(self.pass.load(Ordering::Acquire), PASSING | ANSWERED)
+    }
+
+    /// hyper has read a request.
+    pub(super) fn request_is_read(&self) {
+        self.turn.store(ASKED, Ordering::Relaxed);
+    }
+
+    /// Its answer is known.
+    pub(super) fn answer_is_known(&self) {
+        self.turn.store(ANSWER_KNOWN, Ordering::Relaxed);
+    }
+
+    /// The status with which hyper would have refused a request that it can't read.
+    pub(super) fn unreadable(&self) -> Option<u16> {
+        Some(self.unreadable.load(Ordering::Relaxed)).filter(|&status| status > 0)
+    }
+
+    /// The request can be read after all.
+    pub(super) fn can_be_read_after_all(&self) {
+        self.unreadable.store(0, Ordering::Relaxed);
     }
 
     /// Whether an answer has left since this was asked last.
@@ -87,6 +120,8 @@ pub(super) fn watch<T: AsRawFd>(fd: T) -> io::Result<AsyncFd<T>> {
 pub(super) struct LazySocket {
     state: State,
     mode: Arc<Mode>,
+    /// To be read before what the socket holds.
+    ahead: Bytes,
 }
 
 #[derive(Debug)]
@@ -105,7 +140,13 @@ impl LazySocket {
         Self {
             state: State::Bare(Fd(socket)),
             mode,
+            ahead: Bytes::new(),
         }
+    }
+
+    /// The same socket, of which this is still to be read.
+    pub(super) fn with_ahead(self, ahead: Bytes) -> Self {
+        Self { ahead, ..self }
     }
 
     /// The bare socket.
@@ -189,6 +230,12 @@ impl hyper::rt::Read for LazySocket {
         if self.mode.taken.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
+        if !self.ahead.is_empty() {
+            let len = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead[..len]);
+            self.ahead.advance(len);
+            return Poll::Ready(Ok(()));
+        }
         if self.mode.is_passing() {
             return self.poll_read_some::<READ_BODY_BYTES>(cx, &mut buf);
         }
@@ -198,6 +245,15 @@ impl hyper::rt::Read for LazySocket {
 
 impl hyper::rt::Write for LazySocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.mode.turn.load(Ordering::Relaxed) == 0
+            && let Some(status) = status(buf)
+        {
+            // Nobody has asked anything: it is hyper's own answer to what it can't read.
+            self.mode.unreadable.store(status, Ordering::Relaxed);
+        }
+        if self.mode.unreadable().is_some() {
+            return Poll::Ready(Ok(buf.len()));
+        }
         self.poll_io(cx, false, |fd| fd.write(buf))
     }
 
@@ -206,15 +262,28 @@ impl hyper::rt::Write for LazySocket {
         if self.mode.pass.load(Ordering::Acquire) == ANSWERED {
             self.mode.pass.store(FLUSHED, Ordering::Release);
         }
+        if self.mode.turn.load(Ordering::Relaxed) == ANSWER_KNOWN && !self.mode.is_passing() {
+            self.mode.turn.store(0, Ordering::Relaxed);
+        }
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.mode.unreadable().is_some() {
+            // It is to be answered yet.
+            return Poll::Ready(Ok(()));
+        }
         Poll::Ready(match &self.fd()?.0 {
             Socket::Tcp(socket) => socket.shutdown(std::net::Shutdown::Write),
             Socket::Unix(socket) => socket.shutdown(std::net::Shutdown::Write),
         })
     }
+}
+
+/// The status in the head of an answer.
+fn status(answer: &[u8]) -> Option<u16> {
+    let digits = answer.strip_prefix(BEFORE_STATUS)?.get(..3)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 impl Fd {

@@ -43,7 +43,8 @@ pub(super) fn bytes<B>(request: &Request<B>, source: &Source) -> Bytes {
     head.freeze()
 }
 
-fn put(head: &mut BytesMut, name: &str, value: &[u8]) {
+/// Writes a field.
+pub(super) fn put(head: &mut BytesMut, name: &str, value: &[u8]) {
     head.put_slice(name.as_bytes());
     head.put_slice(b": ");
     head.put_slice(value);
@@ -53,7 +54,7 @@ fn put(head: &mut BytesMut, name: &str, value: &[u8]) {
 const DATE_BYTES: usize = 29;
 
 /// The time in a header's form: made once a second and thread, not per client.
-fn date() -> [u8; DATE_BYTES] {
+pub(super) fn date() -> [u8; DATE_BYTES] {
     thread_local! {
         static DATE: Cell<(u64, [u8; DATE_BYTES])> = const { Cell::new((0, [b' '; DATE_BYTES])) };
     }

@@ -5,9 +5,12 @@
 //! replaces itself, so a chain holds each id once. Nothing else is removed: for readers a chain ends where it falls
 //! behind the log's tail. The table doubles with the log, up to the log's bound, so that a short log stays small.
 //!
-//! What has fallen behind the tail stays readable for the writer until its cell is used again, by the hash alone. So it
-//! knows an id that comes back although the log has let it go: at least over the last [`CELLS_MIN`] positions, and over
+//! What has fallen behind the tail stays readable until its cell is used again, by the hash alone. So a reader can tell an id that has gone
+//! from one that never was, which is for people only: it may meet a cell that has just been reused. And the writer knows an id that comes back although the log has let it go: at least over the last [`CELLS_MIN`] positions, and over
 //! half as many again as a full log holds.
+//!
+//! Ids that come back as one have the same hash, since a header loses the spaces around a value and a client replaces what is no UTF-8:
+//! so they stand in one chain, and an id that came back changed is found as well.
 //!
 //! One writer; readers take no lock. A reader can meet a cell that the writer has just reused: then the tail has moved past
 //! the cell's position before, and whatever the cell says leads further back, where the reader sees the tail and stops.
@@ -15,6 +18,7 @@
 
 use super::entry::Entry;
 use crate::sync::{AtomicU64, Ordering, Swap};
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -194,14 +198,14 @@ impl Index {
 
     /// The last use of an id, kept or not. Only the writer calls this.
     pub(super) fn last_use(&self, id: &[u8], entry: impl Fn(u64) -> Option<Arc<Entry>>) -> Option<LastUse> {
-        self.table().last_use(self.hasher.hash_one(id), id, &entry)
+        self.table().last_use(self.hash(id), id, &entry)
     }
 
     /// Enters the id of `position`; `tail..position` are the kept entries before it. Only the writer calls this, and calls
     /// [`Index::entered`] once readers can see the entry.
     pub(super) fn enter(&self, id: &[u8], position: u64, tail: u64, entry: impl Fn(u64) -> Option<Arc<Entry>>) -> bool {
         let table = self.table();
-        let hash = self.hasher.hash_one(id);
+        let hash = self.hash(id);
         let kept = (position + 1 - tail) as usize;
         if kept <= table.len() || table.len() >= self.cells_max {
             table.insert(hash, position);
@@ -212,7 +216,7 @@ impl Index {
             let Some(kept) = entry(position).filter(|entry| entry.is_indexed()) else {
                 continue;
             };
-            let hash = self.hasher.hash_one(&kept.id()[..]);
+            let hash = self.hash(kept.id());
             let last = grown.last_use(hash, kept.id(), &entry);
             grown.insert(hash, position);
             if let Some(last) = last {
@@ -226,10 +230,10 @@ impl Index {
 
     /// Forgets the use before `position`, which readers had to find until now. Not after the table has grown.
     pub(super) fn entered(&self, id: &[u8], position: u64, last: LastUse) {
-        self.table().unlink(self.hasher.hash_one(id), last, position);
+        self.table().unlink(self.hash(id), last, position);
     }
 
-    /// The newest entry with this id between the tail and the head.
+    /// The newest entry between the tail and the head whose id is this one, or if there is none, comes back as this.
     pub(super) fn find(
         &self,
         id: &[u8],
@@ -237,18 +241,90 @@ impl Index {
         entry: impl Fn(u64) -> Option<Arc<Entry>>,
     ) -> Option<Arc<Entry>> {
         let table = self.table();
-        let hash = self.hasher.hash_one(id);
+        let hash = self.hash(id);
         let mut position = table.bucket(hash).load(Ordering::Acquire);
+        let mut alike = None;
         while position != 0 && position >= tail() {
             let cell = Cell::unpack(table.cell(position).load(Ordering::Acquire));
             if cell.tag == tag(hash)
                 && let Some(entry) = entry(position)
-                && entry.id() == id
             {
-                return Some(entry);
+                if entry.id() == id {
+                    return Some(entry);
+                }
+                // The oldest of several: repeating is better than losing.
+                alike = Some(entry).filter(|entry| comes_back_as(entry.id(), id)).or(alike);
             }
             position = cell.older(position);
         }
-        None
+        alike
+    }
+
+    /// Whether an id was in use lately, and the log has let it go: as far as its hash can tell.
+    pub(super) fn remembers(&self, id: &[u8], tail: u64) -> bool {
+        let table = self.table();
+        let hash = self.hash(id);
+        let mut position = table.bucket(hash).load(Ordering::Acquire);
+        while position != 0 && table.holds(position) {
+            let cell = Cell::unpack(table.cell(position).load(Ordering::Acquire));
+            if position < tail && cell.tag == tag(hash) {
+                return true;
+            }
+            position = cell.older(position);
+        }
+        false
+    }
+
+    fn hash(&self, id: &[u8]) -> u64 {
+        self.hasher.hash_one(&*as_it_comes_back(id))
+    }
+}
+
+/// Around a header's value it is no part of it (RFC 9110, 5.5).
+const WHITE_SPACE: [char; 2] = [' ', '\t'];
+
+/// An id as an EventSource sends it back: decoded (9.2.5 of the HTML standard), and without what a header loses.
+fn as_it_comes_back(id: &[u8]) -> Cow<'_, str> {
+    match String::from_utf8_lossy(id) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(WHITE_SPACE)),
+        Cow::Owned(text) => Cow::Owned(text.trim_matches(WHITE_SPACE).to_owned()),
+    }
+}
+
+/// Whether `back` is what came back of an id. One of nothing but spaces does not.
+pub(crate) fn comes_back_as(id: &[u8], back: &[u8]) -> bool {
+    id == back || {
+        let changed = as_it_comes_back(id);
+        !changed.is_empty() && std::str::from_utf8(back).is_ok_and(|back| back.trim_matches(WHITE_SPACE) == changed)
+    }
+}
+
+#[cfg(all(test, not(fanfare_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_back_of_an_id() {
+        for (id, back, same) in [
+            (&b"7"[..], &b"7"[..], true),
+            (b" 7\t", b"7", true),
+            (b"7  ", b"\t7", true),
+            (b"a b", b"a  b", false),
+            (b"  ", b"  ", true),
+            (b"  ", b"", false),
+            (b"  ", b"\t", false),
+            (b" \xff", "\u{fffd}".as_bytes(), true),
+            (b"\xe2\x82", "\u{fffd}".as_bytes(), true),
+            (b"\xff\xff", "\u{fffd}".as_bytes(), false),
+            (b"\xff", b"\xfe", false),
+        ] {
+            assert_eq!(
+                comes_back_as(id, back),
+                same,
+                "{} {}",
+                id.escape_ascii(),
+                back.escape_ascii()
+            );
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Where a client's stream starts: from its last event ID, or by the source's `start`.
 
 use super::entry::Mark;
+use super::index::comes_back_as;
 use super::ring::Log;
 use crate::config::Start;
 use crate::metrics::GapReason;
@@ -89,31 +90,31 @@ impl Default for Epoch {
 impl Log {
     /// The place after the event that a client names as its last.
     ///
-    /// An id that several events share stands for the first of them. Where the log can't vouch for what follows, the place
-    /// is the oldest entry, with the reason.
+    /// An id that several events share stands for the first of them. One that has changed on its way back (without the spaces around it,
+    /// with U+FFFD for what is no UTF-8) stands for the id that it was, unless it is one itself. Where the log can't vouch for what
+    /// follows, the place is the oldest entry, with the reason.
     pub fn resume(&self, last_event_id: &[u8], numbering: &Numbering<'_>) -> Place {
-        let id = Bytes::copy_from_slice(last_event_id);
         if let Some(position) = numbering.epoch.position(last_event_id) {
             // Head before tail: the tail only grows.
             let reached = position <= self.head();
             return match (reached, position + 1 >= self.tail()) {
                 (true, true) => Place {
                     next: position + 1,
-                    id,
+                    id: Bytes::copy_from_slice(last_event_id),
                     gap: None,
                 },
                 (true, false) => self.oldest(numbering, Some(GapReason::Evicted)),
                 (false, _) => self.oldest(numbering, Some(GapReason::UnknownId)),
             };
         }
-        if id.is_empty() {
+        if last_event_id.is_empty() {
             return self.oldest(numbering, Some(GapReason::UnknownId));
         }
-        if let Some(entry) = self.find(&id) {
+        if let Some(entry) = self.find(last_event_id) {
             return if entry.first_with_id() + 1 >= self.tail() {
                 Place {
                     next: entry.first_with_id() + 1,
-                    id,
+                    id: entry.id().clone(),
                     gap: None,
                 }
             } else {
@@ -122,13 +123,14 @@ impl Log {
         }
         // No kept entry has it. Whoever stands right before the oldest one has missed nothing all the same.
         let departed = self.departed();
-        match departed.passed && departed.id == id {
+        match departed.passed && comes_back_as(&departed.id, last_event_id) {
             true if departed.first_with_id == departed.position => Place {
                 next: departed.position + 1,
-                id,
+                id: departed.id,
                 gap: None,
             },
             true => self.oldest(numbering, Some(GapReason::Evicted)),
+            false if self.remembers(last_event_id) => self.oldest(numbering, Some(GapReason::Evicted)),
             false => self.oldest(numbering, Some(GapReason::UnknownId)),
         }
     }

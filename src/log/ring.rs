@@ -148,11 +148,16 @@ impl Log {
             .map_or_else(Mark::start, |mark| Mark::clone(&mark))
     }
 
-    /// The newest kept entry with this id.
+    /// The newest kept entry with this id, or if there is none, with one that comes back as this.
     pub(super) fn find(&self, id: &[u8]) -> Option<Arc<Entry>> {
         self.shared
             .index
             .find(id, || self.tail(), |position| self.entry(position))
+    }
+
+    /// Whether this id was kept lately, as far as is known.
+    pub(super) fn remembers(&self, id: &[u8]) -> bool {
+        self.shared.index.remembers(id, self.tail())
     }
 
     pub(super) fn entry(&self, position: u64) -> Option<Arc<Entry>> {

@@ -47,7 +47,14 @@ impl Writer {
         let indexed = draft.is_indexed();
         // Before room is made: the entry that goes for this one may be the one that had its id.
         let last_use = if indexed { self.last_use(&draft.id) } else { None };
-        let first_with_id = last_use.map_or(position, |last| self.first_with_id(last.position, &draft.id));
+        let first_with_id = match last_use {
+            Some(last) => self.first_with_id(last.position, &draft.id),
+            // The index may have used its cell again by now, and a client may stand there all the same.
+            None if indexed => Some(self.log.departed())
+                .filter(|mark| mark.passed && mark.id == draft.id)
+                .map_or(position, |mark| mark.first_with_id),
+            None => position,
+        };
         self.make_room(len, draft.received);
 
         let shared = &self.log.shared;

@@ -42,6 +42,26 @@ fn an_id_that_comes_back_after_its_run_was_cut() {
     assert_eq!(place.gap, Some(GapReason::Evicted));
 }
 
+/// As many events are kept as the index has cells, and the id that comes back is that of the last one which went: whoever stands there has
+/// missed all of them.
+#[test]
+fn an_id_that_comes_back_when_it_has_just_gone() {
+    for events in [64, 128] {
+        let mut pair = Pair::new(limits_of(events, 100_000, 0), false);
+        for _ in 0..events {
+            pair.step(&own(0), 5);
+        }
+        pair.step(&own(1), 5);
+        for _ in 0..events {
+            pair.step(&own(0), 5);
+        }
+        pair.step(&own(1), 5);
+        pair.check();
+        let place = pair.log.resume(b"id 1", &pair.model.numbering());
+        assert_eq!(place.gap, Some(GapReason::Evicted), "{events}");
+    }
+}
+
 /// Everything has gone by age: the last id is still a place, if it is one.
 #[test]
 fn a_log_that_has_forgotten_everything() {

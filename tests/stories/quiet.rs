@@ -3,6 +3,7 @@
 use crate::support::client::{Ask, End, TestClient, ask, connect, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
+use crate::support::wire::Wire;
 use std::time::{Duration, Instant};
 
 async fn relayed(source: &str) -> (TestRelay, Conn) {
@@ -137,6 +138,24 @@ async fn head_answers_the_head() {
 }
 
 #[tokio::test]
+async fn head_answers_the_head_of_what_get_would_answer() {
+    let (relay, _conn) = relayed("").await;
+    for (accept, status, content_type) in [
+        ("*/*", 200, "text/event-stream"),
+        ("application/json", 200, "application/json"),
+        ("image/png", 406, "application/problem+json"),
+    ] {
+        let asked = ask("HEAD", PATH).header("Accept", accept);
+        let answer = asked.answer(relay.address).await;
+        assert_eq!(answer.head.status, status, "{accept}");
+        assert_eq!(answer.head.header("content-type"), Some(content_type));
+        assert_eq!(answer.body, "");
+    }
+    let answer = ask("HEAD", "/elsewhere").answer(relay.address).await;
+    assert_eq!((answer.head.status, answer.body.as_str()), (404, ""));
+}
+
+#[tokio::test]
 async fn what_will_not_heal_is_a_status_with_problem_details() {
     let (relay, _conn) = relayed("").await;
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
@@ -171,27 +190,72 @@ async fn what_will_not_heal_is_a_status_with_problem_details() {
 }
 
 #[tokio::test]
+async fn a_path_may_be_written_in_any_equivalent_way() {
+    let (relay, _conn) = relayed("").await;
+    for target in [
+        "/%65vents",
+        "/events?x=1",
+        "http://elsewhere.test:1/events",
+        "/event%73?",
+    ] {
+        let head = get(target).send(relay.address).await.read_head().await;
+        assert_eq!(head.status, 200, "{target}");
+    }
+    for target in ["/events%2F", "//events", "/Events", "/%2565vents"] {
+        get(target).answer(relay.address).await.assert_problem(404);
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_is_none_is_refused_and_harms_nobody() {
     let (relay, mut conn) = relayed("").await;
     let mut good = relay.client().await;
+    let many = "X: y\r\n".repeat(200);
     for (bytes, status) in [
         (&b"\0\0\0\0\r\n\r\n"[..], 400),
         (b"GET /events HTTP/9.9\r\n\r\n", 400),
         (b"GET /events HTTP/1.1\r\nHost: a\r\nBad Header: x\r\n\r\n", 400),
+        (b"GET /events HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (format!("GET /events HTTP/1.1\r\n{many}\r\n").as_bytes(), 431),
     ] {
         let io = connect(relay.address, None).await;
         let mut client = TestClient::over(Box::new(io), false);
         client.write(bytes).await.unwrap();
-        assert_eq!(client.read_head().await.status, status, "{}", bytes.escape_ascii());
+        client.answer().await.assert_problem(status);
+    }
+    // Behind one that is answered.
+    let mut wire = Wire::connect(relay.address).await;
+    wire.send("GET /elsewhere HTTP/1.1\r\nHost: a\r\n\r\n\0\r\n\r\n").await;
+    for status in [404, 400] {
+        let start = wire.start().await;
+        assert_eq!(
+            (start.status(), start.value("content-type")),
+            (status, Some("application/problem+json"))
+        );
+        assert!(wire.content(&start).await.bytes.ends_with(b"}"));
     }
     let long = "x".repeat(70_000);
-    let mut client = get(&format!("/{long}")).send(relay.address).await;
-    assert!(matches!(client.read_head().await.status, 414 | 431));
-    let mut client = get(PATH).header("X-Long", &long).send(relay.address).await;
-    assert_eq!(client.read_head().await.status, 431);
+    let too_long = get(&format!("/{long}")).answer(relay.address).await;
+    too_long.assert_problem(414);
+    let too_large = get(PATH).header("X-Long", &long).answer(relay.address).await;
+    too_large.assert_problem(431);
+    let head = ask("HEAD", PATH).header("X-Long", &long).answer(relay.address).await;
+    assert_eq!((head.head.status, head.body.as_str()), (431, ""));
     conn.event("data: x").await;
     assert_eq!(good.next_event().await.data, "x");
+}
+
+/// Who goes on sending what nobody reads gets the answer all the same.
+#[tokio::test]
+async fn a_refusal_of_a_head_without_end_arrives() {
+    let (relay, _conn) = relayed("").await;
+    let mut client = TestClient::over(Box::new(connect(relay.address, None).await), false);
+    client.write("GET /events HTTP/1.1\r\nX: ").await.unwrap();
+    for _ in 0..32 {
+        client.write("x".repeat(16 * 1024)).await.unwrap();
+    }
+    client.answer().await.assert_problem(431);
 }
 
 fn preflight(origin: &str) -> Ask {

@@ -289,6 +289,8 @@ async fn a_parameter_is_one_segment_and_stays_one() {
             .answer(relay.address)
             .await
             .assert_problem(status);
+        let head = ask("HEAD", &format!("/jobs/{job}")).answer(relay.address).await.head;
+        assert_eq!(head.status, status, "{job}");
     }
     get(&format!("/jobs/{}", "x".repeat(257)))
         .answer(relay.address)

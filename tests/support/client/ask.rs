@@ -78,10 +78,16 @@ impl Ask {
     /// The whole of an answer that ends.
     pub async fn answer(&self, address: SocketAddr) -> Answer {
         let closing = self.clone().header("Connection", "close");
-        let mut client = closing.send(address).await;
-        let head = client.read_head().await;
-        let end = client.end().await;
-        let body = String::from_utf8_lossy(&client.body).into_owned();
+        closing.send(address).await.answer().await
+    }
+}
+
+impl TestClient {
+    /// A whole answer.
+    pub async fn answer(mut self) -> Answer {
+        let head = self.read_head().await;
+        let end = self.end().await;
+        let body = String::from_utf8_lossy(&self.body).into_owned();
         Answer { head, body, end }
     }
 }
