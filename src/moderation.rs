@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// How long a round takes.
-const ROUND: Duration = Duration::from_micros(1000);
+const ROUND: Duration = Duration::from_millis(2);
 /// A thread that sleeps less than this, on average, is busy.
 const BUSY_BELOW: Duration = Duration::from_micros(300);
 /// The average goes over about this many sleeps.

@@ -27,6 +27,7 @@ mod state;
 mod testing;
 mod tls;
 mod url;
+mod watchdog;
 
 pub use report::Reports;
 pub use run::{Handles, Options, run};

@@ -7,17 +7,17 @@
 use super::backoff::Backoff;
 use super::place::Place;
 use super::state::State;
+use super::watchdog::Watchdog;
 use super::{Failure, Reason, Sink};
 use crate::event_stream::{Item, Parser};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 use metrics::Counter;
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::time::timeout;
 
 /// Pieces of body that go into one batch: chunked origins send one per event, and each batch wakes every shard once.
 const BATCH_PIECES_MAX: usize = 64;
@@ -51,9 +51,11 @@ impl<S: Sink> Stream<'_, S> {
     where
         B: Body<Data = Bytes> + Unpin,
     {
+        let mut watchdog = Watchdog::new(self.silence);
         loop {
             self.sink.ready().await;
-            let Ok(first) = self.watched(body).await else {
+            watchdog.heard();
+            let Some(first) = watched(&mut watchdog, body).await else {
                 return Failure::new(Reason::Silence, format!("no byte for {:?}", self.silence));
             };
             match self.batch(body, first).await {
@@ -63,27 +65,6 @@ impl<S: Sink> Stream<'_, S> {
                 Batch::Last(Ok(())) => return Failure::new(Reason::Ended, "the origin ended the stream"),
                 Batch::Last(Err(error)) => return failed(error),
             }
-        }
-    }
-
-    /// The next piece that holds a byte, or the end.
-    async fn watched<B>(&self, body: &mut B) -> Result<Piece<B::Error>, tokio::time::error::Elapsed>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let piece = async {
-            loop {
-                match Piece::of(body.frame().await) {
-                    // Empty frames are no sign of life: HTTP/2 can send them for ever.
-                    Piece::Bytes(bytes) if bytes.is_empty() => tokio::task::coop::consume_budget().await,
-                    piece => return piece,
-                }
-            }
-        };
-        if self.silence.is_zero() {
-            Ok(piece.await)
-        } else {
-            timeout(self.silence, piece).await
         }
     }
 
@@ -137,6 +118,27 @@ impl<S: Sink> Stream<'_, S> {
             }
         }
     }
+}
+
+/// The next piece that holds a byte, or the end. `None`: the watchdog has barked.
+async fn watched<B>(watchdog: &mut Watchdog, body: &mut B) -> Option<Piece<B::Error>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut piece = pin!(async {
+        loop {
+            match Piece::of(body.frame().await) {
+                // Empty frames are no sign of life: HTTP/2 can send them for ever.
+                Piece::Bytes(bytes) if bytes.is_empty() => tokio::task::coop::consume_budget().await,
+                piece => return piece,
+            }
+        }
+    });
+    poll_fn(|cx| match piece.as_mut().poll(cx) {
+        Poll::Ready(piece) => Poll::Ready(Some(piece)),
+        Poll::Pending => watchdog.poll_silence(cx).map(|()| None),
+    })
+    .await
 }
 
 /// Why a batch is over.
