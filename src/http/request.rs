@@ -150,7 +150,9 @@ pub(super) fn client_address<B>(request: &Request<B>, peer: SocketAddr, trusted:
     client
 }
 
-/// The addresses of `Forwarded` (RFC 7239), else of `X-Forwarded-For`, farthest first; `None` for one that is not an address.
+/// The addresses of `X-Forwarded-For`, else of `Forwarded` (RFC 7239), farthest first; `None` for one that is not an address.
+///
+/// A proxy continues the one and lets the other pass as the client has written it. Nearly all continue `X-Forwarded-For`.
 fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let list = |name: &str| -> Vec<String> {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -159,9 +161,9 @@ fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
             .map(|part| part.trim().to_owned())
             .collect()
     };
-    let standard = list("forwarded");
-    if standard.is_empty() {
-        return list("x-forwarded-for").iter().map(|part| address(part)).collect();
+    let common = list("x-forwarded-for");
+    if !common.is_empty() {
+        return common.iter().map(|part| address(part)).collect();
     }
     let hop_by = |element: &String| {
         element.split(';').find_map(|pair| {
@@ -171,7 +173,7 @@ fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
                 .flatten()
         })
     };
-    standard.iter().map(hop_by).collect()
+    list("forwarded").iter().map(hop_by).collect()
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
@@ -280,5 +282,11 @@ mod tests {
             "2001:db8::1"
         );
         assert_eq!(seen("10.0.0.1", &[("forwarded", "for=unknown")]), "10.0.0.1");
+        let forged = [("forwarded", "for=1.1.1.1"), ("x-forwarded-for", "192.0.2.7")];
+        assert_eq!(
+            seen("10.0.0.1", &forged),
+            "192.0.2.7",
+            "a proxy that lets the other pass"
+        );
     }
 }
