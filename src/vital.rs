@@ -59,9 +59,34 @@ impl Vital {
     }
 }
 
+/// What is done if a panic drops this.
+pub(crate) struct OnPanic<F: FnMut()>(pub(crate) F);
+
+impl<F: FnMut()> Drop for OnPanic<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_to_be_done_on_a_panic_is_done_in_a_task_too() {
+        for (panics, done) in [(true, 1), (false, 0)] {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let task = tokio::spawn(async move {
+                let _told = OnPanic(move || sender.send(()).expect("the test listens"));
+                tokio::task::yield_now().await;
+                assert!(!panics, "on purpose");
+            });
+            assert_eq!(task.await.is_err(), panics);
+            assert_eq!(receiver.iter().count(), done);
+        }
+    }
 
     #[tokio::test]
     async fn a_panic_in_a_task_is_a_failure() {

@@ -10,6 +10,7 @@ use super::{Channel, Subscription};
 use crate::config::Source;
 use crate::metrics::{Metrics, Protocol, SourceMetrics};
 use crate::upstream::State;
+use crate::vital::OnPanic;
 use hyper::StatusCode;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -235,6 +236,11 @@ async fn live(
     states: Arc<[Arc<State>]>,
     first: FirstAnswer,
 ) {
+    // Nobody would feed it any more: its clients come back to a new one.
+    let _gone = OnPanic(|| {
+        list.remove(&parameters, &channel, false);
+        channel.finish();
+    });
     let over = tokio::select! {
         () = supply(&list, &parameters, &channel, &states, &first) => Over::Returned,
         () = channel.terminated() => Over::Terminated,
