@@ -175,6 +175,29 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_an_id_is_taken_once_and_the_rest_stays(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    &b"GET / HTTP/1.1"[..], b"\r\n", b"\n", b"\r", b"Last-Event-ID:", b"last-event-id", b":", b" ", b"\t", b"a", b"\x01", b"\xff",
+                ]),
+                0..24,
+            ),
+        ) {
+            let head = parts.concat();
+            match take_id(BytesMut::from(&head[..])) {
+                Ok(mended) => {
+                    proptest::prop_assert!(mended.ahead.len() <= head.len());
+                    // What is left says nothing: it is not taken a second time.
+                    let again = find_id(&mended.ahead).map(|at| mended.ahead[at].to_vec());
+                    proptest::prop_assert_eq!(again, Some(Vec::new()));
+                }
+                Err(same) => proptest::prop_assert_eq!(&same[..], &head[..]),
+            }
+        }
+    }
+
     #[test]
     fn what_it_is_refused_with() {
         let refused = |status, read: &str| String::from_utf8(problem(status, read.as_bytes()).to_vec()).expect("text");

@@ -51,8 +51,23 @@ async fn publish(mut conn: Conn, mut reader: TestClient, stop: Arc<AtomicBool>) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_that_leaves_in_the_middle_of_an_event_takes_nobody_with_it() {
+    crowds_come_and_go("").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_where_the_upstream_waits_for_the_slowest() {
+    crowds_come_and_go("slow_client: { policy: pause }").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_where_deliveries_are_spread() {
+    crowds_come_and_go("stagger: 20ms").await;
+}
+
+/// Whoever stays gets everything.
+async fn crowds_come_and_go(source: &str) {
     let origin = TestOrigin::start().await;
-    let (relay, conn) = Setup::over(&origin).start_with(&origin).await;
+    let (relay, conn) = Setup::over(&origin).source(source).start_with(&origin).await;
     let reader = relay.client().await;
     let mut other = relay.client().await;
     let stop = Arc::new(AtomicBool::new(false));
