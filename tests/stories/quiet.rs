@@ -1,6 +1,6 @@
 //! Quiet streams, their lifetime, and requests that open none.
 
-use crate::support::client::{Ask, End, TestClient, ask, connect, get};
+use crate::support::client::{Ask, End, Head, TestClient, ask, connect, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
 use crate::support::wire::Wire;
@@ -265,6 +265,12 @@ fn preflight(origin: &str) -> Ask {
         .header("Access-Control-Request-Headers", "last-event-id")
 }
 
+/// The head of a stream that a page of this origin opens.
+async fn head_for(relay: &TestRelay, origin: &str) -> Head {
+    let mut client = get(PATH).header("Origin", origin).send(relay.address).await;
+    client.read_head().await
+}
+
 #[tokio::test]
 async fn cross_origin_access() {
     let (relay, _conn) =
@@ -285,12 +291,7 @@ async fn cross_origin_access() {
     let answer = preflight("https://evil.test").answer(relay.address).await;
     assert_eq!(answer.head.header("access-control-allow-origin"), None);
     for (origin, allowed) in [("https://a.test", Some("https://a.test")), ("https://evil.test", None)] {
-        let head = get(PATH)
-            .header("Origin", origin)
-            .send(relay.address)
-            .await
-            .read_head()
-            .await;
+        let head = head_for(&relay, origin).await;
         assert_eq!(head.header("access-control-allow-origin"), allowed);
         assert_eq!(head.header("vary"), Some("Origin"));
     }
@@ -300,12 +301,7 @@ async fn cross_origin_access() {
         ("https://b.a.test", Some("https://b.a.test")),
         ("https://ba.test", None),
     ] {
-        let head = get(PATH)
-            .header("Origin", origin)
-            .send(relay.address)
-            .await
-            .read_head()
-            .await;
+        let head = head_for(&relay, origin).await;
         assert_eq!(head.header("access-control-allow-origin"), allowed);
     }
 
