@@ -97,7 +97,6 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(runtime_threads(config.workers))
         .on_thread_park(moderation::before_sleep)
-        .on_thread_unpark(moderation::after_sleep)
         .enable_all()
         .build()?;
     let exit = runtime.block_on(async {

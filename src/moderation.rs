@@ -1,98 +1,80 @@
 //! The runtime's threads take what comes in rounds when a lot comes, as network cards do with interrupts.
 //!
-//! With thousands of upstreams, each event by itself would end a thread's sleep, and a shard's. A thread that finds that it
-//! hardly sleeps any more waits a moment before it looks again: what comes meanwhile is taken together, by one look, and wakes a shard once.
-//! A thread that sleeps longer is not held up at all. See docs/decisions/0009.
+//! With thousands of upstreams, each event by itself would end a thread's sleep, and a shard's. A thread that reads from upstreams thousands
+//! of times a second waits a moment before it looks again: what comes meanwhile is taken together, by one look, and wakes a shard once.
+//! Reads are counted, and not how short the sleeps are: a request and its answer that go to and fro make short sleeps too, and would only
+//! be slowed down. See docs/decisions/0009.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// How long a round takes.
 const ROUND: Duration = Duration::from_millis(2);
-/// A thread that sleeps less than this, on average, is busy.
-const BUSY_BELOW: Duration = Duration::from_micros(300);
-/// The average goes over about this many sleeps.
-const SLEEPS: u32 = 16;
+/// Reads are counted over this time at least.
+const WINDOW: Duration = Duration::from_millis(10);
+/// So many reads in a window are a lot: 3,000 a second.
+const READS_A_LOT: u32 = 30;
 
 thread_local! {
-    static SLEEP: Cell<Sleep> = const { Cell::new(Sleep::new()) };
+    static READS: Cell<u32> = const { Cell::new(0) };
+    static WINDOWS: Cell<Option<Window>> = const { Cell::new(None) };
 }
 
-/// How a thread sleeps.
+/// The window that is under way, and what the one before has shown.
 #[derive(Debug, Clone, Copy)]
-struct Sleep {
-    began: Option<Instant>,
-    average: Duration,
+struct Window {
+    began: Instant,
+    a_lot: bool,
 }
 
-impl Sleep {
-    const fn new() -> Self {
-        Self {
-            began: None,
-            average: Duration::from_secs(1),
+impl Window {
+    /// Begins another one if this is over; `reads` are those since it began. Whether it was over.
+    fn turn(&mut self, now: Instant, reads: u32) -> bool {
+        let elapsed = now.saturating_duration_since(self.began);
+        if elapsed < WINDOW {
+            return false;
         }
+        self.a_lot = u128::from(reads) * WINDOW.as_nanos() >= u128::from(READS_A_LOT) * elapsed.as_nanos();
+        self.began = now;
+        true
     }
+}
 
-    fn is_busy(&self) -> bool {
-        self.average < BUSY_BELOW
-    }
-
-    fn ended(&mut self, slept: Duration) {
-        // One long sleep is enough to be idle again.
-        let slept = slept.min(BUSY_BELOW * SLEEPS);
-        self.average = (self.average.min(BUSY_BELOW * SLEEPS) * (SLEEPS - 1) + slept) / SLEEPS;
-    }
+/// Something has been read from an upstream, on this thread.
+pub(crate) fn read() {
+    READS.set(READS.get().saturating_add(1));
 }
 
 /// For [`tokio::runtime::Builder::on_thread_park`].
 pub fn before_sleep() {
-    SLEEP.with(|cell| {
-        let mut sleep = cell.get();
-        if sleep.is_busy() {
-            std::thread::sleep(ROUND);
-        }
-        sleep.began = Some(Instant::now());
-        cell.set(sleep);
+    let now = Instant::now();
+    let mut window = WINDOWS.get().unwrap_or(Window {
+        began: now,
+        a_lot: false,
     });
-}
-
-/// For [`tokio::runtime::Builder::on_thread_unpark`].
-pub fn after_sleep() {
-    SLEEP.with(|cell| {
-        let mut sleep = cell.get();
-        if let Some(began) = sleep.began.take() {
-            sleep.ended(began.elapsed());
-        }
-        cell.set(sleep);
-    });
+    if window.turn(now, READS.get()) {
+        READS.set(0);
+    }
+    WINDOWS.set(Some(window));
+    if window.a_lot {
+        std::thread::sleep(ROUND);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn after(sleeps: impl IntoIterator<Item = Duration>) -> bool {
-        let mut sleep = Sleep::new();
-        sleeps.into_iter().for_each(|slept| sleep.ended(slept));
-        sleep.is_busy()
-    }
-
     #[test]
-    fn who_hardly_sleeps_is_busy() {
-        let short = Duration::from_micros(100);
-        assert!(!after([]));
-        assert!(!after([short; 3]), "a few events together are nothing yet");
-        assert!(after([short; 100]));
-        assert!(
-            !after([Duration::from_millis(1); 100]),
-            "1,000 events a second are taken one by one"
-        );
-    }
-
-    #[test]
-    fn one_long_sleep_is_the_end_of_it() {
-        let busy = std::iter::repeat_n(Duration::ZERO, 100);
-        assert!(after(busy.clone()));
-        assert!(!after(busy.chain([Duration::from_millis(50)])));
+    fn many_reads_are_a_lot_and_few_are_not() {
+        let began = Instant::now();
+        let mut window = Window { began, a_lot: false };
+        assert!(!window.turn(began + WINDOW / 2, 1000), "too early to say");
+        assert!(!window.a_lot);
+        assert!(window.turn(began + WINDOW, READS_A_LOT));
+        assert!(window.a_lot);
+        // The same number in twice the time is not.
+        assert!(window.turn(began + 3 * WINDOW, READS_A_LOT));
+        assert!(!window.a_lot);
     }
 }

@@ -97,6 +97,7 @@ impl<S: Sink> Stream<'_, S> {
         if bytes_total > 0 {
             self.bytes_received.increment(bytes_total as u64);
             self.state.byte(received);
+            crate::moderation::read();
             self.sink.flush();
         }
         end
