@@ -1,10 +1,12 @@
 //! How fast are events found in reads, beside what is published?
 //!
-//! Each parser gets the same reads as `Bytes`, in the way that is fastest for it, and each event's type, id and data are
-//! looked at. `cargo bench --bench parser`; `-- 200B` for one size; `-- --test` runs everything once.
+//! Each parser gets the same reads as `Bytes`, in the way that is fastest for it, and each event's
+//! type, id and data are looked at. `cargo bench --bench parser`; `-- 200B` for one size; `--
+//! --test` runs everything once.
 //!
-//! What the others do beside: they copy data into a `String` and check its UTF-8 (`sseer` checks, but slices), which the relay
-//! leaves to clients on purpose; what ours does beside: it finds the bytes to pass on, and bounds what it holds.
+//! What the others do beside: they copy data into a `String` and check its UTF-8 (`sseer` checks,
+//! but slices), which the relay leaves to clients on purpose; what ours does beside: it finds the
+//! bytes to pass on, and bounds what it holds.
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -22,7 +24,8 @@ const STREAM_BYTES: usize = 1 << 20;
 /// What hyper reads at once, about.
 const READ_BYTES: usize = 16 << 10;
 
-/// An event of `bytes` bytes, with the line end `end`: a change log's if it is small, else one with all fields.
+/// An event of `bytes` bytes, with the line end `end`: a change log's if it is small, else one with
+/// all fields.
 fn event(bytes: usize, end: &str) -> String {
     let fields = if bytes < 100 {
         String::new()

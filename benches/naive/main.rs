@@ -1,8 +1,8 @@
-//! The baseline: what one writes in an afternoon. One hyper body per client on `tokio::sync::broadcast`.
+//! The baseline: the obvious implementation. One hyper body per client on `tokio::sync::broadcast`.
 //!
-//! It is an ordinary program, and meant to be a fair one: multi-threaded runtime, jemalloc, `TCP_NODELAY`, no copy per
-//! client, whole events only. What it lacks is what the relay is for: no resume, no bounded lag but the channel's, no
-//! slow-client policy.
+//! It is an ordinary program, and meant to be a fair one: multi-threaded runtime, jemalloc,
+//! `TCP_NODELAY`, no copy per client, whole events only. What it lacks is what the relay is for: no
+//! resume, no bounded lag but the channel's, no slow-client policy.
 //!
 //!     cargo run --release --example naive -- --upstream http://127.0.0.1:8000/events --listen 127.0.0.1:9080
 
@@ -116,7 +116,7 @@ async fn relay(url: Uri, first: hyper::body::Incoming, events: broadcast::Sender
                 let Ok(data) = frame.into_data() else { continue };
                 pending.extend_from_slice(&data);
                 while let Some(end) = memchr::memmem::find(&pending, b"\n\n") {
-                    // Nobody there to receive it is nothing to worry about.
+                    // It fails without subscribers: then there is nothing to deliver.
                     let _ = events.send(pending.split_to(end + 2).freeze());
                 }
                 if pending.len() > EVENT_BYTES_MAX {

@@ -65,7 +65,8 @@ pub(crate) struct CompareArgs {
     /// What to test, in this order; more with --server
     #[arg(long, value_delimiter = ',', default_value = "floor,fanfare,naive,nchan")]
     pub(crate) servers: Vec<Server>,
-    /// One more server: 'name=NAME;command=COMMAND;url=URL[;publish=URL]', with {origin} and {port} in them
+    /// One more server: 'name=NAME;command=COMMAND;url=URL[;publish=URL]', with {origin} and {port}
+    /// in them
     #[arg(long)]
     pub(crate) server: Vec<Server>,
     /// What to do with each
@@ -98,7 +99,8 @@ pub(crate) struct ReportArgs {
     /// Writes a page to look at
     #[arg(long, value_name = "FILE", help_heading = "Report")]
     pub(crate) html: Option<PathBuf>,
-    /// Fails on a condition: 'p99_ms>50', 'fanfare:rss_kib_per_client>2', 'cpu_us_per_delivery>1.1xfloor'
+    /// Fails on a condition: 'p99_ms>50', 'fanfare:rss_kib_per_client>2',
+    /// 'cpu_us_per_delivery>1.1xfloor'
     #[arg(long, value_name = "CONDITION", help_heading = "Report")]
     pub(crate) fail_if: Vec<Threshold>,
     /// Shows nothing while it runs
@@ -130,13 +132,15 @@ pub(crate) struct SwarmArgs {
     /// Processes of the swarm; default: as descriptors and ports demand
     #[arg(long, help_heading = "Swarm")]
     pub(crate) processes: Option<usize>,
-    /// Addresses to connect from; default on loopback: 127.0.0.1, 127.0.0.2, ..., one for each 2,000 clients
+    /// Addresses to connect from; default on loopback: 127.0.0.1, 127.0.0.2, ..., one for each
+    /// 2,000 clients
     #[arg(long, value_delimiter = ',', help_heading = "Swarm")]
     pub(crate) source: Vec<IpAddr>,
     /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1
     #[arg(long, default_value_t = 0, help_heading = "Swarm")]
     pub(crate) http2_streams: u32,
-    /// Connections under way at one time: over a server's accept queue, the kernel makes them wait for seconds
+    /// Connections under way at one time: over a server's accept queue, the kernel makes them wait
+    /// for seconds
     #[arg(long, default_value_t = 1000, help_heading = "Swarm")]
     pub(crate) connecting_max: usize,
 }
@@ -252,7 +256,8 @@ pub(crate) struct OriginArgs {
     /// POSTs the events to this URL instead of serving them
     #[arg(long, value_name = "URL")]
     pub(crate) publish: Option<String>,
-    /// Serves a small change log here, and sends nothing but hints at it: events that are all the same
+    /// Serves a small change log here, and sends nothing but hints at it: events that are all the
+    /// same
     #[arg(long, value_name = "ADDRESS", conflicts_with = "publish")]
     changelog: Option<SocketAddr>,
     /// Requests that the change log serves at the same time; more are refused
@@ -285,8 +290,8 @@ pub(crate) struct FloorArgs {
     /// Threads that write; 0: one for each core
     #[arg(long, default_value_t = 0)]
     pub(crate) threads: usize,
-    /// Keeps this many events for clients that come back with Last-Event-ID; each event then has the id that a relay
-    /// would write in front of it
+    /// Keeps this many events for clients that come back with Last-Event-ID; each event then has
+    /// the id that a relay would write in front of it
     #[arg(long, default_value_t = 0)]
     pub(crate) keep: usize,
 }

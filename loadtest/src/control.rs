@@ -1,4 +1,5 @@
-//! What the driver and the processes that it starts say to each other: one JSON value a line, over stdin and stdout.
+//! What the driver and the processes that it starts say to each other: one JSON value a line, over
+//! stdin and stdout.
 //!
 //! A process ends when its stdin ends, so no load outlives the driver.
 
@@ -37,7 +38,8 @@ pub(crate) enum SourceReport {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         changelog: Option<SocketAddr>,
     },
-    /// The last sequence number that was sent (the highest of all streams), and what was in the way.
+    /// The last sequence number that was sent (the highest of all streams), and what was in the
+    /// way.
     Stopped {
         last: u64,
         streams: u64,
@@ -77,7 +79,8 @@ pub(crate) struct SwarmSetup {
     pub(crate) reconnect_ms: Option<u64>,
     /// The event that a client must get first on its first stream; 0: any.
     pub(crate) first_seq: u64,
-    /// Events in a row that are identical and may be delivered once; 0 and 1: each counts for itself.
+    /// Events in a row that are identical and may be delivered once; 0 and 1: each counts for
+    /// itself.
     pub(crate) repeats: u32,
     /// The type of the event that announces a gap.
     pub(crate) gap_event: String,
@@ -130,7 +133,8 @@ pub(crate) enum SwarmOrder {
     Connect { clients: usize, per_second: f64 },
     /// Close all connections, and stay away until `Connect`.
     Cut,
-    /// Close and reopen this many clients per second, and half of them together this often (0: never).
+    /// Close and reopen this many clients per second, and half of them together this often (0:
+    /// never).
     Churn { per_second: f64, half_every_ms: u64 },
     /// Begin a measurement.
     Reset,
@@ -244,7 +248,8 @@ pub(crate) struct Fetched {
     pub(crate) held: String,
 }
 
-/// Called first by every process that the driver starts: it ends with the driver, and may open as many files as allowed.
+/// Called first by every process that the driver starts: it ends with the driver, and may open as
+/// many files as allowed.
 pub(crate) fn begin_child() {
     // Without it a killed driver would leave loads behind until they notice their closed stdin.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
@@ -269,7 +274,8 @@ pub(crate) fn say(value: &impl Serialize) {
     let _ = out.write_all(&line).and_then(|()| out.flush());
 }
 
-/// Reads orders from stdin on a thread of its own and calls `wake` after each. The receiver's end is stdin's end.
+/// Reads orders from stdin on a thread of its own and calls `wake` after each. The receiver's end
+/// is stdin's end.
 pub(crate) fn listen<T>(wake: impl Fn() + Send + 'static) -> mpsc::Receiver<T>
 where
     T: for<'de> Deserialize<'de> + Send + 'static,
@@ -284,7 +290,7 @@ where
                         break;
                     }
                 }
-                // Both ends are this program: a line that isn't understood is a bug worth dying for.
+                // Both ends are this program: a line that isn't understood is a bug in it.
                 Err(error) => panic!("order not understood: {error}: {line}"),
             }
             wake();

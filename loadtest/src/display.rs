@@ -1,4 +1,5 @@
-//! What is shown while a trial runs: a bar and a live line on a terminal, plain lines elsewhere. All of it on stderr.
+//! What is shown while a trial runs: a bar and a live line on a terminal, plain lines elsewhere.
+//! All of it on stderr.
 
 use crate::driver::outcome::Sample;
 use crate::units::thousands;
@@ -38,7 +39,7 @@ impl Display {
         }
     }
 
-    /// A new trial, or a new part of it.
+    /// A new trial, or a new phase of it.
     pub(crate) fn phase(&self, trial: &str, what: &str) {
         trial.clone_into(&mut self.trial.borrow_mut());
         match &self.bar {
@@ -86,7 +87,7 @@ impl Display {
 
     fn plain(&self, text: &str) {
         if !self.quiet {
-            // Nobody to read it is no reason to stop.
+            // A closed stderr does not stop the run.
             let _ = writeln!(std::io::stderr(), "{text}");
         }
     }

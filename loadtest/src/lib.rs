@@ -1,8 +1,9 @@
 //! Load tests for servers of server-sent events.
 //!
-//! The driver (`driver`) starts a source of events (`source`: the origin or the floor), a server under test, and the
-//! processes of the swarm (`swarm`), which all speak with it over their pipes (`control`). What comes of it goes to
-//! `report`. The parts that others can use stand at the top: reading stamped events out of any response.
+//! The driver (`driver`) starts a source of events (`source`: the origin or the floor), a server
+//! under test, and the processes of the swarm (`swarm`), which all speak with it over their pipes
+//! (`control`). What comes of it goes to `report`. Modules that other programs can use are public:
+//! reading stamped events out of any response.
 
 pub mod head;
 pub mod scan;

@@ -35,7 +35,8 @@ impl Machine {
     }
 
     /// Packets that the kernel has dropped since `before` because more came than one core took in
-    /// (`net.core.netdev_max_backlog`). Each is sent again after 200 ms or more, if nothing else tells the sender.
+    /// (`net.core.netdev_max_backlog`). Each is sent again after 200 ms or more, if nothing else
+    /// tells the sender.
     pub(crate) fn dropped_since(&self, before: &Self) -> u64 {
         self.dropped.saturating_sub(before.dropped)
     }

@@ -39,8 +39,8 @@ impl Cpu {
         sum
     }
 
-    /// What was spent since `before`: the scheduler's sum where it can be true, else the ticks. The scheduler's sum
-    /// loses the threads that ended, so it must not be far below the ticks.
+    /// What was spent since `before`: the scheduler's sum where it can be true, else the ticks. The
+    /// scheduler's sum loses the threads that ended, so it must not be far below the ticks.
     pub(crate) fn since(&self, before: &Cpu) -> CpuSpent {
         let user = self.user_ns.saturating_sub(before.user_ns);
         let ticks = user + self.system_ns.saturating_sub(before.system_ns);

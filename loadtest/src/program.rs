@@ -3,7 +3,8 @@
 use crate::cli::{Cli, Command, Common, CompareArgs, FloorArgs, OriginArgs, ReportArgs, RunArgs};
 use crate::control::{SwarmReport, SwarmSetup, begin_child, listen, raise_descriptor_limit, say};
 use crate::display::Display;
-use crate::driver::compare::{Comparison, Entrant};
+use crate::driver::compare::Entrant;
+use crate::driver::comparison::Comparison;
 use crate::driver::plan::{Plan, Scenario};
 use crate::driver::server::Server;
 use crate::driver::{child, clients, compare};
@@ -35,7 +36,7 @@ pub fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             let usage = error.is::<Usage>();
-            // Nobody to read it is no reason for another exit code.
+            // A closed stderr does not change the exit code.
             let _ = writeln!(std::io::stderr(), "fanfare-loadtest: {error:#}");
             ExitCode::from(if usage { 2 } else { 1 })
         }
@@ -69,7 +70,7 @@ fn run(args: &RunArgs) -> Result<bool> {
         }
         let mut entrants = Entrant::all(std::slice::from_ref(&args.server), &plan);
         if *scenario == Scenario::ResumeStorm && args.server != Server::Floor {
-            // What the same bytes cost without a server is part of the answer.
+            // The report also says what the same bytes cost without a server.
             entrants.splice(0..0, Entrant::all(&[Server::Floor], &plan));
         }
         comparisons.push(compare::run(&entrants, &plan, 1, &bench, &display)?);

@@ -1,4 +1,5 @@
-//! How often something happened, by tenths of a second of the machine's one clock: series of several processes add up.
+//! How often something happened, by tenths of a second of the machine's one clock: series of
+//! several processes add up.
 
 use crate::clock::SECOND_NS;
 use serde::{Deserialize, Serialize};

@@ -1,13 +1,15 @@
 //! Finds events in the bytes of a response body, however they are split over reads.
 //!
-//! Two layers, both incremental: the body's framing (chunked, by length, to the end of the connection), then lines and
-//! blocks as in WHATWG HTML 9.2.5-9.2.6. It keeps no event: of each block only the [`Stamp`] at the beginning of its
-//! data and the last event ID survive. Nothing is allocated in the steady state: the buffers for a line that is split
-//! over reads, and for ids, are kept and grow to the largest that was seen (at most [`LINE_PREFIX_BYTES_MAX`]).
+//! Two layers, both incremental: the body's framing (chunked, by length, to the end of the
+//! connection), then lines and blocks as in WHATWG HTML 9.2.5-9.2.6. It keeps no event: of each
+//! block only the [`Stamp`] at the beginning of its data and the last event ID survive. Nothing is
+//! allocated in the steady state: the buffers for a line that is split over reads, and for ids, are
+//! kept and grow to the largest that was seen (at most [`LINE_PREFIX_BYTES_MAX`]).
 
 use crate::stamp::Stamp;
 
-/// How much of a line is looked at, in bytes: the stamp fits many times; longer ids can't be resumed from.
+/// How much of a line is looked at, in bytes: the stamp fits many times; longer ids can't be
+/// resumed from.
 pub const LINE_PREFIX_BYTES_MAX: usize = 4096;
 
 /// How the end of a body is found (RFC 9112, section 6.3).
@@ -82,7 +84,8 @@ enum Body {
 }
 
 impl Scanner {
-    /// A scanner at the beginning of a body. `last_id` is the last event ID of the streams before, if any.
+    /// A scanner at the beginning of a body. `last_id` is the last event ID of the streams before,
+    /// if any.
     pub fn new(framing: Framing, last_id: Vec<u8>) -> Self {
         let body = match framing {
             Framing::Chunked => Body::Size {
@@ -303,7 +306,8 @@ impl Text {
     }
 }
 
-/// The value of the field `name`, if the line is one (9.2.6: one space behind the colon is not part of it).
+/// The value of the field `name`, if the line is one (9.2.6: one space behind the colon is not part
+/// of it).
 fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     match line.strip_prefix(name)? {
         [] => Some(b""),

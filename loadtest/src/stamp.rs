@@ -1,10 +1,13 @@
-//! What the harness writes into each event, and reads back: sequence number, time of the write, time of the schedule.
+//! What the harness writes into each event, and reads back: sequence number, time of the write,
+//! time of the schedule.
 //!
-//! `data: {"seq":7,"t_ns":1234,"t_sched":1230,"pad":"xxx"}`: the stamp stands first, so that a scanner needs only the
-//! beginning of a line. `ch` follows in runs with several streams, to notice an event that strayed into another stream.
-//! Times are CLOCK_MONOTONIC nanoseconds: they compare on one machine only.
+//! `data: {"seq":7,"t_ns":1234,"t_sched":1230,"pad":"xxx"}`: the stamp stands first, so that a
+//! scanner needs only the beginning of a line. `ch` follows in runs with several streams, to notice
+//! an event that strayed into another stream. Times are CLOCK_MONOTONIC nanoseconds: they compare
+//! on one machine only.
 //!
-//! A hint's data is the same every time, so its stamp is its id: `id: {"seq":7,"t_ns":1234,"t_sched":1230}`.
+//! A hint's data is the same every time, so its stamp is its id: `id:
+//! {"seq":7,"t_ns":1234,"t_sched":1230}`.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -16,7 +19,8 @@ pub struct Stamp {
     pub seq: u64,
     /// When the origin wrote it.
     pub written_ns: u64,
-    /// When the origin's schedule meant it to be written: what a latency free of coordinated omission starts from.
+    /// When the origin's schedule meant it to be written: what a latency free of coordinated
+    /// omission starts from.
     pub scheduled_ns: u64,
     /// The stream it belongs to, in runs with several.
     pub channel: Option<u32>,
@@ -31,12 +35,13 @@ const PAD: [u8; 256] = [b'x'; 256];
 /// Form of the events that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Form {
-    /// Bytes of the whole block on the wire, blank line included, chunk framing not. Less than the stamp needs means
-    /// as small as the stamp allows.
+    /// Bytes of the whole block on the wire, blank line included, chunk framing not. Less than the
+    /// stamp needs means as small as the stamp allows.
     pub(crate) size_bytes: usize,
     /// Whether blocks carry an `id` line with the sequence number.
     pub(crate) ids: bool,
-    /// Whether events are hints, all with the same data: that something at this address has changed. The size is then what it is.
+    /// Whether events are hints, all with the same data: that something at this address has
+    /// changed. The size is then what it is.
     pub(crate) hint: Option<SocketAddr>,
 }
 
@@ -93,9 +98,9 @@ pub(crate) fn write_data(out: &mut Vec<u8>, stamp: &Stamp, size_bytes: usize, en
     out.extend_from_slice(b",\"pad\":\"");
     let mut missing = size_bytes.saturating_sub(out.len() - from + 2);
     while missing > 0 {
-        let part = missing.min(PAD.len());
-        out.extend_from_slice(&PAD[..part]);
-        missing -= part;
+        let take = missing.min(PAD.len());
+        out.extend_from_slice(&PAD[..take]);
+        missing -= take;
     }
     out.extend_from_slice(b"\"}");
 }
@@ -105,7 +110,8 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 }
 
 impl Stamp {
-    /// Reads the stamp from the beginning of an event's data; `None` if the event isn't one of ours.
+    /// Reads the stamp from the beginning of an event's data; `None` if the event isn't one of
+    /// ours.
     pub fn parse(data: &[u8]) -> Option<Stamp> {
         let rest = data.strip_prefix(b"{\"seq\":")?;
         let (seq, rest) = digits(rest)?;

@@ -43,10 +43,12 @@ impl Counts {
 
 /// One client's place in its stream.
 ///
-/// The last hole is remembered, so that an event that comes late is disorder and not a double. `hole < hole_end <= next`.
+/// The last hole is remembered, so that an event that comes late is disorder and not a double.
+/// `hole < hole_end <= next`.
 ///
-/// Where a server delivers identical events once on purpose, they come in runs of `repeats`: 1 to `repeats` is the first run. Any event of
-/// a run stands for all of it, and still none may come twice or late.
+/// Where a server delivers identical events once on purpose, they come in runs of `repeats`: 1 to
+/// `repeats` is the first run. Any event of a run stands for all of it, and still none may come
+/// twice or late.
 #[derive(Debug, Clone, Copy)]
 pub struct Tally {
     /// The sequence number that comes next; 0: any may be the first.
@@ -138,7 +140,8 @@ impl Tally {
         }
     }
 
-    /// Events missing up to `last`, the last one that was sent; of repeats, the runs of which none came.
+    /// Events missing up to `last`, the last one that was sent; of repeats, the runs of which none
+    /// came.
     pub fn missing(&self, last: u64) -> u64 {
         let runs = |upto: u64| upto.div_ceil(u64::from(self.repeats));
         runs(last).saturating_sub(runs(self.next.saturating_sub(1)))

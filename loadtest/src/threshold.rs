@@ -1,6 +1,6 @@
 //! Conditions on the numbers: `p99_ms>50` fails a run.
 
-use crate::driver::compare::Comparison;
+use crate::driver::comparison::Comparison;
 use crate::driver::metrics::{self, Metric};
 use std::str::FromStr;
 
@@ -26,7 +26,8 @@ enum Limit {
 impl FromStr for Threshold {
     type Err = String;
 
-    /// `NAME OP LIMIT` with OP `>`, `>=`, `<` or `<=`; before it `SERVER:`; the limit a number, or `1.1xSERVER`.
+    /// `NAME OP LIMIT` with OP `>`, `>=`, `<` or `<=`; before it `SERVER:`; the limit a number, or
+    /// `1.1xSERVER`.
     fn from_str(text: &str) -> Result<Self, String> {
         let at = text
             .find(['<', '>'])
@@ -103,7 +104,7 @@ impl Threshold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::compare::Standing;
+    use crate::driver::comparison::Standing;
     use crate::driver::metrics::Values;
     use crate::driver::plan::{Plan, Scenario};
 

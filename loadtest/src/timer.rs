@@ -19,7 +19,8 @@ impl Timer {
         Ok(Self(timerfd_create(TimerfdClockId::Monotonic, flags)?))
     }
 
-    /// Has the poll wake up when the timer fires. The poll is edge-triggered, so nothing needs to read the timer.
+    /// Has the poll wake up when the timer fires. The poll is edge-triggered, so nothing needs to
+    /// read the timer.
     pub(crate) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut SourceFd(&self.0.as_raw_fd()), token, Interest::READABLE)
     }

@@ -1,7 +1,8 @@
 //! Child processes: every one ends with the driver, however that ends.
 //!
-//! Our own subcommands end with their stdin. Other programs are started through our `guard` subcommand, which asks the
-//! kernel for a signal at the parent's death and then becomes the program, keeping the process id.
+//! Our own subcommands end with their stdin. Other programs are started through our `guard`
+//! subcommand, which asks the kernel for a signal at the parent's death and then becomes the
+//! program, keeping the process id.
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};

@@ -1,6 +1,6 @@
-//! The swarm against a server that runs already and that we know nothing about.
+//! The swarm against a server that runs already.
 
-use super::compare::{Comparison, Standing};
+use super::comparison::{Comparison, Standing};
 use super::fleet::Fleet;
 use super::outcome::{Outcome, Sample};
 use super::plan::{Plan, Scenario};
@@ -152,7 +152,8 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Lets time pass, or until so many streams were opened: short ones may have ended before the last begins.
+    /// Lets time pass, or until so many streams were opened: short ones may have ended before the
+    /// last begins.
     fn hold(
         &mut self,
         fleet: &mut Fleet,

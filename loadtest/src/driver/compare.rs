@@ -1,7 +1,8 @@
-//! Rounds of trials over several servers, in turn: what disturbs the machine for a while disturbs them all.
+//! Rounds of trials over several servers, in turn: what disturbs the machine for a while disturbs
+//! them all.
 
+use super::comparison::{Comparison, Standing};
 use super::metrics::Values;
-use super::outcome::Outcome;
 use super::plan::{Plan, Scenario};
 use super::relate;
 use super::server::Server;
@@ -9,7 +10,7 @@ use super::trial::{self, Bench};
 use crate::display::Display;
 use anyhow::{Context, Result};
 
-/// Who takes part, and what it is to do.
+/// A server that takes part, and the plan it is to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Entrant {
     pub(crate) name: String,
@@ -18,7 +19,8 @@ pub(crate) struct Entrant {
 }
 
 impl Entrant {
-    /// Each server with the plan, and behind it what the plan's numbers only mean something against.
+    /// Each server with the plan, and behind it what the plan's numbers only mean something
+    /// against.
     pub(crate) fn all(servers: &[Server], plan: &Plan) -> Vec<Self> {
         let mut all = Vec::new();
         for server in servers {
@@ -36,7 +38,7 @@ impl Entrant {
                     plan,
                 });
             };
-            match plan.herd {
+            match plan.thundering_herd {
                 None => push("", plan.clone()),
                 Some(herd) => {
                     let variants = match server {
@@ -45,8 +47,14 @@ impl Entrant {
                         _ => vec![("", herd.plain())],
                     };
                     for (suffix, herd) in variants {
-                        let herd = Some(herd);
-                        push(suffix, Plan { herd, ..plan.clone() });
+                        let thundering_herd = Some(herd);
+                        push(
+                            suffix,
+                            Plan {
+                                thundering_herd,
+                                ..plan.clone()
+                            },
+                        );
                     }
                 }
             }
@@ -55,25 +63,8 @@ impl Entrant {
     }
 }
 
-/// One entrant over all rounds.
-#[derive(Debug, Clone)]
-pub(crate) struct Standing {
-    pub(crate) server: String,
-    /// Why it took no part.
-    pub(crate) left_out: Option<String>,
-    pub(crate) rounds: Vec<Outcome>,
-    /// For each number the median of the rounds.
-    pub(crate) median: Values,
-}
-
-/// One scenario over all servers.
-#[derive(Debug, Clone)]
-pub(crate) struct Comparison {
-    pub(crate) plan: Plan,
-    pub(crate) standings: Vec<Standing>,
-}
-
-/// Lets all take part in turn, `rounds` times. A server that can't do what its plan asks is left out.
+/// Lets all take part in turn, `rounds` times. A server that can't do what its plan asks is left
+/// out.
 pub(crate) fn run(
     entrants: &[Entrant],
     plan: &Plan,
@@ -85,7 +76,7 @@ pub(crate) fn run(
         .iter()
         .map(|entrant| Standing {
             server: entrant.name.clone(),
-            // Whoever can't do the scenario has nothing to be compared with either.
+            // Without the scenario its one-stream variant has nothing to be compared with.
             left_out: entrant.server.cannot(plan).map(str::to_owned),
             rounds: Vec::new(),
             median: Values::default(),
@@ -110,32 +101,4 @@ pub(crate) fn run(
         plan: plan.clone(),
         standings,
     })
-}
-
-impl Comparison {
-    /// All failures of all rounds, each with its server.
-    pub(crate) fn failures(&self) -> Vec<String> {
-        let name = self.plan.scenario.name();
-        let of = |standing: &Standing| -> Vec<String> {
-            let all = standing.rounds.iter().flat_map(|outcome| &outcome.failures);
-            all.map(|failure| format!("{name}, {}: {failure}", standing.server))
-                .collect()
-        };
-        self.standings.iter().flat_map(of).collect()
-    }
-
-    /// All warnings; one that several rounds gave is said once, with the numbers of the first.
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        let kind = |text: &str| text.split(" (").next().unwrap_or_default().to_owned();
-        let mut all: Vec<String> = Vec::new();
-        for standing in &self.standings {
-            for warning in standing.rounds.iter().flat_map(|outcome| &outcome.warnings) {
-                let text = format!("{}: {warning}", standing.server);
-                if !all.iter().any(|other| kind(other) == kind(&text)) {
-                    all.push(text);
-                }
-            }
-        }
-        all
-    }
 }

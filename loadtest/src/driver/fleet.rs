@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 const DESCRIPTORS_SPARE: u64 = 64;
 /// Clients of one process where descriptors would allow more: one core has to read for all of them.
 const CLIENTS_PER_PROCESS_MAX: usize = 18_000;
-/// Clients of one source address on loopback, where addresses cost nothing: with many ports of a pair of addresses in use, the
-/// kernel looks long for a free one, and packets for everybody else are dropped while it does.
+/// Clients of one source address on loopback, where addresses cost nothing: with many ports of a
+/// pair of addresses in use, the kernel looks long for a free one, and the packets of other
+/// connections are dropped meanwhile.
 const CLIENTS_PER_SOURCE: usize = 2_000;
 /// 127.0.0.1 to this last one.
 const SOURCES_MAX: usize = 250;
-/// Parts of a thousand of the local ports that are used: the rest is left to other connections.
+/// Ratio, in thousandths, of the local ports that are used: the rest is left to other connections.
 const PORTS_USED_PER_MILLE: usize = 900;
 /// How long a report may take.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -65,7 +66,8 @@ fn sources(clients: usize, targets: &[Target]) -> Result<Vec<IpAddr>> {
 }
 
 impl Fleet {
-    /// Starts the processes. `sources`: addresses to connect from; none: 127.0.0.1, 127.0.0.2, ... on loopback.
+    /// Starts the processes. `sources`: addresses to connect from; none: 127.0.0.1, 127.0.0.2, ...
+    /// on loopback.
     pub(crate) fn start(setup: &SwarmSetup, processes: Option<usize>, sources: &[IpAddr]) -> Result<Self> {
         if setup.http2_streams > 0 && setup.stalled_share + setup.slow_share > 0.0 {
             bail!("slow and stalled clients need connections of their own: not with HTTP/2");
@@ -125,7 +127,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// Replaces this many clients a second, over all processes, and cuts half of them together this often.
+    /// Replaces this many clients a second, over all processes, and cuts half of them together this
+    /// often.
     pub(crate) fn churn(&mut self, per_second: f64, half_every: Duration) -> Result<()> {
         let half_every_ms = half_every.as_millis() as u64;
         let all = self.clients.max(1);
@@ -165,7 +168,8 @@ impl Fleet {
         sum
     }
 
-    /// Takes in reports until `until`, or until `done` holds for the sum of the ticks; says whether it did.
+    /// Takes in reports until `until`, or until `done` holds for the sum of the ticks; says whether
+    /// it did.
     pub(crate) fn watch(&mut self, until: Instant, mut done: impl FnMut(&Tick) -> bool) -> Result<bool> {
         loop {
             if done(&self.tick()) {

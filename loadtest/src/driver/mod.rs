@@ -1,6 +1,7 @@
 pub(crate) mod child;
 pub(crate) mod clients;
 pub(crate) mod compare;
+pub(crate) mod comparison;
 pub(crate) mod fleet;
 pub(crate) mod metrics;
 pub(crate) mod outcome;

@@ -163,7 +163,8 @@ impl Outcome {
 
     /// Says so if the harness, and not the server, may have set the pace.
     pub(crate) fn judge_harness(&mut self) {
-        /// Shares in percent, times in milliseconds, and packets, beyond which the numbers are in doubt.
+        /// Shares in percent, times in milliseconds, and packets, beyond which the numbers are in
+        /// doubt.
         const MOST: [(&str, f64, &str); 4] = [
             (
                 "harness_cpu_share",

@@ -1,10 +1,10 @@
 //! What a scenario does: its numbers, with defaults for a full run and for `--quick`.
 
-mod herd;
+mod thundering_herd;
 
-pub(crate) use self::herd::Herd;
+pub(crate) use self::thundering_herd::ThunderingHerd;
 
-use self::herd::HerdArgs;
+use self::thundering_herd::ThunderingHerdArgs;
 use crate::units::{parse_bytes, parse_duration, parse_share};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -28,13 +28,16 @@ pub(crate) enum Scenario {
     EvictStorm,
     /// The origin sends a burst as fast as it is taken: does everything arrive?
     Burst,
-    /// Events make every client fetch from a small origin: without coalesce and stagger, and with them
-    Herd,
+    /// Events make every client fetch from a small origin: without coalesce and stagger, and with
+    /// them
+    ThunderingHerd,
     /// Clients come and go all the time
     Churn,
-    /// Many streams behind one templated path, each with a few clients, which end; against one stream with them all
+    /// Many streams behind one templated path, each with a few clients, which end; against one
+    /// stream with them all
     Jobs,
-    /// Resident memory per idle stream with one client, from the slope between two numbers of streams
+    /// Resident memory per idle stream with one client, from the slope between two numbers of
+    /// streams
     IdleJobs,
     /// Several instances side by side on one origin
     Siblings,
@@ -88,8 +91,8 @@ pub(crate) struct Plan {
     pub(crate) healthy: usize,
     /// Events of the burst: `burst` only.
     pub(crate) burst_events: u64,
-    /// `herd` only.
-    pub(crate) herd: Option<Herd>,
+    /// `thundering-herd` only.
+    pub(crate) thundering_herd: Option<ThunderingHerd>,
 }
 
 /// Numbers about the clients that replace a scenario's own.
@@ -163,7 +166,7 @@ pub(crate) struct Overrides {
     #[arg(long)]
     events: Option<u64>,
     #[command(flatten)]
-    herd: HerdArgs,
+    thundering_herd: ThunderingHerdArgs,
     /// Small numbers, for a check that all works
     #[arg(long)]
     pub(crate) quick: bool,
@@ -202,7 +205,7 @@ impl Plan {
             replay_events: 0,
             healthy: 0,
             burst_events: 0,
-            herd: None,
+            thundering_herd: None,
         };
         match scenario {
             Scenario::Clients => Plan {
@@ -259,10 +262,10 @@ impl Plan {
                 events_per_second: 0.0,
                 ..base
             },
-            Scenario::Herd => Plan {
+            Scenario::ThunderingHerd => Plan {
                 clients: pick(10_000, 200),
                 events_per_second: 0.0,
-                herd: Some(Herd::of(quick)),
+                thundering_herd: Some(ThunderingHerd::of(quick)),
                 ..base
             },
             Scenario::Churn => Plan {
@@ -325,7 +328,7 @@ impl Plan {
             put(&mut self.healthy, over.healthy);
         }
         put(&mut self.burst_events, over.events);
-        self.herd = self.herd.map(|herd| herd.with(&over.herd));
+        self.thundering_herd = self.thundering_herd.map(|herd| herd.with(&over.thundering_herd));
         self = self.with_crowd(&over.crowd);
         // They may stand beside scenarios that they mean nothing to.
         if matches!(self.scenario, Scenario::Memory | Scenario::IdleJobs) {
@@ -356,7 +359,8 @@ impl Plan {
         self
     }
 
-    /// The same clients, deliveries and bytes with one stream for all: what many streams are compared with.
+    /// The same clients, deliveries and bytes with one stream for all: what many streams are
+    /// compared with.
     pub(crate) fn as_one_stream(&self) -> Self {
         Plan {
             scenario: Scenario::Fanout,
@@ -365,7 +369,8 @@ impl Plan {
         }
     }
 
-    /// evict-storm: how long a client may take nothing. The measurement before the eviction fits in.
+    /// evict-storm: how long a client may take nothing. The measurement before the eviction fits
+    /// in.
     pub(crate) fn stall(&self) -> Duration {
         self.duration + 10 * SECOND
     }
@@ -392,7 +397,7 @@ impl Plan {
             ),
             (
                 self.scenario == Scenario::EvictStorm && self.healthy == 0,
-                "--healthy must be at least 1: somebody has to notice",
+                "--healthy must be at least 1: without them no client measures the delay",
             ),
             (
                 self.scenario == Scenario::Burst && self.burst_events == 0,
@@ -401,7 +406,7 @@ impl Plan {
         ];
         match wrong.into_iter().find(|(wrong, _)| *wrong) {
             Some((_, message)) => Err(message.to_owned()),
-            None => self.herd.as_ref().map_or(Ok(()), Herd::check),
+            None => self.thundering_herd.as_ref().map_or(Ok(()), ThunderingHerd::check),
         }
     }
 
@@ -413,7 +418,7 @@ impl Plan {
                 | Scenario::ResumeStorm
                 | Scenario::EvictStorm
                 | Scenario::Burst
-                | Scenario::Herd
+                | Scenario::ThunderingHerd
                 | Scenario::Memory
                 | Scenario::IdleJobs
         )

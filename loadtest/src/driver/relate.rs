@@ -1,7 +1,7 @@
-//! Numbers that take two trials: what goes beyond the floor, and many streams against one. Each round is compared with
-//! itself: the machine is not the same an hour later.
+//! Numbers that take two trials: what goes beyond the floor, and many streams against one. Each
+//! round is compared with itself: the machine is not the same an hour later.
 
-use super::compare::Standing;
+use super::comparison::Standing;
 
 /// The entrant that has all clients of `server`'s many streams on one.
 pub(crate) fn one_stream(server: &str) -> String {

@@ -60,7 +60,7 @@ impl Running {
         }
     }
 
-    /// The processes whose CPU and memory count.
+    /// The processes that CPU and memory are measured of.
     pub(crate) fn pids(&self) -> Vec<u32> {
         match self.source_is_server {
             true => vec![self.source.pid()],
@@ -88,8 +88,8 @@ impl Running {
         Ok(())
     }
 
-    /// Clients that the relays have evicted so far. A client that doesn't read can't see it: the end of its stream stands
-    /// behind what it hasn't read.
+    /// Clients that the relays have evicted so far. A client that doesn't read can't see it: the
+    /// end of its stream stands behind what it hasn't read.
     pub(crate) fn evicted(&self) -> u64 {
         let of = |admin: &SocketAddr| probe::get(*admin, "/metrics").map(|(_, text)| text);
         let texts = self.admins.iter().filter_map(of);
@@ -117,7 +117,7 @@ fn origin(plan: &Plan) -> Result<Source> {
     arguments.extend(["--size".to_owned(), plan.size_bytes.to_string()]);
     arguments.extend(["--streams".to_owned(), plan.streams.to_string()]);
     arguments.extend(plan.ids.then(|| "--ids".to_owned()));
-    if let Some(herd) = &plan.herd {
+    if let Some(herd) = &plan.thundering_herd {
         arguments.extend(["--changelog", "127.0.0.1:0"].map(str::to_owned));
         arguments.extend(["--connections".to_owned(), herd.connections.to_string()]);
         arguments.extend(["--service".to_owned(), format!("{}us", herd.service.as_micros())]);

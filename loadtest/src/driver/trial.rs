@@ -1,13 +1,13 @@
 //! One trial: one server, one scenario, from the first process to the last number.
 
-mod herd;
+mod thundering_herd;
 mod judge;
 mod steady;
 mod storms;
 
 use super::fleet::Fleet;
 use super::outcome::{Outcome, Sample};
-use super::plan::{Herd, Plan, Scenario};
+use super::plan::{Plan, Scenario, ThunderingHerd};
 use super::server::{Programs, Running, Server};
 use crate::control::{FetchSetup, SwarmOrder, SwarmSetup, Tick};
 use crate::display::Display;
@@ -29,8 +29,8 @@ const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(120);
 const SAMPLE: Duration = Duration::from_millis(500);
 /// Reconnect delay where the scenario measures how streams end, not how clients wait.
 const PROMPT_RECONNECT_MS: u64 = 200;
-/// What a client that is to be evicted takes in unread: little, so that thousands of them can stall without the kernel's
-/// memory for sockets running out.
+/// What a client that is to be evicted takes in unread: little, so that thousands of them can stall
+/// without the kernel's memory for sockets running out.
 const STALLED_RECEIVE_BYTES: usize = 16 * 1024;
 
 /// What all trials of a run share.
@@ -55,16 +55,16 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
         slow_bytes_per_second: plan.slow_bytes_per_second,
         resume: server.resumes(plan),
         reconnect_ms: (plan.scenario == Scenario::Jobs).then_some(PROMPT_RECONNECT_MS),
-        // Everyone is there before the first event is sent.
+        // All clients are connected before the first event is sent.
         first_seq: 1,
         gap_event: "fanfare.gap".to_owned(),
         http2_streams: bench.http2_streams,
         connecting_max: bench.connecting_max,
         streams: plan.streams,
-        repeats: plan.herd.map_or(1, Herd::repeats),
+        repeats: plan.thundering_herd.map_or(1, ThunderingHerd::repeats),
         fetch: running.changelog().map(|target| FetchSetup {
             target,
-            at_once: herd::FETCHES_AT_ONCE,
+            at_once: thundering_herd::FETCHES_AT_ONCE,
         }),
         ..SwarmSetup::default()
     };
@@ -103,7 +103,9 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
     let resident = resident_kib(&trial.pids);
     trial.fleet.watch(Instant::now() + SETTLE / 2, |_| false)?;
     match plan.scenario {
-        Scenario::Herd => plan.herd.map_or(Ok(()), |herd| trial.herd(&herd))?,
+        Scenario::ThunderingHerd => plan
+            .thundering_herd
+            .map_or(Ok(()), |herd| trial.thundering_herd(&herd))?,
         Scenario::Memory | Scenario::IdleJobs => trial.memory()?,
         Scenario::ConnectStorm => trial.connect_storm()?,
         Scenario::ResumeStorm => trial.resume_storm()?,
@@ -117,9 +119,9 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
 struct Trial<'a> {
     plan: &'a Plan,
     running: Running,
-    /// Who the scenario is about.
+    /// The clients that the scenario measures.
     fleet: Fleet,
-    /// Who stays and reads meanwhile, in some scenarios.
+    /// Clients that stay and read meanwhile, in some scenarios.
     healthy: Option<Fleet>,
     display: &'a Display,
     pids: Vec<u32>,
@@ -199,7 +201,8 @@ impl Trial<'_> {
         Ok(arrived)
     }
 
-    /// Waits until all readers have an event, as long as anything comes: a server that is behind has lost nothing yet.
+    /// Waits until all readers have an event, as long as anything comes: a server that is behind
+    /// has lost nothing yet.
     fn await_while_it_flows(&mut self, seq: u64) -> Result<bool> {
         loop {
             let before = self.fleet.tick().delivered;
@@ -254,7 +257,7 @@ impl Trial<'_> {
         sample
     }
 
-    /// Stops the events, waits for the last, and looks at what everyone has got.
+    /// Stops the events, waits for the last, and judges what the clients got.
     fn finish(mut self) -> Result<Outcome> {
         let dropped = Machine::now().dropped_since(&self.machine);
         self.outcome.values.set("dropped_packets", dropped as f64);
@@ -279,7 +282,7 @@ impl Trial<'_> {
                     .failures
                     .push("streams go on after their terminal event".to_owned());
             }
-            self.hold("who comes back is told", 2 * SETTLE)?;
+            self.hold("clients that return are answered", 2 * SETTLE)?;
         }
         let (mut live, mut processes) = (self.fleet.tick().live, self.fleet.processes());
         if self.plan.scenario == Scenario::EvictStorm {
@@ -300,9 +303,9 @@ impl Trial<'_> {
         self.outcome.values.set("clients", live as f64);
         let summary = self.outcome.totals(&totals);
         judge::judge(&mut self.outcome, &summary, &stopped, live);
-        if self.plan.herd.is_some() {
+        if self.plan.thundering_herd.is_some() {
             let fetched: Vec<_> = totals.iter().map(|totals| &totals.fetched).collect();
-            herd::report(&mut self.outcome, &fetched, &stopped, summary.counts.delivered);
+            thundering_herd::report(&mut self.outcome, &fetched, &stopped, summary.counts.delivered);
         }
         self.outcome.judge_harness();
         if processes > 1 {

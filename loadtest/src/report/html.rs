@@ -3,7 +3,7 @@
 use super::Report;
 use super::svg::{Chart, Series, bars, escape};
 use super::table::{base, describe, ratio};
-use crate::driver::compare::{Comparison, Standing};
+use crate::driver::comparison::{Comparison, Standing};
 use crate::driver::metrics::{METRICS, find};
 use crate::driver::outcome::{Outcome, Sample};
 use std::fmt::Write;

@@ -1,7 +1,7 @@
 //! The report for programs.
 
 use super::Report;
-use crate::driver::compare::{Comparison, Standing};
+use crate::driver::comparison::{Comparison, Standing};
 use serde_json::{Value, json};
 
 /// The whole report.

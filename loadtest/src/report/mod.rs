@@ -5,7 +5,7 @@ pub(crate) mod json;
 pub(crate) mod svg;
 pub(crate) mod table;
 
-use crate::driver::compare::Comparison;
+use crate::driver::comparison::Comparison;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A whole run.

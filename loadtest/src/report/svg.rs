@@ -1,6 +1,7 @@
 //! Charts as SVG text, small enough to write by hand: lines over an axis, and bars.
 //!
-//! Colours come from the page's custom properties (`--s1` .. `--s6`), so that a chart follows light and dark mode.
+//! Colours come from the page's custom properties (`--s1` .. `--s6`), so that a chart follows light
+//! and dark mode.
 
 use std::fmt::Write;
 

@@ -1,7 +1,7 @@
 //! The report for a terminal.
 
 use super::Report;
-use crate::driver::compare::Comparison;
+use crate::driver::comparison::Comparison;
 use crate::driver::metrics::{Better, METRICS, Metric};
 use crate::units::thousands;
 use std::fmt::Write;
@@ -99,7 +99,7 @@ fn write_comparison(out: &mut String, comparison: &Comparison) -> std::fmt::Resu
     Ok(())
 }
 
-/// The server that the others are compared with: the floor if it took part, else the first.
+/// The server that the others are compared with: the floor if it was measured, else the first.
 pub(crate) fn base(comparison: &Comparison) -> Option<&str> {
     let names = || {
         comparison
@@ -180,7 +180,7 @@ pub(crate) fn describe(comparison: &Comparison) -> String {
     if plan.replay_events > 0 {
         let _ = write!(text, ", {} events missed", plan.replay_events);
     }
-    if let Some(herd) = &plan.herd {
+    if let Some(herd) = &plan.thundering_herd {
         let _ = write!(
             text,
             ", {} volleys of {} hints within {:?}, an origin that serves {} requests at a time in {:?}",

@@ -1,9 +1,10 @@
-//! The small server behind the hints: a change log that clients GET, on a thread and a port of its own, so that what
-//! clients do to it doesn't delay the event stream.
+//! The small server behind the hints: a change log that clients GET, on a thread and a port of its
+//! own, so that what clients do to it doesn't delay the event stream.
 //!
-//! It stands for an origin with a fixed number of connections, each of which is busy for as long as a request takes: one
-//! request a connection, answered after the service time. A connection over the number is closed at once and unread,
-//! and counts as refused. There is no queue but the kernel's, which is emptied as fast as this thread runs.
+//! It stands for an origin with a fixed number of connections, each of which is busy for as long as
+//! a request takes: one request a connection, answered after the service time. A connection over
+//! the number is closed at once and unread, and counts as refused. There is no queue but the
+//! kernel's, which is emptied as fast as this thread runs.
 
 use super::conn::{bind, read_request};
 use crate::clock::{SECOND_NS, now_ns};
@@ -79,7 +80,8 @@ impl Changelog {
             .name("changelog".to_owned())
             .spawn(move || {
                 if let Err(error) = server.run() {
-                    // Clients' fetches fail from now on, and a run says so; the origin's stderr says why.
+                    // Clients' fetches fail from now on, and a run says so; the origin's stderr
+                    // says why.
                     let _ = writeln!(std::io::stderr(), "the change log has ended: {error:#}");
                 }
             })
@@ -110,7 +112,8 @@ struct Server {
     listener: TcpListener,
     timer: Timer,
     conns: Slab<Conn>,
-    /// When answers are due, and to whom: in order, since all take the same time. Who stands here stays in `conns`.
+    /// When answers are due, and to which connection: in order, since all take the same time. Every
+    /// connection named here stays in `conns`.
     due: VecDeque<(u64, usize)>,
     seen: Arc<Mutex<Seen>>,
     answer: Vec<u8>,
@@ -178,7 +181,7 @@ impl Server {
         }
     }
 
-    /// Takes some of those who wait; says whether there may be more.
+    /// Accepts some of the waiting connections; says whether there may be more.
     fn accept(&mut self) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ACCEPTS_PER_TURN {
@@ -239,7 +242,7 @@ impl Server {
         if self.due.front().is_none_or(|(due, _)| *due > now) {
             return;
         }
-        // Held over the writes: whoever has an answer finds it counted.
+        // Locked over the writes, so that a client that has its answer finds it counted.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((_, index)) = self.due.front().copied().filter(|(due, _)| *due <= now) {
             self.due.pop_front();
@@ -282,7 +285,7 @@ mod tests {
 
     fn ask(address: SocketAddr, path: &str) -> std::net::TcpStream {
         let mut socket = std::net::TcpStream::connect(address).expect("it listens");
-        // Who is refused may be so already.
+        // A refused connection may be closed by now.
         let _ = socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
         socket
     }

@@ -80,7 +80,7 @@ pub(crate) fn stream_head(chunked: bool) -> &'static [u8] {
     }
 }
 
-/// A place in a stream, down to the byte.
+/// A position in a stream, down to the byte.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor {
     /// The event that is being written.

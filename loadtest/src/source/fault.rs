@@ -106,7 +106,8 @@ impl Script {
         cut
     }
 
-    /// How often the origin must look at the script: a second's part while there are faults.
+    /// How often the origin must look at the script: each 10 ms while there are faults, else each
+    /// second.
     pub(crate) fn tick_ns(&self) -> u64 {
         if self.faults.is_empty() {
             SECOND_NS

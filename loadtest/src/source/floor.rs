@@ -1,11 +1,13 @@
-//! The floor: the bare write loop. What no server can undercut with the same sockets and the same bytes.
+//! The floor: the bare write loop. What no server can undercut with the same sockets and the same
+//! bytes.
 //!
-//! No upstream, no parsing, no poll over the clients: one thread accepts, stamps and paces; each shard writes the same
-//! bytes to its sockets with plain `write`. Events that are due while a shard is still writing go out together in the
-//! next round, as one `write` a socket. A socket that is full is skipped, and the event is lost to it.
+//! No upstream, no parsing, no poll over the clients: one thread accepts, stamps and paces; each
+//! shard writes the same bytes to its sockets with plain `write`. Events that are due while a shard
+//! is still writing go out together in the next round, as one `write` a socket. A socket that is
+//! full is skipped, and the event is lost to it.
 //!
-//! On request it keeps its last events, and a client that comes back with `Last-Event-ID` gets what it missed in the
-//! same `write` as the response head: the floor of a storm of reconnects.
+//! On request it keeps its last events, and a client that comes back with `Last-Event-ID` gets what
+//! it missed in the same `write` as the response head: the floor of a storm of reconnects.
 
 mod replay;
 mod shard;
@@ -211,7 +213,8 @@ impl Floor {
         Ok(false)
     }
 
-    /// Writes the head and what the client has missed; returns what the socket didn't take, and what comes behind it.
+    /// Writes the head and what the client has missed; returns what the socket didn't take, and
+    /// what comes behind it.
     fn answer(&mut self, index: usize, request: &Request) -> io::Result<(Bytes, u64)> {
         if !request.chunked {
             return Err(ErrorKind::InvalidData.into());

@@ -1,7 +1,8 @@
-//! The origin: an SSE server on one thread that writes stamped events on a schedule, with faults on request.
+//! The origin: an SSE server on one thread that writes stamped events on a schedule, with faults on
+//! request.
 //!
-//! Every path is a stream of its own, opened by its first request and numbered in that order. A connection starts at
-//! the head, or behind its `Last-Event-ID` where events carry ids.
+//! Every path is a stream of its own, opened by its first request and numbered in that order. A
+//! connection starts at the head, or behind its `Last-Event-ID` where events carry ids.
 
 mod conns;
 mod orders;
@@ -31,8 +32,8 @@ const TIMER: Token = Token(usize::MAX - 1);
 const ORDERS: Token = Token(usize::MAX - 2);
 /// Events taken from one poll.
 const POLL_EVENTS: usize = 1024;
-/// How far a burst is ahead of the slowest connection, in bytes: written all at once, a long one would outgrow the
-/// record, and its stamps would be older than its bytes.
+/// How far a burst is ahead of the slowest connection, in bytes: written all at once, a long one
+/// would outgrow the record, and its stamps would be older than its bytes.
 const BURST_AHEAD_BYTES: usize = 4 * 1024 * 1024;
 /// Events of a burst between two looks at the connections.
 const BURST_EVENTS: u64 = 1024;
@@ -202,8 +203,8 @@ impl Origin {
 
     /// Events that the slowest connection has not been written yet.
     fn lag_max(&self) -> u64 {
-        let places = self.conns.iter().filter_map(|(_, conn)| conn.place.as_ref());
-        places
+        let readings = self.conns.iter().filter_map(|(_, conn)| conn.reading.as_ref());
+        readings
             .map(|(stream, cursor)| self.streams[*stream].next() - cursor.seq)
             .max()
             .unwrap_or(0)

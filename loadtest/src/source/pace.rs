@@ -47,7 +47,8 @@ impl Pace {
         self.start_ns + (self.bursts_sent as f64 * self.interval_ns) as u64
     }
 
-    /// The next burst that is due at `now_ns`: its scheduled time and its number of events. Called until `None`.
+    /// The next burst that is due at `now_ns`: its scheduled time and its number of events. Called
+    /// until `None`.
     pub(crate) fn take(&mut self, now_ns: u64) -> Option<(u64, u32)> {
         let due = self.next_ns();
         (due <= now_ns && !self.is_over()).then(|| {

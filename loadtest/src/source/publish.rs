@@ -1,7 +1,8 @@
-//! An origin that publishes: each event's data is POSTed to a server that fans it out (nchan, Pushpin).
+//! An origin that publishes: each event's data is POSTed to a server that fans it out (nchan,
+//! Pushpin).
 //!
-//! One connection kept alive, one request at a time: at high rates the server's answer is what paces it, and the
-//! events' times of schedule show by how much.
+//! One connection kept alive, one request at a time: at high rates the server's answer is what
+//! paces it, and the events' times of schedule show by how much.
 
 use super::pace::Pace;
 use crate::clock::now_ns;

@@ -65,7 +65,8 @@ impl Client {
     }
 }
 
-/// The kind of the client with this number: the shares are spread evenly, so that every process has its part.
+/// The kind of the client with this number: the shares are spread evenly, so that every process
+/// gets its ratio of each kind.
 pub(crate) fn kind_of(number: usize, setup: &SwarmSetup) -> Kind {
     let chosen = |share: f64, offset: f64| {
         let before = (number as f64).mul_add(share, offset).floor();

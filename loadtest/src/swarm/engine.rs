@@ -39,7 +39,8 @@ const TICK_AWAITING_NS: u64 = SECOND_NS / 50;
 /// How often connections are opened while a rate is to be kept, and slow readers read.
 const PACE_NS: u64 = SECOND_NS / 500;
 const SLOW_NS: u64 = SECOND_NS / 20;
-/// How much is read from a stalled client at the end to learn whether the server has ended its stream, in bytes.
+/// How much is read from a stalled client at the end to learn whether the server has ended its
+/// stream, in bytes.
 const STALLED_DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Runs a swarm until it is told to finish, or the driver goes.
@@ -107,7 +108,7 @@ struct Swarm {
     churn: Option<Rate>,
     /// How often half of the clients are cut, and when next.
     half_cut: Option<(u64, u64)>,
-    /// Nobody reconnects.
+    /// All connections are cut, and clients do not reconnect.
     cut: bool,
     reconnects: BinaryHeap<Reverse<(u64, u32)>>,
     /// Makes the requests that events ask for.
@@ -350,7 +351,8 @@ impl Swarm {
         }
     }
 
-    /// Half of the clients lose their connections at once, and come back as fast as connections are opened.
+    /// Half of the clients lose their connections at once, and come back as fast as connections are
+    /// opened.
     fn cut_half(&mut self) {
         for index in 0..self.wanted {
             if self.clients[index].is_live() && fastrand::bool() {
@@ -394,7 +396,8 @@ impl Swarm {
         }
     }
 
-    /// Learns of each stalled client whether the server has ended its stream: the end stands behind what it didn't read.
+    /// Learns of each stalled client whether the server has ended its stream: the end stands behind
+    /// what it didn't read.
     fn count_stalled(&mut self) {
         for client in &mut self.clients {
             let Some(socket) = client.socket.as_mut().filter(|_| client.kind == Kind::Stalled) else {

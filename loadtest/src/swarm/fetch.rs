@@ -1,9 +1,10 @@
-//! What clients do on a hint: each event that a client gets makes it GET something, on a connection of its own, at once.
+//! What clients do on a hint: each event that a client gets makes it GET something, on a connection
+//! of its own, at once.
 //!
-//! A thread of its own makes the requests, so that streams are read while they are under way, as they would be in
-//! thousands of separate programs. No more than `at_once` connections are open at a time, since a process has only so
-//! many descriptors; the others wait here, and the time that an answer takes runs from the event that asked for it.
-//! A fetch that is refused is not made again.
+//! A thread of its own makes the requests, so that streams are read while they are under way, as
+//! they would be in thousands of separate programs. No more than `at_once` connections are open at
+//! a time, since a process has only so many descriptors; the others wait here, and the time that an
+//! answer takes runs from the event that asked for it. A fetch that is refused is not made again.
 
 mod request;
 

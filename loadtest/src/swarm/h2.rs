@@ -1,8 +1,9 @@
-//! HTTP/2: many clients' streams on one connection. The slower, separate path: a future for each connection, polled
-//! from the same loop without an executor.
+//! HTTP/2: many clients' streams on one connection. The slower, separate path: a future for each
+//! connection, polled from the same loop without an executor.
 //!
-//! Nothing is woken: whatever can make progress does so because its socket became ready, or because of what the loop
-//! itself just did. So a turn polls the connection and all its streams until none moves.
+//! Nothing is woken: whatever can make progress does so because its socket became ready, or because
+//! of what the loop itself just did. So a turn polls the connection and all its streams until none
+//! moves.
 
 use super::socket::Socket;
 use bytes::Bytes;
@@ -37,7 +38,7 @@ struct Shared(Rc<RefCell<Socket>>);
 
 type Handshake = Pin<Box<dyn Future<Output = Result<(SendRequest<Bytes>, Connection<Shared, Bytes>), h2::Error>>>>;
 
-enum State {
+enum Phase {
     /// TCP is being connected.
     Connecting,
     Handshake(Handshake),
@@ -47,7 +48,7 @@ enum State {
 /// One connection with the clients on it.
 pub(crate) struct Http2 {
     socket: Shared,
-    state: State,
+    phase: Phase,
     /// Requests that wait for the connection: the client, and what it asks for.
     waiting: Vec<(usize, Request<()>)>,
     streams: Vec<Stream>,
@@ -70,7 +71,7 @@ impl Http2 {
         let socket = Shared(Rc::new(RefCell::new(socket)));
         Self {
             socket,
-            state: State::Connecting,
+            phase: Phase::Connecting,
             waiting: Vec::new(),
             streams: Vec::new(),
         }
@@ -103,10 +104,11 @@ impl Http2 {
         });
     }
 
-    /// Does all that can be done now; what happened is added to `out`. An error ends the connection for all.
+    /// Does all that can be done now; what happened is added to `out`. An error ends the connection
+    /// for all.
     pub(crate) fn turn(&mut self, out: &mut Vec<(usize, Happened)>) -> io::Result<()> {
         let context = &mut Context::from_waker(Waker::noop());
-        if matches!(self.state, State::Connecting) {
+        if matches!(self.phase, Phase::Connecting) {
             let socket = self.socket.0.borrow();
             if let Some(error) = socket.tcp().take_error()? {
                 return Err(error);
@@ -122,17 +124,17 @@ impl Http2 {
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .enable_push(false);
             let socket = self.socket.clone();
-            self.state = State::Handshake(Box::pin(async move { builder.handshake(socket).await }));
+            self.phase = Phase::Handshake(Box::pin(async move { builder.handshake(socket).await }));
         }
-        if let State::Handshake(handshake) = &mut self.state {
+        if let Phase::Handshake(handshake) = &mut self.phase {
             match handshake.as_mut().poll(context) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(Ok((sender, connection))) => self.state = State::Open(sender, Box::pin(connection)),
+                Poll::Ready(Ok((sender, connection))) => self.phase = Phase::Open(sender, Box::pin(connection)),
                 Poll::Ready(Err(error)) => return Err(io::Error::other(error)),
             }
         }
         loop {
-            let State::Open(_, connection) = &mut self.state else {
+            let Phase::Open(_, connection) = &mut self.phase else {
                 return Ok(());
             };
             if let Poll::Ready(done) = connection.as_mut().poll(context) {
@@ -149,7 +151,7 @@ impl Http2 {
     }
 
     fn open_waiting(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
-        let State::Open(sender, _) = &mut self.state else {
+        let Phase::Open(sender, _) = &mut self.phase else {
             return Ok(false);
         };
         let mut opened = false;

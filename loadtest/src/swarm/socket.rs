@@ -27,8 +27,8 @@ impl Socket {
         }
     }
 
-    /// Whether a read that didn't fill the buffer has emptied the socket. It has for a bare one (epoll(7), note on
-    /// edge-triggered streams): that saves a system call for each read.
+    /// Whether a read that didn't fill the buffer has emptied the socket. It has for a bare one
+    /// (epoll(7), note on edge-triggered streams): that saves a system call for each read.
     pub(crate) fn short_read_is_empty(&self) -> bool {
         matches!(self, Socket::Plain(_))
     }

@@ -9,8 +9,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use std::path::Path;
 use std::sync::Arc;
 
-/// The configuration of all clients of a process. Without a CA file any certificate is accepted: what is measured is
-/// the server, not its identity.
+/// The configuration of all clients of a process. Without a CA file any certificate is accepted:
+/// what is measured is the server, not its identity.
 pub(crate) fn config(ca: Option<&Path>, alpn: &[&[u8]]) -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())

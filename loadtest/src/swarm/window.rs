@@ -31,15 +31,15 @@ pub(crate) fn encode(histogram: &Histogram<u64>) -> String {
 /// Adds what [`encode`] made to `sum`; text that isn't one adds nothing.
 pub(crate) fn add_encoded(sum: &mut Histogram<u64>, text: &str) {
     if let Ok(bytes) = STANDARD_NO_PAD.decode(text)
-        && let Ok(part) = Deserializer::new().deserialize::<u64, _>(&mut bytes.as_slice())
+        && let Ok(histogram) = Deserializer::new().deserialize::<u64, _>(&mut bytes.as_slice())
     {
         // Both have the same bounds.
-        let _ = sum.add(&part);
+        let _ = sum.add(&histogram);
     }
 }
 
-/// One event over the clients of this process. Deliveries come in the order of time, so the median is the latency of
-/// the one in the middle.
+/// One event over the clients of this process. Deliveries come in the order of time, so the median
+/// is the latency of the one in the middle.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spread {
     count: u32,

@@ -45,7 +45,7 @@ pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> R
 }
 
 /// Where a relay listens, and where its events come from.
-struct Place<'a> {
+struct RelaySetup<'a> {
     listen: SocketAddr,
     admin: SocketAddr,
     upstream: &'a str,
@@ -62,14 +62,14 @@ fn relay(
 ) -> Result<SocketAddr> {
     let hint = "build it with `cargo build --release`, or name it with --fanfare";
     let program = Programs::find(&programs.fanfare, "fanfare", hint)?;
-    let place = Place {
+    let setup = RelaySetup {
         listen: free_address()?,
         admin: free_address()?,
         upstream,
         path,
     };
     let config = running.directory.path.join(format!("{name}.yaml"));
-    std::fs::write(&config, yaml(&place, plan, programs))?;
+    std::fs::write(&config, yaml(&setup, plan, programs))?;
     let command = [
         program.as_os_str(),
         "serve".as_ref(),
@@ -80,25 +80,25 @@ fn relay(
     let process = child::other(&command, &running.directory.log(name), false)?;
     running.processes.push((name.to_owned(), process));
     running.wait(name, || {
-        get(place.admin, "/readyz").is_some_and(|(status, _)| status == 200)
+        get(setup.admin, "/readyz").is_some_and(|(status, _)| status == 200)
     })?;
-    running.admins.push(place.admin);
-    Ok(place.listen)
+    running.admins.push(setup.admin);
+    Ok(setup.listen)
 }
 
 /// The relay's configuration file.
-fn yaml(place: &Place, plan: &Plan, programs: &Programs) -> String {
+fn yaml(setup: &RelaySetup, plan: &Plan, programs: &Programs) -> String {
     /// The log's defaults, which a replay may outgrow.
     const LOG_EVENTS: u64 = 10_000;
     const LOG_BYTES: u64 = 16 * 1024 * 1024;
     let events = LOG_EVENTS.max(2 * plan.replay_events);
     let bytes = LOG_BYTES.max(events.min(4 * plan.replay_events) * (plan.size_bytes as u64 + 64));
-    let Place {
+    let RelaySetup {
         listen,
         admin,
         upstream,
         path,
-    } = place;
+    } = setup;
     let mut yaml = format!("listen: {listen}\nadmin: {admin}\n");
     // Writing to a String can't fail.
     if let Some(workers) = programs.workers {
@@ -119,7 +119,7 @@ fn yaml(place: &Place, plan: &Plan, programs: &Programs) -> String {
     if plan.scenario == Scenario::EvictStorm {
         let _ = writeln!(yaml, "    slow_client: {{ stall: {}ms }}", plan.stall().as_millis());
     }
-    if let Some(herd) = &plan.herd {
+    if let Some(herd) = &plan.thundering_herd {
         // The stamps are in the ids.
         let _ = writeln!(yaml, "    ids: pass");
         for (key, time) in [("coalesce", herd.coalesce), ("stagger", herd.stagger)] {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     fn written(scenario: Scenario, path: &str) -> String {
-        let place = Place {
+        let setup = RelaySetup {
             listen: ([127, 0, 0, 1], 1).into(),
             admin: ([127, 0, 0, 1], 2).into(),
             upstream: &format!("http://127.0.0.1:3{path}"),
@@ -149,7 +149,7 @@ mod tests {
             source_yaml: vec!["start: live".to_owned()],
             ..Programs::default()
         };
-        yaml(&place, &Plan::of(scenario, true), &programs)
+        yaml(&setup, &Plan::of(scenario, true), &programs)
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_herd_has_the_relays_settings() {
-        let yaml = written(Scenario::Herd, "/events");
+        let yaml = written(Scenario::ThunderingHerd, "/events");
         assert!(
             yaml.contains("    ids: pass\n    coalesce: 200ms\n    stagger: 500ms\n"),
             "{yaml}"

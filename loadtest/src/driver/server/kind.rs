@@ -45,8 +45,8 @@ impl std::str::FromStr for Server {
             _ => {}
         }
         let (mut name, mut command, mut url, mut publish) = (None, None, None, None);
-        for part in text.split(';') {
-            let (key, value) = part.split_once('=').ok_or_else(usage)?;
+        for setting in text.split(';') {
+            let (key, value) = setting.split_once('=').ok_or_else(usage)?;
             let slot = match key.trim() {
                 "name" => &mut name,
                 "command" => &mut command,
@@ -88,8 +88,8 @@ impl Server {
             Scenario::Jobs | Scenario::IdleJobs if *self == Server::Origin => None,
             Scenario::Jobs | Scenario::IdleJobs | Scenario::Siblings | Scenario::Tree => Some("needs fanfare"),
             Scenario::ResumeStorm if *self == Server::Naive => Some("can't resume"),
-            Scenario::EvictStorm => Some("evicts nobody, or doesn't say so"),
-            Scenario::Herd if self.is_published_to() => Some("has no origin with hints"),
+            Scenario::EvictStorm => Some("does not evict, or does not report it"),
+            Scenario::ThunderingHerd if self.is_published_to() => Some("has no origin with hints"),
             Scenario::Burst if *self == Server::Floor => Some("loses what a full socket doesn't take"),
             _ => None,
         }

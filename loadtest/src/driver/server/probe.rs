@@ -1,4 +1,4 @@
-//! Ports, and who answers on them.
+//! Free ports, and requests to the servers that listen on them.
 
 use super::{READY_POLL, READY_TIMEOUT};
 use crate::driver::child::Guarded;
@@ -20,8 +20,8 @@ pub(super) fn wait_for_port(process: &mut Guarded, name: &str, address: SocketAd
     Ok(())
 }
 
-/// An address of this machine that nobody listens on. Another program can take it before the server does: then the
-/// server's start fails, and says so.
+/// An address of this machine on which no program listens. Another program can take it before the
+/// server does: then the server's start fails, and says so.
 pub(super) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

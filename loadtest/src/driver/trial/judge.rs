@@ -4,7 +4,7 @@ use crate::driver::outcome::{Outcome, Summary};
 use crate::driver::plan::Scenario;
 use crate::driver::source::Stopped;
 
-/// Looks at what everyone has got.
+/// Decides which of the numbers are failures of this scenario.
 pub(super) fn judge(outcome: &mut Outcome, summary: &Summary, stopped: &Stopped, live: u64) {
     let (plan, counts) = (outcome.plan.clone(), &summary.counts);
     let floor = stopped.skipped > 0;

@@ -1,4 +1,5 @@
-//! Scenarios in which everyone comes and stays: a steady flow, a burst, or nothing but connections.
+//! Scenarios in which all clients connect and stay: a steady flow, a burst, or nothing but
+//! connections.
 
 use super::{SETTLE, Trial};
 use crate::driver::plan::Scenario;
@@ -7,7 +8,7 @@ use anyhow::Result;
 use std::time::{Duration, Instant};
 
 impl Trial<'_> {
-    /// Events flow at a rate, and everyone who reads gets them all.
+    /// Events flow at a rate, and every client that reads gets them all.
     pub(super) fn steady(&mut self, resident_before: u64) -> Result<()> {
         let tcp_before = tcp_memory_kib();
         self.connect(self.plan.clients)?;
@@ -80,7 +81,7 @@ impl Trial<'_> {
                 trial.outcome.values.set("burst_events_per_s", events as f64 / seconds);
                 trial.outcome.values.set("burst_cpu_s", spent.total_ns as f64 / 1e9);
             } else {
-                let text = "not everyone has the burst's last event".to_owned();
+                let text = "some clients do not have the burst's last event".to_owned();
                 trial.outcome.failures.push(text);
             }
             Ok(())

@@ -9,10 +9,10 @@ use crate::proc::Cpu;
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
-/// Events before a cut, so that everyone has an id to come back with.
+/// Events before a cut, so that every client has an id to resume from.
 const EVENTS_BEFORE_CUT: u64 = 5;
-/// What fills the buffers of a client that never reads, in bytes: the kernel's on both sides, and still less than it may
-/// lag by.
+/// What fills the buffers of a client that never reads, in bytes: the kernel's on both sides, and
+/// still less than it may lag by.
 const FILL_BYTES: usize = 512 * 1024;
 /// Beyond the time that stalled clients have, for the server to notice.
 const EVICT_GRACE: Duration = Duration::from_secs(15);
@@ -22,8 +22,9 @@ const EVICT_LOOK: Duration = Duration::from_millis(50);
 const EVICT_CLOSE: Duration = Duration::from_secs(3);
 
 impl Trial<'_> {
-    /// All are cut, miss events, and come back: once on their own, for what it costs, and once beside healthy clients who
-    /// get live events, for what it does to them. Live events would be in the cost, and it in them.
+    /// All are cut, miss events, and come back: once on their own, for what it costs, and once
+    /// beside healthy clients that get live events, for what it does to them. Live events would be
+    /// in the cost, and it in them.
     pub(super) fn resume_storm(&mut self) -> Result<()> {
         self.connect_healthy()?;
         self.connect(self.plan.clients)?;
@@ -53,8 +54,8 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// Everyone comes back, and gets what it has missed up to the event `upto`. Returns the times until all were live, and
-    /// until all had caught up.
+    /// All clients reconnect, and get what they missed up to the event `upto`. Returns the times
+    /// until all were live, and until all had caught up.
     fn come_back(&mut self, upto: u64) -> Result<[Option<Duration>; 2]> {
         let (begun, clients) = (Instant::now(), self.plan.clients);
         self.fleet.connect(clients, self.plan.connects_per_second)?;
@@ -64,13 +65,13 @@ impl Trial<'_> {
             .then(|| begun.elapsed());
         let level = self.await_event(upto, CATCH_UP_TIMEOUT)?.then(|| begun.elapsed());
         if level.is_none() {
-            self.outcome.failures.push("not everyone has caught up".to_owned());
+            self.outcome.failures.push("some clients have not caught up".to_owned());
         }
         Ok([live, level])
     }
 
-    /// Compares with how it usually is: with the same clients, all of them live. Their own events would fill the machine
-    /// without any storm.
+    /// Compares with how it usually is: with the same clients, all of them live. Their own events
+    /// would fill the machine without any storm.
     fn resume_beside_readers(&mut self) -> Result<()> {
         self.running.source.run(self.plan.events_per_second, self.plan.burst)?;
         self.hold("warming up", self.plan.warmup)?;
@@ -97,7 +98,7 @@ impl Trial<'_> {
         self.running.source.run(self.plan.events_per_second, self.plan.burst)?;
         self.hold("warming up", self.plan.warmup)?;
         // As long as their buffers have room, the stalled ones get every batch too.
-        let batch = self.measure_healthy(|trial| trial.hold("everyone gets a batch", trial.plan.duration))?;
+        let batch = self.measure_healthy(|trial| trial.hold("all clients get a batch", trial.plan.duration))?;
         let fill = FILL_BYTES.div_ceil(self.plan.size_bytes) as u64;
         let filled = self.healthy_tick()?.newest + fill;
         self.running.source.burst(fill)?;
@@ -146,7 +147,8 @@ impl Trial<'_> {
         self.hold("their sockets are closed", EVICT_CLOSE)
     }
 
-    /// The clients that stay and read: a swarm of its own, whose processes don't wait for the crowd's.
+    /// The clients that stay and read: a swarm of its own, whose processes don't wait for the
+    /// crowd's.
     fn connect_healthy(&mut self) -> Result<()> {
         let Some(healthy) = &mut self.healthy else {
             return Ok(());

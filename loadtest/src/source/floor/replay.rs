@@ -5,7 +5,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::Write;
 
-/// As long as the part of a relay's id that names its numbering, so that both write as many bytes.
+/// As long as the epoch in a relay's id, so that both write as many bytes.
 const NUMBERING: &str = "numbering000";
 
 /// Writes the line that a relay puts in front of an event whose origin gave it no id.

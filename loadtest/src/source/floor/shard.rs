@@ -11,7 +11,8 @@ use std::time::Duration;
 const FULL_PATIENCE: u32 = 64;
 const FULL_RETRY: u32 = 16;
 
-/// Without work for this long a shard looks who has gone: nothing is written that would tell, and their descriptors are needed.
+/// Without work for this long a shard looks for closed connections: no write would find them, and
+/// their descriptors are needed.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// What a shard is given.
@@ -32,7 +33,8 @@ pub(super) struct Tally {
 
 struct Client {
     socket: TcpStream,
-    /// What is left of a write that the socket took in part: it must go before anything else.
+    /// What is left of a write that the socket took only the beginning of: it must go before
+    /// anything else.
     rest: Bytes,
     /// Batches in a row that found the socket full.
     full: u32,

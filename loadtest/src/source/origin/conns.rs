@@ -18,7 +18,7 @@ pub(super) struct Conn {
     socket: TcpStream,
     head: Vec<u8>,
     /// `None` until the request is whole.
-    pub(super) place: Option<(usize, Cursor)>,
+    pub(super) reading: Option<(usize, Cursor)>,
 }
 
 impl Origin {
@@ -39,7 +39,7 @@ impl Origin {
                         entry.insert(Conn {
                             socket,
                             head: Vec::new(),
-                            place: None,
+                            reading: None,
                         });
                     }
                 }
@@ -52,7 +52,7 @@ impl Origin {
 
     pub(super) fn ready(&mut self, index: usize) {
         let Some(conn) = self.conns.get_mut(index) else { return };
-        if conn.place.is_some() {
+        if conn.reading.is_some() {
             let open = still_open(&mut conn.socket) && self.pump(index);
             if !open {
                 self.close(index);
@@ -106,7 +106,7 @@ impl Origin {
         if conn.socket.write(stream_head(request.chunked)).is_err() {
             return false;
         }
-        conn.place = Some((
+        conn.reading = Some((
             stream_index,
             Cursor {
                 seq,
@@ -152,7 +152,7 @@ impl Origin {
         let Some(conn) = self.conns.get_mut(index) else {
             return false;
         };
-        let Some((stream, cursor)) = &mut conn.place else {
+        let Some((stream, cursor)) = &mut conn.reading else {
             return true;
         };
         let stream = &self.streams[*stream];
@@ -170,7 +170,7 @@ impl Origin {
 
     pub(super) fn close(&mut self, index: usize) {
         if let Some(conn) = self.conns.try_remove(index)
-            && let Some((stream, _)) = conn.place
+            && let Some((stream, _)) = conn.reading
         {
             self.streams[stream].readers.retain(|reader| *reader != index);
         }
@@ -180,7 +180,7 @@ impl Origin {
     pub(super) fn cut_all(&mut self) {
         let half = frame(b"data: {\"seq\":123456789,\"t_ns\":123456789,\"t_sched\":123456789}\n\n");
         for (_, conn) in &mut self.conns {
-            if let Some((_, cursor)) = &conn.place
+            if let Some((_, cursor)) = &conn.reading
                 && cursor.offset == 0
             {
                 let bytes = half.bytes(cursor.chunked);

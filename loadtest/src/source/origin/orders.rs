@@ -31,7 +31,7 @@ impl Origin {
                     self.pace = Some(Pace::counted(now_ns(), events, over_ns));
                 }
                 Ok(SourceOrder::End) => {
-                    // All at the same length: who counts what clients got needs one number.
+                    // All at the same length: the swarm takes one last number for all streams.
                     let longest = self.streams.iter().map(Stream::next).max().unwrap_or(1);
                     for index in 0..self.streams.len() {
                         while self.streams[index].next() < longest && !self.streams[index].ended {

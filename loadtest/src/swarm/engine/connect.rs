@@ -12,7 +12,8 @@ use std::cmp::Reverse;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-/// A reconnect's delay where neither the setup nor the server says one, and the longest that a server can ask for.
+/// A reconnect's delay where neither the setup nor the server says one, and the longest that a
+/// server can ask for.
 const RECONNECT_MS: u64 = 1000;
 const RECONNECT_MS_MAX: u64 = 30_000;
 
@@ -93,7 +94,7 @@ impl Swarm {
         let stalled = client.kind == Kind::Stalled;
         self.drop_connection(index);
         if stalled {
-            // Whoever doesn't read doesn't notice the end either.
+            // A client that doesn't read doesn't notice the end, so it doesn't reconnect.
             self.totals.stalled_ended += 1;
         } else {
             self.reconnect_later(index);

@@ -75,7 +75,8 @@ impl Swarm {
         self.buffer = buffer;
     }
 
-    /// The socket holds more, and an edge-triggered poll won't say so again unless it is registered anew.
+    /// The socket holds more, and an edge-triggered poll won't say so again unless it is registered
+    /// anew.
     pub(super) fn requeue(&mut self, index: usize) {
         let both = Interest::READABLE | Interest::WRITABLE;
         let registry = self.poll.registry();

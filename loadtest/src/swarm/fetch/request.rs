@@ -103,8 +103,8 @@ impl Fetch {
         }
     }
 
-    /// Leaves no port in TIME_WAIT: as many fetches as a herd makes would use up all that there are. The answer is here
-    /// by now, so a reset takes nothing from anybody.
+    /// Leaves no port in TIME_WAIT: the fetches of a thundering herd would use up all that there
+    /// are. The answer is here by now, so a reset loses nothing.
     pub(super) fn close(self) {
         let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }

@@ -4,22 +4,23 @@ use super::{CATCH_UP_TIMEOUT, SETTLE, Trial};
 use crate::clock::now_ns;
 use crate::control::Fetched;
 use crate::driver::outcome::{Outcome, millis};
-use crate::driver::plan::Herd;
+use crate::driver::plan::ThunderingHerd;
 use crate::driver::source::Stopped;
 use crate::rate::Series;
 use crate::swarm::window::{add_encoded, histogram};
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
-/// Connections for fetches that the swarm has open at one time: as many as wait in the origin's accept queue without
-/// the kernel dropping any. How many more there would be is in the rate at which they are asked for.
+/// Connections for fetches that the swarm has open at one time: as many as wait in the origin's
+/// accept queue without the kernel dropping any. How many more there would be is in the rate at
+/// which they are asked for.
 pub(super) const FETCHES_AT_ONCE: usize = 4_000;
 /// How long the swarm may hold fetches back before the report says so.
 const HELD_MS_MAX: f64 = 100.0;
 
 impl Trial<'_> {
     /// Volleys of hints, each until the last client has its answer.
-    pub(super) fn herd(&mut self, herd: &Herd) -> Result<()> {
+    pub(super) fn thundering_herd(&mut self, herd: &ThunderingHerd) -> Result<()> {
         self.connect(self.plan.clients)?;
         self.hold("settling", SETTLE)?;
         self.measure(|trial| {
@@ -28,7 +29,7 @@ impl Trial<'_> {
                 let (begun, begun_ns) = (Instant::now(), now_ns());
                 trial.running.source.volley(u64::from(herd.hints), herd.over)?;
                 if !trial.await_event(volley * u64::from(herd.hints), CATCH_UP_TIMEOUT)? {
-                    trial.fail(format!("not everyone has a hint of volley {volley}"));
+                    trial.fail(format!("some clients have no hint of volley {volley}"));
                     return Ok(());
                 }
                 let until = Instant::now() + CATCH_UP_TIMEOUT;
@@ -44,7 +45,10 @@ impl Trial<'_> {
                     trial.hold("until the next volley", herd.every.saturating_sub(begun.elapsed()))?;
                 }
             }
-            trial.outcome.values.set("herd_over_s", longest.as_secs_f64());
+            trial
+                .outcome
+                .values
+                .set("first_hint_to_last_answer_s", longest.as_secs_f64());
             Ok(())
         })
     }
@@ -102,7 +106,8 @@ pub(super) fn report(outcome: &mut Outcome, fetched: &[&Fetched], stopped: &Stop
     }
 }
 
-/// What doesn't add up: each event is one fetch, each fetch has one end, and each is a request at the origin.
+/// What doesn't add up: each event is one fetch, each fetch has one end, and each is a request at
+/// the origin.
 fn wrong(delivered: u64, asked: u64, [served, refused, failed]: [u64; 3], requests: u64) -> Vec<String> {
     let over = served + refused + failed;
     let wrong = [

@@ -1,4 +1,5 @@
-//! The numbers of `herd`: hints that make every client fetch, and the small origin that they fetch from.
+//! The numbers of `thundering-herd`: hints that make every client fetch, and the small origin that
+//! they fetch from.
 
 use crate::source::changelog::{CONNECTIONS, SERVICE};
 use crate::units::parse_duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 /// What one run of the scenario does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Herd {
+pub(crate) struct ThunderingHerd {
     /// Identical events of one volley.
     pub(crate) hints: u32,
     /// How long a volley takes.
@@ -27,34 +28,34 @@ pub(crate) struct Herd {
 
 /// Numbers on the command line that replace the scenario's own.
 #[derive(Debug, Clone, Default, Args)]
-pub(super) struct HerdArgs {
+pub(super) struct ThunderingHerdArgs {
     /// Identical events of one volley
-    #[arg(long, help_heading = "herd")]
+    #[arg(long, help_heading = "thundering-herd")]
     hints: Option<u32>,
     /// How long a volley takes
-    #[arg(long, value_parser = parse_duration, help_heading = "herd")]
+    #[arg(long, value_parser = parse_duration, help_heading = "thundering-herd")]
     over: Option<Duration>,
     /// From one volley to the next
-    #[arg(long, value_parser = parse_duration, help_heading = "herd")]
+    #[arg(long, value_parser = parse_duration, help_heading = "thundering-herd")]
     every: Option<Duration>,
     /// Volleys
-    #[arg(long, help_heading = "herd")]
+    #[arg(long, help_heading = "thundering-herd")]
     volleys: Option<u32>,
     /// Requests that the origin serves at the same time; more are refused
-    #[arg(long, help_heading = "herd")]
+    #[arg(long, help_heading = "thundering-herd")]
     connections: Option<usize>,
     /// How long each of them takes
-    #[arg(long, value_parser = parse_duration, help_heading = "herd")]
+    #[arg(long, value_parser = parse_duration, help_heading = "thundering-herd")]
     service: Option<Duration>,
     /// The relay's coalesce, in the runs that have it
-    #[arg(long, value_parser = parse_duration, help_heading = "herd")]
+    #[arg(long, value_parser = parse_duration, help_heading = "thundering-herd")]
     coalesce: Option<Duration>,
     /// The relay's stagger, in the run that has it
-    #[arg(long, value_parser = parse_duration, help_heading = "herd")]
+    #[arg(long, value_parser = parse_duration, help_heading = "thundering-herd")]
     stagger: Option<Duration>,
 }
 
-impl Herd {
+impl ThunderingHerd {
     pub(super) fn of(quick: bool) -> Self {
         let pick = |full, small| Duration::from_millis(if quick { small } else { full });
         Self {
@@ -69,7 +70,7 @@ impl Herd {
         }
     }
 
-    pub(super) fn with(mut self, over: &HerdArgs) -> Self {
+    pub(super) fn with(mut self, over: &ThunderingHerdArgs) -> Self {
         super::put(&mut self.hints, over.hints);
         super::put(&mut self.over, over.over);
         super::put(&mut self.every, over.every);
@@ -101,7 +102,8 @@ impl Herd {
         }
     }
 
-    /// What a relay is run with, one after the other, and what each is called behind the relay's name.
+    /// What a relay is run with, one after the other, and what each is called behind the relay's
+    /// name.
     pub(crate) fn variants(self) -> Vec<(&'static str, Self)> {
         let coalesce = Self {
             stagger: Duration::ZERO,
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_relay_is_run_without_then_with_its_settings() {
-        let herd = Herd::of(true);
+        let herd = ThunderingHerd::of(true);
         let variants = herd.variants();
         let settings: Vec<_> = variants
             .iter()
@@ -144,7 +146,7 @@ mod tests {
             ]
         );
         let coalesce = Duration::ZERO;
-        assert_eq!(Herd { coalesce, ..herd }.variants()[1].0, "-coalesce-stagger");
+        assert_eq!(ThunderingHerd { coalesce, ..herd }.variants()[1].0, "-coalesce-stagger");
         assert_eq!(herd.plain().variants().len(), 1);
     }
 }
