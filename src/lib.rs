@@ -7,6 +7,7 @@ pub mod upstream;
 pub mod event_stream;
 pub mod log;
 pub mod channel;
+pub mod source;
 pub mod delivery;
 
 // A client's way: from a listener to a shard.

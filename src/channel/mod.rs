@@ -9,22 +9,16 @@ mod coalesce;
 mod counted;
 mod end;
 mod end_rules;
-mod first;
 mod json_pointer;
 mod pacing;
 mod publisher;
-mod supply;
 mod template;
-mod templated;
 
 pub use bells::Bell;
 pub(crate) use blocks::{gap_block, retry_block};
 pub use end::{Cause, End};
 pub use publisher::Publisher;
-pub(crate) use supply::Supplier;
-pub(crate) use template::{BadParameter, Parameters, normal_path};
-pub use templated::Templated;
-pub(crate) use templated::{Entrance, Room, Supplied};
+pub(crate) use template::{BadParameter, Parameters, Template, normal_path};
 
 use crate::config::{Ids, Source, Start};
 use crate::log::{Epoch, Log, Numbering, Place};

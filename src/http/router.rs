@@ -1,7 +1,8 @@
 //! From a request's path to what serves it.
 
-use crate::channel::{BadParameter, Channel, Parameters, Templated, normal_path};
+use crate::channel::{BadParameter, Channel, Parameters, normal_path};
 use crate::config::Source;
+use crate::source::Templated;
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,11 +1,12 @@
 //! The channels of the configured sources, and the tasks that feed them.
 
 use super::SWEEP_EVERY;
-use crate::channel::{Channel, Room, Supplied, Supplier, Templated};
+use crate::channel::Channel;
 use crate::config::{Config, Source};
 use crate::http::Place;
 use crate::metrics::Metrics;
 use crate::pass::Links;
+use crate::source::{Room, Supplied, Supplier, Templated};
 use crate::upstream::State;
 use crate::vital::Vital;
 use std::sync::Arc;

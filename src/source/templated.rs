@@ -3,10 +3,9 @@
 //! The list's lock is held while a client is counted in, and while a channel that nobody is in is taken out: so nobody joins
 //! a channel that is leaving. Each channel has one task, which is its whole life.
 
-use super::first::{First, FirstAnswer};
-use super::supply::Supplier;
-use super::template::{BadParameter, Parameters, Template};
-use super::{Channel, Subscription};
+use super::first_response::{First, FirstAnswer};
+use super::upstream_runner::Supplier;
+use crate::channel::{BadParameter, Channel, Parameters, Subscription, Template};
 use crate::config::Source;
 use crate::metrics::{Metrics, Protocol, SourceMetrics};
 use crate::upstream::State;

@@ -1,6 +1,6 @@
 //! The first answer of the origin to a new channel of a templated source: it is the answer to the clients who wait for it.
 
-use super::Publisher;
+use crate::channel::Publisher;
 use crate::event_stream::Item;
 use crate::upstream::{Failure, Resume, Sink, Verdict};
 use hyper::StatusCode;

@@ -1,6 +1,6 @@
 //! What keeps a channel supplied: its upstreams, run until the stream has ended.
 
-use super::{Channel, Publisher};
+use crate::channel::{Channel, Publisher};
 use crate::config::{self, Relay, Source, Target};
 use crate::event_stream::ParserOptions;
 use crate::metrics::{Metrics, UpstreamMetrics};

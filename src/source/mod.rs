@@ -1,0 +1,9 @@
+//! What makes a configured source live: its channels, and the upstreams that are run for them.
+
+mod first_response;
+mod templated;
+mod upstream_runner;
+
+pub use templated::Templated;
+pub(crate) use templated::{Entrance, Room, Supplied};
+pub(crate) use upstream_runner::Supplier;
