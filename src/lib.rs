@@ -27,7 +27,7 @@ pub mod status;
 pub mod telemetry;
 
 // What several of them use.
-pub mod moderation;
+pub mod wake_up_batching;
 mod side_server;
 mod sync;
 pub mod timestamp;

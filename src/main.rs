@@ -5,7 +5,7 @@ use clap::Parser;
 use fanfare::cli::{Cli, Command, DemoArgs, Logs, ServeArgs};
 use fanfare::config::{Config, Cors};
 use fanfare::error::Exit;
-use fanfare::{cli, demo, moderation, relay::Relay, telemetry};
+use fanfare::{cli, demo, relay::Relay, telemetry, wake_up_batching};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ fn runtime_threads(shards: usize) -> usize {
 fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(runtime_threads(config.workers))
-        .on_thread_park(moderation::before_sleep)
+        .on_thread_park(wake_up_batching::before_sleep)
         .enable_all()
         .build()?;
     let exit = runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! What is secret comes into no log line, no failure and no state.
+//! What is secret comes into no log line, no failure and no status.
 //!
 //! A program of its own, since it listens to the log: other tests in the same process decide about log lines too.
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
@@ -65,7 +65,7 @@ async fn no_secret_is_told_to_anyone_but_the_origin() {
         loop {
             let told = upstream.told().await;
             seen.push(format!("{told:?}"));
-            seen.push(format!("{:?}", upstream.state.snapshot()));
+            seen.push(format!("{:?}", upstream.status.read()));
             if matches!(told, Told::Failed(_) | Told::Ended) {
                 break;
             }

@@ -5,7 +5,7 @@ use crate::config::{Credentials, Secret, Upstream};
 use crate::error::Exit;
 use crate::event_stream::{Event, Item, ParserOptions};
 use crate::metrics::Metrics;
-use crate::upstream::{self, Failure, Handles, Options, Resume, Sink, State, Verdict};
+use crate::upstream::{self, Failure, Handles, Options, Resume, Sink, StatusCell, Verdict};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,7 +29,7 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
         });
     }
     // Who follows by hand sees silence.
-    upstream.silence = std::time::Duration::ZERO;
+    upstream.read_timeout = std::time::Duration::ZERO;
     let metrics = Metrics::new();
     let handles = Handles {
         upstream: Arc::new(metrics.upstream("tail", &upstream.name)),
@@ -59,9 +59,9 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
         id: Vec::new(),
         finish: Some(finish),
     };
-    let state = Arc::new(State::new());
+    let status = Arc::new(StatusCell::new());
     tokio::select! {
-        () = upstream::run(Arc::new(upstream), options, printer, state, handles) => {
+        () = upstream::run(Arc::new(upstream), options, printer, status, handles) => {
             Ok(finished.try_recv().unwrap_or(Exit::Done))
         }
         exit = &mut finished => Ok(exit.unwrap_or(Exit::Done)),

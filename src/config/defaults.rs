@@ -233,7 +233,7 @@ impl Upstream {
             headers: Vec::new(),
             tls: UpstreamTls::default(),
             http2: false,
-            silence: SILENCE,
+            read_timeout: SILENCE,
             connect_timeout: CONNECT_TIMEOUT,
             reconnect: UPSTREAM_RECONNECT,
             reconnect_max: UPSTREAM_RECONNECT_MAX,

@@ -291,7 +291,7 @@ fn backend(item: &Item<'_>) -> Option<Upstream> {
         (None, _) => {}
     }
     upstream.headers = headers?;
-    upstream.silence = SILENCE;
+    upstream.read_timeout = SILENCE;
     Some(upstream)
 }
 

@@ -288,7 +288,7 @@ pub struct Upstream {
     /// Speak HTTP/2 (prior knowledge in clear text, ALPN `h2` over TLS).
     pub http2: bool,
     /// No byte for this long ends the connection; zero: never.
-    pub silence: Duration,
+    pub read_timeout: Duration,
     /// Bound of one connection attempt, up to the response head.
     pub connect_timeout: Duration,
     /// First reconnection time, until the origin names one.

@@ -226,7 +226,7 @@ fn upstream(upstream: &Upstream) -> Json {
         put("tls", Json::Object(tls));
     }
     put("http2", upstream.http2.into());
-    put("silence", format_duration(upstream.silence).into());
+    put("silence", format_duration(upstream.read_timeout).into());
     put("connect_timeout", format_duration(upstream.connect_timeout).into());
     put("reconnect", format_duration(upstream.reconnect).into());
     put("reconnect_max", format_duration(upstream.reconnect_max).into());
@@ -424,7 +424,7 @@ mod tests {
             duration(),
             any::<[bool; 3]>(),
         )
-            .prop_map(|(place, credentials, header, silence, [http2, several, feed])| {
+            .prop_map(|(place, credentials, header, read_timeout, [http2, several, feed])| {
                 let url = format!("https://{place}");
                 let mut upstream = Upstream::defaults(&url);
                 let trimmed = header.trim();
@@ -443,7 +443,7 @@ mod tests {
                 Upstream {
                     credentials,
                     http2,
-                    silence,
+                    read_timeout,
                     ..upstream
                 }
             })

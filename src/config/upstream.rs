@@ -77,7 +77,7 @@ fn read_section(item: &Item<'_>, parameters: Option<&[&str]>) -> Option<Upstream
         .map_or(Some(UpstreamTls::default()), |item| tls(&item));
     let default = Upstream::at(String::new(), Target::Urls(Vec::new()));
     let http2 = section.flag("http2", default.http2);
-    let silence = section.duration("silence", default.silence, ANY_DURATION);
+    let silence = section.duration("silence", default.read_timeout, ANY_DURATION);
     let connect_timeout = section.duration("connect_timeout", default.connect_timeout, SOME_DURATION);
     let reconnect = section.duration("reconnect", default.reconnect, SOME_DURATION);
     let reconnect_max_default = default.reconnect_max.max(reconnect.unwrap_or_default());
@@ -123,7 +123,7 @@ fn read_section(item: &Item<'_>, parameters: Option<&[&str]>) -> Option<Upstream
         headers,
         tls: tls?,
         http2: http2?,
-        silence: silence?,
+        read_timeout: silence?,
         connect_timeout: connect_timeout?,
         reconnect: reconnect?,
         reconnect_max: reconnect_max?,

@@ -10,7 +10,7 @@ use crate::admission::Permit;
 use crate::channel::{BadParameter, Subscription};
 use crate::delivery::Framing;
 use crate::metrics::{Protocol, RefuseReason};
-use crate::source::{Entrance, Templated};
+use crate::source::{OpenOutcome, Templated};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Request, Version};
@@ -142,15 +142,15 @@ impl Front {
             }
         };
         Decision::Now(match templated.enter(parameters, protocol) {
-            Entrance::In(subscription) => {
+            OpenOutcome::In(subscription) => {
                 return self.serve(Admitted { request, permit, peer }, subscription, wait, &slot.mode);
             }
-            Entrance::Refused(status) => Err(origin_refused(&request, status)),
-            Entrance::Full => {
+            OpenOutcome::Refused(status) => Err(origin_refused(&request, status)),
+            OpenOutcome::Full => {
                 self.refused(RefuseReason::Channels);
                 Err(answer::refusal(&request, templated.source(), RefuseReason::Channels))
             }
-            Entrance::Asking(subscription, first) => {
+            OpenOutcome::Asking(subscription, first) => {
                 let (admitted, front) = (Admitted { request, permit, peer }, self.clone());
                 let (mode, waits) = (slot.mode.clone(), slot.mode.passing());
                 return Decision::Later(Box::pin(async move {

@@ -11,7 +11,7 @@ use crate::status::{
     SourceState, SourceStatus, Status, UpstreamState, UpstreamStatus, keep_slowest,
 };
 use crate::timestamp::Timestamp;
-use crate::upstream::{Phase, Snapshot, State};
+use crate::upstream::{self, Phase, StatusCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -80,13 +80,13 @@ fn not_ready(live: &Live) -> impl Iterator<Item = NotReady> + '_ {
     let source = &live.channel.source().name;
     live.upstreams
         .iter()
-        .zip(&*live.states)
-        .filter_map(move |(name, state)| {
-            let snapshot = state.snapshot();
-            if matches!(snapshot.phase, Phase::Connected { .. } | Phase::Ended) {
+        .zip(&*live.statuses)
+        .filter_map(move |(name, status)| {
+            let status = status.read();
+            if matches!(status.phase, Phase::Connected { .. } | Phase::Ended) {
                 return None;
             }
-            let (reason, detail) = match snapshot.last_error {
+            let (reason, detail) = match status.last_error {
                 Some(error) => (error.reason.label(), error.detail),
                 None => ("connecting", "not connected yet".to_owned()),
             };
@@ -103,16 +103,16 @@ fn not_ready(live: &Live) -> impl Iterator<Item = NotReady> + '_ {
 /// The channels of a source, and what their upstreams are doing: one list per channel, in the order of the configuration.
 struct Looked {
     channels: Vec<Arc<Channel>>,
-    upstreams: Vec<Vec<Snapshot>>,
+    upstreams: Vec<Vec<upstream::Status>>,
 }
 
 fn source_status(served: &Served, reports: impl Iterator<Item = SourceReport>) -> SourceStatus {
     let source = served.source();
-    let (channels, states): (Vec<_>, Vec<_>) = served.channels().into_iter().unzip();
-    let snapshots = |states: &Arc<[Arc<State>]>| states.iter().map(|state| state.snapshot()).collect();
+    let (channels, statuses): (Vec<_>, Vec<_>) = served.channels().into_iter().unzip();
+    let read = |statuses: &Arc<[Arc<StatusCell>]>| statuses.iter().map(|status| status.read()).collect();
     let looked = Looked {
         channels,
-        upstreams: states.iter().map(snapshots).collect(),
+        upstreams: statuses.iter().map(read).collect(),
     };
     let names = served.upstreams();
     let upstreams = names.iter().enumerate().map(|(n, name)| looked.upstream(n, name));
@@ -151,16 +151,16 @@ fn source_status(served: &Served, reports: impl Iterator<Item = SourceReport>) -
 impl Looked {
     fn state(&self) -> SourceState {
         let all = || self.upstreams.iter().flatten();
-        let connected = all().filter(|snapshot| is_connected(snapshot)).count();
+        let connected = all().filter(|status| is_connected(status)).count();
         if self.channels.is_empty() {
             SourceState::Idle
         } else if connected == all().count() {
             SourceState::Live
         } else if connected > 0 {
             SourceState::Partial
-        } else if all().all(|snapshot| snapshot.phase == Phase::Ended) {
+        } else if all().all(|status| status.phase == Phase::Ended) {
             SourceState::Ended
-        } else if all().any(|snapshot| snapshot.connects > 0) {
+        } else if all().any(|status| status.connects > 0) {
             SourceState::Away
         } else {
             SourceState::Connecting
@@ -169,16 +169,16 @@ impl Looked {
 
     /// The `n`th upstream over all channels: as the one that is doing best, with the last failure of any.
     fn upstream(&self, n: usize, name: &str) -> UpstreamStatus {
-        let all = || self.upstreams.iter().filter_map(|snapshots| snapshots.get(n));
-        let best = all().min_by_key(|snapshot| upstream_state(snapshot) as u8);
+        let all = || self.upstreams.iter().filter_map(|statuses| statuses.get(n));
+        let best = all().min_by_key(|status| upstream_state(status) as u8);
         let last_error = all()
-            .filter_map(|snapshot| snapshot.last_error.as_ref())
+            .filter_map(|status| status.last_error.as_ref())
             .max_by_key(|error| error.at);
         UpstreamStatus {
             name: name.to_owned(),
             state: best.map_or(UpstreamState::Idle, upstream_state),
             for_seconds: best.map_or(0.0, |best| best.since.elapsed().unwrap_or_default().as_secs_f64()),
-            reconnects: all().map(|snapshot| snapshot.reconnects).sum(),
+            reconnects: all().map(|status| status.reconnects).sum(),
             last_error: last_error.map(|error| LastError {
                 reason: error.reason.label(),
                 status: error.status,
@@ -202,12 +202,12 @@ impl Looked {
     }
 }
 
-fn is_connected(snapshot: &Snapshot) -> bool {
-    matches!(snapshot.phase, Phase::Connected { .. })
+fn is_connected(status: &upstream::Status) -> bool {
+    matches!(status.phase, Phase::Connected { .. })
 }
 
-fn upstream_state(snapshot: &Snapshot) -> UpstreamState {
-    match snapshot.phase {
+fn upstream_state(status: &upstream::Status) -> UpstreamState {
+    match status.phase {
         Phase::Connecting => UpstreamState::Connecting,
         Phase::Connected { .. } => UpstreamState::Connected,
         Phase::Waiting { .. } => UpstreamState::Waiting,

@@ -6,8 +6,8 @@ use crate::config::{Config, Source};
 use crate::http::Place;
 use crate::metrics::Metrics;
 use crate::pass::Links;
-use crate::source::{Room, Supplied, Supplier, Templated};
-use crate::upstream::State;
+use crate::source::{ChannelQuota, ChannelUpstreams, Templated, UpstreamRunner};
+use crate::upstream::StatusCell;
 use crate::vital::Vital;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,16 +32,16 @@ pub(super) enum Served {
 pub(super) struct Live {
     pub(super) channel: Arc<Channel>,
     pub(super) upstreams: Vec<String>,
-    pub(super) states: Arc<[Arc<State>]>,
+    pub(super) statuses: Arc<[Arc<StatusCell>]>,
 }
 
 impl Sources {
     /// Opens a channel for each source without parameters and connects its upstreams.
     pub(super) fn start(config: &Config, metrics: &Metrics, vital: &Vital) -> Self {
         let mut tasks = JoinSet::new();
-        let room = Room::new(config.limits.channels);
+        let quota = ChannelQuota::new(config.limits.channels);
         let serve = |source: &Arc<Source>| match source.is_templated() {
-            true => Served::Templated(Templated::new(source.clone(), metrics, room.clone())),
+            true => Served::Templated(Templated::new(source.clone(), metrics, quota.clone())),
             false => Served::Plain(start(source, metrics, vital, &mut tasks)),
         };
         let list: Arc<[_]> = config.sources.iter().map(serve).collect();
@@ -55,7 +55,7 @@ impl Sources {
 
     /// Which URLs are theirs.
     pub(super) fn links(&self) -> Links {
-        Links::new(self.list.iter().map(|served| (&**served.source(), served.states())))
+        Links::new(self.list.iter().map(|served| (&**served.source(), served.statuses())))
     }
 
     pub(super) fn list(&self) -> &[Served] {
@@ -71,18 +71,18 @@ impl Served {
         }
     }
 
-    /// The states of the upstreams of its one channel.
-    fn states(&self) -> Vec<Arc<State>> {
+    /// The statuses of the upstreams of its one channel.
+    fn statuses(&self) -> Vec<Arc<StatusCell>> {
         match self {
-            Served::Plain(live) => live.states.to_vec(),
+            Served::Plain(live) => live.statuses.to_vec(),
             Served::Templated(_) => Vec::new(),
         }
     }
 
     /// Its channels.
-    pub(super) fn channels(&self) -> Vec<Supplied> {
+    pub(super) fn channels(&self) -> Vec<ChannelUpstreams> {
         match self {
-            Served::Plain(live) => vec![(live.channel.clone(), live.states.clone())],
+            Served::Plain(live) => vec![(live.channel.clone(), live.statuses.clone())],
             Served::Templated(templated) => templated.live(),
         }
     }
@@ -105,13 +105,13 @@ impl Served {
 
 fn start(source: &Arc<Source>, metrics: &Metrics, vital: &Vital, tasks: &mut JoinSet<()>) -> Live {
     let channel = Channel::new(source.clone(), metrics.source(&source.name));
-    let (mut upstreams, mut states) = (Vec::new(), Vec::new());
-    for supplier in Supplier::of(source, metrics) {
-        let state = Arc::new(State::new());
-        upstreams.push(supplier.name().to_owned());
-        states.push(state.clone());
-        let part = format!("the upstream {} of source {}", supplier.name(), source.name);
-        tasks.spawn(vital.clone().watch(part, supplier.keep(channel.clone(), state)));
+    let (mut upstreams, mut statuses) = (Vec::new(), Vec::new());
+    for runner in UpstreamRunner::of(source, metrics) {
+        let status = Arc::new(StatusCell::new());
+        upstreams.push(runner.name().to_owned());
+        statuses.push(status.clone());
+        let part = format!("the upstream {} of source {}", runner.name(), source.name);
+        tasks.spawn(vital.clone().watch(part, runner.keep(channel.clone(), status)));
     }
     if !source.coalesce.is_zero() {
         let channel = channel.clone();
@@ -125,7 +125,7 @@ fn start(source: &Arc<Source>, metrics: &Metrics, vital: &Vital, tasks: &mut Joi
     Live {
         channel,
         upstreams,
-        states: states.into(),
+        statuses: statuses.into(),
     }
 }
 

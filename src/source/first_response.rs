@@ -22,7 +22,7 @@ pub(crate) enum First {
 
 /// Both ends of it: upstreams tell, clients wait.
 #[derive(Clone)]
-pub(crate) struct FirstAnswer {
+pub(crate) struct FirstResponse {
     told: Option<Arc<Told>>,
     first: watch::Receiver<First>,
 }
@@ -33,7 +33,7 @@ struct Told {
     left: AtomicUsize,
 }
 
-impl FirstAnswer {
+impl FirstResponse {
     pub(super) fn new(upstreams: usize) -> (Self, watch::Receiver<First>) {
         let (sender, first) = watch::channel(First::Asking);
         let told = Told {
@@ -70,8 +70,8 @@ impl FirstAnswer {
     }
 
     /// A sink that tells the first answer, and goes on as the channel's publisher.
-    pub(super) fn sink(&self, publisher: Publisher) -> FirstSink {
-        FirstSink {
+    pub(super) fn sink(&self, publisher: Publisher) -> FirstResponseSink {
+        FirstResponseSink {
             told: self.told.clone(),
             publisher,
         }
@@ -97,13 +97,13 @@ impl Told {
     }
 }
 
-/// See [`FirstAnswer::sink`].
-pub(super) struct FirstSink {
+/// See [`FirstResponse::sink`].
+pub(super) struct FirstResponseSink {
     told: Option<Arc<Told>>,
     publisher: Publisher,
 }
 
-impl FirstSink {
+impl FirstResponseSink {
     /// Whether a failure is the origin's last word on this stream.
     ///
     /// Before it has ever been open, that it is not there or not for us. Later, that it is gone; a credential that is refused for
@@ -121,7 +121,7 @@ impl FirstSink {
     }
 }
 
-impl Sink for FirstSink {
+impl Sink for FirstResponseSink {
     fn connected(&mut self, resume: Resume) {
         self.publisher.connected(resume);
         if let Some(told) = &self.told {

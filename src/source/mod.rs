@@ -5,5 +5,5 @@ mod templated;
 mod upstream_runner;
 
 pub use templated::Templated;
-pub(crate) use templated::{Entrance, Room, Supplied};
-pub(crate) use upstream_runner::Supplier;
+pub(crate) use templated::{ChannelQuota, ChannelUpstreams, OpenOutcome};
+pub(crate) use upstream_runner::UpstreamRunner;

@@ -3,12 +3,12 @@
 //! The list's lock is held while a client is counted in, and while a channel that nobody is in is taken out: so nobody joins
 //! a channel that is leaving. Each channel has one task, which is its whole life.
 
-use super::first_response::{First, FirstAnswer};
-use super::upstream_runner::Supplier;
+use super::first_response::{First, FirstResponse};
+use super::upstream_runner::UpstreamRunner;
 use crate::channel::{BadParameter, Channel, Parameters, Subscription, Template};
 use crate::config::Source;
 use crate::metrics::{Metrics, Protocol, SourceMetrics};
-use crate::upstream::State;
+use crate::upstream::StatusCell;
 use crate::vital::OnPanic;
 use hyper::StatusCode;
 use std::collections::HashMap;
@@ -33,13 +33,13 @@ struct List {
     source: Arc<Source>,
     metrics: Arc<SourceMetrics>,
     templates: Vec<Template>,
-    suppliers: Vec<Supplier>,
-    room: Arc<Room>,
+    runners: Vec<UpstreamRunner>,
+    quota: Arc<ChannelQuota>,
     channels: Mutex<HashMap<Parameters, Live>>,
 }
 
 /// How many channels the process may have, over all templated sources.
-pub(crate) struct Room {
+pub(crate) struct ChannelQuota {
     max: usize,
     open: AtomicUsize,
 }
@@ -47,26 +47,26 @@ pub(crate) struct Room {
 /// A channel in the list.
 struct Live {
     channel: Arc<Channel>,
-    states: Arc<[Arc<State>]>,
+    statuses: Arc<[Arc<StatusCell>]>,
     first: watch::Receiver<First>,
 }
 
-/// A channel, with the states of its upstreams in the order of the configuration.
-pub(crate) type Supplied = (Arc<Channel>, Arc<[Arc<State>]>);
+/// A channel, with the statuses of its upstreams in the order of the configuration.
+pub(crate) type ChannelUpstreams = (Arc<Channel>, Arc<[Arc<StatusCell>]>);
 
 /// What a client that comes to a templated source finds.
-pub(crate) enum Entrance {
+pub(crate) enum OpenOutcome {
     /// The channel is there.
     In(Subscription),
     /// The origin has been asked: the first answer decides.
-    Asking(Subscription, FirstAnswer),
+    Asking(Subscription, FirstResponse),
     /// The origin has refused this channel a moment ago.
     Refused(StatusCode),
     /// `limits.channels`.
     Full,
 }
 
-impl Room {
+impl ChannelQuota {
     pub(crate) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self {
             max,
@@ -88,12 +88,12 @@ impl Room {
 }
 
 impl Templated {
-    pub(crate) fn new(source: Arc<Source>, metrics: &Metrics, room: Arc<Room>) -> Arc<Self> {
+    pub(crate) fn new(source: Arc<Source>, metrics: &Metrics, quota: Arc<ChannelQuota>) -> Arc<Self> {
         let list = List {
             metrics: metrics.source(&source.name),
             templates: source.paths.iter().map(|path| Template::new(path)).collect(),
-            suppliers: Supplier::of(&source, metrics),
-            room,
+            runners: UpstreamRunner::of(&source, metrics),
+            quota,
             channels: Mutex::default(),
             source,
         };
@@ -121,13 +121,13 @@ impl Templated {
     }
 
     /// Lets a client in. Opens the channel if it is the first.
-    pub(crate) fn enter(&self, parameters: Parameters, protocol: Protocol) -> Entrance {
+    pub(crate) fn enter(&self, parameters: Parameters, protocol: Protocol) -> OpenOutcome {
         let mut channels = self.list.channels();
         if let Some(live) = channels.get(&parameters) {
             return live.enter(protocol);
         }
-        if !self.list.room.take() && !make_room(&mut channels) {
-            return Entrance::Full;
+        if !self.list.quota.take() && !make_room(&mut channels) {
+            return OpenOutcome::Full;
         }
         let live = self.open(&parameters);
         let entrance = live.enter(protocol);
@@ -138,29 +138,35 @@ impl Templated {
     fn open(&self, parameters: &Parameters) -> Live {
         let list = &self.list;
         let channel = Channel::new(list.source.clone(), list.metrics.clone());
-        let states: Arc<[_]> = list.suppliers.iter().map(|_| Arc::new(State::new())).collect();
-        let (first, answer) = FirstAnswer::new(list.suppliers.len());
-        let life = live(list.clone(), parameters.clone(), channel.clone(), states.clone(), first);
+        let statuses: Arc<[_]> = list.runners.iter().map(|_| Arc::new(StatusCell::new())).collect();
+        let (first, answer) = FirstResponse::new(list.runners.len());
+        let life = live(
+            list.clone(),
+            parameters.clone(),
+            channel.clone(),
+            statuses.clone(),
+            first,
+        );
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(life);
         Live {
             channel,
-            states,
+            statuses,
             first: answer,
         }
     }
 
     /// The configured names of the upstreams.
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &str> {
-        self.list.suppliers.iter().map(Supplier::name)
+        self.list.runners.iter().map(UpstreamRunner::name)
     }
 
     /// The open channels.
-    pub(crate) fn live(&self) -> Vec<Supplied> {
+    pub(crate) fn live(&self) -> Vec<ChannelUpstreams> {
         let channels = self.list.channels();
         let live = channels.values();
-        live.map(|live| (live.channel.clone(), live.states.clone())).collect()
+        live.map(|live| (live.channel.clone(), live.statuses.clone())).collect()
     }
 
     /// Lets go what is too old in the channels' logs. To be called about once a second.
@@ -183,7 +189,7 @@ impl List {
             return false;
         }
         channels.remove(parameters);
-        self.room.give_back();
+        self.quota.give_back();
         true
     }
 
@@ -193,15 +199,15 @@ impl List {
 }
 
 impl Live {
-    fn enter(&self, protocol: Protocol) -> Entrance {
+    fn enter(&self, protocol: Protocol) -> OpenOutcome {
         let first = *self.first.borrow();
         match first {
-            First::Open => Entrance::In(self.channel.subscribe(protocol)),
-            First::Asking => Entrance::Asking(
+            First::Open => OpenOutcome::In(self.channel.subscribe(protocol)),
+            First::Asking => OpenOutcome::Asking(
                 self.channel.subscribe(protocol),
-                FirstAnswer::waiting(self.first.clone()),
+                FirstResponse::waiting(self.first.clone()),
             ),
-            First::Refused(status) => Entrance::Refused(status),
+            First::Refused(status) => OpenOutcome::Refused(status),
         }
     }
 }
@@ -232,8 +238,8 @@ async fn live(
     list: Arc<List>,
     parameters: Parameters,
     channel: Arc<Channel>,
-    states: Arc<[Arc<State>]>,
-    first: FirstAnswer,
+    statuses: Arc<[Arc<StatusCell>]>,
+    first: FirstResponse,
 ) {
     // Nobody would feed it any more: its clients come back to a new one.
     let _gone = OnPanic(|| {
@@ -241,7 +247,7 @@ async fn live(
         channel.finish();
     });
     let over = tokio::select! {
-        () = supply(&list, &parameters, &channel, &states, &first) => Over::Returned,
+        () = supply(&list, &parameters, &channel, &statuses, &first) => Over::Returned,
         () = channel.terminated() => Over::Terminated,
         () = channel.release_in_time() => Over::Returned,
         () = idle(&list, &parameters, &channel) => Over::Idle,
@@ -249,7 +255,7 @@ async fn live(
     match over {
         Over::Idle => return,
         Over::Returned => {}
-        Over::Terminated => states.iter().for_each(|state| state.ended()),
+        Over::Terminated => statuses.iter().for_each(|status| status.ended()),
     }
     let kept = match (first.refused(), channel.end()) {
         // Whoever is in gets what there is, then the end; whoever comes back gets the origin's answer.
@@ -273,18 +279,18 @@ async fn supply(
     list: &Arc<List>,
     parameters: &Parameters,
     channel: &Arc<Channel>,
-    states: &Arc<[Arc<State>]>,
-    first: &FirstAnswer,
+    statuses: &Arc<[Arc<StatusCell>]>,
+    first: &FirstResponse,
 ) {
     let run = |n: usize| {
-        let (list, channel, state) = (list.clone(), channel.clone(), states[n].clone());
-        let target = parameters.fill(list.suppliers[n].target());
+        let (list, channel, status) = (list.clone(), channel.clone(), statuses[n].clone());
+        let target = parameters.fill(list.runners[n].target());
         let sink = first.sink(channel.publisher());
-        async move { list.suppliers[n].run(&channel, target, sink, state).await }
+        async move { list.runners[n].run(&channel, target, sink, status).await }
     };
     // One is the rule, and needs no task of its own.
     let mut others = JoinSet::new();
-    for n in 1..states.len() {
+    for n in 1..statuses.len() {
         others.spawn(run(n));
     }
     run(0).await;

@@ -4,26 +4,26 @@ use crate::channel::{Channel, Publisher};
 use crate::config::{self, Relay, Source, Target};
 use crate::event_stream::ParserOptions;
 use crate::metrics::{Metrics, UpstreamMetrics};
-use crate::upstream::{self, Handles, Options, Phase, Reports, Sink, State};
+use crate::upstream::{self, Handles, Options, Phase, Reports, Sink, StatusCell};
 use std::sync::Arc;
 
 /// One configured upstream, ready to be run for a channel of its source.
-pub(crate) struct Supplier {
+pub(crate) struct UpstreamRunner {
     config: Arc<config::Upstream>,
     metrics: Arc<UpstreamMetrics>,
     /// Of a templated source: shared by all channels.
     reports: Option<Arc<Reports>>,
 }
 
-impl Supplier {
+impl UpstreamRunner {
     /// All upstreams of a source.
     pub(crate) fn of(source: &Source, metrics: &Metrics) -> Vec<Self> {
-        let supplier = |config: &config::Upstream| Self {
+        let runner = |config: &config::Upstream| Self {
             metrics: Arc::new(metrics.upstream(&source.name, &config.name)),
             config: Arc::new(config.clone()),
             reports: source.is_templated().then(Arc::default),
         };
-        source.upstreams.iter().map(supplier).collect()
+        source.upstreams.iter().map(runner).collect()
     }
 
     /// The configured name.
@@ -37,7 +37,7 @@ impl Supplier {
     }
 
     /// One run, until the origin or the sink ends it.
-    pub(crate) async fn run<S: Sink>(&self, channel: &Channel, target: Target, sink: S, state: Arc<State>) {
+    pub(crate) async fn run<S: Sink>(&self, channel: &Channel, target: Target, sink: S, status: Arc<StatusCell>) {
         let source = channel.source();
         let options = Options {
             source: source.name.clone(),
@@ -53,22 +53,22 @@ impl Supplier {
             upstream: self.metrics.clone(),
             bytes_received: channel.metrics().bytes_received.clone(),
         };
-        upstream::run(self.config.clone(), options, sink, state, handles).await;
+        upstream::run(self.config.clone(), options, sink, status, handles).await;
     }
 
     /// Keeps the channel of an untemplated source supplied. After a 204 the origin is asked again in time; after a terminal
     /// event it is not.
-    pub(crate) async fn keep(self, channel: Arc<Channel>, state: Arc<State>) {
+    pub(crate) async fn keep(self, channel: Arc<Channel>, status: Arc<StatusCell>) {
         let mut publisher: Publisher = channel.publisher();
         loop {
             let terminated = tokio::select! {
-                () = self.run(&channel, self.target().clone(), publisher, state.clone()) => false,
+                () = self.run(&channel, self.target().clone(), publisher, status.clone()) => false,
                 () = channel.terminated() => true,
             };
             if terminated {
-                return state.ended();
+                return status.ended();
             }
-            if state.phase() != Phase::Ended {
+            if status.phase() != Phase::Ended {
                 return;
             }
             tokio::time::sleep(channel.source().retry_ended_after).await;

@@ -23,7 +23,7 @@ pub(super) enum Meaning {
 /// A failed attempt, with what the origin asked of the next one.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    /// What is told to everyone.
+    /// What status, sink, log and metrics are told.
     pub(super) failure: Failure,
     /// How long the origin asks to be left alone.
     pub(super) retry_after: Option<Duration>,

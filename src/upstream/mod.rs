@@ -7,7 +7,7 @@
 //! - it never hammers an origin, never waits without bound, and keeps nothing that grows;
 //! - it is one future: dropping it closes the connection, and no task outlives it (at most a name's resolution, which the
 //!   system does not let go of, runs to its end and is forgotten);
-//! - credentials go to the configured origin only, and into no log line, [`Failure`] or [`State`].
+//! - credentials go to the configured origin only, and into no log line, [`Failure`] or [`StatusCell`].
 //!
 //! It knows neither channels nor clients: those are behind the sink.
 
@@ -16,13 +16,13 @@ mod backoff;
 mod connect;
 mod discovery;
 mod exchange;
-mod place;
+mod resume_point;
 mod read;
 mod redirect;
 mod report;
 mod request;
 mod run;
-mod state;
+mod status;
 #[cfg(test)]
 mod testing;
 mod tls;
@@ -31,7 +31,7 @@ mod watchdog;
 
 pub use report::Reports;
 pub use run::{Handles, Options, run};
-pub use state::{LastError, Phase, Snapshot, State};
+pub use status::{LastError, Phase, Status, StatusCell};
 pub use url::redact;
 
 // What standing in front of an origin shares with following a stream of it.
@@ -141,7 +141,7 @@ pub enum Reason {
     Ended,
     /// The connection broke inside the stream.
     Reset,
-    /// No byte for `silence`.
+    /// No byte for `read_timeout`.
     Silence,
     /// No usable link in the feed.
     Feed,

@@ -5,8 +5,8 @@
 //! others between them.
 
 use super::backoff::Backoff;
-use super::place::Place;
-use super::state::State;
+use super::resume_point::ResumePoint;
+use super::status::StatusCell;
 use super::watchdog::Watchdog;
 use super::{Failure, Reason, Sink};
 use crate::event_stream::{Item, Parser};
@@ -32,15 +32,15 @@ pub(super) struct Stream<'a, S> {
     /// At the start of a stream.
     pub(super) parser: &'a mut Parser,
     /// Follows the ids.
-    pub(super) place: &'a mut Place,
+    pub(super) resume_point: &'a mut ResumePoint,
     /// Obeys `retry`.
     pub(super) backoff: &'a mut Backoff,
     /// Is told the last byte, and `retry`.
-    pub(super) state: &'a State,
+    pub(super) status: &'a StatusCell,
     /// `fanfare_bytes_received_total`.
     pub(super) bytes_received: &'a Counter,
     /// Zero: the watchdog is off.
-    pub(super) silence: Duration,
+    pub(super) read_timeout: Duration,
     /// Events seen so far in this stream.
     pub(super) events: u64,
 }
@@ -51,12 +51,12 @@ impl<S: Sink> Stream<'_, S> {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let mut watchdog = Watchdog::new(self.silence);
+        let mut watchdog = Watchdog::new(self.read_timeout);
         loop {
             self.sink.ready().await;
             watchdog.heard();
             let Some(first) = watched(&mut watchdog, body).await else {
-                return Failure::new(Reason::Silence, format!("no byte for {:?}", self.silence));
+                return Failure::new(Reason::Silence, format!("no byte for {:?}", self.read_timeout));
             };
             match self.batch(body, first).await {
                 Batch::AllThereWas => {}
@@ -96,8 +96,8 @@ impl<S: Sink> Stream<'_, S> {
         };
         if bytes_total > 0 {
             self.bytes_received.increment(bytes_total as u64);
-            self.state.byte(received);
-            crate::moderation::read();
+            self.status.byte(received);
+            crate::wake_up_batching::read();
             self.sink.flush();
         }
         end
@@ -106,10 +106,10 @@ impl<S: Sink> Stream<'_, S> {
     async fn take(&mut self, bytes: Bytes, received: Instant) {
         self.parser.push(bytes);
         while let Some(item) = self.parser.next_item() {
-            self.place.follow(&item);
+            self.resume_point.follow(&item);
             match &item {
                 Item::Event(_) | Item::Oversized { .. } => self.events += 1,
-                Item::Retry(retry) => self.state.retry(self.backoff.origin_says(*retry)),
+                Item::Retry(retry) => self.status.retry(self.backoff.origin_says(*retry)),
                 Item::Comment(_) => {}
             }
             self.sink.item(item, received);
@@ -121,7 +121,7 @@ impl<S: Sink> Stream<'_, S> {
     }
 }
 
-/// The next piece that holds a byte, or the end. `None`: the watchdog has barked.
+/// The next piece that holds a byte, or the end. `None`: `read_timeout` has passed.
 async fn watched<B>(watchdog: &mut Watchdog, body: &mut B) -> Option<Piece<B::Error>>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -137,7 +137,7 @@ where
     });
     poll_fn(|cx| match piece.as_mut().poll(cx) {
         Poll::Ready(piece) => Poll::Ready(Some(piece)),
-        Poll::Pending => watchdog.poll_silence(cx).map(|()| None),
+        Poll::Pending => watchdog.poll_expired(cx).map(|()| None),
     })
     .await
 }
@@ -184,7 +184,7 @@ mod tests {
     use tokio::time::{self, sleep};
     use tokio_stream::wrappers::ReceiverStream;
 
-    const SILENCE: Duration = Duration::from_secs(60);
+    const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// A body that yields what is sent into it, and ends when the sender goes.
     fn body() -> (
@@ -200,7 +200,7 @@ mod tests {
 
     async fn read(
         sink: &mut Recorder,
-        silence: Duration,
+        read_timeout: Duration,
         body: &mut (impl Body<Data = Bytes, Error = Infallible> + Unpin),
     ) -> Failure {
         let mut stream = Stream {
@@ -209,11 +209,11 @@ mod tests {
                 event_bytes_max: 1 << 20,
                 comments: true,
             }),
-            place: &mut Place::default(),
-            backoff: &mut Backoff::new(Duration::from_secs(3), SILENCE),
-            state: &State::new(),
+            resume_point: &mut ResumePoint::default(),
+            backoff: &mut Backoff::new(Duration::from_secs(3), READ_TIMEOUT),
+            status: &StatusCell::new(),
             bytes_received: &Counter::noop(),
-            silence,
+            read_timeout,
             events: 0,
         };
         stream.read(body, |error| match error {}).await
@@ -224,10 +224,10 @@ mod tests {
         let (sender, mut body) = body();
         sender.send(":\n").await.unwrap();
         let began = time::Instant::now();
-        let failure = read(&mut Recorder::default(), SILENCE, &mut body).await;
+        let failure = read(&mut Recorder::default(), READ_TIMEOUT, &mut body).await;
         assert_eq!(failure.reason, Reason::Silence);
         assert!(
-            began.elapsed() >= SILENCE && began.elapsed() < SILENCE * 2,
+            began.elapsed() >= READ_TIMEOUT && began.elapsed() < READ_TIMEOUT * 2,
             "{:?}",
             began.elapsed()
         );
@@ -239,11 +239,11 @@ mod tests {
         tokio::spawn(async move {
             for _ in 0..100 {
                 sender.send("d").await.unwrap();
-                sleep(SILENCE - Duration::from_secs(1)).await;
+                sleep(READ_TIMEOUT - Duration::from_secs(1)).await;
             }
         });
         assert_eq!(
-            read(&mut Recorder::default(), SILENCE, &mut body).await.reason,
+            read(&mut Recorder::default(), READ_TIMEOUT, &mut body).await.reason,
             Reason::Ended
         );
     }
@@ -257,7 +257,7 @@ mod tests {
             }
         });
         assert_eq!(
-            read(&mut Recorder::default(), SILENCE, &mut body).await.reason,
+            read(&mut Recorder::default(), READ_TIMEOUT, &mut body).await.reason,
             Reason::Silence
         );
     }
@@ -281,15 +281,15 @@ mod tests {
         sender.send("data: 1\n\n").await.unwrap();
         tokio::spawn(async move {
             // Within the second pause, and then within the silence that is allowed after it.
-            sleep(SILENCE * 15).await;
+            sleep(READ_TIMEOUT * 15).await;
             sender.send("data: 2\n\n").await.unwrap();
-            sleep(SILENCE * 10).await;
+            sleep(READ_TIMEOUT * 10).await;
         });
         let mut sink = Recorder {
-            pace: SILENCE * 10,
+            pace: READ_TIMEOUT * 10,
             ..Recorder::default()
         };
-        let failure = read(&mut sink, SILENCE, &mut body).await;
+        let failure = read(&mut sink, READ_TIMEOUT, &mut body).await;
         assert_eq!(failure.reason, Reason::Ended);
         assert_eq!(sink.items, 2);
     }
@@ -302,7 +302,7 @@ mod tests {
         }
         drop(sender);
         let mut sink = Recorder::default();
-        read(&mut sink, SILENCE, &mut body).await;
+        read(&mut sink, READ_TIMEOUT, &mut body).await;
         assert_eq!((sink.items, sink.flushes), (BATCH_PIECES_MAX + 1, 2));
     }
 
@@ -322,7 +322,7 @@ mod tests {
             }
         });
         assert_eq!(
-            read(&mut Recorder::default(), SILENCE, &mut body).await.reason,
+            read(&mut Recorder::default(), READ_TIMEOUT, &mut body).await.reason,
             Reason::Ended
         );
         other.abort();

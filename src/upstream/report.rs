@@ -1,4 +1,4 @@
-//! Log lines: one per change of state, and no flood from an origin that stays away all night.
+//! Log lines: one per change of status, and no flood from an origin that stays away all night.
 //!
 //! The same failure is a warning the first few times, then once an hour; in between it is a debug line. What is logged is
 //! redacted before it comes here.

@@ -1,15 +1,15 @@
-//! The life of an upstream: attempt, read, fail, wait, attempt again.
+//! The runner of an upstream: attempt, read, fail, wait, attempt again.
 
 use super::answer::{Meaning, Refusal, meaning};
 use super::backoff::Backoff;
 use super::discovery::discover;
 use super::exchange::{AnswerBody, in_the_body};
-use super::place::Place;
 use super::read::Stream;
 use super::redirect;
 use super::report::{Reporter, Reports};
 use super::request::{Home, Wanted};
-use super::state::State;
+use super::resume_point::ResumePoint;
+use super::status::StatusCell;
 use super::url::{Url, redact};
 use super::{Failure, Reason, Resume, Sink, Verdict};
 use crate::config::{self, Target};
@@ -53,34 +53,34 @@ pub async fn run<S: Sink>(
     config: Arc<config::Upstream>,
     options: Options,
     sink: S,
-    state: Arc<State>,
+    status: Arc<StatusCell>,
     handles: Handles,
 ) {
-    let mut life = Life {
+    let mut runner = Runner {
         backoff: Backoff::new(config.reconnect, config.reconnect_max),
-        place: Place::after(options.last_event_id.as_deref().unwrap_or_default()),
+        resume_point: ResumePoint::after(options.last_event_id.as_deref().unwrap_or_default()),
         parser: Parser::new(options.parser),
         reporter: Reporter::new(&options.source, &config.name, options.reports),
         config: &config,
         sink,
-        state: &state,
+        status: &status,
         handles: &handles,
     };
     let mut leaving = Leaving {
-        state: &state,
+        status: &status,
         ended: false,
     };
-    leaving.ended = life.lead(Targets::new(&options.target)).await;
+    leaving.ended = runner.run(Targets::new(&options.target)).await;
 }
 
 /// What lasts over all attempts.
-struct Life<'a, S> {
+struct Runner<'a, S> {
     config: &'a config::Upstream,
     sink: S,
-    state: &'a State,
+    status: &'a StatusCell,
     handles: &'a Handles,
     backoff: Backoff,
-    place: Place,
+    resume_point: ResumePoint,
     parser: Parser,
     reporter: Reporter,
 }
@@ -95,9 +95,9 @@ enum Outcome {
     Cut(Failure),
 }
 
-impl<S: Sink> Life<'_, S> {
+impl<S: Sink> Runner<'_, S> {
     /// Returns whether the origin has ended the stream for good.
-    async fn lead(&mut self, mut targets: Targets<'_>) -> bool {
+    async fn run(&mut self, mut targets: Targets<'_>) -> bool {
         let mut retry_after = None;
         loop {
             let (target, is_feed) = targets.current();
@@ -124,16 +124,16 @@ impl<S: Sink> Life<'_, S> {
                 return false;
             }
             if !wait.is_zero() {
-                self.state.waiting(wait);
+                self.status.waiting(wait);
                 sleep(wait).await;
             }
-            self.state.reconnecting();
+            self.status.reconnecting();
         }
     }
 
-    /// Tells everyone.
+    /// Tells status, sink, log and metrics of a failure.
     fn fails(&mut self, failure: &Failure, wait: Duration, next: Next) -> Verdict {
-        self.state.failed(failure);
+        self.status.failed(failure);
         let verdict = self.sink.failed(failure, next == Next::AtOnce);
         match verdict {
             Verdict::Stop => self.reporter.gave_up(failure),
@@ -149,7 +149,7 @@ impl<S: Sink> Life<'_, S> {
 
     /// One attempt, and if it succeeds, the stream to its end.
     async fn attempt(&mut self, target: &str, is_feed: bool) -> Outcome {
-        self.state.connecting(redact(target));
+        self.status.connecting(redact(target));
         self.reporter.connecting(&redact(target));
         // Boxed: four fifths of it are of no use any more once the stream is open.
         let Opened { url, resume, mut body } = match Box::pin(self.open(target, is_feed)).await {
@@ -158,7 +158,7 @@ impl<S: Sink> Life<'_, S> {
             Err(refusal) => return Outcome::Failed(refusal),
         };
         let _connected = Connected::new(&self.handles.upstream.connected);
-        self.state.connected();
+        self.status.connected();
         self.reporter.connected(&url.redacted(), resume);
         self.sink.connected(resume);
         self.parser.reset();
@@ -166,11 +166,11 @@ impl<S: Sink> Life<'_, S> {
         let mut stream = Stream {
             sink: &mut self.sink,
             parser: &mut self.parser,
-            place: &mut self.place,
+            resume_point: &mut self.resume_point,
             backoff: &mut self.backoff,
-            state: self.state,
+            status: self.status,
             bytes_received: &self.handles.bytes_received,
-            silence: self.config.silence,
+            read_timeout: self.config.read_timeout,
             events: 0,
         };
         let failure = stream.read(&mut body, |error| in_the_body(&error)).await;
@@ -189,15 +189,15 @@ impl<S: Sink> Life<'_, S> {
         let start = match is_feed {
             true => {
                 let named = discover(&home, self.deadline()).await?;
-                self.state.names(&named);
+                self.status.names(&named);
                 named
             }
             false => home.url().clone(),
         };
-        let moved = |url: &Url| self.state.moved(url.redacted());
+        let moved = |url: &Url| self.status.moved(url.redacted());
         moved(&start);
-        let id = self.place.header();
-        let resume = self.place.resume(id.as_ref());
+        let id = self.resume_point.header();
+        let resume = self.resume_point.resume(id.as_ref());
         let (url, answer) = redirect::get(&home, start, Wanted::Stream(id.as_ref()), self.deadline(), moved).await?;
         match meaning(&answer.head) {
             Meaning::Stream => Ok(Some(Opened {
@@ -210,7 +210,7 @@ impl<S: Sink> Life<'_, S> {
                 Ok(None)
             }
             Meaning::Failure(refusal) => {
-                self.place.refused(answer.head.status.as_u16());
+                self.resume_point.refused(answer.head.status.as_u16());
                 Err(refusal)
             }
         }
@@ -299,13 +299,13 @@ impl Drop for Connected<'_> {
 
 /// However the upstream leaves, its state says so.
 struct Leaving<'a> {
-    state: &'a State,
+    status: &'a StatusCell,
     ended: bool,
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.state.left(self.ended);
+        self.status.left(self.ended);
     }
 }
 
@@ -364,7 +364,7 @@ mod tests {
             bytes_received: Counter::noop(),
         };
         let sink = crate::upstream::testing::Recorder::default();
-        let bytes = size_of_val(&run(config, options, sink, Arc::new(State::new()), handles));
+        let bytes = size_of_val(&run(config, options, sink, Arc::new(StatusCell::new()), handles));
         assert!(bytes <= 2048, "{bytes} bytes");
     }
 }

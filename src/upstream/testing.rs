@@ -14,7 +14,7 @@ pub(super) fn config(url: &str) -> Upstream {
         headers: Vec::new(),
         tls: UpstreamTls::default(),
         http2: false,
-        silence: Duration::from_secs(60),
+        read_timeout: Duration::from_secs(60),
         connect_timeout: Duration::from_secs(10),
         reconnect: Duration::from_secs(3),
         reconnect_max: Duration::from_secs(60),

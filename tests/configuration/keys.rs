@@ -93,7 +93,7 @@ pass:
         }
     );
     assert_eq!(sources[1].upstreams.len(), 3);
-    assert_eq!(sources[1].upstreams[0].silence, Duration::from_secs(600));
+    assert_eq!(sources[1].upstreams[0].read_timeout, Duration::from_secs(600));
     assert!(matches!(sources[1].upstreams[2].target, Target::Feed(_)));
     assert_eq!((sources[2].start, sources[2].required), (Start::Earliest, false));
     assert_eq!(loaded.config.pass[0].to, "http://editorial.internal:8080");

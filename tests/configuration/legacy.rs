@@ -48,7 +48,7 @@ fn the_content_stores_own_file() {
     let source = &config.sources[0];
     assert_eq!(source.paths, ["/", "/sse"]);
     assert_eq!(source.upstreams.len(), 2);
-    assert_eq!(source.upstreams[0].silence, Duration::from_secs(600));
+    assert_eq!(source.upstreams[0].read_timeout, Duration::from_secs(600));
     assert_eq!(source.upstreams[0].headers[0].0, "host");
     assert!(source.upstreams[0].credentials.is_some() && source.upstreams[1].credentials.is_none());
     let cors = source.cors.as_ref().expect("cors");

@@ -30,7 +30,7 @@ async fn an_origin_that_is_down_and_comes_back() {
     let mut upstream = run(config(url));
     let failure = upstream.failed_with(Reason::Refused).await;
     assert!(failure.detail.contains(&address.to_string()), "{failure}");
-    let error = upstream.state.snapshot().last_error.expect("an error to show");
+    let error = upstream.status.read().last_error.expect("an error to show");
     assert_eq!((error.reason, error.status), (Reason::Refused, None));
 
     let origin = TestOrigin::start_at(address).await;
@@ -43,7 +43,7 @@ async fn an_origin_that_is_down_and_comes_back() {
         }
     }
     assert!(
-        upstream.state.snapshot().last_error.is_some(),
+        upstream.status.read().last_error.is_some(),
         "the error stays for the one who asks later"
     );
     assert!(upstream.metrics.reconnects[Reason::Refused as usize].get() > 0);
@@ -167,7 +167,7 @@ async fn a_stream_that_breaks_off() {
 async fn a_stream_that_falls_silent() {
     let origin = TestOrigin::start().await;
     let mut config = config(origin.url("/sse"));
-    config.silence = Duration::from_millis(200);
+    config.read_timeout = Duration::from_millis(200);
     let mut upstream = run(config);
     let mut conn = origin.accept().await;
     conn.stream_head().await;
@@ -184,7 +184,7 @@ async fn no_content_ends_the_stream_for_good() {
     origin.answer("HTTP/1.1 204 No Content\r\n\r\n").await;
     assert!(matches!(upstream.told().await, Told::Ended));
     upstream.returned().await;
-    assert_eq!(upstream.state.phase(), Phase::Ended);
+    assert_eq!(upstream.status.phase(), Phase::Ended);
     assert!(!origin.is_called_within(Duration::from_millis(200)).await);
 }
 
@@ -197,7 +197,7 @@ async fn the_sink_can_give_up() {
         .await;
     assert_eq!(upstream.failed().await.status, Some(404));
     upstream.returned().await;
-    assert_eq!(upstream.state.phase(), Phase::Stopped);
+    assert_eq!(upstream.status.phase(), Phase::Stopped);
     assert!(!origin.is_called_within(Duration::from_millis(200)).await);
 }
 
@@ -219,7 +219,7 @@ async fn several_urls_are_tried_in_turn_without_a_wait() {
     upstream.failed_with(Reason::Refused).await;
     upstream.failed_with(Reason::Status).await;
     upstream.connected().await;
-    assert_eq!(upstream.state.snapshot().url, serving.url("/b"));
+    assert_eq!(upstream.status.read().url, serving.url("/b"));
 }
 
 #[tokio::test]
@@ -230,6 +230,6 @@ async fn dropping_it_closes_the_connection() {
     upstream.connected().await;
     upstream.drop_it().await;
     within("the connection's end", conn.closed()).await;
-    assert_eq!(upstream.state.phase(), Phase::Stopped);
+    assert_eq!(upstream.status.phase(), Phase::Stopped);
     assert_eq!(upstream.metrics.connected.get(), 0);
 }

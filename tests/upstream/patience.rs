@@ -11,7 +11,7 @@ use tokio::time::timeout;
 async fn wait_of(upstream: &Running) -> Duration {
     within("the upstream to wait", async {
         loop {
-            if let Phase::Waiting { until } = upstream.state.phase() {
+            if let Phase::Waiting { until } = upstream.status.phase() {
                 return until.duration_since(SystemTime::now()).unwrap_or_default();
             }
             tokio::task::yield_now().await;
@@ -103,7 +103,7 @@ async fn retry_after_is_obeyed_within_bounds() {
 async fn a_sink_that_is_not_ready_holds_the_origin_back_and_is_no_silence() {
     let origin = TestOrigin::start().await;
     let mut config = config(origin.url("/"));
-    config.silence = Duration::from_millis(150);
+    config.read_timeout = Duration::from_millis(150);
     let mut upstream = run(config);
     let mut conn = origin.accept().await;
     upstream.ready.send(false).unwrap();

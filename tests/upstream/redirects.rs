@@ -19,7 +19,7 @@ async fn all_kinds_are_followed_and_a_reconnect_begins_at_the_configured_url() {
         conn.stream_head().await;
         conn.event("data: 1").await;
         while !matches!(upstream.told().await, Told::Event(_)) {}
-        assert_eq!(upstream.state.snapshot().url, origin.url("/moved?x=***"));
+        assert_eq!(upstream.status.read().url, origin.url("/moved?x=***"));
         conn.close().await;
         upstream.failed_with(Reason::Ended).await;
     }

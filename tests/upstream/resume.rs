@@ -27,13 +27,13 @@ async fn a_stream_is_asked_for_and_read() {
     assert_eq!(upstream.event().await, "event: a\ndata: 1");
     assert!(matches!(upstream.told_all().await, Told::Flush));
 
-    let state = upstream.state.snapshot();
-    assert!(matches!(state.phase, Phase::Connected { .. }));
-    assert_eq!((state.connects, state.reconnects), (1, 0));
-    assert_eq!(state.url, origin.url("/sse"));
+    let status = upstream.status.read();
+    assert!(matches!(status.phase, Phase::Connected { .. }));
+    assert_eq!((status.connects, status.reconnects), (1, 0));
+    assert_eq!(status.url, origin.url("/sse"));
     // As it is in force: bounded by the longest wait.
-    assert_eq!(state.retry, Some(config("").reconnect_max));
-    assert!(state.last_byte_age.is_some());
+    assert_eq!(status.retry, Some(config("").reconnect_max));
+    assert!(status.last_byte_age.is_some());
     assert_eq!(upstream.metrics.connected.get(), 1);
     assert_eq!(upstream.metrics.bytes.get(), body.len() as u64);
 }

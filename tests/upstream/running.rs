@@ -4,7 +4,7 @@ use crate::support::origin::{TestOrigin, within};
 use fanfare::config::{Credentials, Secret, Target, Upstream, UpstreamTls};
 use fanfare::event_stream::{Item, ParserOptions};
 use fanfare::metrics::UpstreamMetrics;
-use fanfare::upstream::{self, Failure, Handles, Options, Reason, Resume, Sink, State, Verdict};
+use fanfare::upstream::{self, Failure, Handles, Options, Reason, Resume, Sink, StatusCell, Verdict};
 use metrics::{Counter, CounterFn, Gauge, GaugeFn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -29,7 +29,7 @@ pub enum Told {
 /// An upstream at work. It ends with this.
 pub struct Running {
     told: mpsc::UnboundedReceiver<Told>,
-    pub state: Arc<State>,
+    pub status: Arc<StatusCell>,
     pub metrics: Arc<Counted>,
     /// Whether the sink is ready.
     pub ready: watch::Sender<bool>,
@@ -121,7 +121,7 @@ pub fn config(url: impl Into<String>) -> Upstream {
         headers: Vec::new(),
         tls: UpstreamTls::default(),
         http2: false,
-        silence: Duration::ZERO,
+        read_timeout: Duration::ZERO,
         connect_timeout: Duration::from_secs(10),
         reconnect: Duration::from_millis(10),
         reconnect_max: Duration::from_millis(50),
@@ -155,7 +155,7 @@ pub fn run_with(config: Upstream, parser: ParserOptions) -> Running {
         ready: when_ready,
         patience: Arc::clone(&patience),
     };
-    let state = Arc::new(State::new());
+    let status = Arc::new(StatusCell::new());
     let metrics = Arc::new(Counted::default());
     let reconnects = (0..13).map(|at| Counter::from_arc(Arc::new(Reconnect(Arc::clone(&metrics), at))));
     let handles = Handles {
@@ -176,12 +176,12 @@ pub fn run_with(config: Upstream, parser: ParserOptions) -> Running {
         Arc::new(config),
         options,
         sink,
-        Arc::clone(&state),
+        Arc::clone(&status),
         handles,
     ));
     Running {
         told,
-        state,
+        status,
         metrics,
         ready,
         patience,

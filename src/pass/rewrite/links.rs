@@ -9,7 +9,7 @@
 
 use super::pattern::Pattern;
 use crate::config::{Source, Target};
-use crate::upstream::{State, Url};
+use crate::upstream::{StatusCell, Url};
 use hyper::header::HOST;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ enum Stream {
     /// At this origin, at this path and query.
     At(Url, Pattern),
     /// Where the feed says; known once it has been read.
-    Named(Arc<State>),
+    Named(Arc<StatusCell>),
 }
 
 /// From where a URL is looked at: the request in whose answer it stands.
@@ -48,7 +48,7 @@ pub(crate) struct View<'a> {
 
 impl Links {
     /// What these sources have. `states`: of each source's upstreams, in the order of the configuration; they know what feeds name.
-    pub(crate) fn new<'a>(sources: impl IntoIterator<Item = (&'a Source, Vec<Arc<State>>)>) -> Self {
+    pub(crate) fn new<'a>(sources: impl IntoIterator<Item = (&'a Source, Vec<Arc<StatusCell>>)>) -> Self {
         let (mut upstreams, mut served) = (Vec::new(), Vec::new());
         for (source, states) in sources {
             served.extend(source.paths.iter().map(|path| Pattern::new(path)));

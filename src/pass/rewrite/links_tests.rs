@@ -11,7 +11,7 @@ pub(in crate::pass) fn links(sources: &str, named: Option<&str>) -> Links {
         Err(mistakes) => panic!("{mistakes}"),
     };
     let state = || {
-        let state = State::new();
+        let state = StatusCell::new();
         if let Some(url) = named {
             state.names(&Url::parse(url).unwrap());
         }

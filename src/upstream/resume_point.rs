@@ -16,7 +16,7 @@ const REFUSALS_MAX: u32 = 3;
 
 /// The place in the stream.
 #[derive(Debug, Default)]
-pub(super) struct Place {
+pub(super) struct ResumePoint {
     /// Empty: none, or reset by the origin.
     id: Vec<u8>,
     /// Whether an event was seen: without one there is no place to come back to.
@@ -25,7 +25,7 @@ pub(super) struct Place {
     refusals: u32,
 }
 
-impl Place {
+impl ResumePoint {
     /// The place after an event of an earlier life; empty: none.
     pub(super) fn after(id: &str) -> Self {
         Self {
@@ -99,25 +99,25 @@ mod tests {
         }
     }
 
-    fn after(ids: &[Option<&'static [u8]>]) -> Place {
-        let mut place = Place::default();
+    fn after(ids: &[Option<&'static [u8]>]) -> ResumePoint {
+        let mut resume_point = ResumePoint::default();
         for id in ids {
-            place.follow(&oversized(*id));
+            resume_point.follow(&oversized(*id));
         }
-        place
+        resume_point
     }
 
-    fn said(place: &Place) -> (Option<Vec<u8>>, Resume) {
-        let header = place.header();
-        let resume = place.resume(header.as_ref());
+    fn said(resume_point: &ResumePoint) -> (Option<Vec<u8>>, Resume) {
+        let header = resume_point.header();
+        let resume = resume_point.resume(header.as_ref());
         (header.map(|value| value.as_bytes().to_vec()), resume)
     }
 
     #[test]
     fn the_first_request_has_no_place() {
-        let mut place = Place::default();
-        place.follow(&Item::Comment(Bytes::from_static(b":\n")));
-        assert_eq!(said(&place), (None, Resume::First));
+        let mut resume_point = ResumePoint::default();
+        resume_point.follow(&Item::Comment(Bytes::from_static(b":\n")));
+        assert_eq!(said(&resume_point), (None, Resume::First));
     }
 
     #[test]
@@ -160,12 +160,12 @@ mod tests {
 
     #[test]
     fn an_id_that_the_origin_refuses_is_left_out_now_and_then() {
-        let mut place = after(&[Some(b"1")]);
+        let mut resume_point = after(&[Some(b"1")]);
         let mut sent = Vec::new();
         for _ in 0..6 {
-            sent.push(place.header().is_some());
-            place.refused(400);
-            place.refused(503);
+            sent.push(resume_point.header().is_some());
+            resume_point.refused(400);
+            resume_point.refused(503);
         }
         assert_eq!(sent, [true, true, true, false, true, true]);
     }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// What an upstream is doing.
 #[derive(Debug)]
-pub struct State {
-    told: Mutex<Told>,
+pub struct StatusCell {
+    fields: Mutex<Fields>,
     /// The zero of `last_byte_ms`.
     created: Instant,
     /// Milliseconds from `created` to the last byte of a stream, plus one; 0: there was none.
@@ -55,7 +55,7 @@ pub struct LastError {
 
 /// All that is known at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct Status {
     /// Where it is in its life.
     pub phase: Phase,
     /// Since when.
@@ -78,7 +78,7 @@ pub struct Snapshot {
 
 /// What changes under the lock.
 #[derive(Debug)]
-struct Told {
+struct Fields {
     phase: Phase,
     /// When `phase` began.
     since: SystemTime,
@@ -91,24 +91,24 @@ struct Told {
     named: Option<Url>,
 }
 
-impl Told {
+impl Fields {
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.since = SystemTime::now();
     }
 }
 
-impl Default for State {
+impl Default for StatusCell {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl State {
+impl StatusCell {
     /// An upstream that has not begun yet.
     pub fn new() -> Self {
         Self {
-            told: Mutex::new(Told {
+            fields: Mutex::new(Fields {
                 phase: Phase::Connecting,
                 since: SystemTime::now(),
                 url: String::new(),
@@ -124,17 +124,17 @@ impl State {
     }
 
     /// All that is known now.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn read(&self) -> Status {
         let last_byte_age = self.last_byte_age();
-        let told = self.told();
-        Snapshot {
-            phase: told.phase,
-            since: told.since,
-            url: told.url.clone(),
-            last_error: told.last_error.clone(),
-            connects: told.connects,
-            reconnects: told.reconnects,
-            retry: told.retry,
+        let fields = self.fields();
+        Status {
+            phase: fields.phase,
+            since: fields.since,
+            url: fields.url.clone(),
+            last_error: fields.last_error.clone(),
+            connects: fields.connects,
+            reconnects: fields.reconnects,
+            retry: fields.retry,
             last_byte_age,
             last_byte_at: last_byte_age.and_then(|age| SystemTime::now().checked_sub(age)),
         }
@@ -142,17 +142,17 @@ impl State {
 
     /// The stream that the feed names, once it has been read.
     pub(crate) fn named(&self) -> Option<Url> {
-        self.told().named.clone()
+        self.fields().named.clone()
     }
 
     /// The feed names this stream.
     pub(crate) fn names(&self, stream: &Url) {
-        self.told().named = Some(stream.clone());
+        self.fields().named = Some(stream.clone());
     }
 
     /// Where it is in its life.
     pub fn phase(&self) -> Phase {
-        self.told().phase
+        self.fields().phase
     }
 
     /// How long ago the last byte of a stream came. Takes no lock.
@@ -162,22 +162,22 @@ impl State {
     }
 
     pub(super) fn connecting(&self, url: String) {
-        let mut told = self.told();
-        told.enter(Phase::Connecting);
-        told.url = url;
+        let mut fields = self.fields();
+        fields.enter(Phase::Connecting);
+        fields.url = url;
     }
 
     /// The attempt goes on at another URL.
     pub(super) fn moved(&self, url: String) {
-        self.told().url = url;
+        self.fields().url = url;
     }
 
     pub(super) fn connected(&self) {
-        let mut told = self.told();
-        told.enter(Phase::Connected {
+        let mut fields = self.fields();
+        fields.enter(Phase::Connected {
             since: SystemTime::now(),
         });
-        told.connects += 1;
+        fields.connects += 1;
     }
 
     pub(super) fn byte(&self, received: Instant) {
@@ -187,11 +187,11 @@ impl State {
     }
 
     pub(super) fn retry(&self, retry: Duration) {
-        self.told().retry = Some(retry);
+        self.fields().retry = Some(retry);
     }
 
     pub(super) fn failed(&self, failure: &Failure) {
-        self.told().last_error = Some(LastError {
+        self.fields().last_error = Some(LastError {
             reason: failure.reason,
             status: failure.status,
             detail: failure.detail.clone(),
@@ -202,13 +202,13 @@ impl State {
     pub(super) fn waiting(&self, wait: Duration) {
         // A bounded wait from now is a time that the clock can hold.
         let now = SystemTime::now();
-        self.told().enter(Phase::Waiting {
+        self.fields().enter(Phase::Waiting {
             until: now.checked_add(wait).unwrap_or(now),
         });
     }
 
     pub(super) fn reconnecting(&self) {
-        self.told().reconnects += 1;
+        self.fields().reconnects += 1;
     }
 
     /// The upstream leaves: for good, or because it is dropped.
@@ -218,12 +218,12 @@ impl State {
     }
 
     pub(super) fn left(&self, ended: bool) {
-        self.told().enter(if ended { Phase::Ended } else { Phase::Stopped });
+        self.fields().enter(if ended { Phase::Ended } else { Phase::Stopped });
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn fields(&self) -> MutexGuard<'_, Fields> {
         // Every change is a plain assignment: what a panicking thread left is whole.
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fields.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -233,24 +233,24 @@ mod tests {
 
     #[test]
     fn the_last_byte_is_dated_without_the_lock() {
-        let state = State::new();
-        assert_eq!(state.last_byte_age(), None);
-        let _held = state.told();
-        state.byte(state.created);
-        assert!(state.last_byte_age().is_some());
+        let status = StatusCell::new();
+        assert_eq!(status.last_byte_age(), None);
+        let _held = status.fields();
+        status.byte(status.created);
+        assert!(status.last_byte_age().is_some());
     }
 
     #[test]
     fn a_failure_outlasts_the_recovery() {
-        let state = State::new();
-        state.failed(&Failure {
+        let status = StatusCell::new();
+        status.failed(&Failure {
             reason: Reason::Status,
             status: Some(503),
             detail: "HTTP 503".to_owned(),
         });
-        state.connecting("http://h/".to_owned());
-        state.connected();
-        let now = state.snapshot();
+        status.connecting("http://h/".to_owned());
+        status.connected();
+        let now = status.read();
         assert!(matches!(now.phase, Phase::Connected { .. }));
         assert_eq!(
             now.last_error.map(|error| (error.reason, error.status)),
