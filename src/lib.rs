@@ -11,6 +11,7 @@ pub mod source;
 pub mod delivery;
 
 // A client's way: from a listener to a shard.
+pub mod net;
 pub mod admission;
 pub mod http;
 mod pass;

@@ -2,16 +2,17 @@
 
 use super::batch::Framing;
 use super::clock::Tick;
-use super::transport::Transport;
 use crate::admission::Permit;
 use crate::channel::Subscription;
 use crate::metrics::CloseReason;
+use crate::net::Stream;
 use bytes::{Buf, Bytes};
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// A client of a shard. Its size times the number of clients is the memory bill: a test holds it down.
 pub(super) struct Client {
-    pub(super) transport: Transport,
+    pub(super) stream: Stream,
     /// The first entry of the log that has not been begun.
     pub(super) next: u64,
     /// What has to go out before it: the rest of an event (also when the log has let it go), or bytes of our own. Never empty.
@@ -90,7 +91,7 @@ impl Client {
     /// Writes what has to go out before the log. Adds the bytes taken to `sent`.
     pub(super) fn flush_rest(&mut self, now: Tick, sent: &mut u64) -> Flow {
         let Some(rest) = &mut self.rest else { return Flow::Done };
-        match self.transport.write(rest) {
+        match write(&self.stream, rest) {
             Err(_) => Flow::Broken,
             Ok(written) => {
                 *sent += written as u64;
@@ -112,6 +113,14 @@ impl Client {
         debug_assert!(self.rest.is_none(), "never into the middle of an event");
         self.rest = Some(Box::new(bytes));
         self.flush_rest(now, sent)
+    }
+}
+
+/// Writes what the socket takes; 0: it is full.
+pub(super) fn write(stream: &Stream, bytes: &[u8]) -> io::Result<usize> {
+    match stream.write(bytes) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        written => written,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Delivering: passes over the live clients, and turns of those that read the log on their own.
 
-use super::client::{AfterRest, Flow, State};
+use super::client::{AfterRest, Flow, State, write};
 use super::shard::Shard;
 use super::view::Found;
 use crate::channel::gap_block;
@@ -76,7 +76,7 @@ impl Shard {
                 Some((framing, bytes)) if *framing == client.framing => bytes,
                 _ => &bytes.insert((client.framing, pass.batch.bytes(client.framing))).1,
             };
-            match client.transport.write(bytes) {
+            match write(&client.stream, bytes) {
                 Ok(written) if written == bytes.len() => {
                     client.next = to;
                     client.active = now;
@@ -223,7 +223,7 @@ impl Shard {
                 self.replayed.push(view_key);
             }
             let bytes = batch.bytes(client.framing);
-            let Ok(written) = client.transport.write(&bytes) else {
+            let Ok(written) = write(&client.stream, &bytes) else {
                 return self.left(key);
             };
             let left = batch.left(client.framing, written);

@@ -7,7 +7,6 @@ use super::client::{AfterRest, Client, Flow, Peer, State};
 use super::clock::Tick;
 use super::leave::LOOK_MAX;
 use super::shard::{Shard, ViewKey};
-use super::transport::Transport;
 use super::view::View;
 use crate::channel::{Channel, gap_block, retry_block};
 use crate::config::{Relay, Source};
@@ -20,7 +19,7 @@ use std::time::Duration;
 impl Shard {
     pub(super) fn join(&mut self, newcomer: Newcomer) {
         let Newcomer {
-            socket,
+            mut stream,
             head,
             framing,
             subscription,
@@ -30,11 +29,13 @@ impl Shard {
         } = newcomer;
         let channel = subscription.channel().clone();
         let view = self.view_of(&channel);
-        let mut transport = Transport::new(socket);
         self.generation = self.generation.wrapping_add(1);
         let key = self.clients.vacant_key() as u32;
         let token = mio::Token(key as usize | (self.generation as usize) << 32);
-        if let Err(error) = transport.register(self.poll.registry(), token) {
+        // Both directions once, edge-triggered: nothing is ever modified. Registering reports what holds already, so a
+        // client that left before this is seen.
+        let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut stream, token, interest) {
             tracing::warn!(%peer, %error, "client refused: its socket can't be watched");
             return self.leave_view_if_empty(view);
         }
@@ -45,7 +46,7 @@ impl Shard {
         let now = self.clock.tick();
         let seats = &mut self.views[view as usize].clients;
         let mut client = Client {
-            transport,
+            stream,
             next: place.next,
             rest: None,
             subscription,

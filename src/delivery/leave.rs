@@ -206,7 +206,10 @@ impl Shard {
                 let farewell = farewell(client.framing, retry);
                 client.rest = (!farewell.is_empty()).then(|| Box::new(farewell));
             } else {
-                client.transport.finish();
+                // Unread bytes would make a reset of the close, and take what was not read yet from the client.
+                client.stream.discard();
+                // Fails if the client is gone already: then there is nobody to tell.
+                let _ = client.stream.finish();
                 return self.remove(key, reason);
             }
         }
@@ -217,7 +220,7 @@ impl Shard {
     fn cut(&mut self, key: u32) {
         let client = &mut self.clients[key as usize];
         let State::Closing(reason) = client.state else { return };
-        client.transport.reset_on_close();
+        client.stream.reset_on_close();
         if reason == CloseReason::Drained {
             client.permit.was_cut();
         }

@@ -19,7 +19,6 @@ mod shard;
 mod shards;
 mod slow;
 mod stagger;
-mod transport;
 mod view;
 mod wheel;
 
@@ -30,13 +29,14 @@ pub use shards::Shards;
 
 use crate::admission::Permit;
 use crate::channel::Subscription;
+use crate::net::Stream;
 use bytes::Bytes;
 use std::net::SocketAddr;
 
 /// A connection whose request has been read and answered by nobody yet.
 pub struct Newcomer {
-    /// The bare socket, non-blocking.
-    pub socket: Socket,
+    /// Its connection.
+    pub stream: Stream,
     /// The response head, complete.
     pub head: Bytes,
     /// How what follows is framed.
@@ -49,13 +49,4 @@ pub struct Newcomer {
     pub last_event_id: Option<Bytes>,
     /// Where it came from; unspecified for Unix sockets.
     pub peer: SocketAddr,
-}
-
-/// A bare socket.
-#[derive(Debug)]
-pub enum Socket {
-    /// TCP.
-    Tcp(std::net::TcpStream),
-    /// Unix.
-    Unix(std::os::unix::net::UnixStream),
 }

@@ -208,7 +208,7 @@ impl Shard {
         if event.is_error() || event.is_read_closed() || event.is_write_closed() {
             return self.left(key);
         }
-        if event.is_readable() && !client.transport.discard() {
+        if event.is_readable() && !client.stream.discard() {
             return self.left(key);
         }
         if event.is_writable() {

@@ -9,8 +9,9 @@ use super::unreadable::{self, Mended};
 use super::waiting::Waiting;
 use crate::admission::Admission;
 use crate::config::{Config, Limits, Network};
-use crate::delivery::{Newcomer, Shards, Socket};
+use crate::delivery::{Newcomer, Shards};
 use crate::metrics::{ListenerMetrics, RefuseReason};
+use crate::net::{Accepted, Stream};
 use crate::pass::Passes;
 use bytes::Bytes;
 use hyper::Request;
@@ -79,12 +80,12 @@ impl Front {
     }
 
     /// Takes up an accepted connection. If its request is here already, it is handled without a task.
-    pub(super) fn connection(self: &Arc<Self>, socket: Socket, peer: SocketAddr) {
+    fn take_up(self: &Arc<Self>, stream: Stream, peer: SocketAddr) {
         self.metrics.opened.increment(1);
         let slot = Arc::new(Slot::default());
         slot.mode.probing.store(true, Ordering::Relaxed);
         let mut handshake: Pin<Box<dyn Future<Output = ()> + Send>> =
-            Box::pin(handshake(self.clone(), socket, peer, slot.clone()));
+            Box::pin(handshake(self.clone(), stream, peer, slot.clone()));
         let now_or_later = handshake.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         if now_or_later.is_pending() {
             slot.mode.probing.store(false, Ordering::Relaxed);
@@ -96,8 +97,18 @@ impl Front {
     }
 }
 
-async fn handshake(front: Arc<Front>, socket: Socket, peer: SocketAddr, slot: Arc<Slot>) {
-    let mut io = LazySocket::new(socket, slot.mode.clone());
+impl Accepted for Arc<Front> {
+    fn connection(&self, stream: Stream, peer: SocketAddr) {
+        self.take_up(stream, peer);
+    }
+
+    fn starved(&self) {
+        self.refused(RefuseReason::Descriptors);
+    }
+}
+
+async fn handshake(front: Arc<Front>, stream: Stream, peer: SocketAddr, slot: Arc<Slot>) {
+    let mut io = LazySocket::new(stream, slot.mode.clone());
     while let Some(again) = serve(&front, io, peer, &slot).await {
         io = again;
     }
@@ -165,7 +176,7 @@ async fn serve(front: &Arc<Front>, io: LazySocket, peer: SocketAddr, slot: &Arc<
     .await;
     if let Some(opening) = opening {
         // What was pipelined behind the request is dropped with the buffer: who opens an event stream sends nothing more.
-        let socket = connection.into_parts().io.into_socket();
+        let stream = connection.into_parts().io.into_stream();
         let Opening {
             head,
             framing,
@@ -174,9 +185,9 @@ async fn serve(front: &Arc<Front>, io: LazySocket, peer: SocketAddr, slot: &Arc<
             last_event_id,
             peer,
         } = opening;
-        if let Some(socket) = socket {
+        if let Some(stream) = stream {
             front.shards.hand_over(Newcomer {
-                socket,
+                stream,
                 head,
                 framing,
                 subscription,

@@ -7,7 +7,6 @@ mod answer;
 mod cors;
 mod decide;
 mod handshake;
-mod listener;
 mod long_poll;
 mod passage;
 mod request;
@@ -17,8 +16,6 @@ mod stream_head;
 mod unreadable;
 mod waiting;
 
-pub use listener::{Bound, bind};
 pub use router::{Place, Router};
 
 pub(crate) use handshake::Front;
-pub(crate) use listener::accept;

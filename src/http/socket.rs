@@ -3,10 +3,9 @@
 //! Most requests are in the kernel's buffer by the time the connection is accepted. They are read, and the socket moves to
 //! its shard, without ever having been in the runtime's poll: two calls and a task less per client.
 
-use crate::delivery::Socket;
+use crate::net::{Stream, watch};
 use bytes::{Buf as _, Bytes};
-use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
@@ -107,15 +106,6 @@ impl Drop for Passing {
     }
 }
 
-/// Registers a descriptor with the runtime.
-#[expect(
-    deprecated,
-    reason = "its replacement is unsafe; ours own what they name for as long as they live"
-)]
-pub(super) fn watch<T: AsRawFd>(fd: T) -> io::Result<AsyncFd<T>> {
-    AsyncFd::new(fd)
-}
-
 #[derive(Debug)]
 pub(super) struct LazySocket {
     state: State,
@@ -126,19 +116,16 @@ pub(super) struct LazySocket {
 
 #[derive(Debug)]
 enum State {
-    Bare(Fd),
-    Watched(AsyncFd<Fd>),
+    Bare(Stream),
+    Watched(AsyncFd<Stream>),
     /// Registering failed, and the socket went with it.
     Lost,
 }
 
-#[derive(Debug)]
-struct Fd(Socket);
-
 impl LazySocket {
-    pub(super) fn new(socket: Socket, mode: Arc<Mode>) -> Self {
+    pub(super) fn new(socket: Stream, mode: Arc<Mode>) -> Self {
         Self {
-            state: State::Bare(Fd(socket)),
+            state: State::Bare(socket),
             mode,
             ahead: Bytes::new(),
         }
@@ -150,16 +137,16 @@ impl LazySocket {
     }
 
     /// The bare socket.
-    pub(super) fn into_socket(self) -> Option<Socket> {
+    pub(super) fn into_stream(self) -> Option<Stream> {
         match self.state {
-            State::Bare(fd) => Some(fd.0),
-            State::Watched(watched) => Some(watched.into_inner().0),
+            State::Bare(fd) => Some(fd),
+            State::Watched(watched) => Some(watched.into_inner()),
             State::Lost => None,
         }
     }
 
     /// Registers the socket with the runtime, if it isn't yet.
-    fn watched(&mut self) -> io::Result<&AsyncFd<Fd>> {
+    fn watched(&mut self) -> io::Result<&AsyncFd<Stream>> {
         if let State::Bare(_) = self.state
             && let State::Bare(fd) = std::mem::replace(&mut self.state, State::Lost)
         {
@@ -171,7 +158,7 @@ impl LazySocket {
         }
     }
 
-    fn fd(&self) -> io::Result<&Fd> {
+    fn fd(&self) -> io::Result<&Stream> {
         match &self.state {
             State::Bare(fd) => Ok(fd),
             State::Watched(watched) => Ok(watched.get_ref()),
@@ -196,7 +183,7 @@ impl LazySocket {
         &mut self,
         cx: &mut Context<'_>,
         reading: bool,
-        mut operation: impl FnMut(&Fd) -> io::Result<usize>,
+        mut operation: impl FnMut(&Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         if let State::Bare(fd) = &self.state {
             match operation(fd) {
@@ -273,10 +260,7 @@ impl hyper::rt::Write for LazySocket {
             // It is to be answered yet.
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(match &self.fd()?.0 {
-            Socket::Tcp(socket) => socket.shutdown(std::net::Shutdown::Write),
-            Socket::Unix(socket) => socket.shutdown(std::net::Shutdown::Write),
-        })
+        Poll::Ready(self.fd()?.finish())
     }
 }
 
@@ -284,29 +268,4 @@ impl hyper::rt::Write for LazySocket {
 fn status(answer: &[u8]) -> Option<u16> {
     let digits = answer.strip_prefix(BEFORE_STATUS)?.get(..3)?;
     std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-impl Fd {
-    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        match &self.0 {
-            Socket::Tcp(socket) => (&*socket).read(buf),
-            Socket::Unix(socket) => (&*socket).read(buf),
-        }
-    }
-
-    fn write(&self, buf: &[u8]) -> io::Result<usize> {
-        match &self.0 {
-            Socket::Tcp(socket) => (&*socket).write(buf),
-            Socket::Unix(socket) => (&*socket).write(buf),
-        }
-    }
-}
-
-impl AsRawFd for Fd {
-    fn as_raw_fd(&self) -> RawFd {
-        match &self.0 {
-            Socket::Tcp(socket) => socket.as_raw_fd(),
-            Socket::Unix(socket) => socket.as_raw_fd(),
-        }
-    }
 }

@@ -10,8 +10,9 @@ use crate::admin::Admin;
 use crate::admission::{Admission, clients_that_fit};
 use crate::config::Config;
 use crate::delivery::Shards;
-use crate::http::{Bound, Front, Router, accept, bind};
+use crate::http::{Front, Router};
 use crate::metrics::Metrics;
+use crate::net::{Listener, accept, bind};
 use crate::pass::Passes;
 use crate::status::Observed;
 use crate::vital::Vital;
@@ -70,7 +71,7 @@ impl Relay {
                 error,
             })
         });
-        let bound: Vec<Bound> = bound.collect::<Result<_, _>>()?;
+        let bound: Vec<Listener> = bound.collect::<Result<_, _>>()?;
         let admin_listener = config.admin.map(|address| {
             TcpListener::bind(address).map_err(|error| StartError::Bind {
                 address: address.to_string(),
@@ -98,7 +99,7 @@ impl Relay {
         ));
         let observer = Arc::new(Observer::new(metrics, sources, shards.clone(), admission.clone()));
 
-        let addresses = bound.iter().map(Bound::address).collect();
+        let addresses = bound.iter().map(Listener::address).collect();
         let mut listeners = JoinSet::new();
         for bound in bound {
             tracing::info!(address = %bound, "listening for clients");

@@ -1,0 +1,91 @@
+//! The one loop that accepts connections, and the one place that tells its errors apart.
+
+use super::starvation::{News, Starvation};
+use super::{Listener, Stream, watch};
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Connections accepted before other tasks have their turn.
+const ACCEPTS_PER_TURN: usize = 64;
+/// Connections that come closer together than this are a storm (more than 2,000 in a second).
+const STORM_GAP: Duration = Duration::from_micros(500);
+/// In a storm, the time between two rounds of accepting: by then the requests have come too, so that nothing has to wait for them, and
+/// runtime and shards wake up once for several connections instead of once for each.
+const STORM_PAUSE: Duration = Duration::from_millis(5);
+/// Wait after an error of `accept` that doesn't concern one connection (no descriptors, no memory).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a server does with its connections.
+pub(crate) trait Accepted {
+    /// Takes up a connection. Must not block.
+    fn connection(&self, stream: Stream, peer: SocketAddr);
+
+    /// A connection could not be accepted, and waits: the process has no descriptor left, or the system no memory.
+    fn starved(&self) {}
+}
+
+/// Accepts connections until it is dropped. No error of `accept` ends it.
+pub(crate) async fn accept(listener: Listener, server: impl Accepted) -> io::Result<()> {
+    let name = listener.to_string();
+    let mut starvation = Starvation::default();
+    let mut last = Instant::now();
+    let fd = watch(listener)?;
+    loop {
+        let mut ready = fd.readable().await?;
+        let mut accepted = 0;
+        for _ in 0..ACCEPTS_PER_TURN {
+            match ready.try_io(|fd| fd.get_ref().accept()) {
+                Ok(Ok((stream, peer))) => {
+                    if starvation.accepted(Instant::now()) == Some(News::Over) {
+                        tracing::info!(listener = name, "accepting again");
+                    }
+                    server.connection(stream, peer);
+                    accepted += 1;
+                }
+                Ok(Err(error)) if concerns_one_connection(&error) => {}
+                Ok(Err(error)) => {
+                    if starvation.failed(Instant::now()) == Some(News::Begun) {
+                        tracing::warn!(listener = name, %error, "can't accept; trying again every 100 ms");
+                    }
+                    server.starved();
+                    // Who waits stays in the kernel's queue, and is accepted once somebody has left.
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    break;
+                }
+                Err(_would_block) => break,
+            }
+        }
+        drop(ready);
+        if accepted == 0 {
+            continue;
+        }
+        let gap = std::mem::replace(&mut last, Instant::now()).elapsed();
+        // A full round leaves others waiting: they are next.
+        let all = (accepted as usize) < ACCEPTS_PER_TURN;
+        if all && gap < STORM_GAP * accepted {
+            tokio::time::sleep(STORM_PAUSE).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// accept(2): errors of the connection that was to be accepted are reported by the listener.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
+        NetworkUnreachable, PermissionDenied,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | PermissionDenied
+    )
+}

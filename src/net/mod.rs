@@ -1,0 +1,26 @@
+//! The network's side of every server in the process: bound listeners, the one loop that accepts, and the streams that it makes.
+//!
+//! - A [`Stream`] is made once, when its connection is accepted, and never wrapped again on its way to whoever writes to it last.
+//! - No error of `accept` ends the loop, and none of them fills the log.
+
+mod accept;
+mod listener;
+mod starvation;
+mod stream;
+
+pub(crate) use accept::{Accepted, accept};
+pub use listener::{Listener, bind};
+pub use stream::Stream;
+
+use std::io;
+use std::os::fd::AsRawFd;
+use tokio::io::unix::AsyncFd;
+
+/// Registers a descriptor with the runtime.
+#[expect(
+    deprecated,
+    reason = "its replacement is unsafe; ours own what they name for as long as they live"
+)]
+pub(crate) fn watch<T: AsRawFd>(fd: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::new(fd)
+}

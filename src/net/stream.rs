@@ -1,0 +1,117 @@
+//! A connection with a peer, non-blocking and registered nowhere.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// What a peer's bytes go through. (TLS will be a further kind: the encryption is the stream's, whoever holds it.)
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP.
+    Tcp(TcpStream),
+    /// Unix.
+    Unix(UnixStream),
+}
+
+/// Bytes of a peer's that are read and dropped at one time.
+const DISCARD_BYTES: usize = 4096;
+/// Times that is done before the rest has to wait for the next readiness.
+const DISCARD_ROUNDS: usize = 4;
+
+impl Stream {
+    /// Reads what has come. `WouldBlock`: nothing has.
+    pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        retried(|| match self {
+            Stream::Tcp(stream) => (&*stream).read(into),
+            Stream::Unix(stream) => (&*stream).read(into),
+        })
+    }
+
+    /// Writes what the peer has room for. `WouldBlock`: it has none.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        retried(|| match self {
+            Stream::Tcp(stream) => (&*stream).write(bytes),
+            Stream::Unix(stream) => (&*stream).write(bytes),
+        })
+    }
+
+    /// Whether it has bytes of its own to write, which wait for room as its owner's do. (TLS: records, alerts, tickets.)
+    pub fn wants_write(&self) -> bool {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(_) => false,
+        }
+    }
+
+    /// Says the end of our bytes.
+    pub fn finish(&self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    /// Reads and drops what the peer has sent. Whether it may send more.
+    ///
+    /// Unread bytes would turn a close into a reset, which takes from the peer what it has not read yet.
+    pub fn discard(&self) -> bool {
+        let mut scratch = [0; DISCARD_BYTES];
+        for _ in 0..DISCARD_ROUNDS {
+            match self.read(&mut scratch) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            }
+        }
+        true
+    }
+
+    /// Makes the coming close a reset: what the kernel still holds for the peer is freed at once.
+    pub fn reset_on_close(&self) {
+        if let Stream::Tcp(stream) = self {
+            // If it fails the close is an ordinary one; the kernel's memory then lasts until it gives up.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+/// A signal in between is no answer.
+fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl AsRawFd for Stream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// A shard's poll watches it as it is.
+impl mio::event::Source for Stream {
+    fn register(&mut self, registry: &mio::Registry, token: mio::Token, interests: mio::Interest) -> io::Result<()> {
+        mio::unix::SourceFd(&self.as_raw_fd()).register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, registry: &mio::Registry, token: mio::Token, interests: mio::Interest) -> io::Result<()> {
+        mio::unix::SourceFd(&self.as_raw_fd()).reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &mio::Registry) -> io::Result<()> {
+        mio::unix::SourceFd(&self.as_raw_fd()).deregister(registry)
+    }
+}
