@@ -3,7 +3,7 @@
 use super::coalesce::Held;
 use super::end_rules::is_terminal;
 use super::{Cause, Channel, gap_block, retry_block};
-use crate::config::{Ids, Relay};
+use crate::config::{Forward, Ids};
 use crate::event_stream::{Event, Item};
 use crate::log::{Draft, Kind, Writer, frame};
 use crate::metrics::{GapReason, SourceMetrics};
@@ -231,7 +231,7 @@ impl Sink for Publisher {
                 self.gap(GapReason::OversizedEvent, received);
             }
             Item::Comment(line) => {
-                if self.channel.source.comments == Relay::Relay {
+                if self.channel.source.comments == Forward::Always {
                     self.channel
                         .desk()
                         .append(frame(&[&line, b"\n"]), Kind::Aside, received);
@@ -242,7 +242,7 @@ impl Sink for Publisher {
                 self.channel
                     .origin_retry
                     .store(millis.saturating_add(1), Ordering::Relaxed);
-                if self.channel.source.retry == Relay::Relay {
+                if self.channel.source.retry == Forward::Always {
                     let block = retry_block(time);
                     self.channel
                         .desk()

@@ -1,7 +1,7 @@
 //! `serve` and `demo`: their arguments, and the configuration that follows from them.
 
 use super::find::{NotFound, find};
-use crate::config::{self, Config, Listen, Loaded, Mistakes, Reload};
+use crate::config::{self, Config, Diagnostics, Listen, Loaded, Reload};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -70,7 +70,7 @@ pub enum ServeError {
     NotFound(#[from] NotFound),
     /// The file, or the command line in its stead, has mistakes.
     #[error(transparent)]
-    Mistakes(#[from] Mistakes),
+    Diagnostics(#[from] Diagnostics),
     /// The overrides make a configuration that can't be.
     #[error("clients and admin both at `{0}`: give `--listen` or `--admin` another address")]
     SameAddress(SocketAddr),

@@ -1,6 +1,6 @@
 //! What holds where the file says nothing, each value named; and configurations without a file.
 
-use super::mistakes::{Findings, Mistakes, Place};
+use super::diagnostics::{Collector, Diagnostics, Place};
 use super::paths::ClientPath;
 use super::url::{self, OriginUrl};
 use super::*;
@@ -28,7 +28,7 @@ pub(super) const SLOW_STALL: Duration = Duration::from_secs(20);
 pub(super) const SLOW_PAUSE_MAX: Duration = Duration::from_secs(10);
 pub(super) const RECONNECT: Duration = Duration::from_secs(3);
 pub(super) const RECONNECT_JITTER: f64 = 0.5;
-pub(super) const IDLE_LINGER: Duration = Duration::from_secs(30);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const GAP_EVENT: &str = "fanfare.gap";
 pub(super) const LINGER: Duration = Duration::from_secs(300);
 pub(super) const RETRY_ENDED_AFTER: Duration = Duration::from_secs(600);
@@ -38,7 +38,7 @@ pub(super) const CORS_HEADERS: [&str; 3] = ["Last-Event-ID", "Authorization", "C
 pub(super) const CORS_METHODS: [&str; 2] = ["GET", "HEAD"];
 pub(super) const CORS_MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
-pub(super) const SILENCE: Duration = Duration::from_secs(60);
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const UPSTREAM_RECONNECT: Duration = Duration::from_secs(3);
 pub(super) const UPSTREAM_RECONNECT_MAX: Duration = Duration::from_secs(60);
@@ -53,10 +53,10 @@ pub(super) fn workers() -> usize {
 impl Config {
     /// The configuration of `serve --upstream URL --path PATH`: one source named `default`, everything else by default.
     /// Credentials in the URL are taken out of it and used.
-    pub fn for_upstream(url: &str, path: &str) -> Result<Self, Mistakes> {
-        let findings = Findings::new("command line");
+    pub fn for_upstream(url: &str, path: &str) -> Result<Self, Diagnostics> {
+        let diagnostics = Collector::new("command line");
         let mistake = |key, what: &str, form: &str| {
-            findings.mistake(Place::default(), key, what, Some(form.to_owned()));
+            diagnostics.mistake(Place::default(), key, what, Some(form.to_owned()));
         };
         let parsed_path = ClientPath::parse(path)
             .map_err(|what| mistake("--path", what, paths::PATH_FORM))
@@ -75,7 +75,7 @@ impl Config {
             }
         }
         let source = parsed_url.map(|url| Source::defaults("default", path, vec![Upstream::of(url)]));
-        let (source, _) = findings.finish(source)?;
+        let (source, _) = diagnostics.finish(source)?;
         Ok(Self::defaults(vec![source]))
     }
 
@@ -178,9 +178,9 @@ impl Source {
             slow_client: SlowClient::default(),
             reconnect: RECONNECT,
             reconnect_jitter: RECONNECT_JITTER,
-            retry: Relay::Own,
-            comments: Relay::Own,
-            idle_linger: IDLE_LINGER,
+            retry: Forward::Never,
+            comments: Forward::Never,
+            idle_timeout: IDLE_TIMEOUT,
             gap_event: Some(GAP_EVENT.to_owned()),
             end_when: Vec::new(),
             linger: LINGER,
@@ -233,7 +233,7 @@ impl Upstream {
             headers: Vec::new(),
             tls: UpstreamTls::default(),
             http2: false,
-            read_timeout: SILENCE,
+            read_timeout: READ_TIMEOUT,
             connect_timeout: CONNECT_TIMEOUT,
             reconnect: UPSTREAM_RECONNECT,
             reconnect_max: UPSTREAM_RECONNECT_MAX,

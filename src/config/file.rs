@@ -1,7 +1,7 @@
 //! The file in its own form, from the root down to listeners, limits and what is passed on.
 
 use super::defaults;
-use super::keys::{self, LATER};
+use super::keys::{self, UNSUPPORTED};
 use super::load::{Loaded, Reload};
 use super::paths::{ClientPath, Overlap};
 use super::reader::Item;
@@ -134,7 +134,7 @@ fn listener(item: &Item<'_>) -> Option<Listen> {
                     .present(later)
                     .is_some_and(|item| item.scalar().is_some_and(|s| s.written == "false"));
                 if section.present(later).is_some() && !off {
-                    section.mistake_at(later, LATER, "no such key");
+                    section.mistake_at(later, UNSUPPORTED, "no such key");
                 }
             }
             let address = section.need("address", ADDRESS_FORM);
@@ -163,7 +163,7 @@ fn socket_address(item: &Item<'_>, form: &str) -> Option<SocketAddr> {
 /// The admin has a listener of its own, on its own thread.
 fn admin_is_apart(root: &Item<'_>, listen: &[Listen], admin: SocketAddr) {
     if admin.port() != 0 && listen.contains(&Listen::Tcp(admin)) {
-        root.findings.mistake(
+        root.diagnostics.mistake(
             root.node.place,
             "admin",
             format!("`{admin}` is also where clients connect"),
@@ -314,7 +314,7 @@ fn sources(item: &Item<'_>) -> Option<Vec<Arc<Source>>> {
     for (entry, item) in &entries {
         if entry.key.trim().is_empty() || entry.key.chars().any(char::is_control) {
             let what = "a source without a readable name";
-            item.findings.mistake(
+            item.diagnostics.mistake(
                 entry.place,
                 &item.path,
                 what,

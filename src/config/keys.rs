@@ -34,7 +34,7 @@ pub(super) enum Shape {
     /// Any value.
     Any,
     /// Known, and not supported by this version.
-    Later,
+    Unsupported,
 }
 
 /// The names of a table's keys.
@@ -52,7 +52,10 @@ const fn key(name: &'static str, shape: Shape, default: &'static str, help: &'st
 }
 
 /// What the message about a later release's key says.
-pub(super) const LATER: &str = "not supported by this version";
+pub(super) const UNSUPPORTED: &str = "not supported by this version";
+
+/// Keys that have another name now: the old one is a mistake that says so.
+pub(super) const RENAMED: [(&str, &str); 2] = [("silence", "read_timeout"), ("idle_linger", "idle_timeout")];
 
 /// A count's bound that no machine reaches, and that any arithmetic stands.
 pub(super) const COUNT_MAX: u64 = 1_000_000_000;
@@ -126,13 +129,13 @@ pub(super) const LISTEN: &[Key] = &[
     key("address", Shape::Text, "", "An address and port, or `unix:/path`."),
     key(
         "tls",
-        Shape::Later,
+        Shape::Unsupported,
         "",
         "TLS towards clients: not supported by this version.",
     ),
     key(
         "proxy_protocol",
-        Shape::Later,
+        Shape::Unsupported,
         "",
         "The PROXY protocol: not supported by this version.",
     ),
@@ -249,7 +252,7 @@ pub(super) const SOURCE: &[Key] = &[
         "Whether the origin's comments reach clients.",
     ),
     key(
-        "idle_linger",
+        "idle_timeout",
         Shape::Duration,
         "30s",
         "How long a templated channel's upstream stays after its last client.",
@@ -322,7 +325,7 @@ pub(super) const SOURCE: &[Key] = &[
     ),
     key(
         "access",
-        Shape::Later,
+        Shape::Unsupported,
         "",
         "Who may read: not supported by this version.",
     ),
@@ -471,7 +474,7 @@ pub(super) const UPSTREAM: &[Key] = &[
     key("tls", Shape::Section(UPSTREAM_TLS), "", "TLS, for `https` URLs."),
     key("http2", Shape::Flag, "false", "Speak HTTP/2 with the origin."),
     key(
-        "silence",
+        "read_timeout",
         Shape::Duration,
         "60s",
         "No byte for this long ends the connection; 0s: never.",

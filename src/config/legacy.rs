@@ -2,7 +2,7 @@
 //!
 //! All backends become one source, merged, at `/` and `/sse`. A key that is known and means nothing here is one warning,
 //! an unknown one a mistake. Where the file says nothing, our own defaults hold, with one exception: the vendor's daemon
-//! takes 600 s of silence for a dead connection and no heartbeat is documented, so `silence` is that.
+//! takes 600 s of silence for a dead connection and no heartbeat is documented, so `read_timeout` is that.
 
 use super::cors;
 use super::defaults;
@@ -18,7 +18,7 @@ const SOURCE_NAME: &str = "changelog";
 /// Where its clients find it.
 const PATHS: [&str; 2] = ["/", "/sse"];
 /// What the vendor's daemon takes for a dead connection.
-const SILENCE: Duration = Duration::from_secs(600);
+const READ_TIMEOUT: Duration = Duration::from_secs(600);
 const PORT: u16 = 9080;
 const ADMIN_PORT: u16 = 7090;
 
@@ -165,7 +165,7 @@ fn ignore(section: &Section<'_>, keys: &[&'static str]) {
             let path = super::reader::child(&section.item.path, key);
             section
                 .item
-                .findings
+                .diagnostics
                 .warning(place, &path, "known, and not obeyed: it has no meaning for this relay");
         }
     }
@@ -291,7 +291,7 @@ fn backend(item: &Item<'_>) -> Option<Upstream> {
         (None, _) => {}
     }
     upstream.headers = headers?;
-    upstream.read_timeout = SILENCE;
+    upstream.read_timeout = READ_TIMEOUT;
     Some(upstream)
 }
 
@@ -349,7 +349,7 @@ fn read_cors(item: &Item<'_>) -> Option<Cors> {
     if chained == Some(true) {
         let place = section.place("chainPreflight").unwrap_or(item.node.place);
         let path = super::reader::child(&item.path, "chainPreflight");
-        item.findings.warning(
+        item.diagnostics.warning(
             place,
             &path,
             "known, and not obeyed: the relay answers preflights itself",

@@ -1,6 +1,6 @@
 //! From a file's path, or its text, to a configuration in force.
 
-use super::mistakes::{Finding, Findings, Mistakes, Place};
+use super::diagnostics::{Collector, Diagnostic, Diagnostics, Place};
 use super::reader::Item;
 use super::yaml;
 use super::{Config, file, legacy};
@@ -17,7 +17,7 @@ pub struct Loaded {
     /// The log filter that the file asks for; only the legacy file can.
     pub log: Option<String>,
     /// What has no effect, or not the one it seems to have.
-    pub warnings: Vec<Finding>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// When the file is read again.
@@ -30,20 +30,20 @@ pub enum Reload {
 }
 
 /// Reads and checks a file, with this process's environment.
-pub fn load(path: &Path) -> Result<Loaded, Mistakes> {
+pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     let name = path.display().to_string();
-    let bytes = read_bounded(path).map_err(|error| Mistakes::whole(&name, format!("can't be read: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|error| Mistakes::whole(&name, not_utf8(&error)))?;
+    let bytes = read_bounded(path).map_err(|error| Diagnostics::whole(&name, format!("can't be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|error| Diagnostics::whole(&name, not_utf8(&error)))?;
     read(&text, &name, &|variable| std::env::var(variable).ok())
 }
 
 /// Checks a file's text. `file_name` is for the messages, and what relative paths in the file are relative to.
-pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Mistakes> {
-    let findings = Findings::new(file_name);
-    let node = yaml::parse(text, env, &findings);
+pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
+    let diagnostics = Collector::new(file_name);
+    let node = yaml::parse(text, env, &diagnostics);
     let loaded = match &node {
         Some(node) if !is_empty(node) => {
-            let root = Item::root(&findings, node);
+            let root = Item::root(&diagnostics, node);
             if legacy::is_legacy(node) {
                 legacy::read(&root)
             } else {
@@ -52,9 +52,9 @@ pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -
         }
         _ => {
             // A broken file has been told of.
-            if findings.is_clean() {
+            if diagnostics.is_clean() {
                 let place = Place { line: 1, column: 1 };
-                findings.mistake(
+                diagnostics.mistake(
                     place,
                     "",
                     "the file is empty",
@@ -64,7 +64,7 @@ pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -
             None
         }
     };
-    let (mut loaded, warnings) = findings.finish(loaded)?;
+    let (mut loaded, warnings) = diagnostics.finish(loaded)?;
     loaded.warnings = warnings;
     Ok(loaded)
 }

@@ -10,7 +10,7 @@ mod interpolate;
 mod keys;
 mod legacy;
 mod load;
-mod mistakes;
+mod diagnostics;
 mod paths;
 mod print;
 mod reader;
@@ -22,9 +22,9 @@ mod url;
 mod yaml;
 
 pub use defaults::{ADMIN, LISTEN};
+pub use diagnostics::{Diagnostic, Diagnostics, Place};
 pub use file::parse_listen;
 pub use load::{Loaded, Reload, load, read};
-pub use mistakes::{Finding, Mistakes, Place};
 pub use print::print;
 pub use schema::json_schema;
 
@@ -124,11 +124,11 @@ pub struct Source {
     /// Jitter of `reconnect`, as a part of it (0.5: ± 50%).
     pub reconnect_jitter: f64,
     /// Whose `retry:` clients see.
-    pub retry: Relay,
+    pub retry: Forward,
     /// Whether the origin's comments reach clients.
-    pub comments: Relay,
+    pub comments: Forward,
     /// How long a templated channel's upstream stays after its last client.
-    pub idle_linger: Duration,
+    pub idle_timeout: Duration,
     /// The gap event's type; `None`: no gap events.
     pub gap_event: Option<String>,
     /// What the last event of the stream looks like; any of them.
@@ -177,11 +177,11 @@ pub enum Start {
 
 /// Whether something of the origin's own is passed on to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relay {
+pub enum Forward {
     /// Kept from clients (`drop`, or for `retry`: `own`).
-    Own,
+    Never,
     /// Passed on.
-    Relay,
+    Always,
 }
 
 /// Bounds of a log: whichever is reached first.

@@ -130,13 +130,21 @@ fn source_map(source: &Source) -> Map<String, Json> {
     );
     put("reconnect", format_duration(source.reconnect).into());
     put("reconnect_jitter", source.reconnect_jitter.into());
-    put("retry", if source.retry == Relay::Own { "own" } else { "relay" }.into());
+    put(
+        "retry",
+        if source.retry == Forward::Never { "own" } else { "relay" }.into(),
+    );
     put(
         "comments",
-        if source.comments == Relay::Own { "drop" } else { "relay" }.into(),
+        if source.comments == Forward::Never {
+            "drop"
+        } else {
+            "relay"
+        }
+        .into(),
     );
     if source.is_templated() {
-        put("idle_linger", format_duration(source.idle_linger).into());
+        put("idle_timeout", format_duration(source.idle_timeout).into());
     } else {
         put("retry_ended_after", format_duration(source.retry_ended_after).into());
     }
@@ -226,7 +234,7 @@ fn upstream(upstream: &Upstream) -> Json {
         put("tls", Json::Object(tls));
     }
     put("http2", upstream.http2.into());
-    put("silence", format_duration(upstream.read_timeout).into());
+    put("read_timeout", format_duration(upstream.read_timeout).into());
     put("connect_timeout", format_duration(upstream.connect_timeout).into());
     put("reconnect", format_duration(upstream.reconnect).into());
     put("reconnect_max", format_duration(upstream.reconnect_max).into());
@@ -473,7 +481,7 @@ mod tests {
                         source.ids = Ids::Assign;
                         source.slow_client.policy = SlowPolicy::Pause;
                         source.heartbeat.block = "data: ping\nevent: ü\n\n".into();
-                        source.comments = Relay::Relay;
+                        source.comments = Forward::Always;
                     }
                     if e {
                         source.paths.push(if templated { "/b/{x}" } else { "/b" }.to_owned());

@@ -3,7 +3,8 @@
 //! So a reader asks for all it needs and puts the parts together at the end: one pass finds every mistake. What a message
 //! shows of a value is what stands in the file, never what came from the environment.
 
-use super::mistakes::{Findings, Place};
+use super::diagnostics::{Collector, Place};
+use super::keys::RENAMED;
 use super::print::MASK;
 use super::units;
 use super::yaml::{Entry, Node, Scalar, Value};
@@ -17,16 +18,16 @@ const SHOWN_CHARS_MAX: usize = 60;
 /// A node with the way to it.
 #[derive(Clone)]
 pub(super) struct Item<'a> {
-    pub(super) findings: &'a Findings,
+    pub(super) diagnostics: &'a Collector,
     pub(super) node: &'a Node,
     /// The key's path, as messages show it.
     pub(super) path: String,
 }
 
 impl<'a> Item<'a> {
-    pub(super) fn root(findings: &'a Findings, node: &'a Node) -> Self {
+    pub(super) fn root(diagnostics: &'a Collector, node: &'a Node) -> Self {
         Self {
-            findings,
+            diagnostics,
             node,
             path: String::new(),
         }
@@ -34,13 +35,13 @@ impl<'a> Item<'a> {
 
     /// Records a mistake at this node.
     pub(super) fn mistake(&self, what: impl Into<String>, expected: impl Into<String>) {
-        self.findings
+        self.diagnostics
             .mistake(self.node.place, &self.path, what, Some(expected.into()));
     }
 
     /// Records a warning at this node.
     pub(super) fn warn(&self, what: impl Into<String>) {
-        self.findings.warning(self.node.place, &self.path, what);
+        self.diagnostics.warning(self.node.place, &self.path, what);
     }
 
     /// What stands here, for a message.
@@ -186,10 +187,19 @@ impl<'a> Item<'a> {
             return None;
         };
         for entry in entries.iter().filter(|entry| !keys.contains(&entry.key.as_str())) {
+            let renamed = RENAMED
+                .iter()
+                .find(|(old, new)| entry.key == *old && keys.contains(new));
             let near = nearest(&entry.key, keys.iter().copied());
-            let expected = if near.is_some() { None } else { Some(some_of(&keys)) };
-            let what = with_suggestion(format!("unknown key {}", shown(&entry.key)), near);
-            self.findings
+            let (what, expected) = match (renamed, near) {
+                (Some((old, new)), _) => (format!("`{old}` is now named `{new}`"), Some(format!("`{new}`"))),
+                (None, Some(_)) => (
+                    with_suggestion(format!("unknown key {}", shown(&entry.key)), near),
+                    None,
+                ),
+                (None, None) => (format!("unknown key {}", shown(&entry.key)), Some(some_of(&keys))),
+            };
+            self.diagnostics
                 .mistake(entry.place, &child(&self.path, &entry.key), what, expected);
         }
         Some(Section {
@@ -214,7 +224,7 @@ impl<'a> Item<'a> {
 
     fn elements(&self, nodes: &'a [Node]) -> Vec<Item<'a>> {
         let element = |(index, node)| Item {
-            findings: self.findings,
+            diagnostics: self.diagnostics,
             node,
             path: child(&self.path, &format!("[{index}]")),
         };
@@ -223,7 +233,7 @@ impl<'a> Item<'a> {
 
     fn child(&self, entry: &'a Entry) -> Item<'a> {
         Item {
-            findings: self.findings,
+            diagnostics: self.diagnostics,
             node: &entry.node,
             path: child(&self.path, &entry.key),
         }
@@ -273,7 +283,7 @@ impl<'a> Section<'a> {
         let entry = self.entries.iter().find(|entry| entry.key == key);
         let place = entry.map_or(self.item.node.place, |entry| entry.place);
         self.item
-            .findings
+            .diagnostics
             .mistake(place, &child(&self.item.path, key), what, Some(expected.to_owned()));
     }
 

@@ -68,7 +68,7 @@ fn shape(shape: &Shape) -> Json {
         Shape::Either(shapes) => any_of(shapes.iter().map(self::shape).collect()),
         Shape::Any => json!({}),
         // Nothing fits.
-        Shape::Later => json!({ "not": {} }),
+        Shape::Unsupported => json!({ "not": {} }),
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
         text.push_str("    upstream:\n      url: http://o/\n");
         write(&mut text, keys::UPSTREAM, 6);
         let text = text
-            .replace("    idle_linger: 30s\n", "")
+            .replace("    idle_timeout: 30s\n", "")
             .replace("pass: []\n", "pass:\n  - prefix: /\n    to: http://o\n");
         let mut text = text;
         write(&mut text, keys::PASS, 4);

@@ -2,7 +2,7 @@
 
 use super::defaults;
 use super::file::{ANY_DURATION, SOME_DURATION, to_usize};
-use super::keys::{self, LATER};
+use super::keys::{self, UNSUPPORTED};
 use super::paths::{ClientPath, PATH_FORM};
 use super::reader::{Item, Section};
 use super::upstream;
@@ -28,7 +28,7 @@ pub(super) fn read<'a>(item: &Item<'a>, name: &str) -> Option<(Source, Vec<(Clie
         // Left unsaid, a stream that its operator believes closed would be open.
         section.mistake_at(
             "access",
-            LATER,
+            UNSUPPORTED,
             "no such key: who may read must be settled in front of the relay",
         );
     }
@@ -62,13 +62,17 @@ pub(super) fn read<'a>(item: &Item<'a>, name: &str) -> Option<(Source, Vec<(Clie
     let jitter = section
         .get("reconnect_jitter")
         .map_or(Some(default.reconnect_jitter), |item| part(&item));
-    let retry = section.choice("retry", default.retry, &[("own", Relay::Own), ("relay", Relay::Relay)]);
+    let retry = section.choice(
+        "retry",
+        default.retry,
+        &[("own", Forward::Never), ("relay", Forward::Always)],
+    );
     let comments = section.choice(
         "comments",
         default.comments,
-        &[("drop", Relay::Own), ("relay", Relay::Relay)],
+        &[("drop", Forward::Never), ("relay", Forward::Always)],
     );
-    let idle_linger = section.duration("idle_linger", default.idle_linger, ANY_DURATION);
+    let idle_timeout = section.duration("idle_timeout", default.idle_timeout, ANY_DURATION);
     let gap_event = section
         .get("gap_event")
         .map_or(Some(default.gap_event), |item| gap_event(&item));
@@ -111,7 +115,7 @@ pub(super) fn read<'a>(item: &Item<'a>, name: &str) -> Option<(Source, Vec<(Clie
         reconnect_jitter: jitter,
         retry: retry?,
         comments: comments?,
-        idle_linger: idle_linger?,
+        idle_timeout: idle_timeout?,
         gap_event: gap_event?,
         end_when: end_when?,
         linger: linger?,
@@ -413,7 +417,7 @@ pub(super) fn header_name(item: &Item<'_>) -> Option<hyper::header::HeaderName> 
 fn no_effect(section: &Section<'_>, static_path: bool) {
     let keys: &[(&str, &str)] = match static_path {
         true => &[(
-            "idle_linger",
+            "idle_timeout",
             "no effect: only templated sources close their upstream without clients",
         )],
         false => &[
@@ -433,7 +437,7 @@ fn no_effect(section: &Section<'_>, static_path: bool) {
             if !off {
                 section
                     .item
-                    .findings
+                    .diagnostics
                     .warning(place, &super::reader::child(&section.item.path, key), *what);
             }
         }
@@ -446,7 +450,7 @@ fn bounds_fit(section: &Section<'_>, source: &Source) {
         let place = section.place(key).unwrap_or(section.item.node.place);
         section
             .item
-            .findings
+            .diagnostics
             .warning(place, &super::reader::child(&section.item.path, key), what);
     };
     let (log, slow) = (source.log, source.slow_client);

@@ -77,7 +77,7 @@ fn read_section(item: &Item<'_>, parameters: Option<&[&str]>) -> Option<Upstream
         .map_or(Some(UpstreamTls::default()), |item| tls(&item));
     let default = Upstream::at(String::new(), Target::Urls(Vec::new()));
     let http2 = section.flag("http2", default.http2);
-    let silence = section.duration("silence", default.read_timeout, ANY_DURATION);
+    let read_timeout = section.duration("read_timeout", default.read_timeout, ANY_DURATION);
     let connect_timeout = section.duration("connect_timeout", default.connect_timeout, SOME_DURATION);
     let reconnect = section.duration("reconnect", default.reconnect, SOME_DURATION);
     let reconnect_max_default = default.reconnect_max.max(reconnect.unwrap_or_default());
@@ -123,7 +123,7 @@ fn read_section(item: &Item<'_>, parameters: Option<&[&str]>) -> Option<Upstream
         headers,
         tls: tls?,
         http2: http2?,
-        read_timeout: silence?,
+        read_timeout: read_timeout?,
         connect_timeout: connect_timeout?,
         reconnect: reconnect?,
         reconnect_max: reconnect_max?,
@@ -341,7 +341,7 @@ fn file_path(item: &Item<'_>) -> Option<PathBuf> {
         item.mistake("an empty path", "a file's path");
         return None;
     }
-    let folder = std::path::Path::new(item.findings.file()).parent();
+    let folder = std::path::Path::new(item.diagnostics.file()).parent();
     Some(folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text)))
 }
 
@@ -362,7 +362,7 @@ pub(super) fn headers(item: &Item<'_>) -> Option<Vec<(HeaderName, HeaderValue)>>
             Some(_) => None,
         };
         if let Some((what, expected)) = wrong {
-            item.findings
+            item.diagnostics
                 .mistake(entry.place, &item.path, what, Some(expected.to_owned()));
             complete = false;
         }

@@ -3,10 +3,10 @@
 //! The only module that names the YAML library. It promises: no panic on any bytes; a bounded tree, whatever the
 //! aliases; no duplicate key survives; references to the environment are replaced in values after the structure is
 //! settled, so that no value can change it. Keys are left as they are written. What it finds wrong goes to
-//! [`Findings`], and reading goes on where the structure allows it.
+//! [`Collector`], and reading goes on where the structure allows it.
 
+use super::diagnostics::{Collector, Place};
 use super::interpolate;
-use super::mistakes::{Findings, Place};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use std::collections::HashMap;
 
@@ -66,16 +66,16 @@ impl Scalar {
 }
 
 /// Parses one document; `None` after a mistake in its structure, or if it is empty.
-pub(super) fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: &Findings) -> Option<Node> {
+pub(super) fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>, diagnostics: &Collector) -> Option<Node> {
     if text.len() > FILE_BYTES_MAX {
         let expected = format!("at most {} bytes", FILE_BYTES_MAX);
-        findings.mistake(Place::default(), "", "the file is too long", Some(expected));
+        diagnostics.mistake(Place::default(), "", "the file is too long", Some(expected));
         return None;
     }
     let mut builder = Builder {
         parser: Parser::new_from_str(text),
         env,
-        findings,
+        diagnostics,
         anchors: HashMap::new(),
         nodes: 0,
         path: Vec::new(),
@@ -94,7 +94,7 @@ pub(super) fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: 
                 Some(line) if line.contains("${") => " (inside `{ }` and `[ ]`, a value with `${...}` needs quotes)",
                 _ => "",
             };
-            findings.mistake(place, "", format!("not valid YAML: {}{quoting}", error.info()), None);
+            diagnostics.mistake(place, "", format!("not valid YAML: {}{quoting}", error.info()), None);
             None
         }
     }
@@ -116,7 +116,7 @@ impl From<ScanError> for Stop {
 struct Builder<'a> {
     parser: Parser<'a, StrInput<'a>>,
     env: &'a dyn Fn(&str) -> Option<String>,
-    findings: &'a Findings,
+    diagnostics: &'a Collector,
     /// Anchored nodes by the parser's number for them.
     anchors: HashMap<usize, Node>,
     /// Nodes so far, copies included; at most [`NODES_MAX`].
@@ -228,7 +228,7 @@ impl<'a> Builder<'a> {
             match lines.get(&key) {
                 Some(line) => {
                     let expected = format!("each key once; the first is in line {line}");
-                    self.findings
+                    self.diagnostics
                         .mistake(place, &self.key(), "a duplicate key", Some(expected));
                     node?;
                 }
@@ -277,7 +277,7 @@ impl<'a> Builder<'a> {
         let text = match interpolate::interpolate(written, self.env) {
             Ok(text) => Some(text),
             Err(wrong) => {
-                self.findings
+                self.diagnostics
                     .mistake(place, &self.key(), wrong.what, Some(wrong.expected));
                 None
             }
@@ -300,7 +300,7 @@ impl<'a> Builder<'a> {
             (Value::List(_), Some("seq")) | (Value::Map(_), Some("map")) => {}
             _ => {
                 let what = format!("the tag `{}`", tag.original());
-                self.findings
+                self.diagnostics
                     .mistake(place, &self.key(), what, Some("no tag".to_owned()));
             }
         }
@@ -325,7 +325,7 @@ impl<'a> Builder<'a> {
     }
 
     fn stop<T>(&self, place: Place, what: impl Into<String>, expected: Option<&str>) -> Result<T, Stop> {
-        self.findings
+        self.diagnostics
             .mistake(place, &self.key(), what, expected.map(str::to_owned));
         Err(Stop::Told)
     }
@@ -361,10 +361,10 @@ mod tests {
     use super::*;
 
     fn tree(text: &str) -> Result<Option<Node>, String> {
-        let findings = Findings::new("f");
+        let diagnostics = Collector::new("f");
         let env = |name: &str| (name == "X").then(|| "a: b\n[c, {d}]".to_owned());
-        let node = parse(text, &env, &findings);
-        findings
+        let node = parse(text, &env, &diagnostics);
+        diagnostics
             .finish(Some(node))
             .map(|(node, _)| node)
             .map_err(|mistakes| mistakes.to_string())

@@ -9,7 +9,7 @@ use super::leave::LOOK_MAX;
 use super::shard::{Shard, ViewKey};
 use super::view::View;
 use crate::channel::{Channel, gap_block, retry_block};
-use crate::config::{Relay, Source};
+use crate::config::{Forward, Source};
 use crate::log::{Place, put_frame};
 use crate::metrics::CloseReason;
 use bytes::{Bytes, BytesMut};
@@ -182,8 +182,8 @@ impl Channel {
     /// The reconnection time that a client is told when its stream begins or is cut: ours, spread; or the origin's last one.
     pub(super) fn opening_retry(&self) -> Option<Duration> {
         match self.source().retry {
-            Relay::Own => Some(jittered(self.source().reconnect, self.source().reconnect_jitter)),
-            Relay::Relay => self.origin_retry(),
+            Forward::Never => Some(jittered(self.source().reconnect, self.source().reconnect_jitter)),
+            Forward::Always => self.origin_retry(),
         }
     }
 }

@@ -229,7 +229,7 @@ enum Over {
     Returned,
     /// By the terminal event.
     Terminated,
-    /// Nobody was in for `idle_linger`: it has been taken out of the list.
+    /// Nobody was in for `idle_timeout`: it has been taken out of the list.
     Idle,
 }
 
@@ -297,11 +297,11 @@ async fn supply(
     while others.join_next().await.is_some() {}
 }
 
-/// Completes when nobody has been in for `idle_linger`, and the channel is out of the list.
+/// Completes when nobody has been in for `idle_timeout`, and the channel is out of the list.
 async fn idle(list: &List, parameters: &Parameters, channel: &Arc<Channel>) {
     loop {
         let since = channel.lonely().await;
-        let until = since + list.source.idle_linger;
+        let until = since + list.source.idle_timeout;
         tokio::time::sleep_until(until.into()).await;
         // Somebody may have been in meanwhile, and left again: then it is idle since then.
         if channel.lonely_since() == Some(since) && list.remove(parameters, channel, true) {

@@ -1,7 +1,7 @@
 //! What keeps a channel supplied: its upstreams, run until the stream has ended.
 
 use crate::channel::{Channel, Publisher};
-use crate::config::{self, Relay, Source, Target};
+use crate::config::{self, Forward, Source, Target};
 use crate::event_stream::ParserOptions;
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::upstream::{self, Handles, Options, Phase, Reports, Sink, StatusCell};
@@ -45,7 +45,7 @@ impl UpstreamRunner {
             last_event_id: None,
             parser: ParserOptions {
                 event_bytes_max: source.event_bytes_max,
-                comments: source.comments == Relay::Relay,
+                comments: source.comments == Forward::Always,
             },
             reports: self.reports.clone(),
         };

@@ -63,7 +63,7 @@ sources:
         password: secret
         headers: { Host: cue.example.com }
         tls: { server_name: b.example.com }
-        silence: 10m
+        read_timeout: 10m
         http2: true
       - urls: [https://b.example.com/sse, https://c.example.com/sse]
         bearer: token
@@ -71,7 +71,7 @@ sources:
   jobs:
     path: /v1/monitor/{job}
     upstream: https://jobs.example.com/v1/monitor/{job}
-    idle_linger: 30s
+    idle_timeout: 30s
 pass:
   - prefix: /webservice/
     to: http://editorial.internal:8080

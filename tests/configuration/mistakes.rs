@@ -116,6 +116,20 @@ fn suggestions_for_unknown_keys() {
 }
 
 #[test]
+fn a_key_that_was_renamed_names_the_new_one() {
+    let told = wrong(&with("idle_linger: 30s"));
+    assert_eq!(
+        told,
+        "f.yaml:5:5: sources.s.idle_linger: `idle_linger` is now named `idle_timeout`; expected `idle_timeout`"
+    );
+    let told = wrong("sources: {s: {path: /, upstream: {url: http://o/, silence: 10s}}}");
+    assert!(
+        told.contains("upstream.silence: `silence` is now named `read_timeout`"),
+        "{told}"
+    );
+}
+
+#[test]
 fn paths_must_be_told_apart() {
     let two = |a: &str, b: &str| {
         let upstream = "http://o/";
@@ -149,7 +163,7 @@ fn warnings_are_no_mistakes() {
         "f.yaml:6:5: sources.s.slow_client: `events` is over",
     );
     warned(&with("event_bytes_max: 2MiB"), "over `slow_client.bytes`");
-    warned(&with("idle_linger: 1s"), "only templated sources");
+    warned(&with("idle_timeout: 1s"), "only templated sources");
     warned(&with("cors: { origins: '*', credentials: true }"), "any web page");
     warned(
         "sources: {s: {path: '/{x}', upstream: http://o/}}",

@@ -161,7 +161,7 @@ async fn its_answer_has_no_end() {
 
 #[tokio::test]
 async fn it_is_gone_and_nobody_was_told() {
-    outage(Trouble::HalfOpen, "silence: 1s", "silence").await;
+    outage(Trouble::HalfOpen, "read_timeout: 1s", "silence").await;
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn its_stream_turns_into_garbage() {
 #[tokio::test]
 async fn a_trickle_is_no_silence() {
     let origin = TestOrigin::start().await;
-    let setup = Setup::over(&origin).upstream("silence: 1s, reconnect: 20ms, reconnect_max: 50ms");
+    let setup = Setup::over(&origin).upstream("read_timeout: 1s, reconnect: 20ms, reconnect_max: 50ms");
     let (relay, mut conn) = setup.start_with(&origin).await;
     let mut client = relay.client().await;
     conn.trickle("data: slowly\n\n", Duration::from_millis(150)).await;

@@ -73,7 +73,7 @@ async fn one_upstream_per_job_whatever_the_number_of_clients() {
 
 #[tokio::test]
 async fn the_last_client_takes_the_upstream_along() {
-    let (relay, origin) = jobs("idle_linger: 200ms").await;
+    let (relay, origin) = jobs("idle_timeout: 200ms").await;
     let (client, mut conn) = opened(&relay, &origin, "a").await;
     drop(client);
     // Somebody who comes in time keeps it.
@@ -308,7 +308,7 @@ async fn only_so_many_channels() {
     let origin = TestOrigin::start().await;
     let relay = setup(&origin)
         .top("limits: { channels: 2 }")
-        .source("end_when: { event: end }\nidle_linger: 0s")
+        .source("end_when: { event: end }\nidle_timeout: 0s")
         .start();
     let (_a, mut conn) = opened(&relay, &origin, "a").await;
     let (b, mut other) = opened(&relay, &origin, "b").await;

@@ -93,7 +93,7 @@ async fn an_origin_that_flaps_loses_and_doubles_nothing() {
 
 #[tokio::test]
 async fn silence_is_not_taken_for_life() {
-    let setup = |setup: Setup| setup.upstream("silence: 300ms, reconnect: 20ms, reconnect_max: 50ms");
+    let setup = |setup: Setup| setup.upstream("read_timeout: 300ms, reconnect: 20ms, reconnect_max: 50ms");
     let (relay, origin, mut conn) = relayed(setup).await;
     let mut client = relay.client().await;
     conn.event("id: 1\ndata: a").await;

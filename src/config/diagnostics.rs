@@ -17,7 +17,7 @@ pub struct Place {
 
 /// One mistake, or one warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct Diagnostic {
     /// The file, as it was named.
     pub file: String,
     /// Where in the file.
@@ -30,7 +30,7 @@ pub struct Finding {
     pub expected: Option<String>,
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if self.place.line > 0 {
@@ -49,12 +49,12 @@ impl fmt::Display for Finding {
 
 /// All mistakes of a file, in the order of their places; never empty. Displayed one a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Mistakes(Vec<Finding>);
+pub struct Diagnostics(Vec<Diagnostic>);
 
-impl Mistakes {
+impl Diagnostics {
     /// One mistake that concerns the file as a whole.
     pub(super) fn whole(file: &str, what: String) -> Self {
-        Self(vec![Finding {
+        Self(vec![Diagnostic {
             file: file.to_owned(),
             place: Place::default(),
             key: String::new(),
@@ -64,12 +64,12 @@ impl Mistakes {
     }
 
     /// The mistakes, in the order of their places.
-    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.0.iter()
     }
 }
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, mistake) in self.0.iter().enumerate() {
             let line_end = if index == 0 { "" } else { "\n" };
@@ -80,13 +80,13 @@ impl fmt::Display for Mistakes {
 }
 
 /// Gathers what is found while a file is read.
-pub(super) struct Findings {
+pub(super) struct Collector {
     file: String,
-    mistakes: RefCell<Vec<Finding>>,
-    warnings: RefCell<Vec<Finding>>,
+    mistakes: RefCell<Vec<Diagnostic>>,
+    warnings: RefCell<Vec<Diagnostic>>,
 }
 
-impl Findings {
+impl Collector {
     pub(super) fn new(file: &str) -> Self {
         Self {
             file: file.to_owned(),
@@ -98,13 +98,13 @@ impl Findings {
     pub(super) fn mistake(&self, place: Place, key: &str, what: impl Into<String>, expected: Option<String>) {
         self.mistakes
             .borrow_mut()
-            .push(self.finding(place, key, what.into(), expected));
+            .push(self.diagnostic(place, key, what.into(), expected));
     }
 
     pub(super) fn warning(&self, place: Place, key: &str, what: impl Into<String>) {
         self.warnings
             .borrow_mut()
-            .push(self.finding(place, key, what.into(), None));
+            .push(self.diagnostic(place, key, what.into(), None));
     }
 
     /// Whether there is no mistake so far.
@@ -118,22 +118,22 @@ impl Findings {
     }
 
     /// The value with its warnings, if there was no mistake. `value` is `None` only after a mistake.
-    pub(super) fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<Finding>), Mistakes> {
+    pub(super) fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<Diagnostic>), Diagnostics> {
         let (mut mistakes, mut warnings) = (self.mistakes.into_inner(), self.warnings.into_inner());
         // Aliases and merges visit a node twice.
-        for findings in [&mut mistakes, &mut warnings] {
-            findings.sort_by(|a, b| (a.place, &a.key, &a.what).cmp(&(b.place, &b.key, &b.what)));
-            findings.dedup();
+        for diagnostics in [&mut mistakes, &mut warnings] {
+            diagnostics.sort_by(|a, b| (a.place, &a.key, &a.what).cmp(&(b.place, &b.key, &b.what)));
+            diagnostics.dedup();
         }
         match value {
             Some(value) if mistakes.is_empty() => Ok((value, warnings)),
-            _ if mistakes.is_empty() => Err(Mistakes::whole(&self.file, "cannot be used".to_owned())),
-            _ => Err(Mistakes(mistakes)),
+            _ if mistakes.is_empty() => Err(Diagnostics::whole(&self.file, "cannot be used".to_owned())),
+            _ => Err(Diagnostics(mistakes)),
         }
     }
 
-    fn finding(&self, place: Place, key: &str, what: String, expected: Option<String>) -> Finding {
-        Finding {
+    fn diagnostic(&self, place: Place, key: &str, what: String, expected: Option<String>) -> Diagnostic {
+        Diagnostic {
             file: self.file.clone(),
             place,
             key: key.to_owned(),
