@@ -12,8 +12,10 @@ pub const ADMIN: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::ne
 
 pub(super) const CLIENTS: usize = 100_000;
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 pub(super) const HEADER_BYTES: usize = 16 << 10;
 pub(super) const CHANNELS: usize = 10_000;
+pub(super) const DRAIN_DELAY: Duration = Duration::ZERO;
 pub(super) const DRAIN_SPREAD: Duration = Duration::from_secs(10);
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -43,6 +45,7 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const UPSTREAM_RECONNECT: Duration = Duration::from_secs(3);
 pub(super) const UPSTREAM_RECONNECT_MAX: Duration = Duration::from_secs(60);
 
+pub(super) const PASS_CONNECTIONS_MAX: usize = 1024;
 pub(super) const PASS_BODY_BYTES_MAX: usize = 8 << 20;
 
 /// Delivery shards for `workers: auto`.
@@ -102,6 +105,7 @@ impl Default for Limits {
             clients_per_ip: 0,
             accepts_per_second: 0,
             header_timeout: HEADER_TIMEOUT,
+            keep_alive: KEEP_ALIVE,
             header_bytes: HEADER_BYTES,
             channels: CHANNELS,
         }
@@ -111,6 +115,7 @@ impl Default for Limits {
 impl Default for Drain {
     fn default() -> Self {
         Self {
+            delay: DRAIN_DELAY,
             spread: DRAIN_SPREAD,
             timeout: DRAIN_TIMEOUT,
         }

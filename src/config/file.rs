@@ -215,6 +215,7 @@ fn limits(item: &Item<'_>) -> Option<Limits> {
     let clients_per_ip = section.count("clients_per_ip", 0, 0..=keys::COUNT_MAX);
     let accepts_per_second = section.count("accepts_per_second", 0, 0..=keys::COUNT_MAX);
     let header_timeout = section.duration("header_timeout", default.header_timeout, SOME_DURATION);
+    let keep_alive = section.duration("keep_alive", default.keep_alive, SOME_DURATION);
     let header_bytes = section.size("header_bytes", default.header_bytes as u64, HEADER_BYTES);
     let channels = section.count("channels", default.channels as u64, 1..=keys::COUNT_MAX);
     section.finish();
@@ -223,6 +224,7 @@ fn limits(item: &Item<'_>) -> Option<Limits> {
         clients_per_ip: to_usize(clients_per_ip?),
         accepts_per_second: u32::try_from(accepts_per_second?).expect("COUNT_MAX fits"),
         header_timeout: header_timeout?,
+        keep_alive: keep_alive?,
         header_bytes: to_usize(header_bytes?),
         channels: to_usize(channels?),
     })
@@ -230,10 +232,12 @@ fn limits(item: &Item<'_>) -> Option<Limits> {
 
 fn drain(item: &Item<'_>) -> Option<Drain> {
     let section = item.section(keys::names(keys::DRAIN))?;
+    let delay = section.duration("delay", defaults::DRAIN_DELAY, ANY_DURATION);
     let spread = section.duration("spread", defaults::DRAIN_SPREAD, ANY_DURATION);
     let timeout = section.duration("timeout", defaults::DRAIN_TIMEOUT, ANY_DURATION);
     section.finish();
     let drain = Drain {
+        delay: delay?,
         spread: spread?,
         timeout: timeout?,
     };
@@ -389,6 +393,11 @@ fn pass(item: &Item<'_>) -> Option<Pass> {
             Some(text.to_owned())
         });
     let to = section.need("to", URL_FORM).and_then(|item| base_url(&item));
+    let connections_max = section.count(
+        "connections_max",
+        defaults::PASS_CONNECTIONS_MAX as u64,
+        1..=keys::COUNT_MAX,
+    );
     let rewrite_links = section.flag("rewrite_links", false);
     let rewrite_headers: Option<Vec<_>> = match section.get("rewrite_headers") {
         Some(item) => item
@@ -405,6 +414,7 @@ fn pass(item: &Item<'_>) -> Option<Pass> {
     Some(Pass {
         prefix: prefix?,
         to: to?.url,
+        connections_max: to_usize(connections_max?),
         rewrite_links: rewrite_links?,
         rewrite_headers: rewrite_headers?,
         body_bytes_max: to_usize(body_bytes_max?),

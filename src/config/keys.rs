@@ -166,6 +166,12 @@ pub(super) const LIMITS: &[Key] = &[
         "10s",
         "From a connection's opening to the end of its request head.",
     ),
+    key(
+        "keep_alive",
+        Shape::Duration,
+        "75s",
+        "How long a connection may wait for its next request.",
+    ),
     key("header_bytes", Shape::Size, "16KiB", "Largest request head."),
     key(
         "channels",
@@ -176,6 +182,12 @@ pub(super) const LIMITS: &[Key] = &[
 ];
 
 pub(super) const DRAIN: &[Key] = &[
+    key(
+        "delay",
+        Shape::Duration,
+        "0s",
+        "From the signal, and readiness off, to the first end: for load balancers that have to notice.",
+    ),
     key(
         "spread",
         Shape::Duration,
@@ -519,6 +531,12 @@ pub(super) const UPSTREAM_TLS: &[Key] = &[
 pub(super) const PASS: &[Key] = &[
     key("prefix", Shape::Text, "", "Request paths that begin so."),
     key("to", Shape::Url, "", "The origin: scheme and authority."),
+    key(
+        "connections_max",
+        Shape::Count(1, COUNT_MAX),
+        "1024",
+        "Requests that are with this origin at one time; the next ones are refused.",
+    ),
     key(
         "rewrite_links",
         Shape::Flag,

@@ -76,6 +76,8 @@ pub struct Limits {
     pub accepts_per_second: u32,
     /// From the connection's opening to the end of its request head.
     pub header_timeout: Duration,
+    /// How long a connection may wait for its next request.
+    pub keep_alive: Duration,
     /// Size of a request head.
     pub header_bytes: usize,
     /// Open channels of templated sources.
@@ -85,6 +87,8 @@ pub struct Limits {
 /// How the process leaves after SIGTERM.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drain {
+    /// From the signal, and readiness off, to the first end.
+    pub delay: Duration,
     /// Over how long the ends of the streams are spread.
     pub spread: Duration,
     /// When whatever is left is cut.
@@ -340,6 +344,8 @@ pub struct Pass {
     pub prefix: String,
     /// The origin: scheme and authority.
     pub to: String,
+    /// Requests that are with this origin at one time.
+    pub connections_max: usize,
     /// Rewrite event-stream links in Atom feeds.
     pub rewrite_links: bool,
     /// Response headers whose URL is rewritten too.

@@ -48,6 +48,7 @@ fn root(loaded: &Loaded) -> Map<String, Json> {
             "clients_per_ip": limits.clients_per_ip,
             "accepts_per_second": limits.accepts_per_second,
             "header_timeout": format_duration(limits.header_timeout),
+            "keep_alive": format_duration(limits.keep_alive),
             "header_bytes": format_size(limits.header_bytes as u64),
             "channels": limits.channels,
         }),
@@ -60,7 +61,11 @@ fn root(loaded: &Loaded) -> Map<String, Json> {
     let drain = &config.drain;
     root.insert(
         "drain".into(),
-        json!({ "spread": format_duration(drain.spread), "timeout": format_duration(drain.timeout) }),
+        json!({
+            "delay": format_duration(drain.delay),
+            "spread": format_duration(drain.spread),
+            "timeout": format_duration(drain.timeout),
+        }),
     );
     let reload = match loaded.reload {
         Reload::Signal => "signal",
@@ -260,6 +265,7 @@ fn pass(pass: &Pass) -> Json {
     json!({
         "prefix": pass.prefix,
         "to": pass.to,
+        "connections_max": pass.connections_max,
         "rewrite_links": pass.rewrite_links,
         "rewrite_headers": pass.rewrite_headers.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
         "body_bytes_max": format_size(pass.body_bytes_max as u64),
@@ -546,6 +552,7 @@ mod tests {
                 config.pass.push(Pass {
                     prefix: "/".to_owned(),
                     to: "http://o".to_owned(),
+                    connections_max: 7,
                     rewrite_links: true,
                     rewrite_headers: vec![hyper::header::HeaderName::from_static("x-u")],
                     body_bytes_max: 1000,

@@ -166,10 +166,10 @@ mod tests {
         let mut text = text;
         write(&mut text, keys::PASS, 4);
         // The last table belongs to the list further up.
-        let (head, pass) = text.split_once("    rewrite_links").expect("written last");
+        let (head, pass) = text.split_once("    connections_max").expect("written last");
         let text = head.replace(
             "    to: http://o\n",
-            &format!("    to: http://o\n    rewrite_links{pass}"),
+            &format!("    to: http://o\n    connections_max{pass}"),
         );
         let short =
             "sources: {s: {path: /, upstream: http://o/, cors: {origins: \"*\"}}}\npass: [{prefix: /, to: http://o}]\n";
