@@ -5,7 +5,7 @@
 //! time, so their order stays.
 
 use super::Channel;
-use super::publisher::Desk;
+use super::publisher::WriterState;
 use crate::event_stream::Event;
 use bytes::Bytes;
 use std::collections::{HashSet, VecDeque};
@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// What is held back.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct CoalesceBuffer {
     /// The oldest first.
     queue: VecDeque<Waiting>,
     /// What is in the queue, by content.
@@ -28,7 +28,7 @@ struct Waiting {
     due: Instant,
 }
 
-impl Held {
+impl CoalesceBuffer {
     fn first_due(&self) -> Option<Instant> {
         self.queue.front().map(|waiting| waiting.due)
     }
@@ -61,7 +61,7 @@ fn content(event: &Event) -> Box<[u8]> {
     [event.event_type(), b"\n", &event.data()].concat().into()
 }
 
-impl Desk {
+impl WriterState {
     /// Publishes what is due by `now`, or all of it. Returns whether there was anything.
     pub(super) fn release(&mut self, channel: &Channel, now: Instant, all: bool) -> bool {
         let mut any = false;
@@ -88,13 +88,13 @@ impl Channel {
             return std::future::pending().await;
         }
         loop {
-            let first_due = self.desk().held.first_due();
+            let first_due = self.writer_state().held.first_due();
             match first_due {
                 Some(due) => tokio::time::sleep_until(due.into()).await,
                 None => self.held.notified().await,
             }
-            if self.desk().release(self, Instant::now(), false) {
-                self.bells.ring_all();
+            if self.writer_state().release(self, Instant::now(), false) {
+                self.followers.notify_all();
             }
         }
     }
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn identical_ones_are_held_once_and_in_order() {
-        let mut held = Held::default();
+        let mut held = CoalesceBuffer::default();
         let start = Instant::now();
         for (n, block) in [
             "id: 1\ndata: a\n\n",

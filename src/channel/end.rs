@@ -35,7 +35,7 @@ pub(super) struct Ending {
     end: Swap<End>,
     /// Whether `end` holds one: what the hot paths look at.
     over: AtomicBool,
-    told: Notify,
+    ended: Notify,
 }
 
 impl Ending {
@@ -43,7 +43,7 @@ impl Ending {
         Self {
             end: Swap::empty(),
             over: AtomicBool::new(false),
-            told: Notify::new(),
+            ended: Notify::new(),
         }
     }
 
@@ -51,12 +51,12 @@ impl Ending {
         self.over.load(Ordering::Acquire)
     }
 
-    /// To be called by who holds the desk.
+    /// The caller holds the writer's lock.
     pub(super) fn set(&self, cause: Cause, position: u64) {
         let at = Instant::now();
         self.end.store(Some(Arc::new(End { cause, position, at })));
         self.over.store(true, Ordering::Release);
-        self.told.notify_waiters();
+        self.ended.notify_waiters();
     }
 
     fn clear(&self) {
@@ -75,30 +75,30 @@ impl Channel {
     pub(crate) async fn terminated(&self) {
         loop {
             // Register, then look.
-            let told = self.ending.told.notified();
-            tokio::pin!(told);
-            told.as_mut().enable();
+            let ended = self.ending.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
             if self.end().is_some_and(|end| end.cause == Cause::Terminal) {
                 return;
             }
-            told.await;
+            ended.await;
         }
     }
 
     /// The origin has nothing more to say: clients get what there is, then their streams end.
     pub(crate) fn finish(&self) {
-        let mut desk = self.desk();
-        desk.release(self, Instant::now(), true);
+        let mut writer_state = self.writer_state();
+        writer_state.release(self, Instant::now(), true);
         if !self.ending.is_over() {
             self.ending.set(Cause::Origin, self.log.head());
         }
-        drop(desk);
-        self.bells.ring_all();
+        drop(writer_state);
+        self.followers.notify_all();
     }
 
     /// The origin has opened the stream again after it had said that there is no more.
     pub(super) fn reopen(&self) {
-        let _desk = self.desk();
+        let _desk = self.writer_state();
         if self.end().is_some_and(|end| end.cause == Cause::Origin) {
             self.ending.clear();
         }

@@ -1,33 +1,33 @@
 //! A live source: what its upstreams yield becomes entries of its log, and whoever follows the log is woken.
 //!
 //! A channel knows no socket and no configuration file. Followers (a delivery shard, an HTTP/2 body, a long poll) join with a
-//! [`Bell`] and look at the log themselves; publishing rings and goes on.
+//! [`Follower`] and look at the log themselves; publishing notifies them and goes on.
 
-mod bells;
+mod followers;
 mod blocks;
 mod coalesce;
 mod counted;
 mod end;
 mod end_rules;
 mod json_pointer;
-mod pacing;
+mod backpressure;
 mod publisher;
 mod template;
 
-pub use bells::Bell;
 pub(crate) use blocks::{gap_block, retry_block};
 pub use end::{Cause, End};
+pub use followers::Follower;
 pub use publisher::Publisher;
 pub(crate) use template::{BadParameter, Parameters, Template, normal_path};
 
 use crate::config::{Ids, Source, Start};
-use crate::log::{Epoch, Log, Numbering, Place};
+use crate::log::{Epoch, Log, Numbering, ResumePoint};
 use crate::metrics::{GapReason, Protocol, SourceMetrics};
-use bells::Bells;
+use backpressure::Backpressure;
 use bytes::Bytes;
 use end::Ending;
-use pacing::Pacing;
-use publisher::Desk;
+use followers::Followers;
+use publisher::WriterState;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -40,26 +40,26 @@ pub struct Channel {
     epoch: Epoch,
     log: Log,
     /// The writing side: several upstreams may be merged, one writes at a time. Readers never take this lock.
-    desk: Mutex<Desk>,
+    writer_state: Mutex<WriterState>,
     /// Whose ids clients see.
     ids: Ids,
     /// Whether the origin's own ids are passed on; never goes back.
     passing: AtomicBool,
-    bells: Bells,
-    /// Told when an event is held back.
+    followers: Followers,
+    /// Notified when an event is held back.
     held: Notify,
-    pacing: Pacing,
+    backpressure: Backpressure,
     ending: Ending,
     /// Upstreams that the origin has not ended.
     upstreams: AtomicUsize,
     subscribers: AtomicUsize,
-    /// Where its clients are at home, as long as they are few; to be taken modulo the number of places.
-    home: usize,
+    /// The shard of its clients, as long as they are few; taken modulo the number of shards.
+    preferred_shard: usize,
     created: Instant,
     /// When a client left last, in microseconds since `created`.
     left: AtomicU64,
-    /// Told when the last client leaves.
-    lonely: Notify,
+    /// Notified when the last client leaves.
+    idle: Notify,
     /// The origin's last `retry`, in milliseconds plus one; 0: none.
     origin_retry: AtomicU64,
 }
@@ -83,17 +83,17 @@ impl Channel {
                 (ids, _) => ids,
             },
             epoch: Epoch::new(),
-            desk: Mutex::new(Desk::new(writer)),
-            bells: Bells::new(),
+            writer_state: Mutex::new(WriterState::new(writer)),
+            followers: Followers::new(),
             held: Notify::new(),
-            pacing: Pacing::new(&source),
+            backpressure: Backpressure::new(&source),
             ending: Ending::new(),
             upstreams: AtomicUsize::new(source.upstreams.len()),
             subscribers: AtomicUsize::new(0),
-            home: fastrand::usize(..),
+            preferred_shard: fastrand::usize(..),
             created: Instant::now(),
             left: AtomicU64::new(0),
-            lonely: Notify::new(),
+            idle: Notify::new(),
             origin_retry: AtomicU64::new(0),
             source,
             metrics,
@@ -126,21 +126,21 @@ impl Channel {
         Publisher::new(self.clone(), true)
     }
 
-    /// Joins the followers. Register, then look: the bell rings for everything that is published after this returns.
-    pub fn join(&self, bell: Arc<dyn Bell>) {
-        self.bells.add(bell);
+    /// Joins the followers. Register, then look: the follower is notified of everything that is published after this returns.
+    pub fn join(&self, follower: Arc<dyn Follower>) {
+        self.followers.add(follower);
     }
 
     /// Leaves the followers.
-    pub fn leave(&self, bell: &Arc<dyn Bell>) {
-        self.bells.remove(bell);
-        self.pacing.progressed();
+    pub fn leave(&self, follower: &Arc<dyn Follower>) {
+        self.followers.remove(follower);
+        self.backpressure.progressed();
     }
 
     /// Completes when there is something at `position` or beyond, or the stream has ended before it.
     pub(crate) async fn until(&self, position: u64) {
         let look = || (self.log.head() >= position || self.end().is_some()).then_some(());
-        self.bells.until(look).await;
+        self.followers.until(look).await;
     }
 
     /// An id that names a place in this channel's log exactly, whatever ids its events have.
@@ -150,12 +150,12 @@ impl Channel {
 
     /// To be called by a follower after it has moved on.
     pub fn progressed(&self) {
-        self.pacing.progressed();
+        self.backpressure.progressed();
     }
 
     /// Whether a follower this far behind makes the publishing side wait.
     pub fn waits_for(&self, lag_events: u64, lag_bytes: u64) -> bool {
-        self.pacing.is_too_far(lag_events, lag_bytes)
+        self.backpressure.is_too_far(lag_events, lag_bytes)
     }
 
     /// Counts a client in.
@@ -173,33 +173,33 @@ impl Channel {
         self.subscribers.load(Ordering::Relaxed)
     }
 
-    /// Where its clients are at home, as long as they are few; to be taken modulo the number of places.
-    pub(crate) fn home(&self) -> usize {
-        self.home
+    /// The shard of its clients, as long as they are few; taken modulo the number of shards.
+    pub(crate) fn preferred_shard(&self) -> usize {
+        self.preferred_shard
     }
 
     /// Since when nobody has been in; `None` while somebody is.
-    pub(crate) fn lonely_since(&self) -> Option<Instant> {
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
         let since = || self.created + Duration::from_micros(self.left.load(Ordering::Acquire));
         (self.subscribers.load(Ordering::Acquire) == 0).then(since)
     }
 
     /// Completes when nobody is in, and says since when.
-    pub(crate) async fn lonely(&self) -> Instant {
+    pub(crate) async fn idle(&self) -> Instant {
         loop {
             // Register, then look.
-            let lonely = self.lonely.notified();
-            tokio::pin!(lonely);
-            lonely.as_mut().enable();
-            if let Some(since) = self.lonely_since() {
+            let idle = self.idle.notified();
+            tokio::pin!(idle);
+            idle.as_mut().enable();
+            if let Some(since) = self.idle_since() {
                 return since;
             }
-            lonely.await;
+            idle.await;
         }
     }
 
     /// Where a client's stream starts.
-    pub fn place(&self, last_event_id: Option<&[u8]>) -> Place {
+    pub fn place(&self, last_event_id: Option<&[u8]>) -> ResumePoint {
         let numbering = Numbering {
             epoch: &self.epoch,
             assigning: !self.passing.load(Ordering::Acquire),
@@ -238,26 +238,26 @@ impl Channel {
     /// A stream that has ended by its terminal event is kept whole for `linger`, and then let go whole.
     pub fn sweep(&self, now: Instant) {
         let ended = self.end().filter(|end| end.cause == Cause::Terminal);
-        let mut desk = self.desk();
+        let mut writer_state = self.writer_state();
         match ended {
-            None => desk.trim(now),
-            Some(end) if now.saturating_duration_since(end.at) >= self.source.linger => desk.clear(),
+            None => writer_state.trim(now),
+            Some(end) if now.saturating_duration_since(end.at) >= self.source.linger => writer_state.clear(),
             Some(_) => {}
         }
-        desk.gauge(self.log.events() as f64, self.log.bytes() as f64, &self.metrics);
+        writer_state.gauge(self.log.events() as f64, self.log.bytes() as f64, &self.metrics);
     }
 
-    fn desk(&self) -> std::sync::MutexGuard<'_, Desk> {
+    fn writer_state(&self) -> std::sync::MutexGuard<'_, WriterState> {
         // A panic while writing leaves the log as it was before or after an append: both are whole.
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writer_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
         self.metrics.channels.decrement(1.0);
-        let desk = self.desk.get_mut().unwrap_or_else(PoisonError::into_inner);
-        desk.retire(&self.metrics);
+        let writer_state = self.writer_state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        writer_state.retire(&self.metrics);
     }
 }
 
@@ -281,7 +281,7 @@ impl Drop for Subscription {
         // The time first: whoever sees nobody in sees since when.
         channel.left.store(since, Ordering::Relaxed);
         if channel.subscribers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            channel.lonely.notify_waiters();
+            channel.idle.notify_waiters();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From the parser's items to the log's entries: ids are passed or assigned, and the one copy is made.
 
-use super::coalesce::Held;
+use super::coalesce::CoalesceBuffer;
 use super::end_rules::is_terminal;
 use super::{Cause, Channel, gap_block, retry_block};
 use crate::config::{Forward, Ids};
@@ -14,10 +14,10 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// What the writing side of a channel remembers.
-pub(super) struct Desk {
+pub(super) struct WriterState {
     writer: Writer,
     /// Events that wait for others like them.
-    pub(super) held: Held,
+    pub(super) held: CoalesceBuffer,
     /// The id in force, as clients see it; empty: none.
     id: Bytes,
     /// Whether `id` came from the origin.
@@ -42,11 +42,11 @@ pub struct Publisher {
     ended: bool,
 }
 
-impl Desk {
+impl WriterState {
     pub(super) fn new(writer: Writer) -> Self {
         Self {
             writer,
-            held: Held::default(),
+            held: CoalesceBuffer::default(),
             id: Bytes::new(),
             id_is_passed: false,
             gauged_events: 0.0,
@@ -84,7 +84,7 @@ impl Desk {
             (true, _) => Kind::Terminal,
             (false, true) => Kind::Event,
             // A block that only moves the id is not what `start: latest` means.
-            (false, false) => Kind::Aside,
+            (false, false) => Kind::NonEvent,
         };
         if channel.passing.load(Ordering::Relaxed) {
             self.pass(event, id, kind, received);
@@ -153,21 +153,23 @@ impl Publisher {
         }
         self.events += u64::from(event.dispatches());
         let channel = self.channel.clone();
-        let mut desk = channel.desk();
-        // Under the desk's lock: after the last event of the stream, nothing more.
+        let mut writer_state = channel.writer_state();
+        // Under the writer's lock: after the last event of the stream, nothing more.
         if channel.ending.is_over() {
             return;
         }
         let ends = is_terminal(&channel.source.end_when, &event);
         if !channel.source.coalesce.is_zero() && !ends {
-            desk.held.hold(event, &self.id, received + channel.source.coalesce);
+            writer_state
+                .held
+                .hold(event, &self.id, received + channel.source.coalesce);
             channel.held.notify_one();
             return;
         }
-        desk.release(&channel, received, true);
-        desk.publish(&channel, &event, &self.id, received, ends);
+        writer_state.release(&channel, received, true);
+        writer_state.publish(&channel, &event, &self.id, received, ends);
         if ends {
-            drop(desk);
+            drop(writer_state);
             self.flush();
         }
     }
@@ -187,10 +189,10 @@ impl Publisher {
         self.channel.metrics.gaps[reason as usize].increment(1);
         if let Some(event_type) = &source.gap_event {
             let block = gap_block(event_type, reason, &source.name, None);
-            let mut desk = self.channel.desk();
+            let mut writer_state = self.channel.writer_state();
             // What came before it goes before it.
-            desk.release(&self.channel, received, true);
-            desk.append(frame(&[block.as_bytes()]), Kind::Gap, received);
+            writer_state.release(&self.channel, received, true);
+            writer_state.append(frame(&[block.as_bytes()]), Kind::Gap, received);
         }
     }
 }
@@ -223,9 +225,9 @@ impl Sink for Publisher {
                 if let Some(id) = id {
                     self.follow(&id);
                     if self.channel.passing.load(Ordering::Relaxed) {
-                        let mut desk = self.channel.desk();
-                        desk.id = id;
-                        desk.id_is_passed = true;
+                        let mut writer_state = self.channel.writer_state();
+                        writer_state.id = id;
+                        writer_state.id_is_passed = true;
                     }
                 }
                 self.gap(GapReason::OversizedEvent, received);
@@ -233,8 +235,8 @@ impl Sink for Publisher {
             Item::Comment(line) => {
                 if self.channel.source.comments == Forward::Always {
                     self.channel
-                        .desk()
-                        .append(frame(&[&line, b"\n"]), Kind::Aside, received);
+                        .writer_state()
+                        .append(frame(&[&line, b"\n"]), Kind::NonEvent, received);
                 }
             }
             Item::Retry(time) => {
@@ -245,8 +247,8 @@ impl Sink for Publisher {
                 if self.channel.source.retry == Forward::Always {
                     let block = retry_block(time);
                     self.channel
-                        .desk()
-                        .append(frame(&[block.as_bytes()]), Kind::Aside, received);
+                        .writer_state()
+                        .append(frame(&[block.as_bytes()]), Kind::NonEvent, received);
                 }
             }
         }
@@ -255,7 +257,7 @@ impl Sink for Publisher {
     fn flush(&mut self) {
         self.unflushed_bytes = 0;
         if std::mem::take(&mut self.unflushed_entries) > 0 {
-            self.channel.bells.ring_all();
+            self.channel.followers.notify_all();
         }
         let events = std::mem::take(&mut self.events);
         if events > 0 {
@@ -265,7 +267,7 @@ impl Sink for Publisher {
 
     fn full(&self) -> bool {
         self.channel
-            .pacing
+            .backpressure
             .is_batch(self.unflushed_entries, self.unflushed_bytes)
     }
 
@@ -282,6 +284,9 @@ impl Sink for Publisher {
     }
 
     async fn ready(&mut self) {
-        self.channel.pacing.wait(&self.channel.log, &self.channel.bells).await;
+        self.channel
+            .backpressure
+            .wait(&self.channel.log, &self.channel.followers)
+            .await;
     }
 }

@@ -20,9 +20,9 @@ pub(super) struct Client {
     pub(super) subscription: Subscription,
     pub(super) permit: Permit,
     pub(super) peer: Peer,
-    pub(super) view: u32,
-    /// Its place in the view's list.
-    pub(super) seat: u32,
+    pub(super) channel_key: u32,
+    /// Its place in the channel's list.
+    pub(super) index: u32,
     /// Tells it from an earlier client under the same key.
     pub(super) generation: u32,
     /// When a byte of its was last taken, or, while it is blocked, began to wait if that is later.
@@ -36,7 +36,7 @@ pub(super) struct Client {
     /// What the slow-client policy remembers from one look to the next: under `pause` the tick since which the upstream stands
     /// still for it, if `holds` is set; else how many bytes it was behind.
     pub(super) noted: u32,
-    pub(super) state: State,
+    pub(super) state: ClientState,
     pub(super) after_rest: AfterRest,
     pub(super) framing: Framing,
     /// Whether the upstream stands still for it (`pause`).
@@ -45,8 +45,8 @@ pub(super) struct Client {
 
 /// What a client is doing. It is in exactly one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// At the head, its socket took everything: the view's next pass finds it. It has no `rest`.
+pub(super) enum ClientState {
+    /// At the head, its socket took everything: the channel's next pass finds it. It has no `rest`.
     Live,
     /// Behind, in the queue of those that read the log on their own.
     Replaying,

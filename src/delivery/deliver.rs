@@ -1,8 +1,8 @@
 //! Delivering: passes over the live clients, and turns of those that read the log on their own.
 
-use super::client::{AfterRest, Flow, State, write};
+use super::client::{AfterRest, ClientState, Flow, write};
 use super::shard::Shard;
-use super::view::Found;
+use super::shard_channel::Found;
 use crate::channel::gap_block;
 use crate::config::SlowPolicy;
 use crate::log::frame;
@@ -10,13 +10,13 @@ use crate::metrics::{CloseReason, EvictReason, GapReason};
 use bytes::Bytes;
 use std::time::Duration;
 
-/// Clients of one view that are written to before another view has its turn.
+/// Clients of one channel that are written to before another channel has its turn.
 const SLICE_CLIENTS: usize = 256;
-/// Clients written to in one turn, over all views.
+/// Clients written to in one turn, over all channels.
 const VISITS_PER_TURN: usize = 512;
 /// Clients that read on their own and have a turn in one turn of the shard.
 const REPLAYS_PER_TURN: usize = 32;
-/// Streams of one view that are ended before others have their turn.
+/// Streams of one channel that are ended before others have their turn.
 const ENDS_PER_TURN: usize = 64;
 /// Bytes that such a client gets before it goes to the end of the queue.
 const REPLAY_BYTES_PER_TURN: usize = 128 * 1024;
@@ -24,7 +24,7 @@ const REPLAY_BYTES_PER_TURN: usize = 128 * 1024;
 pub(super) const LAG_CHECK_EVERY: Duration = Duration::from_millis(250);
 
 impl Shard {
-    /// Goes on with the passes of the views that have one, each a slice at a time.
+    /// Goes on with the passes of the channels that have one, each a slice at a time.
     pub(super) fn passes(&mut self) {
         let mut visits = 0;
         for _ in 0..self.working.len() {
@@ -36,17 +36,17 @@ impl Shard {
         }
     }
 
-    /// Offers the batch of a view's pass to a slice of its clients. Returns how many were visited.
+    /// Offers the batch of a channel's pass to a slice of its clients. Returns how many were visited.
     fn slice(&mut self, key: u32) -> usize {
         let now = self.clock.tick();
-        let view = &mut self.views[key as usize];
-        if view.round.is_some() {
+        let shard_channel = &mut self.channels[key as usize];
+        if shard_channel.cursor.is_some() {
             return self.stagger(key);
         }
-        match view.begin_pass() {
+        match shard_channel.begin_pass() {
             Found::News => {}
             Found::Nothing => {
-                view.queued = false;
+                shard_channel.queued = false;
                 return 1 + self.end_streams(key);
             }
             Found::Lapsed => {
@@ -54,18 +54,18 @@ impl Shard {
                 return self.all_read_alone(key);
             }
         }
-        let Some(pass) = &mut view.pass else { return 0 };
+        let Some(pass) = &mut shard_channel.pass else { return 0 };
         let (from, to) = (pass.batch.from, pass.batch.to);
         // Between two slices the audience may have shrunk to less than what has been visited.
-        let begin = pass.seat.min(view.clients.len());
-        let end = (begin + SLICE_CLIENTS).min(view.clients.len());
+        let begin = pass.index.min(shard_channel.clients.len());
+        let end = (begin + SLICE_CLIENTS).min(shard_channel.clients.len());
         let mut stuck = Vec::new();
         let mut gone = Vec::new();
         let mut alone = Vec::new();
         let mut bytes: Option<(super::Framing, Bytes)> = None;
-        for &client_key in &view.clients[begin..end] {
+        for &client_key in &shard_channel.clients[begin..end] {
             let client = &mut self.clients[client_key as usize];
-            if client.state != State::Live || client.next >= to {
+            if client.state != ClientState::Live || client.next >= to {
                 continue;
             }
             if client.next != from {
@@ -80,13 +80,13 @@ impl Shard {
                 Ok(written) if written == bytes.len() => {
                     client.next = to;
                     client.active = now;
-                    view.counts.deliveries += to - from;
-                    view.counts.bytes_sent += written as u64;
+                    shard_channel.counts.deliveries += to - from;
+                    shard_channel.counts.bytes_sent += written as u64;
                 }
                 Ok(written) => {
                     let left = pass.batch.left(client.framing, written);
-                    view.counts.deliveries += left.next - from;
-                    view.counts.bytes_sent += written as u64;
+                    shard_channel.counts.deliveries += left.next - from;
+                    shard_channel.counts.bytes_sent += written as u64;
                     client.next = left.next;
                     client.rest = (!left.rest.is_empty()).then(|| Box::new(left.rest));
                     stuck.push(client_key);
@@ -94,7 +94,7 @@ impl Shard {
                 Err(_) => gone.push(client_key),
             }
         }
-        pass.seat = end;
+        pass.index = end;
         stuck.into_iter().for_each(|key| self.block(key));
         alone.into_iter().for_each(|key| self.replay_later(key));
         gone.into_iter().for_each(|key| self.left(key));
@@ -104,14 +104,16 @@ impl Shard {
 
     /// If the channel's stream has ended: lets go those who have everything. Returns how many.
     pub(super) fn end_streams(&mut self, key: u32) -> usize {
-        let view = &self.views[key as usize];
-        let Some(end) = view.channel.end() else { return 0 };
+        let shard_channel = &self.channels[key as usize];
+        let Some(end) = shard_channel.channel.end() else {
+            return 0;
+        };
         let at_the_end = |client: &u32| {
             let client = &self.clients[*client as usize];
-            client.state == State::Live && client.next > end.position
+            client.state == ClientState::Live && client.next > end.position
         };
         // The others come here by themselves, when they have read what is left for them.
-        let clients = view.clients.iter().copied().filter(at_the_end);
+        let clients = shard_channel.clients.iter().copied().filter(at_the_end);
         let clients: Vec<u32> = clients.take(ENDS_PER_TURN).collect();
         clients
             .iter()
@@ -123,27 +125,31 @@ impl Shard {
     }
 
     fn end_pass_if_done(&mut self, key: u32) {
-        // The view may have gone with its last client.
-        let Some(view) = self.views.get_mut(key as usize) else {
+        // The shard's channel may have gone with its last client.
+        let Some(shard_channel) = self.channels.get_mut(key as usize) else {
             return;
         };
-        if view.pass.as_ref().is_some_and(|pass| pass.seat >= view.clients.len()) {
-            view.end_pass();
+        if shard_channel
+            .pass
+            .as_ref()
+            .is_some_and(|pass| pass.index >= shard_channel.clients.len())
+        {
+            shard_channel.end_pass();
         }
-        // Once more even if it is done: the bell is answered, and the log looked at, when nothing is left.
+        // Once more even if it is done: the wake flag is cleared, and the log looked at, when nothing is left.
         self.working.push_back(key);
     }
 
-    /// The log went past the view: its live clients find out one by one what that means for them.
+    /// The log went past this shard: the channel's live clients find out one by one what that means for them.
     fn all_read_alone(&mut self, key: u32) -> usize {
-        let view = &self.views[key as usize];
-        let behind: Vec<u32> = view
+        let shard_channel = &self.channels[key as usize];
+        let behind: Vec<u32> = shard_channel
             .clients
             .iter()
             .copied()
             .filter(|&client| {
                 let client = &self.clients[client as usize];
-                client.state == State::Live && client.next < view.next
+                client.state == ClientState::Live && client.next < shard_channel.next
             })
             .collect();
         behind.iter().for_each(|&client| self.replay_later(client));
@@ -153,23 +159,23 @@ impl Shard {
     /// Puts a client into the queue of those that read on their own.
     pub(super) fn replay_later(&mut self, key: u32) {
         let client = &mut self.clients[key as usize];
-        client.state = State::Replaying;
+        client.state = ClientState::Replaying;
         self.replaying.push_back((key, client.generation));
     }
 
     /// A client's socket is full.
     pub(super) fn block(&mut self, key: u32) {
         let client = &mut self.clients[key as usize];
-        client.state = State::Blocked;
+        client.state = ClientState::Blocked;
         client.active = self.clock.tick();
-        let view = client.view;
+        let channel_key = client.channel_key;
         // A look that is due soon stays: put off at each block, it would never come to who reads a little all the time. Under
         // `pause` it may: the upstream already goes at the pace of who takes something.
         let pauses = client.subscription.channel().source().slow_client.policy == SlowPolicy::Pause;
         if pauses || client.armed.since(client.active) > LAG_CHECK_EVERY {
             self.arm(key, LAG_CHECK_EVERY);
         }
-        self.holds_changed(view);
+        self.holds_changed(channel_key);
     }
 
     /// Gives some of the clients that read on their own a turn each.
@@ -178,15 +184,16 @@ impl Shard {
             let Some((key, generation)) = self.replaying.pop_front() else {
                 break;
             };
-            let replays =
-                |client: &super::client::Client| client.generation == generation && client.state == State::Replaying;
+            let replays = |client: &super::client::Client| {
+                client.generation == generation && client.state == ClientState::Replaying
+            };
             if self.clients.get(key as usize).is_some_and(replays) {
                 self.replay(key);
             }
         }
         if self.replaying.is_empty() {
-            for view in std::mem::take(&mut self.replayed) {
-                self.views[view as usize].forget_replays();
+            for key in std::mem::take(&mut self.replayed) {
+                self.channels[key as usize].forget_replays();
             }
         }
     }
@@ -197,9 +204,9 @@ impl Shard {
         let mut budget = REPLAY_BYTES_PER_TURN;
         loop {
             let client = &mut self.clients[key as usize];
-            let view_key = client.view;
-            let view = &mut self.views[view_key as usize];
-            match client.flush_rest(now, &mut view.counts.bytes_sent) {
+            let channel_key = client.channel_key;
+            let shard_channel = &mut self.channels[channel_key as usize];
+            match client.flush_rest(now, &mut shard_channel.counts.bytes_sent) {
                 Flow::Done => {}
                 Flow::Blocked => return self.block(key),
                 Flow::Broken => return self.left(key),
@@ -208,27 +215,27 @@ impl Shard {
                 self.jump(key);
                 continue;
             }
-            let target = view.target();
+            let target = shard_channel.target();
             if client.next >= target {
-                self.holds_changed(view_key);
+                self.holds_changed(channel_key);
                 return self.settle(key);
             }
             if budget == 0 {
                 return self.replay_later(key);
             }
-            let Some(batch) = view.replay(client.next, target) else {
+            let Some(batch) = shard_channel.replay(client.next, target) else {
                 return self.lapsed(key);
             };
-            if !self.replayed.contains(&view_key) {
-                self.replayed.push(view_key);
+            if !self.replayed.contains(&channel_key) {
+                self.replayed.push(channel_key);
             }
             let bytes = batch.bytes(client.framing);
             let Ok(written) = write(&client.stream, &bytes) else {
                 return self.left(key);
             };
             let left = batch.left(client.framing, written);
-            view.counts.bytes_sent += written as u64;
-            view.counts.deliveries += left.next - client.next;
+            shard_channel.counts.bytes_sent += written as u64;
+            shard_channel.counts.deliveries += left.next - client.next;
             client.next = left.next;
             if written > 0 {
                 client.active = now;
@@ -256,16 +263,16 @@ impl Shard {
     /// The policy `skip`: a client goes on at the head, and is told what it missed.
     fn jump(&mut self, key: u32) {
         let client = &mut self.clients[key as usize];
-        let view = &mut self.views[client.view as usize];
-        let source = view.channel.source();
-        let to = view.target();
+        let shard_channel = &mut self.channels[client.channel_key as usize];
+        let source = shard_channel.channel.source();
+        let to = shard_channel.target();
         let skipped = to.saturating_sub(client.next);
         client.after_rest = AfterRest::Log;
         if skipped == 0 {
             return;
         }
         client.next = to;
-        view.channel.metrics().gaps[GapReason::Skipped as usize].increment(1);
+        shard_channel.channel.metrics().gaps[GapReason::Skipped as usize].increment(1);
         if let Some(event_type) = &source.gap_event {
             let block = gap_block(event_type, GapReason::Skipped, &source.name, Some(skipped));
             let bytes = match client.framing {

@@ -1,24 +1,24 @@
 //! A client joins: its socket is registered, its place in the log found, and its stream begun.
 
-use super::Newcomer;
+use super::NewClient;
 use super::batch::Framing;
-use super::bell::Doorbell;
-use super::client::{AfterRest, Client, Flow, Peer, State};
+use super::client::{AfterRest, Client, ClientState, Flow, Peer};
 use super::clock::Tick;
 use super::leave::LOOK_MAX;
-use super::shard::{Shard, ViewKey};
-use super::view::View;
+use super::mailbox::WakeFlag;
+use super::shard::{ChannelKey, Shard};
+use super::shard_channel::ShardChannel;
 use crate::channel::{Channel, gap_block, retry_block};
 use crate::config::{Forward, Source};
-use crate::log::{Place, put_frame};
+use crate::log::{ResumePoint, put_frame};
 use crate::metrics::CloseReason;
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 use std::time::Duration;
 
 impl Shard {
-    pub(super) fn join(&mut self, newcomer: Newcomer) {
-        let Newcomer {
+    pub(super) fn join(&mut self, new_client: NewClient) {
+        let NewClient {
             mut stream,
             head,
             framing,
@@ -26,9 +26,9 @@ impl Shard {
             permit,
             last_event_id,
             peer,
-        } = newcomer;
+        } = new_client;
         let channel = subscription.channel().clone();
-        let view = self.view_of(&channel);
+        let channel_key = self.shard_channel_of(&channel);
         self.generation = self.generation.wrapping_add(1);
         let key = self.clients.vacant_key() as u32;
         let token = mio::Token(key as usize | (self.generation as usize) << 32);
@@ -37,14 +37,14 @@ impl Shard {
         let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(&mut stream, token, interest) {
             tracing::warn!(%peer, %error, "client refused: its socket can't be watched");
-            return self.leave_view_if_empty(view);
+            return self.leave_channel_if_empty(channel_key);
         }
 
         let place = channel.place(last_event_id.as_deref());
         count_resume(&channel, last_event_id.as_deref(), &place);
         let opening = opening(&head, framing, channel.opening_retry(), &channel, &place);
         let now = self.clock.tick();
-        let seats = &mut self.views[view as usize].clients;
+        let keys = &mut self.channels[channel_key as usize].clients;
         let mut client = Client {
             stream,
             next: place.next,
@@ -52,8 +52,8 @@ impl Shard {
             subscription,
             permit,
             peer: Peer::new(peer),
-            view,
-            seat: seats.len() as u32,
+            channel_key,
+            index: keys.len() as u32,
             generation: self.generation,
             active: now,
             opened: now,
@@ -63,14 +63,14 @@ impl Shard {
             leaves: None,
             // Who comes back from far is catching up from the beginning.
             noted: u32::MAX,
-            state: State::Replaying,
+            state: ClientState::Replaying,
             after_rest: AfterRest::Log,
             framing,
             holds: false,
         };
-        seats.push(key);
+        keys.push(key);
         self.limit_age(&mut client, channel.source(), now);
-        let flow = client.write_own(opening, now, &mut self.views[view as usize].counts.bytes_sent);
+        let flow = client.write_own(opening, now, &mut self.channels[channel_key as usize].counts.bytes_sent);
         self.clients.insert(client);
         match flow {
             Flow::Done => self.settle(key),
@@ -82,12 +82,16 @@ impl Shard {
     /// A client whose `rest` is out stands in the log: live at the head, else in the queue of those that read on their own.
     pub(super) fn settle(&mut self, key: u32) {
         let client = &mut self.clients[key as usize];
-        let view = &self.views[client.view as usize];
-        if client.next >= view.target() {
-            client.state = State::Live;
+        let shard_channel = &self.channels[client.channel_key as usize];
+        if client.next >= shard_channel.target() {
+            client.state = ClientState::Live;
             client.noted = 0;
             client.holds = false;
-            if view.channel.end().is_some_and(|end| client.next > end.position) {
+            if shard_channel
+                .channel
+                .end()
+                .is_some_and(|end| client.next > end.position)
+            {
                 return self.close(key, CloseReason::Ended);
             }
             let delay = self.until_look(key);
@@ -97,26 +101,27 @@ impl Shard {
         }
     }
 
-    fn view_of(&mut self, channel: &Arc<Channel>) -> u32 {
+    fn shard_channel_of(&mut self, channel: &Arc<Channel>) -> u32 {
         let address = Arc::as_ptr(channel) as usize;
-        if let Some(&key) = self.view_keys.get(&address) {
+        if let Some(&key) = self.channel_keys.get(&address) {
             return key;
         }
-        let entry = self.views.vacant_entry();
+        let entry = self.channels.vacant_entry();
         let key = entry.key() as u32;
-        entry.insert(View::new(
+        entry.insert(ShardChannel::new(
             channel.clone(),
-            Doorbell::new(self.ringer.clone(), ViewKey(key)),
+            WakeFlag::new(self.mailbox_sender.clone(), ChannelKey(key)),
         ));
-        self.view_keys.insert(address, key);
+        self.channel_keys.insert(address, key);
         key
     }
 
-    /// A view without clients is of no use, and its bell would ring for nothing.
-    pub(super) fn leave_view_if_empty(&mut self, key: u32) {
-        if self.views[key as usize].clients.is_empty() {
-            let view = self.views.remove(key as usize);
-            self.view_keys.remove(&(Arc::as_ptr(&view.channel) as usize));
+    /// Without clients the shard has no use for a channel, and would be woken for nothing.
+    pub(super) fn leave_channel_if_empty(&mut self, key: u32) {
+        if self.channels[key as usize].clients.is_empty() {
+            let shard_channel = self.channels.remove(key as usize);
+            self.channel_keys
+                .remove(&(Arc::as_ptr(&shard_channel.channel) as usize));
             self.working.retain(|&other| other != key);
             self.replayed.retain(|&other| other != key);
             self.holding.retain(|&other| other != key);
@@ -144,7 +149,7 @@ pub(crate) fn jittered(mean: Duration, part: f64) -> Duration {
 
 /// The bytes before the log: the response head, a comment so that everybody on the way sees the stream open, the reconnection
 /// time, the id of the place, and the gap event if the place is not where the client wanted to go on.
-fn opening(head: &[u8], framing: Framing, retry: Option<Duration>, channel: &Channel, place: &Place) -> Bytes {
+fn opening(head: &[u8], framing: Framing, retry: Option<Duration>, channel: &Channel, place: &ResumePoint) -> Bytes {
     let source = channel.source();
     let retry = retry.map(retry_block).unwrap_or_default();
     let gap = match (place.gap, &source.gap_event) {
@@ -168,7 +173,7 @@ fn opening(head: &[u8], framing: Framing, retry: Option<Duration>, channel: &Cha
     out.freeze()
 }
 
-fn count_resume(channel: &Channel, last_event_id: Option<&[u8]>, place: &Place) {
+fn count_resume(channel: &Channel, last_event_id: Option<&[u8]>, place: &ResumePoint) {
     let metrics = channel.metrics();
     if let Some(reason) = place.gap {
         metrics.gaps[reason as usize].increment(1);

@@ -1,11 +1,11 @@
 //! Leaving: a client goes, lags too far, grows too old, or is drained; and the timers that find that out.
 
 use super::Framing;
-use super::client::{AfterRest, Flow, State};
+use super::client::{AfterRest, ClientState, Flow};
 use super::clock::{TICK, Tick};
 use super::deliver::LAG_CHECK_EVERY;
 use super::shard::{Draining, Shard};
-use super::slow::{Lag, over};
+use super::slow_client::{Lag, over};
 use crate::channel::retry_block;
 use crate::config::{Drain, SlowPolicy};
 use crate::log::frame;
@@ -28,7 +28,7 @@ impl Shard {
         if !now.reached(client.armed) {
             return; // Stale: it has been entered anew for later.
         }
-        if let State::Closing(_) = client.state {
+        if let ClientState::Closing(_) = client.state {
             return if now.reached(client.leave_at) {
                 self.cut(key)
             } else {
@@ -41,9 +41,9 @@ impl Shard {
             return self.close(key, reason);
         }
         match client.state {
-            State::Live => self.heartbeat(key),
-            State::Blocked => self.check_lag(key),
-            State::Replaying | State::Closing(_) => self.arm(key, LAG_CHECK_EVERY),
+            ClientState::Live => self.heartbeat(key),
+            ClientState::Blocked => self.check_lag(key),
+            ClientState::Replaying | ClientState::Closing(_) => self.arm(key, LAG_CHECK_EVERY),
         }
     }
 
@@ -68,9 +68,9 @@ impl Shard {
         let client = &mut self.clients[key as usize];
         let every = client.subscription.channel().source().heartbeat.every;
         if !every.is_zero() && now.since(client.active) >= every {
-            let view = &mut self.views[client.view as usize];
-            let beat = view.heartbeat(client.framing);
-            match client.write_own(beat, now, &mut view.counts.bytes_sent) {
+            let shard_channel = &mut self.channels[client.channel_key as usize];
+            let beat = shard_channel.heartbeat(client.framing);
+            match client.write_own(beat, now, &mut shard_channel.counts.bytes_sent) {
                 Flow::Done => {}
                 Flow::Blocked => return self.block(key),
                 Flow::Broken => return self.left(key),
@@ -82,10 +82,10 @@ impl Shard {
 
     pub(super) fn lag(&self, key: u32) -> Lag {
         let client = &self.clients[key as usize];
-        let log = self.views[client.view as usize].channel.log();
+        let log = self.channels[client.channel_key as usize].channel.log();
         let rest = client.rest.as_ref().map_or(0, |rest| rest.len() as u64);
         let stalled = match client.state {
-            State::Blocked => self.clock.tick().since(client.active),
+            ClientState::Blocked => self.clock.tick().since(client.active),
             _ => Duration::ZERO,
         };
         Lag {
@@ -167,13 +167,13 @@ impl Shard {
             _ => now.plus(CLOSE_GRACE),
         };
         let client = &mut self.clients[key as usize];
-        client.state = State::Closing(reason);
+        client.state = ClientState::Closing(reason);
         client.after_rest = AfterRest::Farewell;
         client.leave_at = until;
         client.holds = false;
-        let view = client.view;
+        let channel_key = client.channel_key;
         self.arm(key, until.since(now));
-        self.holds_changed(view);
+        self.holds_changed(channel_key);
         self.go_on_closing(key);
     }
 
@@ -191,9 +191,11 @@ impl Shard {
         let now = self.clock.tick();
         loop {
             let client = &mut self.clients[key as usize];
-            let State::Closing(reason) = client.state else { return };
-            let view = &mut self.views[client.view as usize];
-            match client.flush_rest(now, &mut view.counts.bytes_sent) {
+            let ClientState::Closing(reason) = client.state else {
+                return;
+            };
+            let shard_channel = &mut self.channels[client.channel_key as usize];
+            match client.flush_rest(now, &mut shard_channel.counts.bytes_sent) {
                 Flow::Done => {}
                 Flow::Blocked => return,
                 Flow::Broken => return self.remove(key, reason),
@@ -201,7 +203,7 @@ impl Shard {
             if client.after_rest == AfterRest::Farewell {
                 client.after_rest = AfterRest::Nothing;
                 let retry = (reason != CloseReason::Ended)
-                    .then(|| view.channel.opening_retry())
+                    .then(|| shard_channel.channel.opening_retry())
                     .flatten();
                 let farewell = farewell(client.framing, retry);
                 client.rest = (!farewell.is_empty()).then(|| Box::new(farewell));
@@ -219,7 +221,9 @@ impl Shard {
     /// can tell that it was cut.
     fn cut(&mut self, key: u32) {
         let client = &mut self.clients[key as usize];
-        let State::Closing(reason) = client.state else { return };
+        let ClientState::Closing(reason) = client.state else {
+            return;
+        };
         client.stream.reset_on_close();
         if reason == CloseReason::Drained {
             client.permit.was_cut();
@@ -230,7 +234,7 @@ impl Shard {
     /// A client is gone, of its own accord or with its connection.
     pub(super) fn left(&mut self, key: u32) {
         let reason = match self.clients[key as usize].state {
-            State::Closing(reason) => reason,
+            ClientState::Closing(reason) => reason,
             _ => CloseReason::Client,
         };
         self.remove(key, reason);
@@ -239,24 +243,27 @@ impl Shard {
     fn remove(&mut self, key: u32, reason: CloseReason) {
         let client = self.clients.remove(key as usize);
         client.subscription.channel().metrics().closed[reason as usize].increment(1);
-        let view_key = client.view;
-        let view = &mut self.views[view_key as usize];
-        let seat = client.seat as usize;
-        view.clients.swap_remove(seat);
-        if let Some(&moved_key) = view.clients.get(seat) {
+        let channel_key = client.channel_key;
+        let shard_channel = &mut self.channels[channel_key as usize];
+        let index = client.index as usize;
+        shard_channel.clients.swap_remove(index);
+        if let Some(&moved_key) = shard_channel.clients.get(index) {
             let moved = &mut self.clients[moved_key as usize];
-            let old_seat = moved.seat as usize;
-            moved.seat = seat as u32;
+            let old_index = moved.index as usize;
+            moved.index = index as u32;
             // It moved from the part that the pass has before it to the part behind it: it reads this batch on its own.
-            let passed_over = view.pass.as_ref().is_some_and(|pass| {
-                seat < pass.seat && old_seat >= pass.seat && moved.state == State::Live && moved.next < pass.batch.to
+            let passed_over = shard_channel.pass.as_ref().is_some_and(|pass| {
+                index < pass.index
+                    && old_index >= pass.index
+                    && moved.state == ClientState::Live
+                    && moved.next < pass.batch.to
             });
             if passed_over {
                 self.replay_later(moved_key);
             }
         }
-        self.holds_changed(view_key);
-        self.leave_view_if_empty(view_key);
+        self.holds_changed(channel_key);
+        self.leave_channel_if_empty(channel_key);
     }
 
     /// Ends all streams, spread in time.
@@ -269,7 +276,7 @@ impl Shard {
         let keys: Vec<u32> = self.clients.iter().map(|(key, _)| key as u32).collect();
         for key in keys {
             let client = &mut self.clients[key as usize];
-            if let State::Closing(_) = client.state {
+            if let ClientState::Closing(_) = client.state {
                 continue;
             }
             let delay = drain.spread.min(time).mul_f64(fastrand::f64());
@@ -279,29 +286,33 @@ impl Shard {
         }
     }
 
-    /// Under the policy `pause`, somebody of this view got into the way of the upstream, or out of it.
-    pub(super) fn holds_changed(&mut self, view: u32) {
-        let pauses = self.views[view as usize].channel.source().slow_client.policy == SlowPolicy::Pause;
-        if pauses && !self.holding.contains(&view) {
-            self.holding.push(view);
+    /// Under the policy `pause`, a client of this channel began to hold the upstream, or ceased to.
+    pub(super) fn holds_changed(&mut self, key: u32) {
+        let pauses = self.channels[key as usize].channel.source().slow_client.policy == SlowPolicy::Pause;
+        if pauses && !self.holding.contains(&key) {
+            self.holding.push(key);
         }
     }
 
     /// Tells the publishing sides how far the slowest clients are, where they wait for them.
     pub(super) fn tell_holds(&mut self) {
         for key in std::mem::take(&mut self.holding) {
-            let Some(view) = self.views.get_mut(key as usize) else {
+            let Some(shard_channel) = self.channels.get_mut(key as usize) else {
                 continue;
             };
-            let waits =
-                |client: &&u32| matches!(self.clients[**client as usize].state, State::Blocked | State::Replaying);
-            view.held_at = view
+            let waits = |client: &&u32| {
+                matches!(
+                    self.clients[**client as usize].state,
+                    ClientState::Blocked | ClientState::Replaying
+                )
+            };
+            shard_channel.held_at = shard_channel
                 .clients
                 .iter()
                 .filter(waits)
                 .map(|&client| self.clients[client as usize].next)
                 .min();
-            view.tell_progress();
+            shard_channel.tell_progress();
         }
     }
 }

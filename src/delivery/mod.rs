@@ -8,7 +8,7 @@
 //! The data path names neither the configuration file nor the admin.
 
 mod batch;
-mod bell;
+mod mailbox;
 mod client;
 mod clock;
 mod deliver;
@@ -17,9 +17,9 @@ mod leave;
 mod report;
 mod shard;
 mod shards;
-mod slow;
+mod slow_client;
 mod stagger;
-mod view;
+mod shard_channel;
 mod wheel;
 
 pub use batch::Framing;
@@ -34,7 +34,7 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 
 /// A connection whose request has been read and answered by nobody yet.
-pub struct Newcomer {
+pub struct NewClient {
     /// Its connection.
     pub stream: Stream,
     /// The response head, complete.

@@ -1,6 +1,6 @@
 //! What a shard knows of its clients, for `/status` and the sampled metrics.
 
-use super::client::State;
+use super::client::ClientState;
 use super::shard::Shard;
 use crate::metrics::Protocol;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Clients named one by one.
 const SLOWEST: usize = 10;
-/// Lags sampled per view and second.
+/// Lags sampled per channel and second.
 const LAG_SAMPLES: usize = 256;
 
 /// One shard's answer.
@@ -85,14 +85,19 @@ impl Shard {
         report
     }
 
-    /// A sample of the clients' lags, the same part of every view's: the histogram keeps each value for some seconds.
+    /// A sample of the clients' lags, the same part of every channel's: the histogram keeps each value for some seconds.
     pub(super) fn sample_lags(&self) {
-        for (_, view) in &self.views {
-            let lag_events = &view.channel.metrics().lag_events;
-            let stride = view.clients.len().div_ceil(LAG_SAMPLES).max(1);
-            for &key in view.clients.iter().skip(fastrand::usize(..stride)).step_by(stride) {
+        for (_, shard_channel) in &self.channels {
+            let lag_events = &shard_channel.channel.metrics().lag_events;
+            let stride = shard_channel.clients.len().div_ceil(LAG_SAMPLES).max(1);
+            for &key in shard_channel
+                .clients
+                .iter()
+                .skip(fastrand::usize(..stride))
+                .step_by(stride)
+            {
                 let lag = match self.clients[key as usize].state {
-                    State::Live => 0,
+                    ClientState::Live => 0,
                     _ => self.lag(key).events,
                 };
                 lag_events.record(lag as f64);

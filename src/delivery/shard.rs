@@ -3,12 +3,12 @@
 //! A turn is bounded in everything it does, so that nothing (a large channel, a client that replays, a thousand evictions) holds up
 //! the rest by more than a fraction of a millisecond or so; what is left is done in the next turn, which then doesn't sleep.
 
-use super::Newcomer;
-use super::bell::{Queue, Ringer};
-use super::client::{Client, State};
+use super::NewClient;
+use super::client::{Client, ClientState};
 use super::clock::{Clock, TICK};
+use super::mailbox::{Mailbox, MailboxSender};
 use super::report::ShardReport;
-use super::view::View;
+use super::shard_channel::ShardChannel;
 use super::wheel::{Due, Wheel};
 use crate::config::Drain;
 use mio::{Events, Poll, Token};
@@ -21,34 +21,34 @@ use std::time::{Duration, Instant};
 pub(super) const WAKER: Token = Token(usize::MAX);
 /// Readiness events taken at one time.
 const EVENTS_PER_TURN: usize = 256;
-/// Notes (newcomers, rings) handled in one turn.
+/// Notes (new clients, wake-ups) handled in one turn.
 const NOTES_PER_TURN: usize = 64;
 /// Timers looked at in one turn: some of them close a socket.
 const LOOKS_PER_TURN: usize = 64;
 /// How often counts reach the metrics.
 const COUNTS_EVERY: Duration = Duration::from_secs(1);
 
-/// A view's key in the shard.
+/// A channel's key in the shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ViewKey(pub(super) u32);
+pub(super) struct ChannelKey(pub(super) u32);
 
 /// What reaches a shard from other threads.
 pub(super) enum Note {
-    /// Something was published to the channel of this view.
-    Published(ViewKey),
+    /// Something was published to this channel.
+    Published(ChannelKey),
     /// Something to do.
     Command(Command),
 }
 
 pub(super) enum Command {
-    Join(Box<Newcomer>),
+    Join(Box<NewClient>),
     Drain(Drain),
     Report(tokio::sync::oneshot::Sender<ShardReport>),
     Stop,
 }
 
-impl From<ViewKey> for Note {
-    fn from(key: ViewKey) -> Self {
+impl From<ChannelKey> for Note {
+    fn from(key: ChannelKey) -> Self {
         Note::Published(key)
     }
 }
@@ -56,21 +56,21 @@ impl From<ViewKey> for Note {
 /// A shard: everything here belongs to its thread alone.
 pub(super) struct Shard {
     pub(super) poll: Poll,
-    queue: Queue<Note>,
-    pub(super) ringer: Ringer<Note, mio::Waker>,
+    mailbox: Mailbox<Note>,
+    pub(super) mailbox_sender: MailboxSender<Note, mio::Waker>,
     pub(super) clients: Slab<Client>,
-    pub(super) views: Slab<View>,
-    /// Views by the address of their channel, which they keep alive.
-    pub(super) view_keys: HashMap<usize, u32>,
-    /// Views with a pass to make or to go on with, each once.
+    pub(super) channels: Slab<ShardChannel>,
+    /// Channels by the address of their channel, which they keep alive.
+    pub(super) channel_keys: HashMap<usize, u32>,
+    /// Channels with a pass to make or to go on with, each once.
     pub(super) working: VecDeque<u32>,
     /// Clients that read the log on their own, each once: key and generation.
     pub(super) replaying: VecDeque<Due>,
-    /// Views that keep a batch for them.
+    /// Channels that keep a batch for them.
     pub(super) replayed: Vec<u32>,
-    /// Views in whose `pause` somebody moved.
+    /// Channels in whose `pause` somebody moved.
     pub(super) holding: Vec<u32>,
-    /// Views whose round is under way.
+    /// Channels that are being staggered.
     pub(super) staggering: Vec<u32>,
     pub(super) wheel: Wheel,
     due: VecDeque<Due>,
@@ -89,15 +89,15 @@ pub(super) struct Draining {
 }
 
 impl Shard {
-    pub(super) fn new(poll: Poll, queue: Queue<Note>, ringer: Ringer<Note, mio::Waker>) -> Self {
+    pub(super) fn new(poll: Poll, mailbox: Mailbox<Note>, mailbox_sender: MailboxSender<Note, mio::Waker>) -> Self {
         let clock = Clock::new();
         Self {
             poll,
-            queue,
-            ringer,
+            mailbox,
+            mailbox_sender,
             clients: Slab::new(),
-            views: Slab::new(),
-            view_keys: HashMap::new(),
+            channels: Slab::new(),
+            channel_keys: HashMap::new(),
             working: VecDeque::new(),
             replaying: VecDeque::new(),
             replayed: Vec::new(),
@@ -125,11 +125,11 @@ impl Shard {
                 }
             }
             for _ in 0..NOTES_PER_TURN {
-                let Some(note) = self.queue.take() else { break };
+                let Some(note) = self.mailbox.take() else { break };
                 self.handle(note);
             }
             self.passes();
-            self.rounds();
+            self.staggers();
             self.replays();
             self.timers();
             self.tell_holds();
@@ -143,7 +143,7 @@ impl Shard {
         let mut missed = None;
         let mut timeout = Some(Duration::ZERO);
         if self.idle() {
-            missed = self.queue.fall_asleep();
+            missed = self.mailbox.fall_asleep();
             if missed.is_none() {
                 timeout = self.until_next_timer();
             }
@@ -153,7 +153,7 @@ impl Shard {
             // epoll_wait fails otherwise only for reasons that don't pass: a bad descriptor or a bad address.
             polled => polled?,
         }
-        self.queue.woke();
+        self.mailbox.woke();
         self.clock.refresh();
         if let Some(note) = missed {
             self.handle(note);
@@ -167,15 +167,15 @@ impl Shard {
 
     fn until_next_timer(&self) -> Option<Duration> {
         let counts =
-            (!self.views.is_empty()).then(|| self.counts_due.saturating_duration_since(self.clock.now()).max(TICK));
+            (!self.channels.is_empty()).then(|| self.counts_due.saturating_duration_since(self.clock.now()).max(TICK));
         let looks = self.wheel.next(self.clock.ticks());
         counts.into_iter().chain(looks).chain(self.until_next_visit()).min()
     }
 
     fn handle(&mut self, note: Note) {
         match note {
-            Note::Published(ViewKey(key)) => self.has_work(key),
-            Note::Command(Command::Join(newcomer)) => self.join(*newcomer),
+            Note::Published(ChannelKey(key)) => self.has_work(key),
+            Note::Command(Command::Join(new_client)) => self.join(*new_client),
             Note::Command(Command::Drain(drain)) => self.drain(&drain),
             Note::Command(Command::Report(answer)) => {
                 // Who asked may have given up.
@@ -185,12 +185,12 @@ impl Shard {
         }
     }
 
-    /// Queues a view for a pass.
+    /// Queues a channel for a pass.
     pub(super) fn has_work(&mut self, key: u32) {
-        if let Some(view) = self.views.get_mut(key as usize)
-            && !view.queued
+        if let Some(shard_channel) = self.channels.get_mut(key as usize)
+            && !shard_channel.queued
         {
-            view.queued = true;
+            shard_channel.queued = true;
             self.working.push_back(key);
         }
     }
@@ -213,9 +213,9 @@ impl Shard {
         }
         if event.is_writable() {
             match client.state {
-                State::Blocked => self.replay_later(key),
-                State::Closing(_) => self.go_on_closing(key),
-                State::Live | State::Replaying => {}
+                ClientState::Blocked => self.replay_later(key),
+                ClientState::Closing(_) => self.go_on_closing(key),
+                ClientState::Live | ClientState::Replaying => {}
             }
         }
     }
@@ -248,8 +248,8 @@ impl Shard {
         let now = self.clock.now();
         if now >= self.counts_due {
             self.counts_due = now + COUNTS_EVERY;
-            for (_, view) in &mut self.views {
-                view.publish_counts();
+            for (_, shard_channel) in &mut self.channels {
+                shard_channel.publish_counts();
             }
             self.sample_lags();
         }

@@ -1,7 +1,7 @@
 //! The shards of the process, from outside.
 
-use super::Newcomer;
-use super::bell::{Ringer, queue};
+use super::NewClient;
+use super::mailbox::{MailboxSender, mailbox};
 use super::report::ShardReport;
 use super::shard::{Command, Note, Shard, WAKER};
 use crate::config::Drain;
@@ -21,7 +21,7 @@ pub struct Shards {
 }
 
 struct Handle {
-    ringer: Ringer<Note, mio::Waker>,
+    mailbox_sender: MailboxSender<Note, mio::Waker>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -38,23 +38,23 @@ impl Shards {
 
     /// Gives a client to the next shard in turn; one of a job's few clients to the shard where the others are, so that the
     /// job's events wake one shard and not all.
-    pub fn hand_over(&self, newcomer: Newcomer) {
-        let channel = newcomer.subscription.channel();
+    pub fn hand_over(&self, new_client: NewClient) {
+        let channel = new_client.subscription.channel();
         let together = channel.source().is_templated() && channel.subscribers() <= TOGETHER_MAX;
         let n = match together {
-            true => channel.home(),
+            true => channel.preferred_shard(),
             false => self.next.fetch_add(1, Ordering::Relaxed),
         } % self.shards.len();
-        // A shard that is gone drops the newcomer, and with it its socket and its places.
+        // A shard that is gone drops the client, and with it its socket and its places.
         let _ = self.shards[n]
-            .ringer
-            .send(Note::Command(Command::Join(Box::new(newcomer))));
+            .mailbox_sender
+            .send(Note::Command(Command::Join(Box::new(new_client))));
     }
 
     /// Ends all streams, spread over `drain.spread`, at event boundaries; what is left at `drain.timeout` is cut.
     pub fn drain(&self, drain: &Drain) {
         for shard in &self.shards {
-            let _ = shard.ringer.send(Note::Command(Command::Drain(drain.clone())));
+            let _ = shard.mailbox_sender.send(Note::Command(Command::Drain(drain.clone())));
         }
     }
 
@@ -63,7 +63,11 @@ impl Shards {
         let mut answers = Vec::new();
         for shard in &self.shards {
             let (sender, receiver) = tokio::sync::oneshot::channel();
-            if shard.ringer.send(Note::Command(Command::Report(sender))).is_ok() {
+            if shard
+                .mailbox_sender
+                .send(Note::Command(Command::Report(sender)))
+                .is_ok()
+            {
                 answers.push(receiver);
             }
         }
@@ -79,8 +83,8 @@ impl Handle {
     fn start(n: usize, vital: Vital) -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
-        let (ringer, queue) = queue(waker);
-        let shard = Shard::new(poll, queue, ringer.clone());
+        let (mailbox_sender, mailbox) = mailbox(waker);
+        let shard = Shard::new(poll, mailbox, mailbox_sender.clone());
         let name = format!("shard-{n}");
         let thread = std::thread::Builder::new().name(name.clone()).spawn(move || {
             if let Err(error) = vital.run(&name, || shard.run()) {
@@ -89,7 +93,7 @@ impl Handle {
             }
         })?;
         Ok(Self {
-            ringer,
+            mailbox_sender,
             thread: Some(thread),
         })
     }
@@ -97,7 +101,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let _ = self.ringer.send(Note::Command(Command::Stop));
+        let _ = self.mailbox_sender.send(Note::Command(Command::Stop));
         if let Some(thread) = self.thread.take() {
             // A panic of the shard has been reported by the hook; there is nothing to add.
             let _ = thread.join();

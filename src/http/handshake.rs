@@ -9,7 +9,7 @@ use super::unreadable::{self, Mended};
 use super::waiting::Waiting;
 use crate::admission::Admission;
 use crate::config::{Config, Limits, Network};
-use crate::delivery::{Newcomer, Shards};
+use crate::delivery::{NewClient, Shards};
 use crate::metrics::{ListenerMetrics, RefuseReason};
 use crate::net::{Accepted, Stream};
 use crate::pass::Passes;
@@ -186,7 +186,7 @@ async fn serve(front: &Arc<Front>, io: LazySocket, peer: SocketAddr, slot: &Arc<
             peer,
         } = opening;
         if let Some(stream) = stream {
-            front.shards.hand_over(Newcomer {
+            front.shards.hand_over(NewClient {
                 stream,
                 head,
                 framing,

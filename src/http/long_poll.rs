@@ -122,7 +122,7 @@ impl News {
                 // Its data is an object of ours.
                 self.gap = serde_json::from_slice(&event.data()).ok();
             }
-            Kind::Event | Kind::Terminal | Kind::Aside => {
+            Kind::Event | Kind::Terminal | Kind::NonEvent => {
                 self.bytes += entry.len_bytes();
                 self.events.push(event_json(&event, entry.id()));
             }

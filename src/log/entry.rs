@@ -9,7 +9,7 @@ pub enum Kind {
     /// An event of the origin.
     Event,
     /// Bytes that are no event: a relayed comment or `retry`.
-    Aside,
+    NonEvent,
     /// A gap event: some of the origin's events are missing here.
     Gap,
     /// The last event of the stream.
@@ -51,7 +51,7 @@ pub struct Entry {
 
 /// What is remembered of an entry that was let go: where it stood, and the id in force there.
 #[derive(Debug, Clone)]
-pub(super) struct Mark {
+pub(super) struct EntryMeta {
     /// Its place; 0: the place before the first entry.
     pub(super) position: u64,
     /// The lowest position that is known to carry the same id: where a client that names this id may have stopped.
@@ -63,7 +63,7 @@ pub(super) struct Mark {
     pub(super) passed: bool,
 }
 
-impl Mark {
+impl EntryMeta {
     /// The place before the first entry.
     pub(super) fn start() -> Self {
         Self {
@@ -131,9 +131,9 @@ impl Entry {
         !self.draft.indexed && !self.draft.id.is_empty()
     }
 
-    pub(super) fn mark(&self) -> Mark {
+    pub(super) fn meta(&self) -> EntryMeta {
         let Draft { id, indexed, .. } = &self.draft;
-        Mark {
+        EntryMeta {
             position: self.position,
             first_with_id: self.first_with_id,
             id: id.clone(),
@@ -141,7 +141,7 @@ impl Entry {
         }
     }
 
-    /// See [`Mark::first_with_id`].
+    /// See [`EntryMeta::first_with_id`].
     pub(super) fn first_with_id(&self) -> u64 {
         self.first_with_id
     }

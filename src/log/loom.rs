@@ -1,10 +1,10 @@
 //! One writer and one reader of a tiny log, whose slots and index cells are used again at once.
 //!
-//! Tried by hand, each makes a model fail: the head moves before the slot is filled; the tail moves before the departed
+//! Tried by hand, each makes a model fail: the head moves before the slot is filled; the tail moves before the last evicted
 //! entry is marked; `read` doesn't compare positions; the head moves before the id is entered, or after the use before is
 //! unlinked.
 
-use super::{Draft, Epoch, Kind, Log, Numbering, Place, Read, Writer, frame};
+use super::{Draft, Epoch, Kind, Log, Numbering, Read, ResumePoint, Writer, frame};
 use crate::config::LogLimits;
 use crate::metrics::GapReason;
 use ::loom::thread;
@@ -142,7 +142,7 @@ fn the_tip_of_a_log_that_forgets_is_one_place() {
     });
 }
 
-fn resume(log: &Log, id: &str) -> Place {
+fn resume(log: &Log, id: &str) -> ResumePoint {
     log.resume(
         id.as_bytes(),
         &Numbering {

@@ -16,6 +16,6 @@ mod writer;
 pub use entry::{Draft, Entry, Kind};
 pub(crate) use entry::{frame, put_frame};
 pub(crate) use index::comes_back_as;
-pub use resume::{Epoch, Numbering, Place};
+pub use resume::{Epoch, Numbering, ResumePoint};
 pub use ring::{Log, Read};
 pub use writer::Writer;

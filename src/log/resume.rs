@@ -1,6 +1,6 @@
 //! Where a client's stream starts: from its last event ID, or by the source's `start`.
 
-use super::entry::Mark;
+use super::entry::EntryMeta;
 use super::index::comes_back_as;
 use super::ring::Log;
 use crate::config::Start;
@@ -14,7 +14,7 @@ pub struct Epoch(String);
 
 /// A place in the log at which a stream starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ResumePoint {
     /// The position of the first entry to be sent.
     pub next: u64,
     /// The id in force before it, where it is known; empty: none.
@@ -34,13 +34,13 @@ pub struct Numbering<'a> {
 
 impl Numbering<'_> {
     /// The id of the place after an entry.
-    fn id_after(&self, mark: &Mark) -> Bytes {
-        match (mark.passed, mark.id.is_empty()) {
-            (true, _) => mark.id.clone(),
+    fn id_after(&self, meta: &EntryMeta) -> Bytes {
+        match (meta.passed, meta.id.is_empty()) {
+            (true, _) => meta.id.clone(),
             // Exact also after what has no id of its own, as a gap event.
-            (false, false) => self.epoch.id(mark.position).into(),
+            (false, false) => self.epoch.id(meta.position).into(),
             // No id is in force. A place gets one of the relay's numbering only if the next event does.
-            (false, true) if self.assigning => self.epoch.id(mark.position).into(),
+            (false, true) if self.assigning => self.epoch.id(meta.position).into(),
             (false, true) => Bytes::new(),
         }
     }
@@ -93,12 +93,12 @@ impl Log {
     /// An id that several events share stands for the first of them. One that has changed on its way back (without the spaces around it,
     /// with U+FFFD for what is no UTF-8) stands for the id that it was, unless it is one itself. Where the log can't vouch for what
     /// follows, the place is the oldest entry, with the reason.
-    pub fn resume(&self, last_event_id: &[u8], numbering: &Numbering<'_>) -> Place {
+    pub fn resume(&self, last_event_id: &[u8], numbering: &Numbering<'_>) -> ResumePoint {
         if let Some(position) = numbering.epoch.position(last_event_id) {
             // Head before tail: the tail only grows.
             let reached = position <= self.head();
             return match (reached, position + 1 >= self.tail()) {
-                (true, true) => Place {
+                (true, true) => ResumePoint {
                     next: position + 1,
                     id: Bytes::copy_from_slice(last_event_id),
                     gap: None,
@@ -112,7 +112,7 @@ impl Log {
         }
         if let Some(entry) = self.find(last_event_id) {
             return if entry.first_with_id() + 1 >= self.tail() {
-                Place {
+                ResumePoint {
                     next: entry.first_with_id() + 1,
                     id: entry.id().clone(),
                     gap: None,
@@ -122,11 +122,11 @@ impl Log {
             };
         }
         // No kept entry has it. Whoever stands right before the oldest one has missed nothing all the same.
-        let departed = self.departed();
-        match departed.passed && comes_back_as(&departed.id, last_event_id) {
-            true if departed.first_with_id == departed.position => Place {
-                next: departed.position + 1,
-                id: departed.id,
+        let last_evicted = self.last_evicted();
+        match last_evicted.passed && comes_back_as(&last_evicted.id, last_event_id) {
+            true if last_evicted.first_with_id == last_evicted.position => ResumePoint {
+                next: last_evicted.position + 1,
+                id: last_evicted.id,
                 gap: None,
             },
             true => self.oldest(numbering, Some(GapReason::Evicted)),
@@ -136,40 +136,40 @@ impl Log {
     }
 
     /// The place for a client without a last event ID.
-    pub fn start(&self, start: Start, numbering: &Numbering<'_>) -> Place {
+    pub fn start(&self, start: Start, numbering: &Numbering<'_>) -> ResumePoint {
         match start {
-            Start::Live => self.after(&self.mark_of_head(), numbering),
+            Start::Live => self.after(&self.meta_of_head(), numbering),
             Start::Latest => {
                 let latest = self.shared.newest_event.load(Ordering::Relaxed);
                 let before = latest
                     .checked_sub(1)
                     .filter(|_| latest >= self.tail())
-                    .and_then(|before| self.mark(before));
-                self.after(&before.unwrap_or_else(|| self.mark_of_head()), numbering)
+                    .and_then(|before| self.meta(before));
+                self.after(&before.unwrap_or_else(|| self.meta_of_head()), numbering)
             }
             Start::Earliest => self.oldest(numbering, None),
         }
     }
 
     /// The place before the oldest entry.
-    fn oldest(&self, numbering: &Numbering<'_>, gap: Option<GapReason>) -> Place {
-        Place {
+    fn oldest(&self, numbering: &Numbering<'_>, gap: Option<GapReason>) -> ResumePoint {
+        ResumePoint {
             gap,
-            ..self.after(&self.departed(), numbering)
+            ..self.after(&self.last_evicted(), numbering)
         }
     }
 
-    fn after(&self, mark: &Mark, numbering: &Numbering<'_>) -> Place {
-        let next = mark.position + 1;
-        let mut id = numbering.id_after(mark);
+    fn after(&self, meta: &EntryMeta, numbering: &Numbering<'_>) -> ResumePoint {
+        let next = meta.position + 1;
+        let mut id = numbering.id_after(meta);
         if id.is_empty()
-            && !mark.passed
+            && !meta.passed
             && let Some(entry) = self.entry(next)
             && entry.is_assigned()
         {
             // Numbered by us, though the origin's ids are passed by now.
-            id = numbering.epoch.id(mark.position).into();
+            id = numbering.epoch.id(meta.position).into();
         }
-        Place { next, id, gap: None }
+        ResumePoint { next, id, gap: None }
     }
 }

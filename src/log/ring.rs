@@ -1,10 +1,10 @@
 //! The ring: slots by position, written by one, read by many without a lock.
 //!
-//! The writer's order is what readers rely on: an entry that goes is marked as departed, then the tail moves, then its slot
+//! The writer's order is what readers rely on: an entry that goes becomes the last evicted, then the tail moves, then its slot
 //! is reused; a slot is filled before the head moves. So a reader that finds another entry than it asked for, or none,
 //! knows that its entry is gone; and an entry at or below the head that is not behind the tail is there.
 
-use super::entry::{Entry, Mark};
+use super::entry::{Entry, EntryMeta};
 use super::index::Index;
 use super::writer::Writer;
 use crate::config::LogLimits;
@@ -36,7 +36,7 @@ pub(super) struct Shared {
     /// Bytes ever written.
     pub(super) end: AtomicU64,
     /// The newest entry that was let go, if any: `tail - 1`, or ahead of the tail for the moment in which it moves.
-    pub(super) departed: Swap<Mark>,
+    pub(super) last_evicted: Swap<EntryMeta>,
     pub(super) index: Index,
     /// Slot `position % slots` of the ring; as many as events are kept at most.
     pages: Box<[OnceLock<Box<[Slot]>>]>,
@@ -64,7 +64,7 @@ impl Log {
             newest_event: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             end: AtomicU64::new(0),
-            departed: Swap::empty(),
+            last_evicted: Swap::empty(),
             index: Index::new(slots),
             pages: (0..slots.div_ceil(PAGE_SLOTS)).map(|_| OnceLock::new()).collect(),
             slots: slots as u64,
@@ -118,34 +118,34 @@ impl Log {
 
     /// The newest position, and the id in force there (empty: none), as one consistent pair.
     pub fn tip(&self) -> (u64, Bytes) {
-        let mark = self.mark_of_head();
-        (mark.position, mark.id)
+        let meta = self.meta_of_head();
+        (meta.position, meta.id)
     }
 
-    pub(super) fn mark_of_head(&self) -> Mark {
+    pub(super) fn meta_of_head(&self) -> EntryMeta {
         loop {
             // Let go in between, and written beyond? Then the next look finds a newer head.
-            if let Some(mark) = self.mark(self.head()) {
-                return mark;
+            if let Some(meta) = self.meta(self.head()) {
+                return meta;
             }
             spin_loop();
         }
     }
 
     /// What is known of a position: of every kept one, and of the newest that was let go.
-    pub(super) fn mark(&self, position: u64) -> Option<Mark> {
+    pub(super) fn meta(&self, position: u64) -> Option<EntryMeta> {
         match self.entry(position) {
-            Some(entry) => Some(entry.mark()),
-            None => Some(self.departed()).filter(|mark| mark.position == position),
+            Some(entry) => Some(entry.meta()),
+            None => Some(self.last_evicted()).filter(|meta| meta.position == position),
         }
     }
 
     /// The place before the oldest kept entry.
-    pub(super) fn departed(&self) -> Mark {
+    pub(super) fn last_evicted(&self) -> EntryMeta {
         self.shared
-            .departed
+            .last_evicted
             .load()
-            .map_or_else(Mark::start, |mark| Mark::clone(&mark))
+            .map_or_else(EntryMeta::start, |meta| EntryMeta::clone(&meta))
     }
 
     /// The newest kept entry with this id, or if there is none, with one that comes back as this.

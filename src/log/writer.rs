@@ -50,9 +50,9 @@ impl Writer {
         let first_with_id = match last_use {
             Some(last) => self.first_with_id(last.position, &draft.id),
             // The index may have used its cell again by now, and a client may stand there all the same.
-            None if indexed => Some(self.log.departed())
-                .filter(|mark| mark.passed && mark.id == draft.id)
-                .map_or(position, |mark| mark.first_with_id),
+            None if indexed => Some(self.log.last_evicted())
+                .filter(|meta| meta.passed && meta.id == draft.id)
+                .map_or(position, |meta| meta.first_with_id),
             None => position,
         };
         self.make_room(len, draft.received);
@@ -98,7 +98,7 @@ impl Writer {
     fn let_go_while(&mut self, too_much: impl Fn(&Kept, &Entry) -> bool) {
         let shared = &self.log.shared;
         let (tail, head) = (self.log.tail(), self.log.head());
-        let mut departed = None;
+        let mut last_evicted = None;
         let mut next = tail;
         while let Read::Entry(oldest) = self.log.read(next) {
             let kept = Kept {
@@ -110,11 +110,11 @@ impl Writer {
             }
             self.tail_offset = oldest.offset + oldest.len_bytes();
             next += 1;
-            departed = Some(oldest);
+            last_evicted = Some(oldest);
         }
         debug_assert!(next <= head + 1 && (next == head + 1) == (self.offset == self.tail_offset));
-        let Some(departed) = departed else { return };
-        shared.departed.store(Some(Arc::new(departed.mark())));
+        let Some(last_evicted) = last_evicted else { return };
+        shared.last_evicted.store(Some(Arc::new(last_evicted.meta())));
         shared.tail.store(next, Ordering::Release);
         for position in tail..next {
             shared.slot_for_writing(position).store(None);
@@ -128,8 +128,8 @@ impl Writer {
 
     /// The first place of an id that was last used at a position before this one; 0 when it has been forgotten.
     fn first_with_id(&self, last_use: u64, id: &[u8]) -> u64 {
-        match self.log.mark(last_use) {
-            Some(mark) if mark.passed && mark.id == id => mark.first_with_id,
+        match self.log.meta(last_use) {
+            Some(meta) if meta.passed && meta.id == id => meta.first_with_id,
             _ => 0,
         }
     }

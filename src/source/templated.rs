@@ -300,11 +300,11 @@ async fn supply(
 /// Completes when nobody has been in for `idle_timeout`, and the channel is out of the list.
 async fn idle(list: &List, parameters: &Parameters, channel: &Arc<Channel>) {
     loop {
-        let since = channel.lonely().await;
+        let since = channel.idle().await;
         let until = since + list.source.idle_timeout;
         tokio::time::sleep_until(until.into()).await;
         // Somebody may have been in meanwhile, and left again: then it is idle since then.
-        if channel.lonely_since() == Some(since) && list.remove(parameters, channel, true) {
+        if channel.idle_since() == Some(since) && list.remove(parameters, channel, true) {
             return;
         }
     }

@@ -4,7 +4,7 @@ use crate::REMEMBERED_POSITIONS;
 use crate::pair::Pair;
 use bytes::Bytes;
 use fanfare::config::Start;
-use fanfare::log::{Kind, Place, Read};
+use fanfare::log::{Kind, Read, ResumePoint};
 use fanfare::metrics::GapReason;
 
 impl Pair {
@@ -38,7 +38,7 @@ impl Pair {
 
     fn check_starts(&self) {
         let (log, model) = (&self.log, &self.model);
-        let place = |next: u64| Place {
+        let place = |next: u64| ResumePoint {
             next,
             id: model.id_after(next - 1),
             gap: None,
@@ -55,7 +55,7 @@ impl Pair {
         for position in 0..=model.head() + 2 {
             let id = Bytes::from(model.epoch.id(position));
             let place = log.resume(&id, &model.numbering());
-            let oldest = |gap| Place {
+            let oldest = |gap| ResumePoint {
                 next: model.tail,
                 id: model.id_after(model.tail - 1),
                 gap: Some(gap),
@@ -65,7 +65,7 @@ impl Pair {
             } else if position + 1 < model.tail {
                 oldest(GapReason::Evicted)
             } else {
-                Place {
+                ResumePoint {
                     next: position + 1,
                     id,
                     gap: None,
@@ -88,7 +88,7 @@ impl Pair {
                 Some(first) if first != 0 && first + 1 >= model.tail => {
                     assert_eq!(
                         place,
-                        Place {
+                        ResumePoint {
                             next: first + 1,
                             id: id.clone(),
                             gap: None
@@ -123,8 +123,8 @@ impl Pair {
         }
     }
 
-    fn assert_gap(&self, place: &Place, id: &Bytes, reasons: &[GapReason]) {
-        let oldest = Place {
+    fn assert_gap(&self, place: &ResumePoint, id: &Bytes, reasons: &[GapReason]) {
+        let oldest = ResumePoint {
             next: self.model.tail,
             id: self.model.id_after(self.model.tail - 1),
             gap: place.gap,

@@ -13,7 +13,7 @@ fn steps() -> impl Strategy<Value = (Step, usize)> {
         2 => Just(Step::Unique),
         4 => Just(Step::Inherited),
         1 => Just(Step::Reset),
-        1 => prop_oneof![Just(Kind::Gap), Just(Kind::Aside)].prop_map(Step::Between),
+        1 => prop_oneof![Just(Kind::Gap), Just(Kind::NonEvent)].prop_map(Step::Between),
         1 => (0u8..8).prop_map(Step::Wait),
         1 => Just(Step::Trim),
     ];

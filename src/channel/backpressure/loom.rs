@@ -3,8 +3,8 @@
 //! Tried by hand, each makes a model fail: no fence in `progressed`; no fence in `wait`; `wait` counts itself in after its
 //! last look.
 
-use super::Pacing;
-use crate::channel::bells::{Bell, Bells};
+use super::Backpressure;
+use crate::channel::followers::{Follower, Followers};
 use crate::config::LogLimits;
 use crate::log::{Draft, Kind, Log, frame};
 use crate::sync::model::block_on;
@@ -14,10 +14,10 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-struct Follower(AtomicU64);
+struct Shard(AtomicU64);
 
-impl Bell for Follower {
-    fn ring(&self) {}
+impl Follower for Shard {
+    fn notify(&self) {}
 
     fn offered(&self) -> u64 {
         self.0.load(Ordering::Acquire)
@@ -26,12 +26,12 @@ impl Bell for Follower {
 
 struct Scene {
     log: Log,
-    bells: Bells,
-    pacing: Pacing,
+    followers: Followers,
+    backpressure: Backpressure,
 }
 
 /// Two entries, of which none has been offered and one may be open.
-fn scene(followers: &[Arc<Follower>]) -> Arc<Scene> {
+fn scene(followers: &[Arc<Shard>]) -> Arc<Scene> {
     let (mut writer, log) = Log::new(LogLimits {
         events: 2,
         bytes: 1000,
@@ -46,21 +46,25 @@ fn scene(followers: &[Arc<Follower>]) -> Arc<Scene> {
             received: Instant::now(),
         });
     }
-    let bells = Bells::new();
+    let followers = Followers::new();
     for follower in followers {
-        bells.add(follower.clone());
+        followers.add(follower.clone());
     }
-    let pacing = Pacing {
+    let backpressure = Backpressure {
         events_max: 1,
         bytes_max: 1000,
         waiting: AtomicUsize::new(0),
         moved: Notify::new(),
     };
-    Arc::new(Scene { log, bells, pacing })
+    Arc::new(Scene {
+        log,
+        followers,
+        backpressure,
+    })
 }
 
-fn follower() -> Arc<Follower> {
-    Arc::new(Follower(AtomicU64::new(0)))
+fn follower() -> Arc<Shard> {
+    Arc::new(Shard(AtomicU64::new(0)))
 }
 
 #[test]
@@ -72,10 +76,10 @@ fn a_follower_that_moves_wakes_the_publisher() {
             let scene = scene.clone();
             thread::spawn(move || {
                 follower.0.store(1, Ordering::Release);
-                scene.pacing.progressed();
+                scene.backpressure.progressed();
             })
         };
-        block_on(scene.pacing.wait(&scene.log, &scene.bells));
+        block_on(scene.backpressure.wait(&scene.log, &scene.followers));
         shard.join().expect("no panic");
     });
 }
@@ -91,10 +95,10 @@ fn the_slower_of_two_followers_wakes_the_publisher() {
             let scene = scene.clone();
             thread::spawn(move || {
                 follower.0.store(2, Ordering::Release);
-                scene.pacing.progressed();
+                scene.backpressure.progressed();
             })
         });
-        block_on(scene.pacing.wait(&scene.log, &scene.bells));
+        block_on(scene.backpressure.wait(&scene.log, &scene.followers));
         for shard in shards {
             shard.join().expect("no panic");
         }
@@ -110,12 +114,12 @@ fn a_follower_that_leaves_wakes_the_publisher() {
             let scene = scene.clone();
             thread::spawn(move || {
                 // As `Channel::leave`.
-                let bell: Arc<dyn Bell> = follower;
-                scene.bells.remove(&bell);
-                scene.pacing.progressed();
+                let follower: Arc<dyn Follower> = follower;
+                scene.followers.remove(&follower);
+                scene.backpressure.progressed();
             })
         };
-        block_on(scene.pacing.wait(&scene.log, &scene.bells));
+        block_on(scene.backpressure.wait(&scene.log, &scene.followers));
         shard.join().expect("no panic");
     });
 }

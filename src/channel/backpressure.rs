@@ -4,13 +4,13 @@
 //! only lets the origin's TCP connection feel how fast this machine can write. Without it a burst that is larger than the log
 //! would cut clients that keep up.
 
-use super::Bells;
+use super::Followers;
 use super::counted::Counted;
 use crate::config::Source;
 use crate::log::Log;
 use crate::sync::{AtomicUsize, Notify, Ordering, fence};
 
-pub(super) struct Pacing {
+pub(super) struct Backpressure {
     /// How far the head may be ahead of the slowest follower.
     events_max: u64,
     bytes_max: u64,
@@ -18,7 +18,7 @@ pub(super) struct Pacing {
     moved: Notify,
 }
 
-impl Pacing {
+impl Backpressure {
     /// Half of what a client may lag, and of what the log holds: what has been offered late is still there.
     pub(super) fn new(source: &Source) -> Self {
         let events = source.slow_client.events.min(source.log.events as u64);
@@ -45,8 +45,8 @@ impl Pacing {
         }
     }
 
-    pub(super) async fn wait(&self, log: &Log, bells: &Bells) {
-        if !self.ahead(log, bells) {
+    pub(super) async fn wait(&self, log: &Log, followers: &Followers) {
+        if !self.ahead(log, followers) {
             return;
         }
         let _counted = Counted::new(&self.waiting);
@@ -56,16 +56,18 @@ impl Pacing {
             tokio::pin!(moved);
             moved.as_mut().enable();
             fence(Ordering::SeqCst);
-            if !self.ahead(log, bells) {
+            if !self.ahead(log, followers) {
                 return;
             }
             moved.await;
         }
     }
 
-    fn ahead(&self, log: &Log, bells: &Bells) -> bool {
+    fn ahead(&self, log: &Log, followers: &Followers) -> bool {
         let head = log.head();
-        let Some(offered) = bells.offered() else { return false };
+        let Some(offered) = followers.offered() else {
+            return false;
+        };
         self.is_too_far(head.saturating_sub(offered), log.bytes_since(offered))
     }
 

@@ -2,10 +2,10 @@
 //!
 //! Two hand-made synchronisations, both model-checked (`loom` below, under `cfg(fanfare_loom)`):
 //!
-//! * [`Doorbell`]: one per channel and shard. Between two answers it enters the shard's queue once: `rung` is set by who
-//!   rings and cleared by the shard *before* it looks at the log, so a publish after that look rings again.
-//! * [`Queue`] and [`Ringer`]: the shard declares itself asleep *before* it looks at its queue for the last time; who puts something
-//!   in looks at that *after*. Both do so by a swap of the same flag, and of two swaps the second sees what was done before
+//! * [`WakeFlag`]: one per channel and shard. Until it is cleared it enters the shard's mailbox once: `raised` is set by who
+//!   notifies and cleared by the shard *before* it looks at the log, so a publish after that look raises it again.
+//! * [`Mailbox`] and [`MailboxSender`]: the shard declares itself asleep *before* it looks at its mailbox for the last time;
+//!   who puts something in looks at that *after*. Both do so by a swap of the same flag, and of two swaps the second sees what was done before
 //!   the first: either the shard sees the note, or its sender sees the sleep.
 
 use crate::sync::{AtomicBool, Ordering, mpsc};
@@ -23,22 +23,22 @@ impl Wake for mio::Waker {
     }
 }
 
-/// The receiving end of a shard's queue.
+/// The receiving end of a shard's mailbox.
 #[derive(Debug)]
-pub(crate) struct Queue<T> {
+pub(crate) struct Mailbox<T> {
     receiver: mpsc::Receiver<T>,
     asleep: Arc<AtomicBool>,
 }
 
 /// The sending end.
 #[derive(Debug)]
-pub(crate) struct Ringer<T, W> {
+pub(crate) struct MailboxSender<T, W> {
     sender: mpsc::Sender<T>,
     asleep: Arc<AtomicBool>,
     waker: Arc<W>,
 }
 
-impl<T, W> Clone for Ringer<T, W> {
+impl<T, W> Clone for MailboxSender<T, W> {
     fn clone(&self) -> Self {
         Self {
             sender: self.sender.clone(),
@@ -48,20 +48,20 @@ impl<T, W> Clone for Ringer<T, W> {
     }
 }
 
-pub(crate) fn queue<T, W: Wake>(waker: Arc<W>) -> (Ringer<T, W>, Queue<T>) {
+pub(crate) fn mailbox<T, W: Wake>(waker: Arc<W>) -> (MailboxSender<T, W>, Mailbox<T>) {
     let (sender, receiver) = mpsc::channel();
     let asleep = Arc::new(AtomicBool::new(false));
     (
-        Ringer {
+        MailboxSender {
             sender,
             asleep: asleep.clone(),
             waker,
         },
-        Queue { receiver, asleep },
+        Mailbox { receiver, asleep },
     )
 }
 
-impl<T, W: Wake> Ringer<T, W> {
+impl<T, W: Wake> MailboxSender<T, W> {
     /// Puts something in and wakes the shard if it sleeps. Gives it back when the shard is gone.
     pub(crate) fn send(&self, note: T) -> Result<(), T> {
         self.sender.send(note).map_err(|refused| refused.0)?;
@@ -72,7 +72,7 @@ impl<T, W: Wake> Ringer<T, W> {
     }
 }
 
-impl<T> Queue<T> {
+impl<T> Mailbox<T> {
     pub(crate) fn take(&self) -> Option<T> {
         self.receiver.try_recv().ok()
     }
@@ -93,35 +93,35 @@ impl<T> Queue<T> {
     }
 }
 
-/// One channel's bell at one shard.
+/// Tells one shard of one channel's news.
 #[derive(Debug)]
-pub(crate) struct Doorbell<T, W, N> {
-    rung: AtomicBool,
-    ringer: Ringer<T, W>,
-    /// What the shard finds in its queue.
+pub(crate) struct WakeFlag<T, W, N> {
+    raised: AtomicBool,
+    mailbox_sender: MailboxSender<T, W>,
+    /// What the shard finds in its mailbox.
     note: N,
 }
 
-impl<T, W: Wake, N: Copy + Into<T>> Doorbell<T, W, N> {
-    pub(crate) fn new(ringer: Ringer<T, W>, note: N) -> Self {
+impl<T, W: Wake, N: Copy + Into<T>> WakeFlag<T, W, N> {
+    pub(crate) fn new(mailbox_sender: MailboxSender<T, W>, note: N) -> Self {
         Self {
-            rung: AtomicBool::new(false),
-            ringer,
+            raised: AtomicBool::new(false),
+            mailbox_sender,
             note,
         }
     }
 
     /// Something was published. Never waits.
-    pub(crate) fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
+    pub(crate) fn notify(&self) {
+        if !self.raised.swap(true, Ordering::AcqRel) {
             // A shard that is gone has no clients left to tell.
-            let _ = self.ringer.send(self.note.into());
+            let _ = self.mailbox_sender.send(self.note.into());
         }
     }
 
     /// To be called by the shard before it looks at the log.
-    pub(crate) fn answer(&self) {
-        self.rung.swap(false, Ordering::AcqRel);
+    pub(crate) fn clear(&self) {
+        self.raised.swap(false, Ordering::AcqRel);
     }
 }
 

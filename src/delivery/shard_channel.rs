@@ -1,28 +1,28 @@
 //! A shard's side of one channel: who of its clients follows it, and how far they have been served.
 
 use super::batch::{Batch, Framing};
-use super::bell::Doorbell;
-use super::shard::{Note, ViewKey};
-use super::stagger::Round;
-use crate::channel::{Bell, Channel};
+use super::mailbox::WakeFlag;
+use super::shard::{ChannelKey, Note};
+use super::stagger::StaggerCursor;
+use crate::channel::{Channel, Follower};
 use crate::log::frame;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The shard's side of a channel. Lives while the shard has a client of it.
-pub(super) struct View {
+pub(super) struct ShardChannel {
     pub(super) channel: Arc<Channel>,
-    pub(super) bell: Arc<ViewBell>,
-    /// Keys of the clients, in no order. A client's `seat` is its index here.
+    pub(super) follower: Arc<ShardFollower>,
+    /// Keys of the clients, in no order: each client knows its `index` in it.
     pub(super) clients: Vec<u32>,
     /// Everything before it has been offered to every live client.
     pub(super) next: u64,
     /// The pass that is under way.
     pub(super) pass: Option<Pass>,
     /// The way round its clients, where delivery is staggered; there are no passes then.
-    pub(super) round: Option<Round>,
-    /// Whether it stands in the shard's queue of views with work.
+    pub(super) cursor: Option<StaggerCursor>,
+    /// Whether it stands in the shard's queue of channels with work.
     pub(super) queued: bool,
     /// The lowest position that a client which isn't live still needs, under the policy `pause`: the upstream waits for it.
     pub(super) held_at: Option<u64>,
@@ -36,7 +36,7 @@ pub(super) struct View {
 pub(super) struct Pass {
     pub(super) batch: Batch,
     /// Seats before it have been visited.
-    pub(super) seat: usize,
+    pub(super) index: usize,
 }
 
 /// What a look at the log found.
@@ -57,15 +57,15 @@ pub(super) struct Counts {
     pub(super) bytes_sent: u64,
 }
 
-/// How the channel wakes the shard for this view.
-pub(super) struct ViewBell {
-    pub(super) doorbell: Doorbell<Note, mio::Waker, ViewKey>,
+/// The shard, as the channel sees it.
+pub(super) struct ShardFollower {
+    pub(super) wake_flag: WakeFlag<Note, mio::Waker, ChannelKey>,
     offered: AtomicU64,
 }
 
-impl Bell for ViewBell {
-    fn ring(&self) {
-        self.doorbell.ring();
+impl Follower for ShardFollower {
+    fn notify(&self) {
+        self.wake_flag.notify();
     }
 
     fn offered(&self) -> u64 {
@@ -73,23 +73,23 @@ impl Bell for ViewBell {
     }
 }
 
-impl View {
-    pub(super) fn new(channel: Arc<Channel>, doorbell: Doorbell<Note, mio::Waker, ViewKey>) -> Self {
-        let bell = Arc::new(ViewBell {
-            doorbell,
+impl ShardChannel {
+    pub(super) fn new(channel: Arc<Channel>, wake_flag: WakeFlag<Note, mio::Waker, ChannelKey>) -> Self {
+        let follower = Arc::new(ShardFollower {
+            wake_flag,
             offered: AtomicU64::new(channel.log().head()),
         });
-        // Register, then look: what is published between the two rings the bell.
-        channel.join(bell.clone());
+        // Register, then look: what is published between the two raises the flag.
+        channel.join(follower.clone());
         let next = channel.log().head() + 1;
-        bell.offered.store(next - 1, Ordering::Release);
+        follower.offered.store(next - 1, Ordering::Release);
         let block = &channel.source().heartbeat.block;
         let heartbeat = (frame(&[block]), block.clone());
         let stagger = channel.source().stagger;
         Self {
-            round: (!stagger.is_zero()).then(|| Round::new(stagger)),
+            cursor: (!stagger.is_zero()).then(|| StaggerCursor::new(stagger)),
             channel,
-            bell,
+            follower,
             clients: Vec::new(),
             next,
             pass: None,
@@ -111,7 +111,7 @@ impl View {
         if self.pass.is_some() {
             return Found::News;
         }
-        self.bell.doorbell.answer();
+        self.follower.wake_flag.clear();
         let log = self.channel.log();
         let head = log.head();
         if self.next > head {
@@ -119,7 +119,7 @@ impl View {
         }
         match Batch::read(log, self.next, head + 1) {
             Some(batch) => {
-                self.pass = Some(Pass { batch, seat: 0 });
+                self.pass = Some(Pass { batch, index: 0 });
                 Found::News
             }
             None => {
@@ -132,7 +132,7 @@ impl View {
 
     /// Looks at the log, and moves on to its head: the first entry that is new, if any.
     pub(super) fn take_news(&mut self) -> Option<u64> {
-        self.bell.doorbell.answer();
+        self.follower.wake_flag.clear();
         let (from, head) = (self.next, self.channel.log().head());
         if from > head {
             return None;
@@ -169,7 +169,7 @@ impl View {
     /// Tells the publishing side how far this shard is.
     pub(super) fn tell_progress(&mut self) {
         let next = self.held_at.map_or(self.next, |held| held.min(self.next));
-        self.bell.offered.store(next - 1, Ordering::Release);
+        self.follower.offered.store(next - 1, Ordering::Release);
         self.channel.progressed();
     }
 
@@ -211,10 +211,10 @@ impl View {
     }
 }
 
-impl Drop for View {
+impl Drop for ShardChannel {
     fn drop(&mut self) {
         self.publish_counts();
-        let bell: Arc<dyn Bell> = self.bell.clone();
-        self.channel.leave(&bell);
+        let follower: Arc<dyn Follower> = self.follower.clone();
+        self.channel.leave(&follower);
     }
 }

@@ -2,10 +2,10 @@
 //! reports.
 //!
 //! Tried by hand, each makes a model fail: `send` loads the flag instead of swapping it; `fall_asleep` stores it;
-//! `fall_asleep` takes before it swaps; `send` swaps before it sends; the shard answers after it looked at the head; `answer`
-//! stores.
+//! `fall_asleep` takes before it swaps; `send` swaps before it sends; the shard clears after it looked at the head;
+//! `clear` stores.
 
-use super::{Doorbell, Queue, Ringer, Wake, queue};
+use super::{Mailbox, MailboxSender, Wake, WakeFlag, mailbox};
 use ::loom::sync::atomic::{AtomicU64, Ordering};
 use ::loom::{sync::Notify, thread};
 use std::sync::Arc;
@@ -28,36 +28,36 @@ impl Wake for Bed {
     }
 }
 
-fn shard() -> (Arc<Bed>, Ringer<u8, Bed>, Queue<u8>) {
+fn shard() -> (Arc<Bed>, MailboxSender<u8, Bed>, Mailbox<u8>) {
     let bed = Arc::new(Bed(Notify::new()));
-    let (ringer, queue) = queue(bed.clone());
-    (bed, ringer, queue)
+    let (mailbox_sender, mailbox) = mailbox(bed.clone());
+    (bed, mailbox_sender, mailbox)
 }
 
 /// One turn of the shard's loop with nothing to do: a note, or sleep.
-fn turn(bed: &Bed, queue: &Queue<u8>) -> Option<u8> {
-    if let Some(note) = queue.take() {
+fn turn(bed: &Bed, mailbox: &Mailbox<u8>) -> Option<u8> {
+    if let Some(note) = mailbox.take() {
         return Some(note);
     }
-    let missed = queue.fall_asleep();
+    let missed = mailbox.fall_asleep();
     if missed.is_none() {
         bed.0.wait();
     }
-    queue.woke();
+    mailbox.woke();
     missed
 }
 
 #[test]
 fn what_is_sent_reaches_a_shard_that_falls_asleep() {
     model(|| {
-        let (bed, ringer, queue) = shard();
+        let (bed, mailbox_sender, mailbox) = shard();
         let senders = [1, 2].map(|note| {
-            let ringer = ringer.clone();
-            thread::spawn(move || ringer.send(note).expect("the shard lives"))
+            let mailbox_sender = mailbox_sender.clone();
+            thread::spawn(move || mailbox_sender.send(note).expect("the shard lives"))
         });
         let mut notes = Vec::new();
         while notes.len() < 2 {
-            notes.extend(turn(&bed, &queue));
+            notes.extend(turn(&bed, &mailbox));
         }
         notes.sort_unstable();
         assert_eq!(notes, [1, 2]);
@@ -70,22 +70,22 @@ fn what_is_sent_reaches_a_shard_that_falls_asleep() {
 #[test]
 fn a_doorbell_swallows_no_publish() {
     model(|| {
-        let (bed, ringer, queue) = shard();
-        let doorbell = Arc::new(Doorbell::<u8, Bed, u8>::new(ringer, 7));
+        let (bed, mailbox_sender, mailbox) = shard();
+        let wake_flag = Arc::new(WakeFlag::<u8, Bed, u8>::new(mailbox_sender, 7));
         let head = Arc::new(AtomicU64::new(0));
         let publisher = {
-            let (doorbell, head) = (doorbell.clone(), head.clone());
+            let (wake_flag, head) = (wake_flag.clone(), head.clone());
             thread::spawn(move || {
                 for position in 1..=2 {
                     head.store(position, Ordering::Release);
-                    doorbell.ring();
+                    wake_flag.notify();
                 }
             })
         };
         let mut seen = 0;
         while seen < 2 {
-            if turn(&bed, &queue).is_some() {
-                doorbell.answer();
+            if turn(&bed, &mailbox).is_some() {
+                wake_flag.clear();
                 seen = head.load(Ordering::Acquire);
             }
         }
@@ -96,21 +96,21 @@ fn a_doorbell_swallows_no_publish() {
 #[test]
 fn two_publishers_ring_for_each_other() {
     model(|| {
-        let (bed, ringer, queue) = shard();
-        let doorbell = Arc::new(Doorbell::<u8, Bed, u8>::new(ringer, 7));
+        let (bed, mailbox_sender, mailbox) = shard();
+        let wake_flag = Arc::new(WakeFlag::<u8, Bed, u8>::new(mailbox_sender, 7));
         let head = Arc::new(AtomicU64::new(0));
         let publishers = [(); 2].map(|()| {
-            let (doorbell, head) = (doorbell.clone(), head.clone());
+            let (wake_flag, head) = (wake_flag.clone(), head.clone());
             thread::spawn(move || {
                 // In the channel this happens under the desk's lock; here it is one step.
                 head.fetch_add(1, Ordering::Release);
-                doorbell.ring();
+                wake_flag.notify();
             })
         });
         let mut seen = 0;
         while seen < 2 {
-            if turn(&bed, &queue).is_some() {
-                doorbell.answer();
+            if turn(&bed, &mailbox).is_some() {
+                wake_flag.clear();
                 seen = head.load(Ordering::Acquire);
             }
         }
