@@ -12,7 +12,7 @@ pub mod delivery;
 
 // A client's way: from a listener to a shard.
 pub mod net;
-pub mod admission;
+pub mod quotas;
 pub mod http;
 mod pass;
 
@@ -29,7 +29,7 @@ pub mod telemetry;
 
 // What several of them use.
 pub mod wake_up_batching;
-mod side_server;
+mod auxiliary_http;
 mod sync;
 pub mod timestamp;
-pub mod vital;
+pub mod critical;

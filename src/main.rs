@@ -49,13 +49,14 @@ fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     }
     run(loaded.config, |_| {
         let hangup = signal(SignalKind::hangup())?;
-        tokio::spawn(survive(hangup));
+        tokio::spawn(warn_on_hangup(hangup));
         Ok(())
     })
 }
 
-/// Who asks for a reload must not end every stream, though there is none yet.
-async fn survive(mut hangup: Signal) {
+/// By default SIGHUP ends a process. It asks for a reload, which this version does not have: it is
+/// answered by a warning, and the streams go on.
+async fn warn_on_hangup(mut hangup: Signal) {
     while hangup.recv().await.is_some() {
         tracing::warn!("this version does not reload: a changed file is in force after a restart");
     }

@@ -11,7 +11,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 /// What the admin listener observes.
-pub trait Observed: Send + Sync + 'static {
+pub trait StatusProvider: Send + Sync + 'static {
     /// Everything for `/status`. It may ask the data path and wait for its answer; the admin listener stops waiting
     /// after a while and drops the future.
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>>;

@@ -5,8 +5,8 @@
 use fanfare::admin::Admin;
 use fanfare::metrics::{Metrics, Protocol};
 use fanfare::status::{
-    ClientCounts, ClientStatus, HeadStatus, LagStatus, LastError, LogStatus, NotReady, Observed, Quantiles, Readiness,
-    SourceState, SourceStatus, Status, UpstreamState, UpstreamStatus,
+    ClientCounts, ClientStatus, HeadStatus, LagStatus, LastError, LogStatus, NotReady, Quantiles, Readiness,
+    SourceState, SourceStatus, Status, StatusProvider, UpstreamState, UpstreamStatus,
 };
 use fanfare::timestamp::Timestamp;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ struct Relay {
     readiness: Mutex<Readiness>,
 }
 
-impl Observed for Relay {
+impl StatusProvider for Relay {
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
         Box::pin(async { status() })
     }

@@ -6,7 +6,7 @@
 
 use fanfare::admin::Admin;
 use fanfare::metrics::Metrics;
-use fanfare::status::{Observed, Readiness, Status};
+use fanfare::status::{Readiness, Status, StatusProvider};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::File;
 use std::future::Future;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 struct Relay(Arc<Metrics>);
 
-impl Observed for Relay {
+impl StatusProvider for Relay {
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
         Box::pin(std::future::pending())
     }

@@ -95,7 +95,7 @@ async fn a_scrape_has_every_metric_of_the_table() {
     config.listen = vec![config::parse_listen("127.0.0.1:0").unwrap()];
     config.admin = Some("127.0.0.1:0".parse().unwrap());
     let relay = Relay::start(config).unwrap();
-    let scrape = relay.observed().metrics().render();
+    let scrape = relay.status_provider().metrics().render();
     let scraped: BTreeSet<_> = scrape
         .lines()
         .filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next())

@@ -1,15 +1,15 @@
 //! The admin listener: health, metrics, status, dashboard (`docs`: the contract's section 8).
 //!
 //! It runs on a thread and runtime of its own, so that a loaded data path can't starve it, and sees the data path only
-//! through [`Observed`]. It listens on loopback by default and has no access control of its own; it shows addresses of
+//! through [`StatusProvider`]. It listens on loopback by default and has no access control of its own; it shows addresses of
 //! clients and event ids, never a secret.
 
 mod health;
 mod routes;
 
-use crate::side_server::answer::Answer;
-use crate::side_server::{Handler, Limits, Server};
-use crate::status::Observed;
+use crate::auxiliary_http::response::Response;
+use crate::auxiliary_http::{Handler, Limits, Server};
+use crate::status::StatusProvider;
 use hyper::body::Incoming;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -31,12 +31,12 @@ pub struct Admin(Server);
 
 impl Admin {
     /// Serves on `listener`, which is bound already: an address in use is found out before anything has started.
-    pub fn start(listener: TcpListener, observed: Arc<dyn Observed>) -> io::Result<Self> {
+    pub fn start(listener: TcpListener, provider: Arc<dyn StatusProvider>) -> io::Result<Self> {
         let limits = Limits {
             connections: CONNECTIONS_MAX,
             connection_age: Some(CONNECTION_AGE_MAX),
         };
-        Server::start("fanfare-admin", listener, limits, Arc::new(Routes { observed })).map(Self)
+        Server::start("fanfare-admin", listener, limits, Arc::new(Routes { provider })).map(Self)
     }
 
     /// The address that is listened on.
@@ -46,12 +46,12 @@ impl Admin {
 }
 
 struct Routes {
-    observed: Arc<dyn Observed>,
+    provider: Arc<dyn StatusProvider>,
 }
 
 impl Handler for Routes {
-    async fn handle(&self, request: hyper::Request<Incoming>) -> Answer {
-        routes::answer(&*self.observed, request.method(), request.uri().path()).await
+    async fn handle(&self, request: hyper::Request<Incoming>) -> Response {
+        routes::answer(&*self.provider, request.method(), request.uri().path()).await
     }
 
     async fn background(&self) {
@@ -59,7 +59,7 @@ impl Handler for Routes {
         upkeep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             upkeep.tick().await;
-            self.observed.metrics().run_upkeep();
+            self.provider.metrics().run_upkeep();
         }
     }
 }

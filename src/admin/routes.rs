@@ -1,8 +1,8 @@
 //! Which path answers what.
 
 use super::health;
-use crate::side_server::answer::{self, Answer, HTML, JSON, TEXT};
-use crate::status::{NotReady, Observed, Readiness};
+use crate::auxiliary_http::response::{self, HTML, JSON, Response, TEXT};
+use crate::status::{NotReady, Readiness, StatusProvider};
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use hyper::{Method, StatusCode};
 use std::time::Duration;
@@ -22,39 +22,39 @@ const DASHBOARD_POLICY: HeaderValue = HeaderValue::from_static(
 const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
 
 /// Answers a request for `path`. HEAD is answered as GET; hyper leaves the body out.
-pub(super) async fn answer(observed: &dyn Observed, method: &Method, path: &str) -> Answer {
+pub(super) async fn answer(provider: &dyn StatusProvider, method: &Method, path: &str) -> Response {
     if !matches!(
         path,
         "/" | "/livez" | "/readyz" | "/metrics" | "/status" | "/ping" | "/healthcheck"
     ) {
-        return answer::problem(
+        return response::problem(
             StatusCode::NOT_FOUND,
             "here are /, /livez, /readyz, /metrics, /status, /ping and /healthcheck",
         );
     }
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return answer::method_not_allowed("GET, HEAD");
+        return response::method_not_allowed("GET, HEAD");
     }
     match path {
         // That it is answered is the answer: a process that drains is alive.
-        "/livez" => answer::whole(StatusCode::OK, TEXT, "ok\n"),
-        "/readyz" => readyz(&observed.readiness()),
-        "/metrics" => answer::whole(StatusCode::OK, METRICS_TYPE, observed.metrics().render()),
-        "/status" => status(observed).await,
-        "/ping" => answer::whole(StatusCode::OK, TEXT, "pong"),
-        "/healthcheck" => healthcheck(&observed.readiness()),
+        "/livez" => response::whole(StatusCode::OK, TEXT, "ok\n"),
+        "/readyz" => readyz(&provider.readiness()),
+        "/metrics" => response::whole(StatusCode::OK, METRICS_TYPE, provider.metrics().render()),
+        "/status" => status(provider).await,
+        "/ping" => response::whole(StatusCode::OK, TEXT, "pong"),
+        "/healthcheck" => healthcheck(&provider.readiness()),
         _ => dashboard(),
     }
 }
 
-fn readyz(readiness: &Readiness) -> Answer {
+fn readyz(readiness: &Readiness) -> Response {
     #[derive(serde::Serialize)]
     struct Body<'a> {
         ready: bool,
         reasons: Vec<&'a NotReady>,
     }
     if readiness.is_ready() {
-        return answer::whole(StatusCode::OK, JSON, r#"{"ready":true}"#);
+        return response::whole(StatusCode::OK, JSON, r#"{"ready":true}"#);
     }
     let draining = NotReady {
         source: None,
@@ -69,39 +69,39 @@ fn readyz(readiness: &Readiness) -> Answer {
         .chain(&readiness.reasons)
         .collect();
     match serde_json::to_vec(&Body { ready: false, reasons }) {
-        Ok(body) => answer::whole(StatusCode::SERVICE_UNAVAILABLE, JSON, body),
-        Err(error) => answer::problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+        Ok(body) => response::whole(StatusCode::SERVICE_UNAVAILABLE, JSON, body),
+        Err(error) => response::problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
     }
 }
 
-async fn status(observed: &dyn Observed) -> Answer {
-    let Ok(status) = tokio::time::timeout(STATUS_TIMEOUT, observed.status()).await else {
+async fn status(provider: &dyn StatusProvider) -> Response {
+    let Ok(status) = tokio::time::timeout(STATUS_TIMEOUT, provider.status()).await else {
         let detail = format!("the data path has not answered within {} s", STATUS_TIMEOUT.as_secs());
-        return answer::problem(StatusCode::SERVICE_UNAVAILABLE, &detail);
+        return response::problem(StatusCode::SERVICE_UNAVAILABLE, &detail);
     };
     match serde_json::to_vec_pretty(&status) {
         Ok(mut body) => {
             body.push(b'\n');
-            answer::whole(StatusCode::OK, JSON, body)
+            response::whole(StatusCode::OK, JSON, body)
         }
-        Err(error) => answer::problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(error) => response::problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 
-fn healthcheck(readiness: &Readiness) -> Answer {
+fn healthcheck(readiness: &Readiness) -> Response {
     let (healthy, checks) = health::dropwizard(readiness);
     let status = if healthy {
         StatusCode::OK
     } else {
         StatusCode::INTERNAL_SERVER_ERROR
     };
-    answer::whole(status, JSON, checks.to_string())
+    response::whole(status, JSON, checks.to_string())
 }
 
-fn dashboard() -> Answer {
-    let mut answer = answer::whole(StatusCode::OK, HTML, DASHBOARD);
-    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, DASHBOARD_POLICY);
-    answer
+fn dashboard() -> Response {
+    let mut response = response::whole(StatusCode::OK, HTML, DASHBOARD);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, DASHBOARD_POLICY);
+    response
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
     /// A data path that answers after a while.
     struct Slow(Duration, Arc<Metrics>);
 
-    impl Observed for Slow {
+    impl StatusProvider for Slow {
         fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
             Box::pin(async {
                 tokio::time::sleep(self.0).await;
@@ -141,28 +141,28 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_data_path_that_does_not_answer_is_waited_for_two_seconds() {
         let began = Instant::now();
-        let answer = answer(
+        let response = answer(
             &Slow(Duration::from_secs(3600), Metrics::new()),
             &Method::GET,
             "/status",
         )
         .await;
-        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(began.elapsed().as_secs(), 2);
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["status"], 503);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_data_path_that_is_slow_still_answers() {
-        let answer = answer(
+        let response = answer(
             &Slow(Duration::from_millis(1900), Metrics::new()),
             &Method::GET,
             "/status",
         )
         .await;
-        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(response.status(), StatusCode::OK);
     }
 
     /// No request leaves the page's server: dashboards are opened where there is no internet.

@@ -2,10 +2,10 @@
 
 use super::batch::Framing;
 use super::clock::Tick;
-use crate::admission::Permit;
 use crate::channel::Subscription;
 use crate::metrics::CloseReason;
 use crate::net::Stream;
+use crate::quotas::ClientPermit;
 use bytes::{Buf, Bytes};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -18,7 +18,7 @@ pub(super) struct Client {
     /// What has to go out before it: the rest of an event (also when the log has let it go), or bytes of our own. Never empty.
     pub(super) rest: Option<Box<Bytes>>,
     pub(super) subscription: Subscription,
-    pub(super) permit: Permit,
+    pub(super) permit: ClientPermit,
     pub(super) peer: Peer,
     pub(super) channel_key: u32,
     /// Its place in the channel's list.

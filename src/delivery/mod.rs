@@ -27,9 +27,9 @@ pub(crate) use join::jittered;
 pub use report::{ClientReport, ShardReport, SourceReport};
 pub use shards::Shards;
 
-use crate::admission::Permit;
 use crate::channel::Subscription;
 use crate::net::Stream;
+use crate::quotas::ClientPermit;
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -44,7 +44,7 @@ pub struct NewClient {
     /// What it joins.
     pub subscription: Subscription,
     /// Its place in the process.
-    pub permit: Permit,
+    pub permit: ClientPermit,
     /// The last event ID it came with.
     pub last_event_id: Option<Bytes>,
     /// Where it came from; unspecified for Unix sockets.

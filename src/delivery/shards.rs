@@ -5,7 +5,7 @@ use super::mailbox::{MailboxSender, mailbox};
 use super::report::ShardReport;
 use super::shard::{Command, Note, Shard, WAKER};
 use crate::config::Drain;
-use crate::vital::Vital;
+use crate::critical::CriticalTasks;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,8 +27,8 @@ struct Handle {
 
 impl Shards {
     /// Starts `count` shards, without any of which the process must not go on.
-    pub fn start(count: usize, vital: &Vital) -> io::Result<Self> {
-        let start = |n| Handle::start(n, vital.clone());
+    pub fn start(count: usize, critical: &CriticalTasks) -> io::Result<Self> {
+        let start = |n| Handle::start(n, critical.clone());
         let shards = (0..count.max(1)).map(start).collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             shards,
@@ -80,16 +80,16 @@ impl Shards {
 }
 
 impl Handle {
-    fn start(n: usize, vital: Vital) -> io::Result<Self> {
+    fn start(n: usize, critical: CriticalTasks) -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
         let (mailbox_sender, mailbox) = mailbox(waker);
         let shard = Shard::new(poll, mailbox, mailbox_sender.clone());
         let name = format!("shard-{n}");
         let thread = std::thread::Builder::new().name(name.clone()).spawn(move || {
-            if let Err(error) = vital.run(&name, || shard.run()) {
+            if let Err(error) = critical.run(&name, || shard.run()) {
                 tracing::error!(%error, "{name} stops: its poll failed");
-                vital.fail(&name);
+                critical.fail(&name);
             }
         })?;
         Ok(Self {

@@ -12,8 +12,8 @@ mod headlines;
 mod routes;
 mod stream;
 
-use crate::side_server::answer::Answer;
-use crate::side_server::{Handler, Limits, Server};
+use crate::auxiliary_http::response::Response;
+use crate::auxiliary_http::{Handler, Limits, Server};
 use changelog::Changelog;
 use hyper::body::Incoming;
 use std::io;
@@ -113,7 +113,7 @@ impl Origin {
 }
 
 impl Handler for Site {
-    async fn handle(&self, request: hyper::Request<Incoming>) -> Answer {
+    async fn handle(&self, request: hyper::Request<Incoming>) -> Response {
         routes::answer(self, request).await
     }
 

@@ -2,7 +2,7 @@
 
 use super::changelog::Page;
 use super::{SECTIONS, STREAM_PATH, Site, feed, stream};
-use crate::side_server::answer::{self, Answer, HTML, TEXT};
+use crate::auxiliary_http::response::{self, HTML, Response, TEXT};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue, LOCATION, RETRY_AFTER};
@@ -55,18 +55,18 @@ fn route(path: &str) -> Option<Route> {
     Some(Route::Section(section, page))
 }
 
-pub(super) async fn answer(site: &Site, request: Request<Incoming>) -> Answer {
+pub(super) async fn answer(site: &Site, request: Request<Incoming>) -> Response {
     let Some(route) = route(request.uri().path()) else {
         let detail = format!("here are /, {STREAM_PATH} and /changelog/section/ with one of {SECTIONS:?}");
-        return answer::problem(StatusCode::NOT_FOUND, &detail);
+        return response::problem(StatusCode::NOT_FOUND, &detail);
     };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match route {
         Route::Section(section, Page::Newest) if request.method() == Method::POST => {
             publish(site, section, request.into_body()).await
         }
-        Route::Section(_, Page::Newest) if !reads => answer::method_not_allowed("GET, HEAD, POST"),
-        _ if !reads => answer::method_not_allowed("GET, HEAD"),
+        Route::Section(_, Page::Newest) if !reads => response::method_not_allowed("GET, HEAD, POST"),
+        _ if !reads => response::method_not_allowed("GET, HEAD"),
         Route::Home => page(site),
         Route::Stream => open(site, &request),
         Route::Section(section, page) => {
@@ -81,7 +81,7 @@ pub(super) async fn answer(site: &Site, request: Request<Incoming>) -> Answer {
                 &shown,
                 site.started,
             );
-            answer::whole(StatusCode::OK, ATOM, xml)
+            response::whole(StatusCode::OK, ATOM, xml)
         }
     }
 }
@@ -98,19 +98,19 @@ fn base(site: &Site, request: &Request<Incoming>) -> String {
     }
 }
 
-fn page(site: &Site) -> Answer {
+fn page(site: &Site) -> Response {
     let stream = site.relayed_stream.get().map_or(STREAM_PATH, String::as_str);
-    answer::whole(StatusCode::OK, HTML, PAGE.replace(PAGE_STREAM, &feed::escaped(stream)))
+    response::whole(StatusCode::OK, HTML, PAGE.replace(PAGE_STREAM, &feed::escaped(stream)))
 }
 
-fn open(site: &Site, request: &Request<Incoming>) -> Answer {
+fn open(site: &Site, request: &Request<Incoming>) -> Response {
     if request.method() == Method::HEAD {
         return stream::head(Empty::new().boxed_unsync());
     }
     let Ok(place) = Arc::clone(&site.streams).try_acquire_owned() else {
-        let mut answer = answer::problem(StatusCode::SERVICE_UNAVAILABLE, "every place for a stream is taken");
-        answer.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
-        return answer;
+        let mut response = response::problem(StatusCode::SERVICE_UNAVAILABLE, "every place for a stream is taken");
+        response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        return response;
     };
     let last_event_id = request
         .headers()
@@ -119,25 +119,25 @@ fn open(site: &Site, request: &Request<Incoming>) -> Answer {
     stream::open(Arc::clone(&site.changelog), last_event_id, base(site, request), place)
 }
 
-async fn publish(site: &Site, section: u32, body: Incoming) -> Answer {
+async fn publish(site: &Site, section: u32, body: Incoming) -> Response {
     let body = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return answer::problem(
+            return response::problem(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 &format!("a title has at most {BODY_BYTES_MAX} bytes"),
             );
         }
-        Ok(Err(_)) => return answer::problem(StatusCode::BAD_REQUEST, "the body ended early"),
-        Err(_) => return answer::problem(StatusCode::REQUEST_TIMEOUT, "the body did not come"),
+        Ok(Err(_)) => return response::problem(StatusCode::BAD_REQUEST, "the body ended early"),
+        Err(_) => return response::problem(StatusCode::REQUEST_TIMEOUT, "the body did not come"),
     };
     let entry = site.changelog.publish(section, &String::from_utf8_lossy(&body));
     let said = format!("published {} in section {section}: {}\n", entry.number, entry.title);
-    let mut answer = answer::whole(StatusCode::CREATED, TEXT, said);
+    let mut response = response::whole(StatusCode::CREATED, TEXT, said);
     let feed = format!("/changelog/section/{section}");
-    answer.headers_mut().insert(
+    response.headers_mut().insert(
         LOCATION,
         HeaderValue::try_from(feed).expect("a path of digits is a header value"),
     );
-    answer
+    response
 }

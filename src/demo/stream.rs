@@ -1,10 +1,9 @@
 //! The origin's event stream: one event per entry, whose data is the address of the section's change log.
 
 use super::changelog::Changelog;
-use crate::side_server::answer::{Answer, Body};
+use crate::auxiliary_http::response::{Body, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, StreamBody};
-use hyper::Response;
 use hyper::body::Frame;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use std::convert::Infallible;
@@ -21,7 +20,12 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(15);
 const WRITES_WAITING_MAX: usize = 4;
 
 /// Opens a stream after the entry `after`, or with the next entry. `place` is held for as long as the stream is.
-pub(super) fn open(changelog: Arc<Changelog>, after: Option<u64>, base: String, place: OwnedSemaphorePermit) -> Answer {
+pub(super) fn open(
+    changelog: Arc<Changelog>,
+    after: Option<u64>,
+    base: String,
+    place: OwnedSemaphorePermit,
+) -> Response {
     let (writes, body) = mpsc::channel(WRITES_WAITING_MAX);
     // Subscribed before it is looked, and before the answer is made: what is published after the client has seen the
     // head is in the stream.
@@ -55,10 +59,10 @@ pub(super) fn open(changelog: Arc<Changelog>, after: Option<u64>, base: String, 
 }
 
 /// The answer to HEAD, and the head of the stream.
-pub(super) fn head(body: Body) -> Answer {
-    let mut answer = Response::new(body);
-    let headers = answer.headers_mut();
+pub(super) fn head(body: Body) -> Response {
+    let mut response = hyper::Response::new(body);
+    let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    answer
+    response
 }

@@ -6,10 +6,10 @@ use super::request::{self, Wants};
 use super::router::Found;
 use super::socket::Mode;
 use super::{long_poll, stream_head};
-use crate::admission::Permit;
 use crate::channel::{BadParameter, Subscription};
 use crate::delivery::Framing;
 use crate::metrics::{Protocol, RefuseReason};
+use crate::quotas::ClientPermit;
 use crate::source::{OpenOutcome, Templated};
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -29,7 +29,7 @@ pub(super) struct Opening {
     pub(super) head: Bytes,
     pub(super) framing: Framing,
     pub(super) subscription: Subscription,
-    pub(super) permit: Permit,
+    pub(super) permit: ClientPermit,
     pub(super) last_event_id: Option<Bytes>,
     pub(super) peer: SocketAddr,
 }
@@ -47,7 +47,7 @@ pub(super) enum Decision {
 /// A client that may come in, where it comes from, and its request without the body.
 struct Admitted {
     request: Request<()>,
-    permit: Permit,
+    permit: ClientPermit,
     peer: SocketAddr,
 }
 
@@ -116,7 +116,7 @@ impl Front {
             _ => None,
         };
         let peer = request::client_address(&request, peer, &self.trusted_proxies);
-        let permit = match self.admission.enter(peer.ip()) {
+        let permit = match self.quotas.admit(peer.ip()) {
             Ok(permit) => permit,
             Err(reason) => return Decision::Now(Err(self.refuse(&request, &found, reason))),
         };
@@ -196,7 +196,7 @@ impl Front {
             if channel.is_over_for(last_event_id.as_deref()) {
                 return Err(answer::ended(&request, channel.source()));
             }
-            let news = long_poll::news(channel, last_event_id, wait, front.admission.leaving()).await;
+            let news = long_poll::news(channel, last_event_id, wait, front.quotas.leaving()).await;
             drop(permit);
             Err(answer::news(&request, channel.source(), &news))
         }))

@@ -7,12 +7,12 @@ use super::router::Router;
 use super::socket::{LazySocket, Mode};
 use super::unreadable::{self, Mended};
 use super::waiting::Waiting;
-use crate::admission::Admission;
 use crate::config::{Config, Limits, Network};
 use crate::delivery::{NewClient, Shards};
 use crate::metrics::{ListenerMetrics, RefuseReason};
 use crate::net::{Accepted, Stream};
 use crate::pass::Passes;
+use crate::quotas::Quotas;
 use bytes::Bytes;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -34,7 +34,7 @@ const HEADER_BYTES_MIN: usize = 8192;
 pub(crate) struct Front {
     pub(super) router: Router,
     shards: Arc<Shards>,
-    pub(super) admission: Arc<Admission>,
+    pub(super) quotas: Arc<Quotas>,
     metrics: ListenerMetrics,
     limits: Limits,
     pub(super) trusted_proxies: Vec<Network>,
@@ -58,7 +58,7 @@ impl Front {
         config: &Config,
         router: Router,
         shards: Arc<Shards>,
-        admission: Arc<Admission>,
+        quotas: Arc<Quotas>,
         metrics: ListenerMetrics,
         passes: Option<Arc<Passes>>,
     ) -> Self {
@@ -66,7 +66,7 @@ impl Front {
         Self {
             router,
             shards,
-            admission,
+            quotas,
             metrics,
             limits: config.limits.clone(),
             trusted_proxies,
@@ -89,7 +89,7 @@ impl Front {
         let now_or_later = handshake.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         if now_or_later.is_pending() {
             slot.mode.probing.store(false, Ordering::Relaxed);
-            let max = self.admission.handshakes_max();
+            let max = self.quotas.handshakes_max();
             if self.waiting.spawn(handshake, slot.mode.clone(), max) {
                 self.refused(RefuseReason::HeaderTimeout);
             }
@@ -150,7 +150,7 @@ async fn serve(front: &Arc<Front>, io: LazySocket, peer: SocketAddr, slot: &Arc<
     let mut closing = false;
     let mut failure = None;
     let opening = poll_fn(|cx| {
-        let draining = !closing && front.admission.draining();
+        let draining = !closing && front.quotas.draining();
         if draining && slot.mode.is_passing() {
             // Before its answer's head is written, so that it says so.
             Pin::new(&mut connection).graceful_shutdown();

@@ -6,8 +6,8 @@ use super::answer::{self, Answer};
 use super::decide::Decision;
 use super::handshake::{Front, Slot};
 use super::socket::{LazySocket, Passing};
-use crate::admission::PassPermit;
 use crate::pass::{Body, BodyError, Failure, Passed, Passes, Tunnel, Unread};
+use crate::quotas::ProxyPermit;
 use bytes::Bytes;
 use hyper::Request;
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -29,13 +29,13 @@ const LINGER_MAX: Duration = Duration::from_secs(10);
 pub(super) struct Passage(Mutex<Option<Box<State>>>);
 
 struct State {
-    _permit: PassPermit,
+    _permit: ProxyPermit,
     tunnel: Option<(Tunnel, Passing)>,
     unread: Option<Unread>,
 }
 
 impl Passage {
-    fn enter(&self, permit: PassPermit) {
+    fn enter(&self, permit: ProxyPermit) {
         *self.state() = Some(Box::new(State {
             _permit: permit,
             tunnel: None,
@@ -99,7 +99,7 @@ impl Front {
         peer: SocketAddr,
         slot: &Arc<Slot>,
     ) -> Decision {
-        match self.admission.pass() {
+        match self.quotas.proxy() {
             Ok(permit) => slot.passage.enter(permit),
             Err(reason) => {
                 self.refused(reason);

@@ -105,7 +105,7 @@ labels! {
         Rate = "rate",
         /// No descriptor left.
         Descriptors = "descriptors",
-        /// Requests that are being passed to origins.
+        /// Proxied requests at one time.
         Passes = "passes",
         /// The process is leaving.
         Draining = "draining",

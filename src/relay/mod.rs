@@ -3,21 +3,21 @@
 //! Everything is bound before anything runs, so that an address in use is found out at once. Dropping a [`Relay`] cuts
 //! everything; [`Relay::drain`] ends it in order.
 
-mod observed;
+mod status_provider;
 mod sources;
 
 use crate::admin::Admin;
-use crate::admission::{Admission, clients_that_fit};
 use crate::config::Config;
+use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
 use crate::http::{Front, Router};
 use crate::metrics::Metrics;
 use crate::net::{Listener, accept, bind};
 use crate::pass::Passes;
-use crate::status::Observed;
-use crate::vital::Vital;
-use observed::Observer;
+use crate::quotas::{Quotas, clients_that_fit};
+use crate::status::StatusProvider;
 use sources::{Served, Sources};
+use status_provider::RelayStatus;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -45,11 +45,11 @@ pub struct Relay {
     addresses: Vec<Option<SocketAddr>>,
     listeners: JoinSet<()>,
     shards: Arc<Shards>,
-    admission: Arc<Admission>,
-    observer: Arc<Observer>,
+    quotas: Arc<Quotas>,
+    status: Arc<RelayStatus>,
     admin: Option<Admin>,
     config: Config,
-    vital: Vital,
+    critical: CriticalTasks,
     _connections: Connections,
 }
 
@@ -82,30 +82,30 @@ impl Relay {
 
         let metrics = Metrics::new();
         let descriptors = raise_descriptor_limit();
-        let admission = Admission::new(&config.limits, descriptors);
+        let quotas = Quotas::new(&config.limits, descriptors);
         say_what_fits(&config, descriptors);
-        let vital = Vital::default();
-        let shards = Arc::new(Shards::start(config.workers, &vital)?);
-        let sources = Sources::start(&config, &metrics, &vital);
+        let critical = CriticalTasks::default();
+        let shards = Arc::new(Shards::start(config.workers, &critical)?);
+        let sources = Sources::start(&config, &metrics, &critical);
         let router = Router::new(sources.list().iter().map(Served::place));
         let passes = Passes::new(&config, sources.links());
         let front = Arc::new(Front::new(
             &config,
             router,
             shards.clone(),
-            admission.clone(),
+            quotas.clone(),
             metrics.listener(),
             passes,
         ));
-        let observer = Arc::new(Observer::new(metrics, sources, shards.clone(), admission.clone()));
+        let status = Arc::new(RelayStatus::new(metrics, sources, shards.clone(), quotas.clone()));
 
         let addresses = bound.iter().map(Listener::address).collect();
         let mut listeners = JoinSet::new();
         for bound in bound {
             tracing::info!(address = %bound, "listening for clients");
             let part = format!("the listener {bound}");
-            let (accepting, other) = (accept(bound, front.clone()), vital.clone());
-            listeners.spawn(vital.clone().watch(part.clone(), async move {
+            let (accepting, other) = (accept(bound, front.clone()), critical.clone());
+            listeners.spawn(critical.clone().watch(part.clone(), async move {
                 if let Err(error) = accepting.await {
                     tracing::error!(%error, "{part} can't be watched");
                     other.fail(&part);
@@ -114,7 +114,7 @@ impl Relay {
         }
         let admin = match admin_listener {
             Some(listener) => {
-                let admin = Admin::start(listener, observer.clone() as Arc<dyn Observed>)?;
+                let admin = Admin::start(listener, status.clone() as Arc<dyn StatusProvider>)?;
                 tracing::info!(address = %admin.addr(), "listening for the admin");
                 Some(admin)
             }
@@ -124,11 +124,11 @@ impl Relay {
             addresses,
             listeners,
             shards,
-            admission,
-            observer,
+            quotas,
+            status,
             admin,
             config,
-            vital,
+            critical,
             _connections: Connections(front),
         })
     }
@@ -149,32 +149,32 @@ impl Relay {
     }
 
     /// The numbers and states that the admin listener shows.
-    pub fn observed(&self) -> &dyn Observed {
-        &*self.observer
+    pub fn status_provider(&self) -> &dyn StatusProvider {
+        &*self.status
     }
 
     /// Completes once a part has failed without which the relay must not go on, with its name.
     pub async fn failed(&self) -> &str {
-        self.vital.failed().await
+        self.critical.failed().await
     }
 
     /// Leaves in order: readiness off, no new clients, then the streams end one by one, and requests that are being passed get their
     /// answers. Whether all went in time.
     pub async fn drain(mut self) -> bool {
-        let (clients, passes) = (self.admission.clients(), self.admission.passes());
+        let (clients, passes) = (self.quotas.clients(), self.quotas.proxied());
         tracing::info!(clients, passes, spread = ?self.config.drain.spread, timeout = ?self.config.drain.timeout, "draining");
-        self.admission.drain();
+        self.quotas.drain();
         self.listeners.shutdown().await;
         self.shards.drain(&self.config.drain);
-        let empty = tokio::time::timeout(self.config.drain.timeout, self.admission.empty())
+        let empty = tokio::time::timeout(self.config.drain.timeout, self.quotas.empty())
             .await
             .is_ok();
-        let all_left = empty && self.admission.cut() == 0;
+        let all_left = empty && self.quotas.cut() == 0;
         if all_left {
             tracing::info!("drained");
         } else {
-            let clients = self.admission.clients() + self.admission.cut();
-            let passes = self.admission.passes();
+            let clients = self.quotas.clients() + self.quotas.cut();
+            let passes = self.quotas.proxied();
             tracing::warn!(clients, passes, "drain timed out: the rest was cut");
         }
         all_left

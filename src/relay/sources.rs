@@ -3,12 +3,12 @@
 use super::SWEEP_EVERY;
 use crate::channel::Channel;
 use crate::config::{Config, Source};
+use crate::critical::CriticalTasks;
 use crate::http::Place;
 use crate::metrics::Metrics;
 use crate::pass::Links;
 use crate::source::{ChannelQuota, ChannelUpstreams, Templated, UpstreamRunner};
 use crate::upstream::StatusCell;
-use crate::vital::Vital;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -37,16 +37,16 @@ pub(super) struct Live {
 
 impl Sources {
     /// Opens a channel for each source without parameters and connects its upstreams.
-    pub(super) fn start(config: &Config, metrics: &Metrics, vital: &Vital) -> Self {
+    pub(super) fn start(config: &Config, metrics: &Metrics, critical: &CriticalTasks) -> Self {
         let mut tasks = JoinSet::new();
         let quota = ChannelQuota::new(config.limits.channels);
         let serve = |source: &Arc<Source>| match source.is_templated() {
             true => Served::Templated(Templated::new(source.clone(), metrics, quota.clone())),
-            false => Served::Plain(start(source, metrics, vital, &mut tasks)),
+            false => Served::Plain(start(source, metrics, critical, &mut tasks)),
         };
         let list: Arc<[_]> = config.sources.iter().map(serve).collect();
         tasks.spawn(
-            vital
+            critical
                 .clone()
                 .watch("the sweep of the logs".to_owned(), sweep(list.clone())),
         );
@@ -103,7 +103,7 @@ impl Served {
     }
 }
 
-fn start(source: &Arc<Source>, metrics: &Metrics, vital: &Vital, tasks: &mut JoinSet<()>) -> Live {
+fn start(source: &Arc<Source>, metrics: &Metrics, critical: &CriticalTasks, tasks: &mut JoinSet<()>) -> Live {
     let channel = Channel::new(source.clone(), metrics.source(&source.name));
     let (mut upstreams, mut statuses) = (Vec::new(), Vec::new());
     for runner in UpstreamRunner::of(source, metrics) {
@@ -111,13 +111,13 @@ fn start(source: &Arc<Source>, metrics: &Metrics, vital: &Vital, tasks: &mut Joi
         upstreams.push(runner.name().to_owned());
         statuses.push(status.clone());
         let part = format!("the upstream {} of source {}", runner.name(), source.name);
-        tasks.spawn(vital.clone().watch(part, runner.keep(channel.clone(), status)));
+        tasks.spawn(critical.clone().watch(part, runner.keep(channel.clone(), status)));
     }
     if !source.coalesce.is_zero() {
         let channel = channel.clone();
         let part = format!("the coalescing of source {}", source.name);
         tasks.spawn(
-            vital
+            critical
                 .clone()
                 .watch(part, async move { channel.release_in_time().await }),
         );

@@ -178,7 +178,7 @@ async fn a_trickle_is_no_silence() {
     let mut client = relay.client().await;
     conn.trickle("data: slowly\n\n", Duration::from_millis(150)).await;
     assert_eq!(client.next_event().await.data, "slowly");
-    let text = relay.relay.observed().metrics().render();
+    let text = relay.relay.status_provider().metrics().render();
     let mut silences = text.lines().filter(|line| line.contains(r#"reason="silence"}"#));
     assert!(silences.all(|line| line.ends_with(" 0")), "{text}");
 }

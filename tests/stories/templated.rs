@@ -67,7 +67,7 @@ async fn one_upstream_per_job_whatever_the_number_of_clients() {
         "{source:#}"
     );
     assert_eq!(source["clients"]["total"], 4);
-    let text = relay.relay.observed().metrics().render();
+    let text = relay.relay.status_provider().metrics().render();
     assert!(!text.contains("progress/a") && !text.contains("jobs/a"), "{text}");
 }
 

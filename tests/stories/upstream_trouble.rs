@@ -102,7 +102,7 @@ async fn silence_is_not_taken_for_life() {
     let mut conn = reopened(&origin).await;
     conn.event("id: 2\ndata: b").await;
     assert_eq!(client.next_event().await.data, "b");
-    let text = relay.relay.observed().metrics().render();
+    let text = relay.relay.status_provider().metrics().render();
     assert!(
         text.lines().any(|line| line.contains(r#"reason="silence"} 1"#)),
         "{text}"
@@ -247,7 +247,7 @@ async fn an_origin_that_has_ended_is_asked_no_more() {
     let origin = TestOrigin::start().await;
     let relay = Setup::over(&origin).start();
     origin.answer("HTTP/1.1 204 No Content\r\n\r\n").await;
-    let ended = || relay.relay.observed().readiness().reasons.is_empty();
+    let ended = || relay.relay.status_provider().readiness().reasons.is_empty();
     eventually("the end to be known", ended).await;
     assert!(!origin.is_called_within(Duration::from_millis(500)).await);
 }

@@ -191,7 +191,7 @@ impl TestRelay {
 
     /// A series' value; 0 if it is not there. `fanfare_clients{source="s",protocol="http/1.1"}`
     pub fn metric(&self, series: &str) -> f64 {
-        series_value(&self.relay.observed().metrics().render(), series)
+        series_value(&self.relay.status_provider().metrics().render(), series)
     }
 
     pub async fn eventually_metric(&self, series: &str, wanted: f64) {
@@ -203,7 +203,7 @@ impl TestRelay {
 
     pub async fn upstream_connected(&self) {
         let connected = || {
-            let text = self.relay.observed().metrics().render();
+            let text = self.relay.status_provider().metrics().render();
             let lines = text
                 .lines()
                 .filter(|line| line.starts_with("fanfare_upstream_connected{"));
@@ -220,7 +220,7 @@ impl TestRelay {
 
     /// Clients of all protocols.
     pub fn clients(&self) -> f64 {
-        let text = self.relay.observed().metrics().render();
+        let text = self.relay.status_provider().metrics().render();
         let lines = text.lines().filter(|line| line.starts_with("fanfare_clients{"));
         lines
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())

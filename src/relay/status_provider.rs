@@ -1,14 +1,14 @@
 //! What the admin listener sees of the relay.
 
 use super::sources::{Live, Served, Sources};
-use crate::admission::Admission;
 use crate::channel::Channel;
 use crate::delivery::{ClientReport, Shards, SourceReport};
 use crate::log::{Log, Read};
 use crate::metrics::Metrics;
+use crate::quotas::Quotas;
 use crate::status::{
-    ClientCounts, ClientStatus, HeadStatus, LagStatus, LastError, LogStatus, NotReady, Observed, Quantiles, Readiness,
-    SourceState, SourceStatus, Status, UpstreamState, UpstreamStatus, keep_slowest,
+    ClientCounts, ClientStatus, HeadStatus, LagStatus, LastError, LogStatus, NotReady, Quantiles, Readiness,
+    SourceState, SourceStatus, Status, StatusProvider, UpstreamState, UpstreamStatus, keep_slowest,
 };
 use crate::timestamp::Timestamp;
 use crate::upstream::{self, Phase, StatusCell};
@@ -17,27 +17,27 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(super) struct Observer {
+pub(super) struct RelayStatus {
     metrics: Arc<Metrics>,
     sources: Sources,
     shards: Arc<Shards>,
-    admission: Arc<Admission>,
+    quotas: Arc<Quotas>,
     started: Instant,
 }
 
-impl Observer {
-    pub(super) fn new(metrics: Arc<Metrics>, sources: Sources, shards: Arc<Shards>, admission: Arc<Admission>) -> Self {
+impl RelayStatus {
+    pub(super) fn new(metrics: Arc<Metrics>, sources: Sources, shards: Arc<Shards>, quotas: Arc<Quotas>) -> Self {
         Self {
             metrics,
             sources,
             shards,
-            admission,
+            quotas,
             started: Instant::now(),
         }
     }
 }
 
-impl Observed for Observer {
+impl StatusProvider for RelayStatus {
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
         Box::pin(async {
             let mut reports = self.shards.report().await;
@@ -49,7 +49,7 @@ impl Observed for Observer {
             Status {
                 version: env!("CARGO_PKG_VERSION"),
                 uptime_seconds: self.started.elapsed().as_secs_f64(),
-                draining: self.admission.draining(),
+                draining: self.quotas.draining(),
                 sources: sources.collect(),
             }
         })
@@ -64,7 +64,7 @@ impl Observed for Observer {
             })
         };
         Readiness {
-            draining: self.admission.draining(),
+            draining: self.quotas.draining(),
             required: required().map(|live| live.channel.source().name.clone()).collect(),
             reasons: required().flat_map(not_ready).collect(),
         }
@@ -101,7 +101,7 @@ fn not_ready(live: &Live) -> impl Iterator<Item = NotReady> + '_ {
 }
 
 /// The channels of a source, and what their upstreams are doing: one list per channel, in the order of the configuration.
-struct Looked {
+struct ChannelSnapshots {
     channels: Vec<Arc<Channel>>,
     upstreams: Vec<Vec<upstream::Status>>,
 }
@@ -110,12 +110,12 @@ fn source_status(served: &Served, reports: impl Iterator<Item = SourceReport>) -
     let source = served.source();
     let (channels, statuses): (Vec<_>, Vec<_>) = served.channels().into_iter().unzip();
     let read = |statuses: &Arc<[Arc<StatusCell>]>| statuses.iter().map(|status| status.read()).collect();
-    let looked = Looked {
+    let snapshots = ChannelSnapshots {
         channels,
         upstreams: statuses.iter().map(read).collect(),
     };
     let names = served.upstreams();
-    let upstreams = names.iter().enumerate().map(|(n, name)| looked.upstream(n, name));
+    let upstreams = names.iter().enumerate().map(|(n, name)| snapshots.upstream(n, name));
     let (mut counts, mut lag_events, mut lag_bytes, mut slowest) =
         (ClientCounts::default(), Vec::new(), Vec::new(), Vec::new());
     for report in reports {
@@ -131,14 +131,14 @@ fn source_status(served: &Served, reports: impl Iterator<Item = SourceReport>) -
         name: source.name.clone(),
         paths: source.paths.clone(),
         required: source.required,
-        state: looked.state(),
+        state: snapshots.state(),
         upstreams: upstreams.collect(),
-        channels: looked.channels.len() as u64,
+        channels: snapshots.channels.len() as u64,
         head: match served {
             Served::Plain(live) => head(&live.channel),
             Served::Templated(_) => None,
         },
-        log: looked.log(),
+        log: snapshots.log(),
         clients: counts,
         lag: LagStatus {
             events: Quantiles::of(&mut lag_events),
@@ -148,7 +148,7 @@ fn source_status(served: &Served, reports: impl Iterator<Item = SourceReport>) -
     }
 }
 
-impl Looked {
+impl ChannelSnapshots {
     fn state(&self) -> SourceState {
         let all = || self.upstreams.iter().flatten();
         let connected = all().filter(|status| is_connected(status)).count();

@@ -1,4 +1,4 @@
-//! Who may come in: counted places, handed out as guards.
+//! The quotas of the process: how many clients and proxied requests it serves at one time, handed out as permits.
 
 use crate::config::Limits;
 use crate::metrics::RefuseReason;
@@ -11,42 +11,42 @@ use tokio::sync::Notify;
 
 /// Connections that may wait for their request, or be refused with an answer, beside the clients that are in.
 ///
-/// Beyond it the one that has waited longest is closed: whoever is in keeps descriptors and memory, and whoever sends a request
-/// gets in.
+/// Beyond it the one that has waited longest is closed: clients keep their descriptors, and a connection that sends its
+/// request is served.
 pub const HANDSHAKES_MAX: usize = 8192;
 
-/// Requests that may be passed to origins at one time: what a few origins take, each with a thread or a connection of its own for every
+/// Requests that may be proxied at one time: what a few origins take, each with a thread or a connection of its own for every
 /// one of them.
-pub const PASSES_MAX: usize = 1024;
+pub const PROXIED_MAX: usize = 1024;
 
-/// The process's places.
-pub struct Admission {
+/// The quotas in force, and what is taken of them.
+pub struct Quotas {
     clients_max: usize,
     clients: AtomicUsize,
     handshakes_reserved: usize,
-    passes: AtomicUsize,
+    proxied: AtomicUsize,
     per_ip_max: usize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
     rate: Option<Mutex<Bucket>>,
     draining: AtomicBool,
     /// Clients cut by the end of the drain.
     cut: AtomicUsize,
-    /// Told when the drain begins.
+    /// Notified when the drain begins.
     leaving: Notify,
-    /// Told when the last client, or the last passed request, leaves a process that drains.
+    /// Notified when the last client, or the last proxied request, leaves a process that drains.
     emptied: Notify,
 }
 
-/// A client's place; dropping it gives it back.
-pub struct Permit {
-    admission: Arc<Admission>,
+/// Counts a client; dropping it gives its place back.
+pub struct ClientPermit {
+    quotas: Arc<Quotas>,
     /// Only where places are counted by address.
     ip: Option<Box<IpAddr>>,
 }
 
-/// The place of a request that is passed; dropping it gives it back.
-pub struct PassPermit {
-    admission: Arc<Admission>,
+/// Counts a proxied request; dropping it gives its place back.
+pub struct ProxyPermit {
+    quotas: Arc<Quotas>,
 }
 
 /// Tokens that fill up with time.
@@ -56,7 +56,7 @@ struct Bucket {
     filled: Instant,
 }
 
-impl Admission {
+impl Quotas {
     /// `descriptors` is how many the process may have open in all.
     pub fn new(limits: &Limits, descriptors: u64) -> Arc<Self> {
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
@@ -66,7 +66,7 @@ impl Admission {
             clients_max: limits.clients.min(fit),
             clients: AtomicUsize::new(0),
             handshakes_reserved: reserved(descriptors) / 2,
-            passes: AtomicUsize::new(0),
+            proxied: AtomicUsize::new(0),
             per_ip_max: limits.clients_per_ip,
             per_ip: Mutex::new(HashMap::new()),
             rate: (limits.accepts_per_second > 0).then(|| {
@@ -93,12 +93,12 @@ impl Admission {
         self.clients.load(Ordering::SeqCst)
     }
 
-    /// Requests that are being passed.
-    pub fn passes(&self) -> usize {
-        self.passes.load(Ordering::SeqCst)
+    /// Requests that are being proxied.
+    pub fn proxied(&self) -> usize {
+        self.proxied.load(Ordering::SeqCst)
     }
 
-    /// From now on everybody is refused.
+    /// From now on every client is refused.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
         self.leaving.notify_waiters();
@@ -135,7 +135,7 @@ impl Admission {
             let emptied = self.emptied.notified();
             tokio::pin!(emptied);
             emptied.as_mut().enable();
-            if self.clients() == 0 && self.passes() == 0 {
+            if self.clients() == 0 && self.proxied() == 0 {
                 return;
             }
             emptied.await;
@@ -149,8 +149,8 @@ impl Admission {
         HANDSHAKES_MAX.min(self.handshakes_reserved + free)
     }
 
-    /// A client's place.
-    pub fn enter(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, RefuseReason> {
+    /// Admits a client, or says why not.
+    pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<ClientPermit, RefuseReason> {
         if self.draining() {
             return Err(RefuseReason::Draining);
         }
@@ -162,11 +162,11 @@ impl Admission {
         if !take_one(&self.clients, self.clients_max) {
             return Err(RefuseReason::Clients);
         }
-        let mut permit = Permit {
-            admission: self.clone(),
+        let mut permit = ClientPermit {
+            quotas: self.clone(),
             ip: None,
         };
-        // Whoever comes over a Unix socket has no address: they are many behind it, not one.
+        // A Unix socket gives no address, and stands for many clients: a proxy in front.
         if self.per_ip_max > 0 && !ip.is_unspecified() {
             let ip = ip.to_canonical();
             let mut per_ip = self.per_ip();
@@ -183,14 +183,12 @@ impl Admission {
 
     /// The place of a request that is passed. Also in a process that drains: its connection has been let in before, and is closed
     /// after the answer. It is passed over a connection of its own, so half of those that may wait may be passed.
-    pub fn pass(self: &Arc<Self>) -> Result<PassPermit, RefuseReason> {
-        let max = PASSES_MAX.min(self.handshakes_max() / 2).max(1);
-        if !take_one(&self.passes, max) {
+    pub fn proxy(self: &Arc<Self>) -> Result<ProxyPermit, RefuseReason> {
+        let max = PROXIED_MAX.min(self.handshakes_max() / 2).max(1);
+        if !take_one(&self.proxied, max) {
             return Err(RefuseReason::Passes);
         }
-        Ok(PassPermit {
-            admission: self.clone(),
-        })
+        Ok(ProxyPermit { quotas: self.clone() })
     }
 
     fn per_ip(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -198,20 +196,20 @@ impl Admission {
     }
 }
 
-impl Permit {
-    /// Its client is cut by the end of the drain. To be said before the place is given back.
+impl ClientPermit {
+    /// Counts its client as cut by the end of the drain. To be called before the permit is dropped.
     pub(crate) fn was_cut(&self) {
-        self.admission.cut.fetch_add(1, Ordering::SeqCst);
+        self.quotas.cut.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-impl Drop for Permit {
+impl Drop for ClientPermit {
     fn drop(&mut self) {
-        if self.admission.clients.fetch_sub(1, Ordering::SeqCst) == 1 && self.admission.draining() {
-            self.admission.emptied.notify_waiters();
+        if self.quotas.clients.fetch_sub(1, Ordering::SeqCst) == 1 && self.quotas.draining() {
+            self.quotas.emptied.notify_waiters();
         }
         if let Some(ip) = self.ip.take() {
-            let mut per_ip = self.admission.per_ip();
+            let mut per_ip = self.quotas.per_ip();
             if let Some(count) = per_ip.get_mut(&*ip) {
                 *count -= 1;
                 if *count == 0 {
@@ -222,10 +220,10 @@ impl Drop for Permit {
     }
 }
 
-impl Drop for PassPermit {
+impl Drop for ProxyPermit {
     fn drop(&mut self) {
-        if self.admission.passes.fetch_sub(1, Ordering::SeqCst) == 1 && self.admission.draining() {
-            self.admission.emptied.notify_waiters();
+        if self.quotas.proxied.fetch_sub(1, Ordering::SeqCst) == 1 && self.quotas.draining() {
+            self.quotas.emptied.notify_waiters();
         }
     }
 }

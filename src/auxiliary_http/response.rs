@@ -1,16 +1,16 @@
-//! The answers of a [`super::Server`], each in one line at its place of use.
+//! The responses of a [`super::Server`], each in one line at its place of use.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use hyper::StatusCode;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode};
 use std::convert::Infallible;
 
-/// The body of every answer: whole, or an event stream.
+/// The body of every response: whole, or an event stream.
 pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A response.
-pub(crate) type Answer = Response<Body>;
+pub(crate) type Response = hyper::Response<Body>;
 
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -23,23 +23,23 @@ const NO_SNIFF: (HeaderName, HeaderValue) = (
     HeaderValue::from_static("nosniff"),
 );
 
-/// A whole answer.
-pub(crate) fn whole(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
+/// A response whose body is known.
+pub(crate) fn whole(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Response {
     let body = body.into();
     // Set here and not left to hyper, so that HEAD, which has no body, has the same head (RFC 9110, 9.3.2).
     let length = HeaderValue::from(body.len());
-    let mut answer = Response::new(Full::new(body).boxed_unsync());
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
+    let mut response = Response::new(Full::new(body).boxed_unsync());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CONTENT_LENGTH, length);
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(NO_SNIFF.0, NO_SNIFF.1);
-    answer
+    response
 }
 
 /// An error (RFC 9457).
-pub(crate) fn problem(status: StatusCode, detail: &str) -> Answer {
+pub(crate) fn problem(status: StatusCode, detail: &str) -> Response {
     let body = serde_json::json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or("Error"),
@@ -54,8 +54,8 @@ pub(crate) fn problem(status: StatusCode, detail: &str) -> Answer {
 }
 
 /// 405, with what is allowed (RFC 9110, 15.5.6).
-pub(crate) fn method_not_allowed(allow: &'static str) -> Answer {
-    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("allowed here: {allow}"));
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    answer
+pub(crate) fn method_not_allowed(allow: &'static str) -> Response {
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("allowed here: {allow}"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
 }

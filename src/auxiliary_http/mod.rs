@@ -6,13 +6,13 @@
 //! accepting and never ends it. Dropping the [`Server`] closes the listener and every connection, and waits for the
 //! thread.
 
-pub(crate) mod answer;
+pub(crate) mod response;
 
-use answer::Answer;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use response::Response;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -49,7 +49,7 @@ pub(crate) struct Limits {
 /// What answers.
 pub(crate) trait Handler: Send + Sync + 'static {
     /// Answers one request.
-    fn handle(&self, request: hyper::Request<Incoming>) -> impl Future<Output = Answer> + Send;
+    fn handle(&self, request: hyper::Request<Incoming>) -> impl Future<Output = Response> + Send;
 
     /// Runs beside the server on its runtime until it returns or the server ends.
     fn background(&self) -> impl Future<Output = ()> + Send;

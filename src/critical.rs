@@ -1,8 +1,8 @@
-//! Parts of the process without which it must not go on: shards, upstreams of untemplated sources, listeners.
+//! Critical tasks: those without which the process must not go on, as shards, listeners and upstreams of untemplated sources.
 //!
-//! A panic in what belongs to one client ends that client's connection and nothing else. One in a vital part would leave a process that
-//! looks alive, takes clients, and serves them nothing. So it ends the process, whose supervisor starts it anew and whose clients
-//! resume.
+//! A panic in a task of one client ends that client's connection and nothing else. A panic in a critical task would leave a
+//! process that looks alive, accepts clients, and sends them nothing. So it ends the process: the supervisor starts it anew,
+//! and the clients resume.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,55 +11,55 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use tokio::sync::Notify;
 
-/// Learns that a vital part has failed. Clones are the same one.
+/// Where the failure of a critical task is reported and awaited. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Vital(Arc<Failure>);
+pub struct CriticalTasks(Arc<Failure>);
 
 #[derive(Debug, Default)]
 struct Failure {
-    part: OnceLock<String>,
-    told: Notify,
+    task: OnceLock<String>,
+    failed: Notify,
 }
 
-impl Vital {
-    /// Completes once a part has failed, with its name.
+impl CriticalTasks {
+    /// Completes once a critical task has failed, with its name.
     pub async fn failed(&self) -> &str {
         loop {
-            let told = self.0.told.notified();
-            if let Some(part) = self.0.part.get() {
-                return part;
+            let failed = self.0.failed.notified();
+            if let Some(task) = self.0.task.get() {
+                return task;
             }
-            told.await;
+            failed.await;
         }
     }
 
-    /// Says that a part has failed. The first one counts.
-    pub(crate) fn fail(&self, part: &str) {
+    /// Reports that a critical task has failed. The first report counts.
+    pub(crate) fn fail(&self, name: &str) {
         // Failing twice is no worse than once.
-        let _ = self.0.part.set(part.to_owned());
-        self.0.told.notify_waiters();
+        let _ = self.0.task.set(name.to_owned());
+        self.0.failed.notify_waiters();
     }
 
-    /// Runs a thread's work; a panic is a failure of `part`.
-    pub(crate) fn run<T>(&self, part: &str, work: impl FnOnce() -> T) -> T {
+    /// Runs a thread's work; a panic is a failure of the task.
+    pub(crate) fn run<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            self.fail(part);
+            self.fail(name);
             resume_unwind(panic)
         })
     }
 
-    /// A task's work; a panic is a failure of `part`.
-    pub(crate) async fn watch<T>(self, part: String, work: impl Future<Output = T>) -> T {
+    /// A task's work; a panic is a failure of the task.
+    pub(crate) async fn watch<T>(self, name: String, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         std::future::poll_fn(|cx| {
-            let polled: Poll<T> = self.run(&part, || work.as_mut().poll(cx));
+            let polled: Poll<T> = self.run(&name, || work.as_mut().poll(cx));
             polled
         })
         .await
     }
 }
 
-/// What is done if a panic drops this.
+/// Runs its closure if a panic drops it.
 pub(crate) struct OnPanic<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for OnPanic<F> {
@@ -90,31 +90,31 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_a_task_is_a_failure() {
-        let vital = Vital::default();
-        let watched = vital.clone().watch("the upstream `a`".to_owned(), async {
+        let critical = CriticalTasks::default();
+        let watched = critical.clone().watch("the upstream `a`".to_owned(), async {
             tokio::task::yield_now().await;
             panic!("on purpose");
         });
         let task = tokio::spawn(watched);
-        assert_eq!(vital.failed().await, "the upstream `a`");
+        assert_eq!(critical.failed().await, "the upstream `a`");
         assert!(task.await.is_err_and(|error| error.is_panic()));
     }
 
     #[tokio::test]
     async fn a_panic_in_a_thread_is_a_failure() {
-        let vital = Vital::default();
-        let other = vital.clone();
+        let critical = CriticalTasks::default();
+        let other = critical.clone();
         let thread = std::thread::spawn(move || other.run("a shard", || panic!("on purpose")));
-        assert_eq!(vital.failed().await, "a shard");
+        assert_eq!(critical.failed().await, "a shard");
         assert!(thread.join().is_err());
     }
 
     #[tokio::test]
     async fn what_ends_in_order_is_none() {
-        let vital = Vital::default();
-        assert_eq!(vital.clone().watch("a task".to_owned(), async { 1 }).await, 1);
-        assert_eq!(vital.run("a thread", || 2), 2);
-        let failed = std::pin::pin!(vital.failed());
+        let critical = CriticalTasks::default();
+        assert_eq!(critical.clone().watch("a task".to_owned(), async { 1 }).await, 1);
+        assert_eq!(critical.run("a thread", || 2), 2);
+        let failed = std::pin::pin!(critical.failed());
         assert!(
             failed
                 .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
