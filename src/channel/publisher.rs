@@ -7,7 +7,6 @@ use crate::config::{Forward, Ids};
 use crate::event_stream::{Event, Item};
 use crate::log::{Draft, Kind, Writer, frame};
 use crate::metrics::{GapReason, SourceMetrics};
-use crate::upstream::{Failure, Resume, Sink, Verdict};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -197,21 +196,24 @@ impl Publisher {
     }
 }
 
-impl Sink for Publisher {
-    fn connected(&mut self, resume: Resume) {
+/// What an upstream has to say, in its order.
+impl Publisher {
+    /// The stream is open. `resumed`: the origin was told where it goes on.
+    pub fn connected(&mut self, resumed: bool) {
         if std::mem::take(&mut self.ended) {
             self.channel.upstreams.fetch_add(1, Ordering::Relaxed);
             self.channel.reopen();
         }
         let before = std::mem::replace(&mut self.connected_before, true);
-        if resume == Resume::Impossible || (resume == Resume::First && before) {
+        if before && !resumed {
             self.gap(GapReason::UpstreamReconnected, Instant::now());
             self.unflushed_entries += 1;
             self.flush();
         }
     }
 
-    fn item(&mut self, item: Item, received: Instant) {
+    /// One item of the stream; `received` is when the bytes that completed it were read.
+    pub fn item(&mut self, item: Item, received: Instant) {
         if self.channel.ending.is_over() {
             return;
         }
@@ -254,7 +256,8 @@ impl Sink for Publisher {
         }
     }
 
-    fn flush(&mut self) {
+    /// The items of one read have all been handed over: wakes the followers.
+    pub fn flush(&mut self) {
         self.unflushed_bytes = 0;
         if std::mem::take(&mut self.unflushed_entries) > 0 {
             self.channel.followers.notify_all();
@@ -265,17 +268,15 @@ impl Sink for Publisher {
         }
     }
 
-    fn full(&self) -> bool {
+    /// Whether so much has been handed over since the last flush that it is time for one.
+    pub fn full(&self) -> bool {
         self.channel
             .backpressure
             .is_batch(self.unflushed_entries, self.unflushed_bytes)
     }
 
-    fn failed(&mut self, _failure: &Failure, _more: bool) -> Verdict {
-        Verdict::Retry
-    }
-
-    fn ended(&mut self) {
+    /// The origin has ended this upstream's stream for good.
+    pub fn ended(&mut self) {
         self.ended = true;
         // Of merged upstreams the others go on.
         if self.channel.upstreams.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -283,7 +284,8 @@ impl Sink for Publisher {
         }
     }
 
-    async fn ready(&mut self) {
+    /// Completes when the followers are near enough for more.
+    pub async fn ready(&mut self) {
         self.channel
             .backpressure
             .wait(&self.channel.log, &self.channel.followers)

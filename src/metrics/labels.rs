@@ -2,8 +2,6 @@
 //!
 //! Each set is an enum whose order is the order of the counters in a handle's array: `counters[reason.index()]`.
 
-use crate::upstream::Reason;
-
 /// Declares an enum together with its labels, so that neither can miss a variant of the other.
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)+ }) => {
@@ -138,52 +136,6 @@ labels! {
     }
 }
 
-/// The `reason`s of `fanfare_upstream_reconnects_total`: every variant of [`Reason`], in its order.
-pub(super) const UPSTREAM_REASONS: [Reason; 13] = [
-    Reason::Dns,
-    Reason::Refused,
-    Reason::Timeout,
-    Reason::Tls,
-    Reason::Protocol,
-    Reason::Status,
-    Reason::ContentType,
-    Reason::ContentEncoding,
-    Reason::Redirect,
-    Reason::Ended,
-    Reason::Reset,
-    Reason::Silence,
-    Reason::Feed,
-];
-
-/// The place of `reason` in [`UPSTREAM_REASONS`]. Without a wildcard: a new variant must be added to both.
-pub(super) const fn upstream_reason_index(reason: Reason) -> usize {
-    match reason {
-        Reason::Dns => 0,
-        Reason::Refused => 1,
-        Reason::Timeout => 2,
-        Reason::Tls => 3,
-        Reason::Protocol => 4,
-        Reason::Status => 5,
-        Reason::ContentType => 6,
-        Reason::ContentEncoding => 7,
-        Reason::Redirect => 8,
-        Reason::Ended => 9,
-        Reason::Reset => 10,
-        Reason::Silence => 11,
-        Reason::Feed => 12,
-    }
-}
-
-// The array, the index and the enum's own order agree, or the crate does not compile.
-const _: () = {
-    let mut index = 0;
-    while index < UPSTREAM_REASONS.len() {
-        assert!(upstream_reason_index(UPSTREAM_REASONS[index]) == index);
-        assert!(UPSTREAM_REASONS[index] as usize == index);
-        index += 1;
-    }
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,7 +164,6 @@ mod tests {
             RefuseReason,
             ReloadOutcome
         );
-        distinct(UPSTREAM_REASONS.map(Reason::label).to_vec());
     }
 
     /// These five go out on the wire too.

@@ -1,8 +1,8 @@
 //! Every metric of the program: name, help, labels, buckets.
 //!
 //! Handles are fetched once, when a source, an upstream or a listener starts. Nothing is touched per delivery: shards
-//! count in plain integers and add them up here about once a second. Every counter exists at 0 from the moment its
-//! handle does, so that a rate over its first increment is right. Gauges are moved by differences
+//! count in plain integers and add them up here about once a second. Every counter but an upstream's reconnects exists at 0
+//! from the moment its handle does, so that a rate over its first increment is right. Gauges are moved by differences
 //! (`increment`/`decrement`) wherever several channels share one.
 //!
 //! Nothing here is global: several relays can live in one process, each with its own numbers.
@@ -11,7 +11,6 @@ pub mod definitions;
 mod labels;
 mod process;
 
-use crate::upstream::Reason;
 use definitions::{Definition, Kind};
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -22,7 +21,7 @@ pub use labels::{CloseReason, EvictReason, GapReason, Protocol, RefuseReason, Re
 
 /// The process's metrics, and the text that Prometheus scrapes.
 pub struct Metrics {
-    recorder: PrometheusRecorder,
+    recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
     process: process::Process,
     sources: Mutex<HashMap<String, Arc<SourceMetrics>>>,
@@ -67,8 +66,9 @@ pub struct SourceMetrics {
 pub struct UpstreamMetrics {
     /// `fanfare_upstream_connected`: moved by differences, since the channels of a templated source share it.
     pub connected: Gauge,
-    /// `fanfare_upstream_reconnects_total`, by reason: in the order of `upstream::Reason`.
-    pub reconnects: Vec<Counter>,
+    /// `fanfare_upstream_reconnects_total`, by the label of its reason. A series appears with its first value: each upstream
+    /// could have a dozen, and has two or three.
+    pub reconnects: Box<dyn Fn(&'static str) -> Counter + Send + Sync>,
 }
 
 /// Handles of the listeners.
@@ -101,7 +101,7 @@ impl Metrics {
             ReloadOutcome::ALL.map(|outcome| counter(&recorder, &definitions::CONFIG_RELOADS, &[outcome.label()]));
         let metrics = Self {
             handle: recorder.handle(),
-            recorder,
+            recorder: Arc::new(recorder),
             process: process::Process::new(),
             sources: Mutex::default(),
             reloads,
@@ -124,16 +124,18 @@ impl Metrics {
 
     /// The handles of an upstream; for the same names they count into the same series.
     pub fn upstream(&self, source: &str, upstream: &str) -> UpstreamMetrics {
-        let reconnects = labels::UPSTREAM_REASONS.map(|reason| {
+        let (recorder, labels) = (Arc::clone(&self.recorder), [source, upstream].map(str::to_owned));
+        let reconnects = move |reason| {
+            let [source, upstream] = &labels;
             counter(
-                &self.recorder,
+                &recorder,
                 &definitions::UPSTREAM_RECONNECTS,
-                &[source, upstream, reason.label()],
+                &[source, upstream, reason],
             )
-        });
+        };
         UpstreamMetrics {
             connected: gauge(&self.recorder, &definitions::UPSTREAM_CONNECTED, &[source, upstream]),
-            reconnects: reconnects.into(),
+            reconnects: Box::new(reconnects),
         }
     }
 
@@ -163,6 +165,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut text = self.handle.render();
         self.process.render_to(&mut text);
+        announce_absent(&mut text);
         sorted(&text)
     }
 }
@@ -192,8 +195,9 @@ impl SourceMetrics {
 
 impl UpstreamMetrics {
     /// Counts a connection, or an attempt at one, that failed and is made again.
-    pub fn reconnecting(&self, reason: Reason) {
-        self.reconnects[labels::upstream_reason_index(reason)].increment(1);
+    /// `reason` is one of a closed set of labels.
+    pub fn reconnecting(&self, reason: &'static str) {
+        (self.reconnects)(reason).increment(1);
     }
 }
 
@@ -240,6 +244,16 @@ fn gauge(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]
 
 fn histogram(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]) -> Histogram {
     recorder.register_histogram(&key(definition, Kind::Histogram, values), &METADATA)
+}
+
+/// A family without a series yet is announced all the same: whoever writes a query sees that it exists.
+fn announce_absent(text: &mut String) {
+    for definition in definitions::ALL.iter().filter(|definition| definition.is_recorded()) {
+        let (name, kind) = (definition.name, definition.kind.label());
+        if !text.contains(&format!("# TYPE {name} ")) {
+            text.push_str(&format!("\n# HELP {name} {}\n# TYPE {name} {kind}\n", definition.help));
+        }
+    }
 }
 
 /// Families are separated by a blank line. A histogram's series keep their order, which is that of its buckets.

@@ -1,7 +1,6 @@
 //! What a scrape looks like.
 
 use super::*;
-use crate::upstream::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -91,6 +90,10 @@ fn every_promised_metric_is_there_from_the_start_with_help_and_type() {
         } else {
             (*name).to_owned()
         };
+        if definition.name == definitions::UPSTREAM_RECONNECTS.name {
+            // Its series appear with their first values.
+            continue;
+        }
         for label in definition.labels {
             assert!(labels_of(&text, &series).contains_key(*label), "{series}{{{label}}}");
         }
@@ -137,8 +140,6 @@ fn every_label_value_exists_at_zero() {
         values("fanfare_config_reloads_total", "outcome"),
         set(&["applied", "unchanged", "rejected"])
     );
-    let reasons = labels::UPSTREAM_REASONS.map(Reason::label);
-    assert_eq!(values("fanfare_upstream_reconnects_total", "reason"), set(&reasons));
 
     for line in text
         .lines()
@@ -172,7 +173,7 @@ fn handles_count_where_their_names_say() {
     for _ in 0..2 {
         let upstream = metrics.upstream("changelog", "origin.example.com/sse");
         upstream.connected.increment(1);
-        upstream.reconnecting(Reason::Silence);
+        upstream.reconnecting("silence");
     }
     metrics.listener().refused(RefuseReason::Origin);
     metrics.reloaded(ReloadOutcome::Rejected);
@@ -214,13 +215,10 @@ fn handles_count_where_their_names_say() {
         ),
         2.0
     );
-    assert_eq!(
-        value(
-            &text,
-            &format!(r#"fanfare_upstream_reconnects_total{{{upstream},reason="feed"}}"#)
-        ),
-        0.0
-    );
+    let reconnects = text
+        .lines()
+        .filter(|line| line.starts_with("fanfare_upstream_reconnects_total{"));
+    assert_eq!(reconnects.count(), 1, "a reason that never was is no series");
     assert_eq!(value(&text, r#"fanfare_refused_total{reason="origin"}"#), 1.0);
     assert_eq!(value(&text, r#"fanfare_config_reloads_total{outcome="rejected"}"#), 1.0);
 }

@@ -123,7 +123,7 @@ impl FirstResponseSink {
 
 impl Sink for FirstResponseSink {
     fn connected(&mut self, resume: Resume) {
-        self.publisher.connected(resume);
+        Sink::connected(&mut self.publisher, resume);
         if let Some(told) = &self.told {
             told.open();
         }
@@ -144,7 +144,7 @@ impl Sink for FirstResponseSink {
     fn failed(&mut self, failure: &Failure, more: bool) -> Verdict {
         // One URL of several says nothing yet of the stream.
         if more {
-            return self.publisher.failed(failure, more);
+            return Sink::failed(&mut self.publisher, failure, more);
         }
         if let Some(status) = self.last_word(failure)
             && let Some(told) = &self.told
@@ -152,7 +152,7 @@ impl Sink for FirstResponseSink {
             told.refuse(status);
             return Verdict::Stop;
         }
-        let verdict = self.publisher.failed(failure, more);
+        let verdict = Sink::failed(&mut self.publisher, failure, more);
         // It will be tried again: clients wait in their streams, as they would if it had been cut.
         if let Some(told) = &self.told {
             told.open();

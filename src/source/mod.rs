@@ -1,6 +1,7 @@
 //! What makes a configured source live: its channels, and the upstreams that are run for them.
 
 mod first_response;
+mod sink;
 mod templated;
 mod upstream_runner;
 

@@ -148,6 +148,23 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every kind, in order.
+    pub const ALL: [Self; 13] = [
+        Reason::Dns,
+        Reason::Refused,
+        Reason::Timeout,
+        Reason::Tls,
+        Reason::Protocol,
+        Reason::Status,
+        Reason::ContentType,
+        Reason::ContentEncoding,
+        Reason::Redirect,
+        Reason::Ended,
+        Reason::Reset,
+        Reason::Silence,
+        Reason::Feed,
+    ];
+
     /// The label in metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
@@ -165,5 +182,18 @@ impl Reason {
             Reason::Silence => "silence",
             Reason::Feed => "feed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+    use std::collections::HashSet;
+
+    #[test]
+    fn labels_name_one_reason_each() {
+        let labels: HashSet<_> = Reason::ALL.map(Reason::label).into_iter().collect();
+        assert_eq!(labels.len(), Reason::ALL.len());
+        assert_eq!(Reason::ALL.map(|reason| reason as usize), std::array::from_fn(|at| at));
     }
 }

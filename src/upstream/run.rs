@@ -139,9 +139,7 @@ impl<S: Sink> Runner<'_, S> {
             Verdict::Stop => self.reporter.gave_up(failure),
             Verdict::Retry => {
                 self.reporter.failed(failure, wait);
-                if let Some(counter) = self.handles.upstream.reconnects.get(failure.reason as usize) {
-                    counter.increment(1);
-                }
+                self.handles.upstream.reconnecting(failure.reason.label());
             }
         }
         verdict
@@ -359,7 +357,7 @@ mod tests {
         let handles = Handles {
             upstream: Arc::new(UpstreamMetrics {
                 connected: Gauge::noop(),
-                reconnects: Vec::new(),
+                reconnects: Box::new(|_| Counter::noop()),
             }),
             bytes_received: Counter::noop(),
         };

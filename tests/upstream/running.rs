@@ -157,11 +157,15 @@ pub fn run_with(config: Upstream, parser: ParserOptions) -> Running {
     };
     let status = Arc::new(StatusCell::new());
     let metrics = Arc::new(Counted::default());
-    let reconnects = (0..13).map(|at| Counter::from_arc(Arc::new(Reconnect(Arc::clone(&metrics), at))));
+    let counted = Arc::clone(&metrics);
+    let reconnects = move |label| {
+        let at = Reason::ALL.iter().position(|reason| reason.label() == label);
+        Counter::from_arc(Arc::new(Reconnect(Arc::clone(&counted), at.expect("a known reason"))))
+    };
     let handles = Handles {
         upstream: Arc::new(UpstreamMetrics {
             connected: Gauge::from_arc(Arc::new(Part(Arc::clone(&metrics), |all| &all.connected))),
-            reconnects: reconnects.collect(),
+            reconnects: Box::new(reconnects),
         }),
         bytes_received: Counter::from_arc(Arc::new(Part(Arc::clone(&metrics), |all| &all.bytes))),
     };
