@@ -5,7 +5,7 @@ use crate::config::{Credentials, Secret, Upstream};
 use crate::error::Exit;
 use crate::event_stream::{Event, Item, ParserOptions};
 use crate::metrics::Metrics;
-use crate::upstream::{self, Failure, Handles, Options, Resume, Sink, StatusCell, Verdict};
+use crate::upstream::{self, Failure, Handles, Options, Reason, Resume, Sink, StatusCell, Verdict};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,9 @@ const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The environment variable with the password, for `--user NAME`.
 const PASSWORD_VARIABLE: &str = "FANFARE_PASSWORD";
 
-/// Follows an event stream until it ends for good, the reader of our output leaves, or `--count` is reached. Resumes by itself.
+/// Follows an event stream until it ends for good, the reader of our output leaves, or `--count` is reached.
+///
+/// It resumes by itself. A first attempt that fails is an error: the address is more likely wrong than the origin away.
 pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
     let mut upstream = Upstream::defaults(&args.url);
     upstream.headers.extend(args.headers.iter().cloned());
@@ -46,6 +48,7 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
         reports: None,
     };
     let (finish, mut finished) = oneshot::channel();
+    let url = upstream::redact(&args.url);
     let colours = match args.color {
         Colour::Always => true,
         Colour::Never => false,
@@ -57,15 +60,26 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
         colours,
         left,
         id: Vec::new(),
+        connected: false,
         finish: Some(finish),
     };
     let status = Arc::new(StatusCell::new());
-    tokio::select! {
-        () = upstream::run(Arc::new(upstream), options, printer, status, handles) => {
-            Ok(finished.try_recv().unwrap_or(Exit::Done))
-        }
-        exit = &mut finished => Ok(exit.unwrap_or(Exit::Done)),
+    let finished = tokio::select! {
+        () = upstream::run(Arc::new(upstream), options, printer, status, handles) => finished.try_recv().ok(),
+        finish = &mut finished => finish.ok(),
+    };
+    match finished {
+        Some(Finish::Refused(why)) => Err(anyhow::anyhow!("can't follow {url}: {why}")),
+        Some(Finish::Done) | None => Ok(Exit::Done),
     }
+}
+
+/// Why it is over.
+enum Finish {
+    /// Enough was seen, or the stream has ended.
+    Done,
+    /// No repetition heals this.
+    Refused(String),
 }
 
 struct Printer {
@@ -74,7 +88,9 @@ struct Printer {
     /// Events still to be shown.
     left: u64,
     id: Vec<u8>,
-    finish: Option<oneshot::Sender<Exit>>,
+    /// Whether the origin has answered with an event stream once.
+    connected: bool,
+    finish: Option<oneshot::Sender<Finish>>,
 }
 
 impl Printer {
@@ -112,20 +128,41 @@ impl Printer {
         let written = writeln!(out, "{line}").and_then(|()| out.flush());
         // A closed pipe is how `tail | head` ends.
         if written.is_err() || self.left == 0 {
-            self.finish(Exit::Done);
+            self.finish(Finish::Done);
         }
     }
 
-    fn finish(&mut self, exit: Exit) {
+    fn finish(&mut self, why: Finish) {
         self.left = 0;
         if let Some(finish) = self.finish.take() {
-            // Nobody waits any more: then it is over anyway.
-            let _ = finish.send(exit);
+            // The receiver is gone only when `tail` is over.
+            let _ = finish.send(why);
         }
     }
 }
 
-/// Control characters but line ends and tabs shown as themselves would be escape sequences.
+/// Whether another attempt may succeed: later on, all but a refusal by status; at the first contact, an origin that asks
+/// for patience only.
+fn may_heal(failure: &Failure, connected: bool) -> bool {
+    match failure.status {
+        Some(408 | 429 | 503) => true,
+        Some(400..500) => false,
+        _ => connected,
+    }
+}
+
+/// What happened, and what would help where that is known.
+fn explained(failure: &Failure) -> String {
+    let help = match (failure.reason, failure.status) {
+        (_, Some(401)) => "; credentials are given by --user or --header",
+        (Reason::ContentType, _) => "; is it the address of a page instead of its event stream?",
+        (Reason::Protocol, _) => "; does another protocol, or TLS, live at that port?",
+        _ => "",
+    };
+    format!("{}{help}", failure.detail)
+}
+
+/// Replaces control characters but line ends and tabs: a terminal obeys escape sequences.
 fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| {
@@ -140,6 +177,7 @@ fn harmless(text: &str) -> String {
 
 impl Sink for Printer {
     fn connected(&mut self, resume: Resume) {
+        self.connected = true;
         if resume == Resume::Impossible {
             tracing::warn!("events may be missing: the origin gave no id to resume by");
         }
@@ -156,22 +194,50 @@ impl Sink for Printer {
     fn flush(&mut self) {}
 
     fn failed(&mut self, failure: &Failure, _more: bool) -> Verdict {
-        // What no repetition heals: tell the shell.
-        let refused = failure
-            .status
-            .is_some_and(|status| (400..500).contains(&status) && !matches!(status, 408 | 429));
-        if refused {
-            let detail = &failure.detail;
-            tracing::error!(detail, "the origin refuses the stream");
-            self.finish(Exit::Failed);
-            return Verdict::Stop;
+        if may_heal(failure, self.connected) {
+            return Verdict::Retry;
         }
-        Verdict::Retry
+        self.finish(Finish::Refused(explained(failure)));
+        Verdict::Stop
     }
 
     fn ended(&mut self) {
-        self.finish(Exit::Done);
+        if !self.connected {
+            tracing::warn!("the origin answers 204: there is no stream, or it has ended for good");
+        }
+        self.finish(Finish::Done);
     }
 
     async fn ready(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_heal() {
+        let failure = |reason, status| Failure {
+            reason,
+            status,
+            detail: "x".to_owned(),
+        };
+        for (reason, status, at_first, later) in [
+            (Reason::Dns, None, false, true),
+            (Reason::Refused, None, false, true),
+            (Reason::Tls, None, false, true),
+            (Reason::Timeout, None, false, true),
+            (Reason::ContentType, Some(200), false, true),
+            (Reason::Status, Some(500), false, true),
+            (Reason::Status, Some(401), false, false),
+            (Reason::Status, Some(403), false, false),
+            (Reason::Status, Some(404), false, false),
+            (Reason::Status, Some(429), true, true),
+            (Reason::Status, Some(503), true, true),
+        ] {
+            let failure = failure(reason, status);
+            let found = (may_heal(&failure, false), may_heal(&failure, true));
+            assert_eq!(found, (at_first, later), "{failure:?}");
+        }
+    }
 }

@@ -42,16 +42,89 @@ async fn it_resumes_by_itself_and_ends_when_it_has_seen_enough() {
     );
 }
 
+/// An answer of the origin without a body.
+fn empty(status: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+}
+
 #[tokio::test]
-async fn it_says_why_it_gives_up() {
+async fn a_first_contact_that_fails_is_an_error_that_says_why() {
+    for (answer, said) in [
+        (empty("401 Unauthorized"), "401"),
+        (empty("403 Forbidden"), "403"),
+        (empty("404 Not Found"), "404"),
+        (empty("500 Internal Server Error"), "500"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>".to_owned(),
+            "text/html",
+        ),
+        ("SSH-2.0-OpenSSH_9.2\r\n".to_owned(), "protocol"),
+    ] {
+        let origin = TestOrigin::start().await;
+        let tail = tail(&[&origin.url("/sse")]);
+        origin.answer(&answer).await;
+        let (code, shown, told) = ended(tail).await;
+        assert_eq!((code, shown.as_str()), (Some(1), ""), "{told}");
+        let all = [origin.url("/sse").as_str(), said]
+            .iter()
+            .all(|part| told.contains(part));
+        assert!(all && told.lines().count() == 1, "{said} in {told}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_at_the_first_contact_is_an_error_too() {
+    let origin = TestOrigin::start().await;
+    let url = origin.url("/sse");
+    drop(origin);
+    for url in [url.as_str(), "http://no-such-host.invalid/sse"] {
+        let (code, shown, told) = ended(tail(&[url])).await;
+        assert_eq!((code, shown.as_str()), (Some(1), ""), "{told}");
+        assert!(told.contains(url) && told.lines().count() == 1, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_asks_for_patience_gets_it() {
+    let origin = TestOrigin::start().await;
+    let tail = tail(&[&origin.url("/sse"), "--count", "1"]);
+    origin
+        .answer("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n")
+        .await;
+    let mut conn = origin.accept().await;
+    conn.stream_head().await;
+    conn.event("data: a").await;
+    let (code, shown, _) = ended(tail).await;
+    assert_eq!((code, shown.as_str()), (Some(0), "message a\n"));
+}
+
+#[tokio::test]
+async fn later_it_comes_back_until_the_stream_has_ended() {
     let origin = TestOrigin::start().await;
     let tail = tail(&[&origin.url("/sse")]);
+    let mut conn = origin.accept().await;
+    conn.stream_head().await;
+    conn.event("retry: 10\nid: 1\ndata: a").await;
+    conn.close().await;
+    // A page in the stream's place, and an error: both may pass.
     origin
-        .answer("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        .answer("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         .await;
-    let (code, shown, said) = ended(tail).await;
-    assert_eq!((code, shown.as_str()), (Some(1), ""));
-    assert!(said.contains("403"), "{said}");
+    origin.answer(&empty("502 Bad Gateway")).await;
+    let request = origin.answer(&empty("204 No Content")).await;
+    assert_eq!(request.header("last-event-id"), Some("1"));
+    let (code, shown, _) = ended(tail).await;
+    assert_eq!((code, shown.as_str()), (Some(0), "1 message a\n"));
+}
+
+#[tokio::test]
+async fn no_stream_at_all_is_said() {
+    let origin = TestOrigin::start().await;
+    let tail = tail(&[&origin.url("/sse")]);
+    origin.answer(&empty("204 No Content")).await;
+    let (code, shown, told) = ended(tail).await;
+    assert_eq!((code, shown.as_str()), (Some(0), ""));
+    assert!(told.contains("204"), "{told}");
 }
 
 #[tokio::test]
