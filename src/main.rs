@@ -2,13 +2,11 @@
 
 use anyhow::Context;
 use clap::Parser;
-use fanfare::cli::{Cli, Command, DemoArgs, Logs, ServeArgs};
-use fanfare::config::{Config, Cors};
+use fanfare::cli::{Cli, Command, Demo, DemoArgs, Logs, ServeArgs};
+use fanfare::config::Config;
 use fanfare::error::Exit;
 use fanfare::{cli, demo, relay::Relay, telemetry, wake_up_batching};
-use std::net::{Ipv4Addr, TcpListener};
 use std::process::ExitCode;
-use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[cfg(feature = "jemalloc")]
@@ -24,6 +22,12 @@ fn main() -> ExitCode {
             .map(Into::into)
             .map_err(Into::into),
         Command::Tail(args) => tail(args, &logs),
+        Command::Health(args) => cli::health(&args, &mut std::io::stderr())
+            .map(Into::into)
+            .map_err(Into::into),
+        Command::Schema => cli::schema(&mut std::io::stdout())
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
         Command::Completions(args) => cli::completions(&args, &mut std::io::stdout())
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
@@ -64,19 +68,17 @@ async fn warn_on_hangup(mut hangup: Signal) {
 
 fn demo(args: &DemoArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     telemetry::init(logs.filter(Some("warn")), logs.log_format)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the demo's origin can't listen")?;
-    let origin = demo::Origin::start(listener)?;
-    let mut config = Config::for_upstream(&origin.stream_url(), demo::STREAM_PATH)?;
-    // The origin's page reads the relay's stream: another port is another origin to a browser.
-    for source in &mut config.sources {
-        Arc::make_mut(source).cors = Some(Cors::any_origin());
-    }
-    args.listeners.override_in(&mut config);
+    let Demo { origin, config } = args.start()?;
     run(config, |relay| {
         let address = relay.address().context("the demo needs a TCP listener")?;
         origin.set_relayed_stream(format!("http://{}{}", demo::reachable(address), demo::STREAM_PATH));
         let admin = relay.admin_address().context("the demo needs the admin listener")?;
         say(&demo::banner(address, origin.addr(), admin));
+        let mut leave = LeaveSignals::new()?;
+        tokio::spawn(async move {
+            leave.recv().await;
+            say("Draining: every stream is ended between two events, and its client told when to come back.");
+        });
         Ok(())
     })
 }

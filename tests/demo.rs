@@ -38,10 +38,11 @@ fn ask(addr: SocketAddr, request: &str) -> Answer {
 }
 
 fn get(origin: &Origin, path: &str) -> Answer {
-    ask(
-        origin.addr(),
-        &format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", origin.addr()),
-    )
+    get_at(origin.addr(), path)
+}
+
+fn get_at(addr: SocketAddr, path: &str) -> Answer {
+    ask(addr, &format!("GET {path} HTTP/1.0\r\nHost: {addr}\r\n\r\n"))
 }
 
 fn post(origin: &Origin, section: u32, title: &str) -> Answer {
@@ -363,4 +364,50 @@ fn dropping_it_ends_its_streams() {
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     }
     assert!(TcpStream::connect(addr).is_err());
+}
+
+/// The program, as a person starts it: on ports of its own.
+#[test]
+fn the_program_says_what_to_try_and_ends_at_once() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"))
+        .args([
+            "demo",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "--page",
+            "127.0.0.1:0",
+        ])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut banner = String::new();
+    while !banner.contains("Ctrl-C") {
+        assert_ne!(out.read_line(&mut banner).unwrap(), 0, "it has ended: {banner}");
+    }
+    assert!(banner.starts_with("An origin with a change log"), "{banner}");
+    assert!(banner.contains("Only this machine"), "{banner}");
+    let addr = |after: &str| -> SocketAddr {
+        let rest = banner.split_once(after).unwrap().1.split_once("http://").unwrap().1;
+        rest.split_once('/').unwrap().0.parse().unwrap()
+    };
+    // A stream is open when it ends, so that there is something to drain.
+    let request = format!("GET {STREAM_PATH} HTTP/1.0\r\n\r\n");
+    let mut stream = send(addr("Watch the stream"), &request);
+    assert!(stream.read(&mut [0; 64]).unwrap() > 0);
+    assert_eq!(get_at(addr("Open in a browser"), "/").status, 200);
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("Draining"), "{rest}");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "nothing to warn of");
+    let mut end = String::new();
+    stream.read_to_string(&mut end).unwrap();
+    assert!(end.trim_end().lines().last().unwrap().starts_with("retry:"), "{end}");
 }

@@ -4,15 +4,19 @@
 //! is found and overridden. Usage mistakes end with exit code 2, as clap's do.
 
 mod check;
+mod demo;
 mod find;
 mod follow;
+mod health;
 mod serve;
 mod tail;
 
 pub use check::{CheckArgs, check};
+pub use demo::{Demo, DemoArgs, DemoError};
 pub use find::{NotFound, find};
 pub use follow::tail;
-pub use serve::{Configured, DemoArgs, Listeners, ServeArgs, ServeError};
+pub use health::{HealthArgs, health};
+pub use serve::{Configured, Listeners, ServeArgs, ServeError};
 pub use tail::{Colour, TailArgs, User};
 
 use crate::telemetry::{self, LogFormat};
@@ -68,6 +72,10 @@ pub enum Command {
     Check(CheckArgs),
     /// Follow an event stream in the terminal
     Tail(TailArgs),
+    /// Ask a running relay whether it is ready: exit code 0 or 1, and why not
+    Health(HealthArgs),
+    /// Write the JSON Schema of the configuration file to standard output
+    Schema,
     /// Write the shell's completions to standard output
     Completions(CompletionsArgs),
 }
@@ -77,6 +85,11 @@ pub enum Command {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// Writes the JSON Schema of the configuration file, for editors.
+pub fn schema(out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "{:#}", crate::config::json_schema())
 }
 
 /// Writes a shell's completions.
@@ -115,9 +128,12 @@ mod tests {
             "fanfare serve --log debug --log-format json",
             "fanfare --log debug serve",
             "fanfare demo",
+            "fanfare demo --listen 0.0.0.0:9080 --admin 127.0.0.1:0 --page 127.0.0.1:0",
             "fanfare check",
             "fanfare check --config f.yaml --print",
             "fanfare tail http://o/sse --json --user relay:secret",
+            "fanfare health --admin 127.0.0.1:7090 --live",
+            "fanfare schema",
             "fanfare completions bash",
         ] {
             if let Err(error) = parse(line) {
@@ -139,11 +155,20 @@ mod tests {
             "fanfare tail",
             "fanfare tail nowhere",
             "fanfare tail ftp://o/sse",
+            "fanfare health --admin nowhere",
             "fanfare completions dos",
         ] {
             assert_eq!(parse(line).expect_err(line).exit_code(), 2, "{line}");
         }
         assert_eq!(parse("fanfare --version").expect_err("a text").exit_code(), 0);
+    }
+
+    #[test]
+    fn the_schema_is_json() {
+        let mut out = Vec::new();
+        schema(&mut out).expect("written");
+        let schema: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        assert!(schema["properties"]["sources"].is_object());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `serve` and `demo`: their arguments, and the configuration that follows from them.
+//! `serve`: its arguments, and the configuration that follows from them.
 
 use super::find::{NotFound, find};
 use crate::config::{self, Config, Diagnostics, Listen, Loaded, Reload};
@@ -17,14 +17,6 @@ pub struct ServeArgs {
     /// Path at which clients find it
     #[arg(long, value_name = "PATH", requires = "upstream", default_value = "/")]
     pub path: String,
-    /// Where to listen.
-    #[command(flatten)]
-    pub listeners: Listeners,
-}
-
-/// `demo`.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct DemoArgs {
     /// Where to listen.
     #[command(flatten)]
     pub listeners: Listeners,
@@ -116,11 +108,11 @@ impl ServeArgs {
     }
 }
 
-fn parse_listen(text: &str) -> Result<Listen, String> {
+pub(super) fn parse_listen(text: &str) -> Result<Listen, String> {
     config::parse_listen(text).map_err(|expected| format!("expected {expected}"))
 }
 
-fn parse_admin(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn parse_admin(text: &str) -> Result<SocketAddr, String> {
     match config::parse_listen(text) {
         Ok(Listen::Tcp(address)) => Ok(address),
         _ => Err("expected an address and port such as `127.0.0.1:7090`".to_owned()),

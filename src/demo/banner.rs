@@ -4,6 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The page to open, and what to try in a terminal.
 pub fn banner(relay: SocketAddr, origin: SocketAddr, admin: SocketAddr) -> String {
+    let who = match relay.ip().is_loopback() {
+        true => "Only this machine can connect; --listen 0.0.0.0:9080 lets others in.",
+        false => "Other machines can connect to the relay, too.",
+    };
     let (relay, origin, admin) = (reachable(relay), reachable(origin), reachable(admin));
     let (stream, section) = (super::STREAM_PATH, super::SECTIONS[0]);
     format!(
@@ -17,6 +21,7 @@ An origin with a change log, and fanfare in front of it.
   Publish something      curl -X POST -d 'Hello' http://{origin}/changelog/section/{section}
   Look inside            curl http://{admin}/status    curl http://{admin}/metrics
 
+{who}
 Ctrl-C ends it.
 "
     )

@@ -24,13 +24,18 @@ async fn start(wanted: serde_json::Value) -> Foreign {
 
 /// In a page of this origin.
 pub async fn start_in(origin: &str, mut wanted: serde_json::Value) -> Foreign {
-    wanted["browser"] = json!(BROWSER.get_or_init(start_browser).1);
+    wanted["browser"] = json!(browser());
     wanted["page"] = json!(format!("{origin}/"));
     let mut command = Command::new(program("node"));
     command
         .arg(file("tests/clients/node/chromium.js"))
         .arg(wanted.to_string());
     Foreign::start(command).await
+}
+
+/// Where a script finds the browser.
+pub fn browser() -> &'static str {
+    &BROWSER.get_or_init(start_browser).1
 }
 
 fn start_browser() -> (Child, String) {

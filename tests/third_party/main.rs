@@ -11,6 +11,7 @@ mod support;
 mod caddy;
 mod chromium;
 mod curl;
+mod demo;
 mod event_source;
 mod foreign;
 mod front;

@@ -1,0 +1,144 @@
+//! `demo`: its arguments, and the relay that they come down to.
+
+use super::serve::Listeners;
+use crate::config::{Config, Cors, LISTEN, Listen};
+use crate::demo::{self, Origin};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where the origin and its page are, unless the command line says otherwise: a bookmark stays true.
+pub(super) const PAGE: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9081));
+
+/// Clients at one time. Few enough for the open files of any machine, so that the first line is no warning.
+const CLIENTS_MAX: usize = 500;
+
+/// Over how long the ends of the streams are spread: who presses Ctrl-C waits for it.
+const DRAIN_SPREAD: Duration = Duration::from_millis(200);
+/// When whatever is left is cut.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// `demo`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct DemoArgs {
+    /// Where clients connect; may be repeated [default: 127.0.0.1:9080]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::serve::parse_listen)]
+    pub listen: Vec<Listen>,
+    /// Where health, metrics and the dashboard are [default: 127.0.0.1:7090]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::serve::parse_admin)]
+    pub admin: Option<SocketAddr>,
+    /// Where the origin and its page are [default: 127.0.0.1:9081, or any free port]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::serve::parse_admin)]
+    pub page: Option<SocketAddr>,
+}
+
+/// The origin, running, and the configuration of the relay in front of it.
+#[derive(Debug)]
+pub struct Demo {
+    /// The origin and its page.
+    pub origin: Origin,
+    /// One source over it, for this machine only unless the command line says otherwise.
+    pub config: Config,
+}
+
+/// Why the demo can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The page's address is taken, or is none of this machine's.
+    #[error("the demo's page can't be at {address}: {error}; give `--page` another address")]
+    Page {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The system refused a thread.
+    #[error("the demo's origin can't start: {0}")]
+    Origin(io::Error),
+}
+
+impl DemoArgs {
+    /// Starts the origin, and makes the relay's configuration.
+    pub fn start(&self) -> Result<Demo, DemoError> {
+        let origin = Origin::start(self.page_listener()?).map_err(DemoError::Origin)?;
+        let mut config = Config::for_upstream(&origin.stream_url(), demo::STREAM_PATH)
+            .map_err(|mistakes| DemoError::Origin(io::Error::other(mistakes.to_string())))?;
+        // The origin's page reads the relay's stream: another port is another origin to a browser.
+        for source in &mut config.sources {
+            Arc::make_mut(source).cors = Some(Cors::any_origin());
+        }
+        config.limits.clients = CLIENTS_MAX;
+        (config.drain.spread, config.drain.timeout) = (DRAIN_SPREAD, DRAIN_TIMEOUT);
+        config.listen = vec![Listen::Tcp((Ipv4Addr::LOCALHOST, LISTEN.port()).into())];
+        let given = Listeners {
+            listen: self.listen.clone(),
+            admin: self.admin,
+        };
+        given.override_in(&mut config);
+        Ok(Demo { origin, config })
+    }
+
+    /// The default port may be taken, by another demo most likely; an address that was asked for is not replaced.
+    fn page_listener(&self) -> Result<TcpListener, DemoError> {
+        let address = self.page.unwrap_or(PAGE);
+        let bound = match TcpListener::bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && self.page.is_none() => {
+                tracing::warn!("port {} is taken: the demo's page is at a free one", address.port());
+                TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            }
+            bound => bound,
+        };
+        bound.map_err(|error| DemoError::Page { address, error })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_for_this_machine_only_unless_told_otherwise() {
+        let page = Some("127.0.0.1:0".parse().expect("an address"));
+        let args = DemoArgs {
+            page,
+            ..DemoArgs::default()
+        };
+        let demo = args.start().expect("a port is free");
+        assert_eq!(demo.config.listen[0].to_string(), "127.0.0.1:9080");
+        assert!(demo.config.admin.expect("an admin").ip().is_loopback());
+        let listen = vec![Listen::Tcp(LISTEN)];
+        let args = DemoArgs {
+            listen,
+            page,
+            admin: None,
+        };
+        assert_eq!(
+            args.start().expect("a port is free").config.listen,
+            [Listen::Tcp(LISTEN)]
+        );
+    }
+
+    #[test]
+    fn an_address_that_was_asked_for_is_not_replaced() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let args = DemoArgs {
+            page: taken.local_addr().ok(),
+            ..DemoArgs::default()
+        };
+        let told = args.start().expect_err("taken").to_string();
+        assert!(
+            told.contains("--page") && told.contains(&taken.local_addr().expect("an address").to_string()),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn the_default_gives_way() {
+        let taken = TcpListener::bind(PAGE);
+        let demo = DemoArgs::default().start().expect("any free port does");
+        // Where another program has the port, it may have let go of it meanwhile.
+        assert!(taken.is_err() || demo.origin.addr() != PAGE);
+        assert!(demo.origin.addr().ip().is_loopback());
+    }
+}
