@@ -14,7 +14,7 @@ pub mod delivery;
 pub mod net;
 pub mod quotas;
 pub mod http;
-mod pass;
+mod proxy;
 
 // The process around them.
 pub mod admin;

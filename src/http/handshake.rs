@@ -11,7 +11,7 @@ use crate::config::{Config, Limits, Network};
 use crate::delivery::{NewClient, Shards};
 use crate::metrics::{ListenerMetrics, RefuseReason};
 use crate::net::{Accepted, Stream};
-use crate::pass::Passes;
+use crate::proxy::Proxy;
 use crate::quotas::Quotas;
 use bytes::Bytes;
 use hyper::Request;
@@ -39,7 +39,7 @@ pub(crate) struct Front {
     limits: Limits,
     pub(super) trusted_proxies: Vec<Network>,
     waiting: Waiting,
-    pub(super) passes: Option<Arc<Passes>>,
+    pub(super) passes: Option<Arc<Proxy>>,
 }
 
 /// Where the service leaves it for who polls the connection.
@@ -60,7 +60,7 @@ impl Front {
         shards: Arc<Shards>,
         quotas: Arc<Quotas>,
         metrics: ListenerMetrics,
-        passes: Option<Arc<Passes>>,
+        passes: Option<Arc<Proxy>>,
     ) -> Self {
         let trusted_proxies = config.trusted_proxies.clone();
         Self {

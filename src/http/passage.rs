@@ -6,7 +6,7 @@ use super::answer::{self, Answer};
 use super::decide::Decision;
 use super::handshake::{Front, Slot};
 use super::socket::{LazySocket, Passing};
-use crate::pass::{Body, BodyError, Failure, Passed, Passes, Tunnel, Unread};
+use crate::proxy::{Body, BodyError, Failure, Proxied, Proxy, Tunnel, Unread};
 use crate::quotas::ProxyPermit;
 use bytes::Bytes;
 use hyper::Request;
@@ -90,10 +90,10 @@ impl Passage {
 }
 
 impl Front {
-    /// Passes a request to an origin.
+    /// Proxy a request to an origin.
     pub(super) fn pass(
         self: &Arc<Self>,
-        passes: Arc<Passes>,
+        passes: Arc<Proxy>,
         at: usize,
         request: Request<Incoming>,
         peer: SocketAddr,
@@ -109,17 +109,17 @@ impl Front {
         let passing = slot.mode.passing();
         let (front, slot) = (self.clone(), slot.clone());
         Decision::Later(Box::pin(async move {
-            let (passed, unread) = passes.pass(at, request, peer.ip()).await;
+            let (passed, unread) = passes.send(at, request, peer.ip()).await;
             Err(front.passed(passed, unread, passing, &slot))
         }))
     }
 
-    fn passed(&self, passed: Result<Passed, Failure>, unread: Unread, passing: Passing, slot: &Slot) -> Answer {
+    fn passed(&self, passed: Result<Proxied, Failure>, unread: Unread, passing: Passing, slot: &Slot) -> Answer {
         let mut state = slot.passage.state();
         if let Some(state) = &mut *state {
             state.unread = Some(unread);
         }
-        let Passed { response, tunnel } = match passed {
+        let Proxied { response, tunnel } = match passed {
             Ok(passed) => passed,
             Err(failure) => {
                 self.refused(failure.reason());

@@ -13,7 +13,7 @@ use crate::delivery::Shards;
 use crate::http::{Front, Router};
 use crate::metrics::Metrics;
 use crate::net::{Listener, accept, bind};
-use crate::pass::Passes;
+use crate::proxy::Proxy;
 use crate::quotas::{Quotas, clients_that_fit};
 use crate::status::StatusProvider;
 use sources::{Served, Sources};
@@ -88,7 +88,7 @@ impl Relay {
         let shards = Arc::new(Shards::start(config.workers, &critical)?);
         let sources = Sources::start(&config, &metrics, &critical);
         let router = Router::new(sources.list().iter().map(Served::place));
-        let passes = Passes::new(&config, sources.links());
+        let passes = Proxy::new(&config, sources.links());
         let front = Arc::new(Front::new(
             &config,
             router,

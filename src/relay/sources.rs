@@ -6,7 +6,7 @@ use crate::config::{Config, Source};
 use crate::critical::CriticalTasks;
 use crate::http::Place;
 use crate::metrics::Metrics;
-use crate::pass::Links;
+use crate::proxy::Links;
 use crate::source::{ChannelQuota, ChannelUpstreams, Templated, UpstreamRunner};
 use crate::upstream::StatusCell;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ mod merged;
 mod ids;
 mod listeners;
 mod outages;
-mod pass;
+mod proxy;
 mod quiet;
 mod refusals;
 mod resume;

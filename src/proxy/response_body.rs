@@ -1,6 +1,6 @@
 //! Bodies on their way to the client: streamed, or what was read of one and then the rest of it.
 
-use super::flow::Flow;
+use super::request_body::RequestBodyState;
 use super::{Body, BodyError};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -13,42 +13,42 @@ use std::task::{Context, Poll};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// The origin's body as it comes. Its end is told to the request's.
-pub(super) struct Streamed {
+pub(super) struct ResponseBody {
     /// What had been read before it was clear that it is not to be rewritten.
     before: VecDeque<Bytes>,
     /// The trailers that came with that.
     trailers: Option<HeaderMap>,
     /// `None`: all of it is in `before`.
     incoming: Option<Incoming>,
-    flow: Arc<Flow>,
+    body_state: Arc<RequestBodyState>,
     /// Given back with the body.
-    _held: Option<OwnedSemaphorePermit>,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
-impl Streamed {
-    pub(super) fn new(incoming: Incoming, flow: Arc<Flow>) -> Self {
+impl ResponseBody {
+    pub(super) fn new(incoming: Incoming, body_state: Arc<RequestBodyState>) -> Self {
         Self {
             before: VecDeque::new(),
             trailers: None,
             incoming: Some(incoming),
-            flow,
-            _held: None,
+            body_state,
+            _room: None,
         }
     }
 
-    /// All of a body: these pieces, and then these trailers. `held`: the room that they take.
+    /// All of a body: these pieces, and then these trailers. `room`: what they take of the budget.
     pub(super) fn whole(
         pieces: VecDeque<Bytes>,
         trailers: Option<HeaderMap>,
-        flow: Arc<Flow>,
-        held: Option<OwnedSemaphorePermit>,
+        body_state: Arc<RequestBodyState>,
+        room: Option<OwnedSemaphorePermit>,
     ) -> Self {
         Self {
             before: pieces,
             trailers,
             incoming: None,
-            flow,
-            _held: held,
+            body_state,
+            _room: room,
         }
     }
 
@@ -56,15 +56,15 @@ impl Streamed {
     pub(super) fn after(
         pieces: VecDeque<Bytes>,
         incoming: Incoming,
-        flow: Arc<Flow>,
-        held: Option<OwnedSemaphorePermit>,
+        body_state: Arc<RequestBodyState>,
+        room: Option<OwnedSemaphorePermit>,
     ) -> Self {
         Self {
             before: pieces,
             trailers: None,
             incoming: Some(incoming),
-            flow,
-            _held: held,
+            body_state,
+            _room: room,
         }
     }
 
@@ -73,7 +73,7 @@ impl Streamed {
     }
 }
 
-impl hyper::body::Body for Streamed {
+impl hyper::body::Body for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -108,8 +108,8 @@ impl hyper::body::Body for Streamed {
     }
 }
 
-impl Drop for Streamed {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
-        self.flow.over();
+        self.body_state.over();
     }
 }

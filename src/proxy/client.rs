@@ -1,7 +1,7 @@
 //! The connections to the origins: reused, bounded, and given up on.
 
 use super::Failure;
-use super::flow::{Flow, RequestBody};
+use super::request_body::{RequestBody, RequestBodyState};
 use crate::config::UpstreamTls;
 use crate::upstream::{self, Io, Reason, Url};
 use hyper::body::Incoming;
@@ -67,35 +67,37 @@ impl Origins {
     pub(super) async fn ask(
         &self,
         request: Request<RequestBody>,
-        flow: &Arc<Flow>,
+        body_state: &Arc<RequestBodyState>,
         again: Option<&Parts>,
     ) -> Result<Response<Incoming>, Failure> {
         let mut request = request;
         for _ in 0..RETRIES_MAX {
-            let error = match self.try_ask(request, flow).await? {
+            let error = match self.try_ask(request, body_state).await? {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
             let Some(parts) = again.filter(|parts| is_safe(&parts.method) && was_cut_unanswered(&error)) else {
-                return Err(match flow.is_broken() {
+                return Err(match body_state.is_broken() {
                     true => Failure::BadRequest("the request's body can't be read"),
                     false => failure(&error),
                 });
             };
-            request = Request::from_parts(parts.clone(), RequestBody::new(None, flow.clone()));
+            request = Request::from_parts(parts.clone(), RequestBody::new(None, body_state.clone()));
         }
-        self.try_ask(request, flow).await?.map_err(|error| failure(&error))
+        self.try_ask(request, body_state)
+            .await?
+            .map_err(|error| failure(&error))
     }
 
     async fn try_ask(
         &self,
         request: Request<RequestBody>,
-        flow: &Flow,
+        body_state: &RequestBodyState,
     ) -> Result<Result<Response<Incoming>, legacy::Error>, Failure> {
         let began = Instant::now();
         let mut asked = self.client.request(request);
         loop {
-            let deadline = flow.moved().max(began) + HEAD_TIMEOUT;
+            let deadline = body_state.moved().max(began) + HEAD_TIMEOUT;
             match timeout_at(deadline, &mut asked).await {
                 Ok(answered) => {
                     if let Ok(response) = &answered
@@ -105,8 +107,8 @@ impl Origins {
                     }
                     return Ok(answered);
                 }
-                Err(_) if flow.moved() + HEAD_TIMEOUT > Instant::now() => {}
-                Err(_) if flow.waits_for_client() => return Err(Failure::ClientTimeout),
+                Err(_) if body_state.moved() + HEAD_TIMEOUT > Instant::now() => {}
+                Err(_) if body_state.waits_for_client() => return Err(Failure::ClientTimeout),
                 Err(_) => return Err(Failure::OriginTimeout("no response head in time".to_owned())),
             }
         }

@@ -9,17 +9,17 @@
 //! Not passed on, since hyper has no way to: `1xx` answers other than 100 and 101, trailers that no `Trailer` header announces, the case of
 //! headers' names.
 
-mod body;
+mod response_body;
 mod client;
 mod failure;
-mod flow;
+mod request_body;
 mod forwarded;
 mod hop_by_hop;
 mod prefix;
 mod request;
 mod response;
 mod rewrite;
-mod seldom;
+mod log_throttle;
 mod upgrade;
 
 pub(crate) use failure::Failure;
@@ -28,10 +28,8 @@ pub(crate) use upgrade::Tunnel;
 
 use crate::config::{Config, Network};
 use crate::upstream::Url;
-use body::Streamed;
 use bytes::Bytes;
 use client::Origins;
-use flow::{Flow, RequestBody};
 use forwarded::Public;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body as _, Incoming};
@@ -39,8 +37,10 @@ use hyper::header::{HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE};
 use hyper::http::request::Parts as RequestParts;
 use hyper::http::uri::{Authority, Scheme};
 use hyper::{Method, Request, Response, StatusCode, Version};
+use log_throttle::LogThrottle;
+use request_body::{RequestBody, RequestBodyState};
+use response_body::ResponseBody;
 use rewrite::{Rewriter, View};
-use seldom::Seldom;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -49,8 +49,8 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
 /// Why it can't go on.
 pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Everything that is passed.
-pub(crate) struct Passes {
+/// Everything that is proxied.
+pub(crate) struct Proxy {
     origins: Vec<Origin>,
     client: Origins,
     rewriter: Rewriter,
@@ -67,18 +67,18 @@ pub(crate) struct Origin {
     rewrite_links: bool,
     rewrite_headers: Vec<HeaderName>,
     body_bytes_max: usize,
-    failed: Seldom,
+    failed: LogThrottle,
 }
 
 /// An answer for the client.
-pub(crate) struct Passed {
+pub(crate) struct Proxied {
     pub(crate) response: Response<Body>,
     /// With a `101`: what follows it.
     pub(crate) tunnel: Option<Tunnel>,
 }
 
 /// Tells whether a part of the request's body was not read.
-pub(crate) struct Unread(Arc<Flow>);
+pub(crate) struct Unread(Arc<RequestBodyState>);
 
 impl Unread {
     /// Whether there is still some.
@@ -87,7 +87,7 @@ impl Unread {
     }
 }
 
-impl Passes {
+impl Proxy {
     /// What the configuration passes; `None`: nothing.
     pub(crate) fn new(config: &Config, links: Links) -> Option<Arc<Self>> {
         let origins: Vec<Origin> = config.pass.iter().filter_map(Origin::new).collect();
@@ -113,25 +113,25 @@ impl Passes {
             .position(|origin| prefix::is_under(path, &origin.prefix))
     }
 
-    /// Passes a request to the entry at this place, and its answer back.
-    pub(crate) async fn pass(
+    /// Proxy a request to the entry at this place, and its answer back.
+    pub(crate) async fn send(
         &self,
         at: usize,
         request: Request<Incoming>,
         peer: IpAddr,
-    ) -> (Result<Passed, Failure>, Unread) {
+    ) -> (Result<Proxied, Failure>, Unread) {
         let origin = &self.origins[at];
-        let flow = Flow::new(request.body().is_end_stream());
-        let passed = self.exchange(origin, request, peer, flow.clone()).await;
-        if let Err(Failure::Origin(error) | Failure::OriginTimeout(error)) = &passed {
+        let body_state = RequestBodyState::new(request.body().is_end_stream());
+        let proxied = self.exchange(origin, request, peer, body_state.clone()).await;
+        if let Err(Failure::Origin(error) | Failure::OriginTimeout(error)) = &proxied {
             let to = origin.to.redacted();
-            if origin.failed.now() {
-                tracing::warn!(to, error, "a passed request failed");
+            if origin.failed.is_due() {
+                tracing::warn!(to, error, "a proxied request failed");
             } else {
-                tracing::debug!(to, error, "a passed request failed");
+                tracing::debug!(to, error, "a proxied request failed");
             }
         }
-        (passed, Unread(flow))
+        (proxied, Unread(body_state))
     }
 
     async fn exchange(
@@ -139,46 +139,46 @@ impl Passes {
         origin: &Origin,
         request: Request<Incoming>,
         peer: IpAddr,
-        flow: Arc<Flow>,
-    ) -> Result<Passed, Failure> {
+        body_state: Arc<RequestBodyState>,
+    ) -> Result<Proxied, Failure> {
         let (parts, body) = request.into_parts();
         let outgoing = request::outgoing(parts, origin, peer, &self.trusted_proxies)?;
         let has_body = !body.is_end_stream();
         if outgoing.expects && has_body {
-            flow.expects();
+            body_state.expects();
         }
         let view = self.view(origin, &outgoing.parts, &outgoing.public);
         let method = outgoing.parts.method.clone();
         let upgrades = outgoing.upgrades;
-        let held: Vec<HeaderValue> = outgoing.parts.headers.get_all(IF_NONE_MATCH).iter().cloned().collect();
+        let known: Vec<HeaderValue> = outgoing.parts.headers.get_all(IF_NONE_MATCH).iter().cloned().collect();
         // What may be asked again is kept.
         let again = (!has_body && !upgrades).then(|| outgoing.parts.clone());
-        let mut request = Request::from_parts(outgoing.parts, RequestBody::new(Some(body), flow.clone()));
+        let mut request = Request::from_parts(outgoing.parts, RequestBody::new(Some(body), body_state.clone()));
         if has_body {
-            let flow = flow.clone();
+            let body_state = body_state.clone();
             hyper::ext::on_informational(&mut request, move |response| {
                 if response.status() == StatusCode::CONTINUE {
-                    flow.wanted();
+                    body_state.wanted();
                 }
             });
         }
-        let mut response = self.client.ask(request, &flow, again.as_ref()).await?;
+        let mut response = self.client.ask(request, &body_state, again.as_ref()).await?;
         if let Some(mut again) = again.filter(|again| is_part_of_a_feed(origin, again, &response)) {
             // A part of a document can't be rewritten, and must not be mixed with a rewritten one: all of it.
             again.headers.remove(RANGE);
             again.headers.remove(IF_RANGE);
-            let request = Request::from_parts(again.clone(), RequestBody::new(None, flow.clone()));
-            response = self.client.ask(request, &flow, Some(&again)).await?;
+            let request = Request::from_parts(again.clone(), RequestBody::new(None, body_state.clone()));
+            response = self.client.ask(request, &body_state, Some(&again)).await?;
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return response::switched(response, upgrades, flow);
+            return response::switched(response, upgrades, body_state);
         }
         let (mut parts, incoming) = response.into_parts();
         let closes = parts.version == Version::HTTP_10;
         let said = response::to_client(&mut parts, &method, &incoming)?;
-        flow.answered(said.close || closes);
+        body_state.answered(said.close || closes);
         if origin.rewrite_links && parts.status == StatusCode::NOT_MODIFIED {
-            rewrite::unchanged(&mut parts.headers, &held);
+            rewrite::unchanged(&mut parts.headers, &known);
         }
         let rewrites = origin.rewrite_links && rewrite::may_hold_links(&parts);
         let body = match view {
@@ -188,15 +188,15 @@ impl Passes {
                 match rewrites && parts.status != StatusCode::PARTIAL_CONTENT {
                     true => {
                         self.rewriter
-                            .body(&mut parts, incoming, (&method, origin), view, flow)
+                            .body(&mut parts, incoming, (&method, origin), view, body_state)
                             .await?
                     }
-                    false => Streamed::new(incoming, flow).boxed(),
+                    false => ResponseBody::new(incoming, body_state).boxed(),
                 }
             }
-            None => Streamed::new(incoming, flow).boxed(),
+            None => ResponseBody::new(incoming, body_state).boxed(),
         };
-        Ok(Passed {
+        Ok(Proxied {
             response: Response::from_parts(parts, body),
             tunnel: None,
         })
@@ -233,7 +233,7 @@ impl Origin {
             rewrite_links: pass.rewrite_links,
             rewrite_headers: pass.rewrite_headers.clone(),
             body_bytes_max: pass.body_bytes_max,
-            failed: Seldom::default(),
+            failed: LogThrottle::default(),
             to,
         })
     }

@@ -9,7 +9,7 @@
 
 mod feed;
 mod head;
-mod held;
+mod buffered_body;
 mod links;
 mod pattern;
 
@@ -17,14 +17,14 @@ pub(super) use head::{is_xml, may_hold_links, unchanged};
 pub(crate) use links::Links;
 pub(super) use links::View;
 
-use super::body::Streamed;
-use super::flow::Flow;
-use super::seldom::Seldom;
+use super::log_throttle::LogThrottle;
+use super::request_body::RequestBodyState;
+use super::response_body::ResponseBody;
 use super::{Body, Failure, Origin};
 use crate::upstream::Url;
+use buffered_body::{BUFFERED_BYTES_MAX, BufferedBody, buffer};
 use feed::Unreadable;
-use head::{DIGESTS, as_it_is, changed};
-use held::{HELD_BYTES_MAX, Held, hold};
+use head::{DIGESTS, changed, passthrough_reason};
 use hyper::Method;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderName, HeaderValue};
@@ -39,12 +39,12 @@ const PARSED_AT_ONCE_BYTES: usize = 64 * 1024;
 pub(super) struct Rewriter {
     links: Arc<Links>,
     room: Arc<Semaphore>,
-    warnings: [Seldom; 6],
+    warnings: [LogThrottle; 6],
 }
 
 /// Why a body passes as it is.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum AsItIs {
+pub(super) enum PassthroughReason {
     TooLarge,
     Slow,
     NoRoom,
@@ -53,24 +53,24 @@ pub(super) enum AsItIs {
     Xml,
 }
 
-impl AsItIs {
+impl PassthroughReason {
     fn label(self) -> &'static str {
         match self {
-            AsItIs::TooLarge => "it is larger than body_bytes_max",
-            AsItIs::Slow => "it comes too slowly",
-            AsItIs::NoRoom => "too much is being rewritten at the moment",
-            AsItIs::ContentEncoding => "it has a content encoding, which was not asked for",
-            AsItIs::Encoding => "its characters are neither in UTF-8 nor single bytes",
-            AsItIs::Xml => "it is not well-formed, or has a DTD",
+            PassthroughReason::TooLarge => "it is larger than body_bytes_max",
+            PassthroughReason::Slow => "it comes too slowly",
+            PassthroughReason::NoRoom => "too much is being rewritten at the moment",
+            PassthroughReason::ContentEncoding => "it has a content encoding, which was not asked for",
+            PassthroughReason::Encoding => "its characters are neither in UTF-8 nor single bytes",
+            PassthroughReason::Xml => "it is not well-formed, or has a DTD",
         }
     }
 }
 
-impl From<Unreadable> for AsItIs {
+impl From<Unreadable> for PassthroughReason {
     fn from(why: Unreadable) -> Self {
         match why {
-            Unreadable::Encoding => AsItIs::Encoding,
-            Unreadable::Xml => AsItIs::Xml,
+            Unreadable::Encoding => PassthroughReason::Encoding,
+            Unreadable::Xml => PassthroughReason::Xml,
         }
     }
 }
@@ -79,7 +79,7 @@ impl Rewriter {
     pub(super) fn new(links: Links) -> Self {
         Self {
             links: Arc::new(links),
-            room: Arc::new(Semaphore::new(HELD_BYTES_MAX)),
+            room: Arc::new(Semaphore::new(BUFFERED_BYTES_MAX)),
             warnings: Default::default(),
         }
     }
@@ -119,36 +119,36 @@ impl Rewriter {
         mut incoming: Incoming,
         asked: (&Method, &Origin),
         view: View<'_>,
-        flow: Arc<Flow>,
+        body_state: Arc<RequestBodyState>,
     ) -> Result<Body, Failure> {
         let (method, origin) = asked;
         let is_head_request = method == Method::HEAD;
-        if let Some(why) = as_it_is(parts, origin.body_bytes_max) {
+        if let Some(why) = passthrough_reason(parts, origin.body_bytes_max) {
             if !is_head_request {
                 self.warn(why, &view);
             }
-            return Ok(Streamed::new(incoming, flow).boxed());
+            return Ok(ResponseBody::new(incoming, body_state).boxed());
         }
         if is_head_request {
             parts.headers.remove(CONTENT_LENGTH);
             changed(&mut parts.headers);
-            return Ok(Streamed::new(incoming, flow).boxed());
+            return Ok(ResponseBody::new(incoming, body_state).boxed());
         }
-        let held = hold(&mut incoming, origin.body_bytes_max, &self.room).await?;
-        if let Some(why) = held.stopped {
+        let buffered = buffer(&mut incoming, origin.body_bytes_max, &self.room).await?;
+        if let Some(why) = buffered.stopped {
             self.warn(why, &view);
-            return Ok(Streamed::after(held.pieces, incoming, flow, held.room).boxed());
+            return Ok(ResponseBody::after(buffered.pieces, incoming, body_state, buffered.room).boxed());
         }
-        let rewritten = match self.parse(parts, &held, origin, &view).await {
+        let rewritten = match self.parse(parts, &buffered, origin, &view).await {
             Ok(rewritten) => rewritten,
             Err(why) => {
                 self.warn(why, &view);
                 None
             }
         };
-        let mut trailers = held.trailers;
+        let mut trailers = buffered.trailers;
         let Some(rewritten) = rewritten else {
-            return Ok(Streamed::whole(held.pieces, trailers, flow, held.room).boxed());
+            return Ok(ResponseBody::whole(buffered.pieces, trailers, body_state, buffered.room).boxed());
         };
         changed(&mut parts.headers);
         if let Some(trailers) = &mut trailers {
@@ -158,17 +158,17 @@ impl Rewriter {
         if trailers.is_none() {
             parts.headers.insert(CONTENT_LENGTH, rewritten.len().into());
         }
-        Ok(Streamed::whole([rewritten.into()].into(), trailers, flow, held.room).boxed())
+        Ok(ResponseBody::whole([rewritten.into()].into(), trailers, body_state, buffered.room).boxed())
     }
 
     async fn parse(
         &self,
         parts: &Parts,
-        held: &Held,
+        buffered: &BufferedBody,
         origin: &Origin,
         view: &View<'_>,
-    ) -> Result<Option<Vec<u8>>, AsItIs> {
-        let body: Vec<u8> = held.pieces.iter().flatten().copied().collect();
+    ) -> Result<Option<Vec<u8>>, PassthroughReason> {
+        let body: Vec<u8> = buffered.pieces.iter().flatten().copied().collect();
         let charset = head::charset(&parts.headers);
         if body.len() <= PARSED_AT_ONCE_BYTES {
             return Ok(feed::rewrite(&body, charset.as_deref(), &self.links, view)?);
@@ -186,9 +186,9 @@ impl Rewriter {
         Ok(parsed.await.unwrap_or(Err(Unreadable::Xml))?)
     }
 
-    fn warn(&self, why: AsItIs, view: &View<'_>) {
+    fn warn(&self, why: PassthroughReason, view: &View<'_>) {
         let (url, reason) = (view.request.redacted(), why.label());
-        if self.warnings[why as usize].now() {
+        if self.warnings[why as usize].is_due() {
             tracing::warn!(url, reason, "links pass as the origin wrote them");
         } else {
             tracing::debug!(url, reason, "links pass as the origin wrote them");

@@ -1,8 +1,8 @@
 //! The answer as the client gets it: what concerns the origin's connection is left out, and each side speaks its own version.
 
-use super::body::Streamed;
-use super::flow::Flow;
-use super::{Failure, Passed, Tunnel, hop_by_hop};
+use super::request_body::RequestBodyState;
+use super::response_body::ResponseBody;
+use super::{Failure, Proxied, Tunnel, hop_by_hop};
 use hyper::body::{Body as _, Incoming};
 use hyper::ext::ReasonPhrase;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, UPGRADE};
@@ -39,7 +39,11 @@ pub(super) fn to_client(parts: &mut Parts, method: &Method, body: &Incoming) -> 
 }
 
 /// The origin has changed the protocol.
-pub(super) fn switched(mut response: Response<Incoming>, asked: bool, flow: Arc<Flow>) -> Result<Passed, Failure> {
+pub(super) fn switched(
+    mut response: Response<Incoming>,
+    asked: bool,
+    body_state: Arc<RequestBodyState>,
+) -> Result<Proxied, Failure> {
     if !asked {
         return Err(Failure::Origin(
             "a change of protocol that was not asked for".to_owned(),
@@ -54,8 +58,8 @@ pub(super) fn switched(mut response: Response<Incoming>, asked: bool, flow: Arc<
         parts.headers.insert(UPGRADE, protocol);
     }
     parts.extensions.clear();
-    Ok(Passed {
-        response: Response::from_parts(parts, Streamed::new(incoming, flow).boxed()),
+    Ok(Proxied {
+        response: Response::from_parts(parts, ResponseBody::new(incoming, body_state).boxed()),
         tunnel: Some(Tunnel { origin }),
     })
 }

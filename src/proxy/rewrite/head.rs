@@ -1,6 +1,6 @@
 //! What an answer's head says of its body, and what it says when the body is another.
 
-use super::AsItIs;
+use super::PassthroughReason;
 use hyper::StatusCode;
 use hyper::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
@@ -16,13 +16,13 @@ pub(super) const DIGESTS: [HeaderName; 4] = [
 ];
 
 /// Whether an answer can hold links (RFC 7303, 8 and 9): XML of any kind, if it comes with a body of its own.
-pub(in crate::pass) fn may_hold_links(parts: &Parts) -> bool {
+pub(in crate::proxy) fn may_hold_links(parts: &Parts) -> bool {
     let bodiless =
         parts.status.is_informational() || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     !bodiless && is_xml(&parts.headers)
 }
 
-pub(in crate::pass) fn is_xml(headers: &HeaderMap) -> bool {
+pub(in crate::proxy) fn is_xml(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;
     };
@@ -41,14 +41,14 @@ pub(super) fn charset(headers: &HeaderMap) -> Option<String> {
 }
 
 /// What can be seen from the head.
-pub(super) fn as_it_is(parts: &Parts, max: usize) -> Option<AsItIs> {
+pub(super) fn passthrough_reason(parts: &Parts, max: usize) -> Option<PassthroughReason> {
     let is_identity = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
     if !parts.headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
-        return Some(AsItIs::ContentEncoding);
+        return Some(PassthroughReason::ContentEncoding);
     }
     let length = parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?;
     let is_larger = length.trim().parse::<u64>().is_ok_and(|length| length > max as u64);
-    is_larger.then_some(AsItIs::TooLarge)
+    is_larger.then_some(PassthroughReason::TooLarge)
 }
 
 /// The head of a representation that is not the origin's any more.
@@ -61,14 +61,14 @@ pub(super) fn changed(headers: &mut HeaderMap) {
     }
 }
 
-/// The head of a 304 has the validator that the 200 had (RFC 9110, 15.4.5). `held`: what the client says it has; by our weak form of the
+/// The head of a 304 has the validator that the 200 had (RFC 9110, 15.4.5). `known`: what the client says it has; by our weak form of the
 /// origin's strong validator it has what was rewritten.
-pub(in crate::pass) fn unchanged(headers: &mut HeaderMap, held: &[HeaderValue]) {
+pub(in crate::proxy) fn unchanged(headers: &mut HeaderMap, known: &[HeaderValue]) {
     let Some(weak) = headers.get(ETAG).and_then(weak_form) else {
         return;
     };
     let is_weak = |value: &HeaderValue| memchr::memmem::find(value.as_bytes(), weak.as_bytes()).is_some();
-    if held.iter().any(is_weak) {
+    if known.iter().any(is_weak) {
         headers.insert(ETAG, weak);
     }
 }
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn not_modified_is_said_of_what_the_client_has() {
-        for (held, tag) in [
+        for (known, tag) in [
             ("W/\"1\"", "W/\"1\""),
             ("\"0\", W/\"1\"", "W/\"1\""),
             ("\"1\"", "\"1\""),
@@ -136,8 +136,8 @@ mod tests {
             ("*", "\"1\""),
         ] {
             let mut head = headers(&[("etag", "\"1\"")]);
-            unchanged(&mut head, &[HeaderValue::from_static(held)]);
-            assert_eq!(head["etag"], tag, "{held}");
+            unchanged(&mut head, &[HeaderValue::from_static(known)]);
+            assert_eq!(head["etag"], tag, "{known}");
         }
     }
 }

@@ -18,7 +18,7 @@ const CONTINUE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the body and the one who waits for the answer know of each other.
 #[derive(Debug)]
-pub(super) struct Flow {
+pub(super) struct RequestBodyState {
     state: Mutex<State>,
 }
 
@@ -43,12 +43,12 @@ enum Gate {
     Expecting,
     Open,
     /// The origin has answered and wants no more of it.
-    Held,
+    HeldBack,
     /// And its answer has been read.
     Shut,
 }
 
-impl Flow {
+impl RequestBodyState {
     /// `ended`: there is no body.
     pub(super) fn new(ended: bool) -> Arc<Self> {
         let state = State {
@@ -77,15 +77,15 @@ impl Flow {
     /// The origin has answered; `closes`: it says that this was the connection's last answer.
     pub(super) fn answered(&self, closes: bool) {
         self.turn(|gate| match gate {
-            Gate::Expecting => Gate::Held,
-            Gate::Open if closes => Gate::Held,
+            Gate::Expecting => Gate::HeldBack,
+            Gate::Open if closes => Gate::HeldBack,
             gate => gate,
         });
     }
 
     /// The answer has been read, or nobody wants it any more.
     pub(super) fn over(&self) {
-        self.turn(|gate| if gate == Gate::Held { Gate::Shut } else { gate });
+        self.turn(|gate| if gate == Gate::HeldBack { Gate::Shut } else { gate });
     }
 
     /// When the body moved last, or the request was begun.
@@ -129,22 +129,22 @@ impl Flow {
 pub(super) struct RequestBody {
     /// `None`: there is none.
     incoming: Option<Incoming>,
-    flow: Arc<Flow>,
+    body_state: Arc<RequestBodyState>,
     patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Option<Incoming>, flow: Arc<Flow>) -> Self {
+    pub(super) fn new(incoming: Option<Incoming>, body_state: Arc<RequestBodyState>) -> Self {
         Self {
             incoming,
-            flow,
+            body_state,
             patience: None,
         }
     }
 
     /// Whether the client may be asked for more; `None`: not any more.
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        let mut state = self.flow.state();
+        let mut state = self.body_state.state();
         if state.gate == Gate::Expecting {
             let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(CONTINUE_TIMEOUT)));
             if patience.as_mut().poll(cx).is_ready() {
@@ -154,7 +154,7 @@ impl RequestBody {
         match state.gate {
             Gate::Open => Poll::Ready(Some(())),
             Gate::Shut => Poll::Ready(None),
-            Gate::Expecting | Gate::Held => {
+            Gate::Expecting | Gate::HeldBack => {
                 state.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
@@ -175,7 +175,7 @@ impl Body for RequestBody {
         };
         let polled = Pin::new(&mut *incoming).poll_frame(cx);
         let ended = incoming.is_end_stream();
-        let mut state = self.flow.state();
+        let mut state = self.body_state.state();
         state.waits_for_client = polled.is_pending();
         if let Poll::Ready(frame) = &polled {
             state.moved = Instant::now();

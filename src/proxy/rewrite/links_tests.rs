@@ -4,7 +4,7 @@ use super::*;
 use crate::config;
 
 /// What the sources of this file have; what feeds name is at the given URL.
-pub(in crate::pass) fn links(sources: &str, named: Option<&str>) -> Links {
+pub(in crate::proxy) fn links(sources: &str, named: Option<&str>) -> Links {
     let yaml = format!("sources:\n{sources}");
     let config = match config::read(&yaml, "f.yaml", &|_| None) {
         Ok(loaded) => loaded.config,
@@ -21,7 +21,7 @@ pub(in crate::pass) fn links(sources: &str, named: Option<&str>) -> Links {
 }
 
 /// Looked at by a client of `http://cue.example.com/webservice/feed`.
-pub(in crate::pass) fn view(to: &Url) -> View<'_> {
+pub(in crate::proxy) fn view(to: &Url) -> View<'_> {
     View {
         public: Url::parse("https://cue.example.com").unwrap(),
         request: Url::parse("http://cue.example.com/webservice/feed").unwrap(),
