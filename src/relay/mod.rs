@@ -3,6 +3,7 @@
 //! Everything is bound before anything runs, so that an address in use is found out at once. Dropping a [`Relay`] cuts
 //! everything; [`Relay::drain`] ends it in order.
 
+mod start_error;
 mod status_provider;
 mod sources;
 
@@ -17,28 +18,14 @@ use crate::proxy::Proxy;
 use crate::quotas::{Quotas, clients_that_fit};
 use crate::status::StatusProvider;
 use sources::{Served, Sources};
+use start_error::ListenerName;
 use status_provider::RelayStatus;
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// Everything that can fail at start, and where.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address can't be listened on.
-    #[error("can't listen on {address}: {error}")]
-    Bind {
-        /// The address, as configured.
-        address: String,
-        /// Why.
-        error: io::Error,
-    },
-    /// The system refused a thread or a poll.
-    #[error("can't start: {0}")]
-    System(#[from] io::Error),
-}
+pub use start_error::StartError;
 
 /// A running relay.
 pub struct Relay {
@@ -65,18 +52,15 @@ impl Drop for Connections {
 impl Relay {
     /// Starts everything. To be called within a tokio runtime, which then runs the upstreams and the handshakes.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let bound = config.listen.iter().map(|listen| {
-            bind(listen).map_err(|error| StartError::Bind {
-                address: listen.to_string(),
-                error,
-            })
-        });
+        let bound = config
+            .listen
+            .iter()
+            .zip(ListenerName::of_clients(&config.listen))
+            .map(|(listen, listener)| bind(listen).map_err(|error| StartError::Bind { listener, error }));
         let bound: Vec<Listener> = bound.collect::<Result<_, _>>()?;
         let admin_listener = config.admin.map(|address| {
-            TcpListener::bind(address).map_err(|error| StartError::Bind {
-                address: address.to_string(),
-                error,
-            })
+            let listener = ListenerName::Admin(address);
+            TcpListener::bind(address).map_err(|error| StartError::Bind { listener, error })
         });
         let admin_listener = admin_listener.transpose()?;
 
