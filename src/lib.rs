@@ -24,6 +24,7 @@ pub mod demo;
 pub mod error;
 pub mod metrics;
 pub mod relay;
+pub mod signals;
 pub mod status;
 pub mod telemetry;
 

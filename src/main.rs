@@ -5,7 +5,9 @@ use clap::Parser;
 use fanfare::cli::{Cli, Command, Demo, DemoArgs, Logs, ServeArgs};
 use fanfare::config::Config;
 use fanfare::error::Exit;
+use fanfare::signals::LeaveSignals;
 use fanfare::{cli, demo, relay::Relay, telemetry, wake_up_batching};
+use std::io::Write as _;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -32,22 +34,24 @@ fn main() -> ExitCode {
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
     };
-    done.unwrap_or_else(|error| {
-        complain(&format!("{error:#}"));
+    let exit = done.unwrap_or_else(|error| {
+        telemetry::fatal(logs.log_format, &format!("{error:#}"));
         Exit::Failed.into()
-    })
+    });
+    telemetry::flush();
+    exit
 }
 
 fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     let configured = match args.configure() {
         Ok(configured) => configured,
         Err(error) => {
-            complain(&error.to_string());
+            telemetry::fatal(logs.log_format, &error.to_string());
             return Ok(Exit::Usage.into());
         }
     };
     let loaded = configured.loaded;
-    telemetry::init(logs.filter(loaded.log.as_deref()), logs.log_format)?;
+    init_logs(logs, loaded.log.as_deref())?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -56,6 +60,15 @@ fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
         tokio::spawn(warn_on_hangup(hangup));
         Ok(())
     })
+}
+
+fn init_logs(logs: &Logs, from_file: Option<&str>) -> anyhow::Result<()> {
+    let (filter, warning) = logs.filter(from_file);
+    telemetry::init(&filter, logs.log_format)?;
+    if let Some(warning) = warning {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
 }
 
 /// By default SIGHUP ends a process. It asks for a reload, which this version does not have: it is
@@ -67,7 +80,7 @@ async fn warn_on_hangup(mut hangup: Signal) {
 }
 
 fn demo(args: &DemoArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
-    telemetry::init(logs.filter(Some("warn")), logs.log_format)?;
+    init_logs(logs, Some("warn"))?;
     let Demo { origin, config } = args.start()?;
     run(config, |relay| {
         let address = relay.address().context("the demo needs a TCP listener")?;
@@ -84,7 +97,7 @@ fn demo(args: &DemoArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
 }
 
 fn tail(args: cli::TailArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
-    telemetry::init(logs.filter(Some("warn")), logs.log_format)?;
+    init_logs(logs, Some("warn"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(cli::tail(args)).map(Into::into)
 }
@@ -117,7 +130,7 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
         }
         tokio::select! {
             drained = relay.drain() => Ok(if drained { Exit::Done } else { Exit::Failed }.into()),
-            () = leave.recv() => {
+            () = leave.again() => {
                 tracing::warn!("second signal: everything is cut");
                 Ok(Exit::Failed.into())
             }
@@ -128,34 +141,7 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
     exit
 }
 
-/// SIGTERM and SIGINT.
-struct LeaveSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl LeaveSignals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "the demo talks to a person")]
+/// The demo talks to a person; where nobody reads, it goes on all the same.
 fn say(text: &str) {
-    println!("{text}");
-}
-
-#[expect(clippy::print_stderr, reason = "the logs may not be set up yet")]
-fn complain(text: &str) {
-    eprintln!("fanfare: {text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -40,7 +40,7 @@ pub struct Cli {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Logs")]
 pub struct Logs {
-    /// Log filter, such as `info`, or `warn,fanfare::upstream=debug` [default: info]
+    /// Log filter, such as `info`, or `warn,fanfare::upstream=debug` [default: $RUST_LOG, then info]
     #[arg(long, value_name = "FILTER", global = true, env = "FANFARE_LOG", value_parser = parse_filter)]
     pub log: Option<String>,
     /// Form of the log lines, on standard error
@@ -55,9 +55,16 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// The filter in force: the command line's, else the file's, else the default.
-    pub fn filter<'a>(&'a self, from_file: Option<&'a str>) -> &'a str {
-        self.log.as_deref().or(from_file).unwrap_or(telemetry::DEFAULT_FILTER)
+    /// The filter in force: the command line's, else `RUST_LOG`, else the file's, else the default.
+    ///
+    /// `RUST_LOG` may have been set for another program: what is no filter is ignored, and a line for the log says so.
+    pub fn filter(&self, from_file: Option<&str>) -> (String, Option<String>) {
+        let variable = std::env::var("RUST_LOG").unwrap_or_default();
+        let ignored = telemetry::check_filter(&variable).err();
+        let from_variable = (!variable.is_empty() && ignored.is_none()).then_some(&*variable);
+        let filter = self.log.as_deref().or(from_variable).or(from_file);
+        let warning = ignored.map(|error| format!("RUST_LOG is ignored: {error}"));
+        (filter.unwrap_or(telemetry::DEFAULT_FILTER).to_owned(), warning)
     }
 }
 

@@ -113,6 +113,8 @@ table! {
         "Reloads of the configuration, by how they went.";
     BUILD_INFO: Gauge "fanfare_build_info" in Count, ["version", "os", "arch"], &[],
         "Always 1; the labels say which build this is.";
+    LOG_LINES_DROPPED: Counter "fanfare_log_lines_dropped_total" in Count, [], &[],
+        "Log lines that were dropped because standard error did not take them.";
     // The process, under the names that every Prometheus client library uses.
     PROCESS_CPU_SECONDS: Counter "process_cpu_seconds_total" in Seconds, [], &[],
         "Total user and system CPU time spent in seconds.";
@@ -131,9 +133,9 @@ table! {
 }
 
 impl Definition {
-    /// Whether the exporter holds it: the process metrics are read when they are asked for, and written apart.
+    /// Whether the exporter holds it: the numbers of the process are read when they are asked for, and written apart.
     pub(super) fn is_recorded(&self) -> bool {
-        !self.name.starts_with("process_")
+        !self.name.starts_with("process_") && self.name != LOG_LINES_DROPPED.name
     }
 }
 

@@ -5,6 +5,7 @@
 //! A number that the system does not give is left out, never written as 0.
 
 use super::definitions::{self, Definition};
+use crate::telemetry;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -47,6 +48,8 @@ impl Process {
             &definitions::PROCESS_CPU_SECONDS,
             cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9,
         );
+        let dropped = telemetry::dropped_lines();
+        write_family(text, &definitions::LOG_LINES_DROPPED, dropped as f64);
         if let Some(fds) = open_fds() {
             write_family(text, &definitions::PROCESS_OPEN_FDS, fds as f64);
         }

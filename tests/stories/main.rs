@@ -18,6 +18,7 @@ mod long_poll;
 mod merged;
 mod ids;
 mod listeners;
+mod log_output;
 mod outages;
 mod proxy;
 mod quiet;

@@ -71,6 +71,39 @@ impl TestProcess {
         process
     }
 
+    /// With a log that the story holds, and ports that the setup names.
+    pub async fn start_logging_to(
+        setup: &Setup,
+        log: impl Into<Stdio>,
+        address: SocketAddr,
+        admin: SocketAddr,
+    ) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("fanfare.yaml");
+        let setup = setup.clone().ports(address, admin);
+        std::fs::write(&file, setup.yaml()).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_fanfare"))
+            .args(["serve", "--log", "debug", "--log-format", "json", "--config"])
+            .arg(&file)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let listening = async {
+            while tokio::net::TcpStream::connect(admin).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        within("the admin to listen", listening).await;
+        Self {
+            child,
+            address,
+            admin,
+            log: Arc::default(),
+            _dir: dir,
+        }
+    }
+
     async fn address_in(&self, message: &str) -> SocketAddr {
         self.logged(message).await["address"].as_str().unwrap().parse().unwrap()
     }
