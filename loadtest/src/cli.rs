@@ -1,14 +1,15 @@
 //! The command line.
 
-use crate::driver::plan::{CrowdArgs, Overrides, Scenario};
+use crate::driver::plan::{CrowdArgs, Overrides, Plan, Scenario};
 use crate::driver::server::{Programs, Server};
 use crate::driver::trial::Bench;
 use crate::source::changelog;
 use crate::source::fault::Fault;
 use crate::stamp::Form;
+use crate::target;
 use crate::threshold::Threshold;
 use crate::units::{parse_bytes, parse_duration};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -20,6 +21,24 @@ use std::time::Duration;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads the command line; a mistake in it ends the process with exit code 2.
+    pub(crate) fn read() -> Self {
+        let matches = Self::described().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// With the defaults that one subcommand has for options that it shares with others.
+    fn described() -> clap::Command {
+        Self::command().mut_subcommand("clients", |mut clients| {
+            for (option, value) in Plan::of(Scenario::Clients, false).crowd_defaults() {
+                clients = clients.mut_arg(option, |argument| argument.default_value(value));
+            }
+            clients
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,7 +72,7 @@ pub(crate) struct RunArgs {
     /// What to do; several are done one after the other
     #[arg(required = true, value_enum)]
     pub(crate) scenarios: Vec<Scenario>,
-    /// What to test: fanfare, naive, floor, origin, nchan, or 'name=N;command=C;url=U[;publish=U]'
+    /// What to test: fanfare, before, naive, floor, origin, nchan, or 'name=N;command=C;url=U[;publish=U]'
     #[arg(long, default_value = "fanfare")]
     pub(crate) server: Server,
     #[command(flatten)]
@@ -62,8 +81,9 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// What to test, in this order; more with --server
-    #[arg(long, value_delimiter = ',', default_value = "floor,fanfare,naive,nchan")]
+    /// What to test, in this order; more with --server [default: floor,fanfare,naive,nchan, as far
+    /// as they are there]
+    #[arg(long, value_delimiter = ',')]
     pub(crate) servers: Vec<Server>,
     /// One more server: 'name=NAME;command=COMMAND;url=URL[;publish=URL]', with {origin} and {port}
     /// in them
@@ -113,6 +133,9 @@ struct ProgramArgs {
     /// The relay; default: beside this program
     #[arg(long, value_name = "PATH", help_heading = "Servers")]
     fanfare: Option<PathBuf>,
+    /// Another build of the relay, for the server `before`
+    #[arg(long, value_name = "PATH", help_heading = "Servers")]
+    before: Option<PathBuf>,
     /// The naive baseline; default: examples/naive beside this program
     #[arg(long, value_name = "PATH", help_heading = "Servers")]
     naive: Option<PathBuf>,
@@ -122,6 +145,9 @@ struct ProgramArgs {
     /// The relay's delivery shards, and the floor's threads; default: one for each core
     #[arg(long, help_heading = "Servers")]
     workers: Option<usize>,
+    /// Cores that the server may use, as in 0,2; default: all
+    #[arg(long, value_delimiter = ',', value_name = "CORES", help_heading = "Servers")]
+    server_cores: Vec<usize>,
     /// One more line for the relay's source: 'heartbeat: { every: 5s }'
     #[arg(long, value_name = "YAML", help_heading = "Servers")]
     source_yaml: Vec<String>,
@@ -136,6 +162,9 @@ pub(crate) struct SwarmArgs {
     /// 2,000 clients
     #[arg(long, value_delimiter = ',', help_heading = "Swarm")]
     pub(crate) source: Vec<IpAddr>,
+    /// Cores that origin and swarm may use; default: all
+    #[arg(long, value_delimiter = ',', value_name = "CORES", help_heading = "Swarm")]
+    pub(crate) load_cores: Vec<usize>,
     /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1
     #[arg(long, default_value_t = 0, help_heading = "Swarm")]
     pub(crate) http2_streams: u32,
@@ -145,15 +174,43 @@ pub(crate) struct SwarmArgs {
     pub(crate) connecting_max: usize,
 }
 
+/// `Name: value`.
+fn field(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some((name, _)) if !name.trim().is_empty() && !text.contains(['\r', '\n']) => Ok(text.to_owned()),
+        _ => Err("a field looks like 'Name: value'".to_owned()),
+    }
+}
+
+/// `USER:PASSWORD`.
+fn user(text: &str) -> Result<String, String> {
+    match text.contains(':') {
+        true => Ok(text.to_owned()),
+        false => Err("user and password look like USER:PASSWORD".to_owned()),
+    }
+}
+
+/// The number of a process that runs.
+fn pid(text: &str) -> Result<u32, String> {
+    let pid = text.parse().map_err(|_| "a process is a number, as in $!".to_owned())?;
+    match std::path::Path::new(&format!("/proc/{pid}")).exists() {
+        true => Ok(pid),
+        false => Err(format!("there is no process {pid}")),
+    }
+}
+
 impl Common {
     pub(crate) fn bench(&self) -> Bench {
         Bench {
             programs: Programs {
                 fanfare: self.programs.fanfare.clone(),
+                before: self.programs.before.clone(),
                 naive: self.programs.naive.clone(),
                 nginx: self.programs.nginx.clone(),
                 workers: self.programs.workers,
                 source_yaml: self.programs.source_yaml.clone(),
+                server_cores: self.programs.server_cores.clone(),
+                load_cores: self.swarm.load_cores.clone(),
             },
             processes: self.swarm.processes,
             sources: self.swarm.source.clone(),
@@ -166,7 +223,7 @@ impl Common {
 #[derive(Debug, Args)]
 pub(crate) struct ClientsArgs {
     /// The stream; several are gone round. {client} and {stream} in it stand for numbers
-    #[arg(long, required = true)]
+    #[arg(long, required = true, value_parser = target::check)]
     pub(crate) url: Vec<String>,
     #[command(flatten)]
     pub(crate) crowd: CrowdArgs,
@@ -180,13 +237,13 @@ pub(crate) struct ClientsArgs {
     #[arg(long, value_parser = parse_duration)]
     pub(crate) reconnect: Option<Duration>,
     /// User and password for Basic authentication
-    #[arg(long, value_name = "USER:PASSWORD")]
+    #[arg(long, value_name = "USER:PASSWORD", value_parser = user)]
     pub(crate) user: Option<String>,
     /// The Authorization field as it is
     #[arg(long, conflicts_with = "user")]
     pub(crate) authorization: Option<String>,
     /// One more field of the request: 'Name: value'
-    #[arg(long, short = 'H')]
+    #[arg(long, short = 'H', value_parser = field)]
     pub(crate) header: Vec<String>,
     /// The event type that announces a gap
     #[arg(long, default_value = "fanfare.gap")]
@@ -195,7 +252,7 @@ pub(crate) struct ClientsArgs {
     #[arg(long)]
     pub(crate) ca: Option<PathBuf>,
     /// Processes of the server, for its CPU and memory
-    #[arg(long)]
+    #[arg(long, value_parser = pid)]
     pub(crate) pid: Vec<u32>,
     #[command(flatten)]
     pub(crate) swarm: SwarmArgs,
@@ -253,8 +310,12 @@ pub(crate) struct OriginArgs {
     /// Goes wrong: die@5s, silence@10s+3s, 503@20s+2s, trickle@30s+5s
     #[arg(long, value_name = "FAULT")]
     pub(crate) fault: Vec<Fault>,
+    /// Writes a comment to a stream that has been silent for so long, as servers behind proxies do;
+    /// 0s: never
+    #[arg(long, value_parser = parse_duration, default_value = "10s")]
+    pub(crate) heartbeat: Duration,
     /// POSTs the events to this URL instead of serving them
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = target::check)]
     pub(crate) publish: Option<String>,
     /// Serves a small change log here, and sends nothing but hints at it: events that are all the
     /// same
@@ -294,4 +355,24 @@ pub(crate) struct FloorArgs {
     /// the id that a relay would write in front of it
     #[arg(long, default_value_t = 0)]
     pub(crate) keep: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::described().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_clients_names_every_default() {
+        let mut cli = Cli::described();
+        let clients = cli.find_subcommand_mut("clients").expect("it is there");
+        let help = clients.render_long_help().to_string();
+        for (option, value) in Plan::of(Scenario::Clients, false).crowd_defaults() {
+            assert!(help.contains(&format!("[default: {value}]")), "{option}: {help}");
+        }
+    }
 }

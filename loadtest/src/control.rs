@@ -44,6 +44,11 @@ pub(crate) enum SourceReport {
         last: u64,
         streams: u64,
         skipped: u64,
+        /// The floor: batches of all shards, and what they took from the first write to the last.
+        #[serde(default)]
+        batches: u64,
+        #[serde(default)]
+        batches_ns: u64,
         late_max_us: u64,
         /// What came to its change log.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,6 +171,8 @@ pub(crate) struct Tick {
     pub(crate) live: u64,
     /// Streams opened so far, reconnects included.
     pub(crate) opened: u64,
+    /// Clients that were refused in a way that doesn't heal, and stay away.
+    pub(crate) given_up: u64,
     pub(crate) delivered: u64,
     pub(crate) bytes: u64,
     pub(crate) refused: u64,
@@ -213,6 +220,8 @@ pub(crate) struct Totals {
     pub(crate) first_error: Option<String>,
     /// Answers 204: the stream is over, and the client stays away.
     pub(crate) over: u64,
+    /// Clients whose refusal doesn't heal, and which stay away.
+    pub(crate) given_up: u64,
     /// Other answers than 200 with an event stream, by status.
     pub(crate) refused_statuses: Vec<(u16, u64)>,
     /// Streams that the server ended or cut.

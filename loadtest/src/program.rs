@@ -6,21 +6,20 @@ use crate::display::Display;
 use crate::driver::compare::Entrant;
 use crate::driver::comparison::Comparison;
 use crate::driver::plan::{Plan, Scenario};
-use crate::driver::server::Server;
+use crate::driver::server::{Programs, Server};
 use crate::driver::{child, clients, compare};
 use crate::report::{self, Report};
 use crate::source::{floor, origin, publish};
 use crate::swarm;
 use crate::target;
 use anyhow::{Context, Result, bail};
-use clap::Parser;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the subcommand that the command line names.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     raise_descriptor_limit();
     let result = match cli.command {
         Command::Run(args) => run(&args),
@@ -59,21 +58,24 @@ fn run(args: &RunArgs) -> Result<bool> {
     let bench = args.common.bench();
     let display = Display::new(args.common.report.quiet);
     let mut comparisons = Vec::new();
-    for scenario in &args.scenarios {
-        let plan = plan(*scenario, &args.common)?;
-        if let Some(why) = args.server.cannot(&plan) {
+    let plans = plans(&args.scenarios, &args.common)?;
+    for plan in &plans {
+        if let Some(why) = args.server.cannot(plan) {
             bail!(Usage(format!(
                 "{} {why}, so it can't do {}",
                 args.server.name(),
-                scenario.name()
+                plan.scenario.name()
             )));
         }
-        let mut entrants = Entrant::all(std::slice::from_ref(&args.server), &plan);
-        if *scenario == Scenario::ResumeStorm && args.server != Server::Floor {
+    }
+    must_be_there(std::slice::from_ref(&args.server), &bench.programs)?;
+    for plan in &plans {
+        let mut entrants = Entrant::all(std::slice::from_ref(&args.server), plan);
+        if plan.scenario == Scenario::ResumeStorm && args.server != Server::Floor {
             // The report also says what the same bytes cost without a server.
-            entrants.splice(0..0, Entrant::all(&[Server::Floor], &plan));
+            entrants.splice(0..0, Entrant::all(&[Server::Floor], plan));
         }
-        comparisons.push(compare::run(&entrants, &plan, 1, &bench, &display)?);
+        comparisons.push(compare::run(&entrants, plan, 1, &bench, &display));
     }
     display.done();
     finish(comparisons, &args.common.report)
@@ -81,23 +83,45 @@ fn run(args: &RunArgs) -> Result<bool> {
 
 fn compare_all(args: &CompareArgs) -> Result<bool> {
     let bench = args.common.bench();
-    let servers: Vec<_> = args.servers.iter().chain(&args.server).cloned().collect();
+    // Named servers must be there; of the usual ones those are measured that are.
+    must_be_there(&args.servers, &bench.programs)?;
+    let named = match args.servers.as_slice() {
+        [] => &[Server::Floor, Server::Fanfare, Server::Naive, Server::Nchan],
+        named => named,
+    };
+    let servers: Vec<_> = named.iter().chain(&args.server).cloned().collect();
+    let plans = plans(&args.scenario, &args.common)?;
     let display = Display::new(args.common.report.quiet);
     let mut comparisons = Vec::new();
-    for scenario in &args.scenario {
-        let plan = plan(*scenario, &args.common)?;
-        let entrants = Entrant::all(&servers, &plan);
-        comparisons.push(compare::run(&entrants, &plan, args.rounds.max(1), &bench, &display)?);
+    for plan in &plans {
+        let mut entrants = Entrant::all(&servers, plan);
+        Entrant::leave_out_missing(&mut entrants, &bench.programs);
+        comparisons.push(compare::run(&entrants, plan, args.rounds.max(1), &bench, &display));
     }
     display.done();
     finish(comparisons, &args.common.report)
 }
 
-/// A scenario's numbers, with those of the command line.
-fn plan(scenario: Scenario, common: &Common) -> Result<Plan> {
-    let plan = Plan::of(scenario, common.overrides.quick).with(&common.overrides);
-    plan.check().map_err(Usage)?;
-    Ok(plan)
+/// The scenarios' numbers, with those of the command line: mistakes in any of them are found before
+/// the first one runs.
+fn plans(scenarios: &[Scenario], common: &Common) -> Result<Vec<Plan>> {
+    let plan = |scenario: &Scenario| {
+        let plan = Plan::of(*scenario, common.overrides.quick).with(&common.overrides);
+        plan.check().map_err(Usage)?;
+        Ok(plan)
+    };
+    scenarios.iter().map(plan).collect()
+}
+
+/// A mistake if the program of a named server is not there.
+fn must_be_there(servers: &[Server], programs: &Programs) -> Result<()> {
+    match servers
+        .iter()
+        .find_map(|server| Some((server, server.missing(programs)?)))
+    {
+        Some((server, error)) => bail!(Usage(format!("{}: {error:#}", server.name()))),
+        None => Ok(()),
+    }
 }
 
 fn clients(args: &crate::cli::ClientsArgs) -> Result<bool> {
@@ -160,6 +184,7 @@ fn origin(args: OriginArgs) -> Result<()> {
     }
     origin::run(origin::Options {
         listen: args.listen,
+        heartbeat: args.heartbeat,
         form: args.event.form(),
         start: args.event.start(args.rate),
         changelog: args.changelog(),

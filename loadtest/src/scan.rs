@@ -28,6 +28,11 @@ pub enum Framing {
 pub enum Found {
     /// An event of ours: its stamp begins its data, or is its id.
     Event(Stamp),
+    /// An event of ours whose data breaks off before its end, given out as if it were whole.
+    Torn(Stamp),
+    /// The id of the event that follows is not above the one before, in the same numbering: a client
+    /// that resumes from it gets too much or too little.
+    WrongId,
     /// An event without a stamp.
     Other,
     /// A gap event: what follows need not follow on what came before.
@@ -215,9 +220,14 @@ struct Text {
     block_id: Vec<u8>,
     /// The id in force at the last blank line.
     last_id: Vec<u8>,
-    /// The stamp of the block under way.
+    /// The stamp of the block under way, and whether the data that it begins has its end.
     stamp: Option<Stamp>,
+    is_whole: bool,
+    /// The last byte of the line under way, which `partial` may be too short to hold.
+    line_end: u8,
     sets_id: bool,
+    /// `last_id` was sent by this stream.
+    has_own_id: bool,
     has_data: bool,
     is_gap: bool,
     /// A CR ended the last line: a LF that follows belongs to it.
@@ -233,11 +243,12 @@ impl Text {
         }
         while let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) {
             if self.partial.is_empty() {
-                self.line(&bytes[..end], gap_event, sink);
+                let last = end.checked_sub(1).map_or(0, |last| bytes[last]);
+                self.line(&bytes[..end], last, gap_event, sink);
             } else {
                 self.keep(&bytes[..end]);
                 let mut line = std::mem::take(&mut self.partial);
-                self.line(&line, gap_event, sink);
+                self.line(&line, self.line_end, gap_event, sink);
                 line.clear();
                 self.partial = line;
             }
@@ -253,11 +264,15 @@ impl Text {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last() {
+            self.line_end = *last;
+        }
         let room = LINE_PREFIX_BYTES_MAX - self.partial.len();
         self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    fn line(&mut self, line: &[u8], gap_event: &[u8], sink: &mut impl FnMut(Found)) {
+    /// Takes in a line, of which `line` may be only the beginning; `last` is its last byte.
+    fn line(&mut self, line: &[u8], last: u8, gap_event: &[u8], sink: &mut impl FnMut(Found)) {
         let line = match std::mem::take(&mut self.at_start) {
             true => line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line),
             false => line,
@@ -268,6 +283,7 @@ impl Text {
         if let Some(value) = field(line, b"data") {
             if !self.has_data {
                 self.stamp = Stamp::parse(value);
+                self.is_whole = last == b'}';
             }
             self.has_data = true;
         } else if let Some(value) = field(line, b"id") {
@@ -292,6 +308,11 @@ impl Text {
             if self.has_data && self.stamp.is_none() {
                 // Events that must be identical in their data are told apart by their ids.
                 self.stamp = Stamp::parse(&self.last_id);
+                self.is_whole = true;
+            }
+            let had_own_id = std::mem::replace(&mut self.has_own_id, true);
+            if had_own_id && self.has_data && self.stamp.is_some() && !follows(&self.block_id, &self.last_id) {
+                sink(Found::WrongId);
             }
         }
         let gap = std::mem::take(&mut self.is_gap);
@@ -299,11 +320,30 @@ impl Text {
         if std::mem::take(&mut self.has_data) {
             sink(match stamp {
                 _ if gap => Found::Gap,
-                Some(stamp) => Found::Event(stamp),
+                Some(stamp) if self.is_whole => Found::Event(stamp),
+                Some(stamp) => Found::Torn(stamp),
                 None => Found::Other,
             });
         }
     }
+}
+
+/// Whether an id can be the one of a later event than the one before. Ids are opaque; but where both
+/// end in a number behind the same beginning, with or without a dot, the number must be higher.
+fn follows(before: &[u8], id: &[u8]) -> bool {
+    match (numbered(before), numbered(id)) {
+        (Some((numbering, n)), Some((same, next))) if numbering == same => next > n,
+        _ => true,
+    }
+}
+
+/// `EPOCH.N` or `N`.
+fn numbered(id: &[u8]) -> Option<(&[u8], u64)> {
+    let (numbering, number) = match memchr::memrchr(b'.', id) {
+        Some(dot) => (&id[..dot], &id[dot + 1..]),
+        None => (&id[..0], id),
+    };
+    Some((numbering, std::str::from_utf8(number).ok()?.parse().ok()?))
 }
 
 /// The value of the field `name`, if the line is one (9.2.6: one space behind the colon is not part

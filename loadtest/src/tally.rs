@@ -22,7 +22,11 @@ pub struct Counts {
     pub gap_lost: u64,
     /// Events that came again behind a gap event.
     pub gap_repeated: u64,
-    /// Events without a stamp.
+    /// Events that were given out incomplete.
+    pub torn: u64,
+    /// Events whose id is not above the one before.
+    pub wrong_ids: u64,
+    /// Events without a stamp: nothing is known of what is lost or doubled among them.
     pub other: u64,
 }
 
@@ -37,6 +41,8 @@ impl Counts {
         self.gaps += other.gaps;
         self.gap_lost += other.gap_lost;
         self.gap_repeated += other.gap_repeated;
+        self.torn += other.torn;
+        self.wrong_ids += other.wrong_ids;
         self.other += other.other;
     }
 }

@@ -4,8 +4,8 @@ use crate::control::Target;
 use anyhow::{Context, Result, bail, ensure};
 use std::net::ToSocketAddrs;
 
-/// Takes a URL apart and looks up its host: the first address that it has.
-pub(crate) fn parse(url: &str) -> Result<Target> {
+/// Whether it is https, the authority, and path and query.
+fn split(url: &str) -> Result<(bool, &str, String)> {
     let (tls, rest) = match url.split_once("://") {
         Some(("http", rest)) => (false, rest),
         Some(("https", rest)) => (true, rest),
@@ -20,6 +20,21 @@ pub(crate) fn parse(url: &str) -> Result<Target> {
         !authority.is_empty() && !authority.contains('@'),
         "{url:?} has no host, or credentials in it: use --user"
     );
+    Ok((tls, authority, path))
+}
+
+/// A URL on the command line: says what is wrong with it before anything is started.
+pub(crate) fn check(url: &str) -> Result<String, String> {
+    match split(url) {
+        Ok(_) => Ok(url.to_owned()),
+        Err(error) => Err(format!("{error}; it looks like http://127.0.0.1:8080/events")),
+    }
+}
+
+/// Takes a URL apart and looks up its host: the first address that it has.
+pub(crate) fn parse(url: &str) -> Result<Target> {
+    let (tls, authority, path) = split(url)?;
+
     let has_port = authority
         .rfind(':')
         .is_some_and(|colon| !authority[colon..].contains(']'));

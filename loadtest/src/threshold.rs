@@ -65,7 +65,8 @@ impl FromStr for Threshold {
 }
 
 impl Threshold {
-    /// What it finds wrong. A number that wasn't measured can't be wrong.
+    /// What it finds wrong. A number that wasn't measured can't be wrong, but for those that say
+    /// whether events were lost: of a server that can't be checked they are not known.
     pub(crate) fn failures(&self, comparison: &Comparison) -> Vec<String> {
         let mut found = Vec::new();
         for standing in &comparison.standings {
@@ -83,6 +84,14 @@ impl Threshold {
                     .and_then(|standing| standing.median.get(self.metric.name))
                     .map(|value| value * times),
             };
+            if meant && standing.median.is_unchecked() && metrics::CHECKED.contains(&self.metric.name) {
+                found.push(format!(
+                    "{}, {}: {} (not known: no event could be checked)",
+                    comparison.plan.scenario.name(),
+                    standing.server,
+                    self.text
+                ));
+            }
             if let (true, Some(value), Some(limit)) = (meant, standing.median.get(self.metric.name), limit) {
                 let over = if self.above { value > limit } else { value < limit };
                 if over || self.inclusive && value == limit {
@@ -136,6 +145,17 @@ mod tests {
         assert_eq!(count("p99_ms>1.05xfloor"), 1);
         assert_eq!(count("p99_ms>1.15xfloor"), 0);
         assert_eq!(count("p50_ms>0"), 0);
+    }
+
+    #[test]
+    fn what_could_not_be_checked_meets_no_condition() {
+        let mut comparison = comparison();
+        let count =
+            |comparison: &Comparison, text: &str| text.parse::<Threshold>().expect("valid").failures(comparison).len();
+        assert_eq!(count(&comparison, "lost>0"), 0);
+        comparison.standings[0].median.set("checked_share", 0.0);
+        assert_eq!(count(&comparison, "lost>0"), 1);
+        assert_eq!(count(&comparison, "p50_ms>0"), 0);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -59,29 +61,44 @@ pub(crate) fn own_program() -> Result<PathBuf> {
 }
 
 /// Starts one of our own subcommands, with pipes for control.
-pub(crate) fn own(arguments: &[String]) -> Result<Child> {
-    Command::new(own_program()?)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("can't start {}", arguments.join(" ")))
+pub(crate) fn own(arguments: &[String], cores: &[usize]) -> Result<Child> {
+    let mut command = Command::new(own_program()?);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    on_cores(cores, || command.spawn()).with_context(|| format!("can't start {}", arguments.join(" ")))
 }
 
 /// Starts another program; its output goes to `log`.
-pub(crate) fn other(program: &[OsString], log: &std::path::Path, polite: bool) -> Result<Guarded> {
+pub(crate) fn other(program: &[OsString], log: &std::path::Path, polite: bool, cores: &[usize]) -> Result<Guarded> {
     let file = std::fs::File::create(log).with_context(|| format!("can't write {}", log.display()))?;
-    let child = Command::new(own_program()?)
+    let mut command = Command::new(own_program()?);
+    command
         .arg("guard")
         .args(polite.then_some("--polite"))
         .arg("--")
         .args(program)
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
-        .stderr(file)
-        .spawn()
-        .with_context(|| format!("can't start {}", program[0].display()))?;
+        .stderr(file);
+    let child = on_cores(cores, || command.spawn()).with_context(|| format!("can't start {}", program[0].display()))?;
     Ok(Guarded { child, polite })
+}
+
+/// Spawns a process that may run on these cores only; none: on all that this one may. A child
+/// inherits the cores of the thread that spawns it.
+fn on_cores(cores: &[usize], spawn: impl FnOnce() -> io::Result<Child>) -> io::Result<Child> {
+    if cores.is_empty() {
+        return spawn();
+    }
+    let own = sched_getaffinity(None)?;
+    let mut wanted = CpuSet::new();
+    cores
+        .iter()
+        .filter(|core| **core < CpuSet::MAX_CPU)
+        .for_each(|core| wanted.set(*core));
+    sched_setaffinity(None, &wanted)?;
+    let child = spawn();
+    sched_setaffinity(None, &own)?;
+    child
 }
 
 /// The `guard` subcommand: returns only if the program can't be started.

@@ -1,7 +1,7 @@
 //! The swarm against a server that runs already.
 
 use super::comparison::{Comparison, Standing};
-use super::fleet::Fleet;
+use super::fleet::{Fleet, FleetShape};
 use super::outcome::{Outcome, Sample};
 use super::plan::{Plan, Scenario};
 use crate::cli::ClientsArgs;
@@ -45,7 +45,14 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
     };
     let mut outcome = Outcome::new(&args.url.join(" "), &plan);
     display.phase("clients", "connecting");
-    let mut fleet = Fleet::start(&setup, args.swarm.processes, &args.swarm.source)?;
+    let mut fleet = Fleet::start(
+        &setup,
+        &FleetShape {
+            processes: args.swarm.processes,
+            sources: &args.swarm.source,
+            cores: &args.swarm.load_cores,
+        },
+    )?;
     let mut watch = Watch {
         pids: &args.pid,
         display,
@@ -80,10 +87,12 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
             .values
             .set("cpu_us_per_connect", spent.total_ns as f64 / 1e3 / clients);
     }
+    let hopeless = tick.given_up >= plan.clients as u64;
+    let duration = if hopeless { Duration::ZERO } else { plan.duration };
     fleet.churn(plan.churn_per_second, plan.cut_every)?;
     fleet.order(SwarmOrder::Reset)?;
     let (cpu, machine, begun) = (Cpu::of(&args.pid), Machine::now(), Instant::now());
-    watch.hold(&mut fleet, &mut outcome, "measuring", plan.duration, u64::MAX)?;
+    watch.hold(&mut fleet, &mut outcome, "measuring", duration, u64::MAX)?;
     let spent = Cpu::of(&args.pid).since(&cpu);
     let seconds = begun.elapsed().as_secs_f64();
     let windows = fleet.measure()?;
@@ -114,20 +123,22 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
     let counts = &summary.counts;
     let wrong = [
         (counts.lost, "events lost"),
-        (counts.doubled, "events doubled"),
-        (counts.disordered, "events out of order"),
-        (counts.strayed, "events in the wrong stream"),
         (counts.gap_lost, "events missing by gap events"),
-        (summary.refused, "refused clients"),
-        (summary.broken, "broken streams"),
+        (summary.refused, "refused connections"),
     ];
     for (count, what) in wrong.into_iter().filter(|(count, _)| *count > 0) {
         outcome.failures.push(format!("{count} {what}"));
     }
+    outcome.failures.extend(summary.wrong());
+    if counts.delivered + counts.other == 0 {
+        outcome
+            .warnings
+            .push("no event came: there was nothing to check".to_owned());
+    }
     if !summary.statuses.is_empty() {
         outcome
             .warnings
-            .push(format!("refused by status: {:?}", summary.statuses));
+            .push(format!("refused by status: {}", summary.describe_statuses()));
     }
     outcome.judge_harness();
     let median = outcome.values.clone();
@@ -165,7 +176,7 @@ impl Watch<'_> {
         let (begun, until) = (Instant::now(), Instant::now() + time);
         loop {
             let from = Instant::now();
-            let done = fleet.watch((from + SAMPLE).min(until), |tick| tick.opened >= opened)?;
+            let done = fleet.watch((from + SAMPLE).min(until), |tick| tick.opened + tick.given_up >= opened)?;
             let (tick, cpu, seconds) = (fleet.tick(), Cpu::of(self.pids), from.elapsed().as_secs_f64().max(1e-3));
             let sample = Sample {
                 seconds: self.started.elapsed().as_secs_f64(),

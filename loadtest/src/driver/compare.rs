@@ -3,12 +3,12 @@
 
 use super::comparison::{Comparison, Standing};
 use super::metrics::Values;
+use super::outcome::Outcome;
 use super::plan::{Plan, Scenario};
 use super::relate;
-use super::server::Server;
+use super::server::{Programs, Server};
 use super::trial::{self, Bench};
 use crate::display::Display;
-use anyhow::{Context, Result};
 
 /// A server that takes part, and the plan it is to run.
 #[derive(Debug, Clone)]
@@ -16,19 +16,32 @@ pub(crate) struct Entrant {
     pub(crate) name: String,
     server: Server,
     plan: Plan,
+    /// Why it is not measured, if so.
+    left_out: Option<String>,
 }
 
 impl Entrant {
+    /// Leaves out those whose programs are not there.
+    pub(crate) fn leave_out_missing(all: &mut [Self], programs: &Programs) {
+        for entrant in all {
+            let missing = || entrant.server.missing(programs).map(|error| format!("{error:#}"));
+            entrant.left_out = entrant.left_out.take().or_else(missing);
+        }
+    }
+
     /// Each server with the plan, and behind it what the plan's numbers only mean something
     /// against.
     pub(crate) fn all(servers: &[Server], plan: &Plan) -> Vec<Self> {
         let mut all = Vec::new();
         for server in servers {
+            // Without the scenario its variants have nothing to be compared with.
+            let left_out = server.cannot(plan).map(str::to_owned);
             if plan.scenario == Scenario::Jobs {
                 all.push(Entrant {
                     name: relate::one_stream(server.name()),
                     server: server.clone(),
                     plan: plan.as_one_stream(),
+                    left_out: left_out.clone(),
                 });
             }
             let mut push = |suffix: &str, plan: Plan| {
@@ -36,13 +49,14 @@ impl Entrant {
                     name: format!("{}{suffix}", server.name()),
                     server: server.clone(),
                     plan,
+                    left_out: left_out.clone(),
                 });
             };
             match plan.thundering_herd {
                 None => push("", plan.clone()),
                 Some(herd) => {
                     let variants = match server {
-                        Server::Fanfare => herd.variants(),
+                        Server::Fanfare | Server::Before => herd.variants(),
                         // They have no such settings.
                         _ => vec![("", herd.plain())],
                     };
@@ -65,19 +79,12 @@ impl Entrant {
 
 /// Lets all take part in turn, `rounds` times. A server that can't do what its plan asks is left
 /// out.
-pub(crate) fn run(
-    entrants: &[Entrant],
-    plan: &Plan,
-    rounds: usize,
-    bench: &Bench,
-    display: &Display,
-) -> Result<Comparison> {
+pub(crate) fn run(entrants: &[Entrant], plan: &Plan, rounds: usize, bench: &Bench, display: &Display) -> Comparison {
     let mut standings: Vec<Standing> = entrants
         .iter()
         .map(|entrant| Standing {
             server: entrant.name.clone(),
-            // Without the scenario its one-stream variant has nothing to be compared with.
-            left_out: entrant.server.cannot(plan).map(str::to_owned),
+            left_out: entrant.left_out.clone(),
             rounds: Vec::new(),
             median: Values::default(),
         })
@@ -85,8 +92,9 @@ pub(crate) fn run(
     for _ in 0..rounds {
         for (entrant, standing) in entrants.iter().zip(&mut standings) {
             if standing.left_out.is_none() {
+                // A trial that fails is a failure of the report: the others keep their numbers.
                 let mut outcome = trial::run(&entrant.server, &entrant.plan, bench, display)
-                    .with_context(|| format!("{} against {}", plan.scenario.name(), entrant.name))?;
+                    .unwrap_or_else(|error| Outcome::failed(&entrant.name, &entrant.plan, &error));
                 outcome.server.clone_from(&entrant.name);
                 standing.rounds.push(outcome);
             }
@@ -97,8 +105,8 @@ pub(crate) fn run(
         let values: Vec<Values> = standing.rounds.iter().map(|outcome| outcome.values.clone()).collect();
         standing.median = Values::median(&values);
     }
-    Ok(Comparison {
+    Comparison {
         plan: plan.clone(),
         standings,
-    })
+    }
 }

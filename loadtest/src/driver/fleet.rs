@@ -18,8 +18,10 @@ const CLIENTS_PER_PROCESS_MAX: usize = 18_000;
 /// pair of addresses in use, the kernel looks long for a free one, and the packets of other
 /// connections are dropped meanwhile.
 const CLIENTS_PER_SOURCE: usize = 2_000;
-/// 127.0.0.1 to this last one.
-const SOURCES_MAX: usize = 250;
+/// How many of the addresses of 127.0.0.0/8 are used.
+const SOURCES_MAX: usize = 16_000;
+/// Of one /24: 127.0.0.1 to 127.0.0.250, then 127.0.1.1.
+const SOURCES_PER_NET: usize = 250;
 /// Ratio, in thousandths, of the local ports that are used: the rest is left to other connections.
 const PORTS_USED_PER_MILLE: usize = 900;
 /// How long a report may take.
@@ -30,6 +32,17 @@ pub(crate) struct Fleet {
     workers: Vec<Worker>,
     reports: Receiver<(usize, Option<SwarmReport>)>,
     clients: usize,
+}
+
+/// How the swarm is divided.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FleetShape<'a> {
+    /// `None`: as descriptors demand.
+    pub(crate) processes: Option<usize>,
+    /// Addresses to connect from; none: on loopback as many as clients and targets demand.
+    pub(crate) sources: &'a [IpAddr],
+    /// The cores of all processes; none: all.
+    pub(crate) cores: &'a [usize],
 }
 
 struct Worker {
@@ -50,10 +63,8 @@ fn sources(clients: usize, targets: &[Target]) -> Result<Vec<IpAddr>> {
     let destinations: HashSet<_> = targets.iter().map(|target| target.address).collect();
     let of_each = clients.div_ceil(destinations.len().max(1));
     if destinations.iter().all(|to| to.is_ipv4() && to.ip().is_loopback()) {
-        let addresses = of_each.div_ceil(CLIENTS_PER_SOURCE).clamp(1, SOURCES_MAX) as u8;
-        return Ok((1..=addresses)
-            .map(|last| Ipv4Addr::new(127, 0, 0, last).into())
-            .collect());
+        let addresses = of_each.div_ceil(CLIENTS_PER_SOURCE).clamp(1, SOURCES_MAX);
+        return Ok((0..addresses).map(loopback).collect());
     }
     let ports = crate::machine::local_ports();
     if of_each > ports as usize * PORTS_USED_PER_MILLE / 1000 {
@@ -65,20 +76,25 @@ fn sources(clients: usize, targets: &[Target]) -> Result<Vec<IpAddr>> {
     Ok(Vec::new())
 }
 
+/// The address with this index among those of the loopback network.
+fn loopback(index: usize) -> IpAddr {
+    let (net, host) = (index / SOURCES_PER_NET, index % SOURCES_PER_NET + 1);
+    Ipv4Addr::new(127, 0, net as u8, host as u8).into()
+}
+
 impl Fleet {
-    /// Starts the processes. `sources`: addresses to connect from; none: 127.0.0.1, 127.0.0.2, ...
-    /// on loopback.
-    pub(crate) fn start(setup: &SwarmSetup, processes: Option<usize>, sources: &[IpAddr]) -> Result<Self> {
+    /// Starts the processes.
+    pub(crate) fn start(setup: &SwarmSetup, shape: &FleetShape<'_>) -> Result<Self> {
         if setup.http2_streams > 0 && setup.stalled_share + setup.slow_share > 0.0 {
             bail!("slow and stalled clients need connections of their own: not with HTTP/2");
         }
         let fetches = setup.fetch.as_ref().map_or(0, |fetch| fetch.at_once as u64);
         let descriptors = crate::control::raise_descriptor_limit().saturating_sub(fetches);
-        let processes = processes.map_or_else(
+        let processes = shape.processes.map_or_else(
             || self::processes(setup.clients, descriptors),
             |processes| processes.max(1),
         );
-        let sources = match sources {
+        let sources = match shape.sources {
             [] => self::sources(setup.clients, &setup.targets)?,
             named => named.to_vec(),
         };
@@ -98,7 +114,9 @@ impl Fleet {
                 fetch: setup.fetch.as_ref().map(|fetch| fetch.of_one(processes)),
                 ..setup.clone()
             };
-            fleet.workers.push(Worker::start(index, &own, sender.clone())?);
+            fleet
+                .workers
+                .push(Worker::start(index, &own, shape.cores, sender.clone())?);
             first += own.clients;
         }
         Ok(fleet)
@@ -156,6 +174,7 @@ impl Fleet {
         for Worker { tick, .. } in &self.workers {
             sum.live += tick.live;
             sum.opened += tick.opened;
+            sum.given_up += tick.given_up;
             sum.delivered += tick.delivered;
             sum.bytes += tick.bytes;
             sum.refused += tick.refused;
@@ -197,7 +216,7 @@ impl Fleet {
     }
 
     /// Ends the swarm.
-    pub(crate) fn finish(mut self, last: u64) -> Result<Vec<Totals>> {
+    pub(crate) fn finish(&mut self, last: u64) -> Result<Vec<Totals>> {
         self.order(SwarmOrder::Finish { last })?;
         self.collect(|report| match report {
             SwarmReport::Totals(totals) => Ok(*totals),
@@ -236,8 +255,13 @@ fn unexpected(report: Option<SwarmReport>) -> Result<()> {
 }
 
 impl Worker {
-    fn start(index: usize, setup: &SwarmSetup, reports: Sender<(usize, Option<SwarmReport>)>) -> Result<Self> {
-        let mut child = child::own(&["worker".to_owned()])?;
+    fn start(
+        index: usize,
+        setup: &SwarmSetup,
+        cores: &[usize],
+        reports: Sender<(usize, Option<SwarmReport>)>,
+    ) -> Result<Self> {
+        let mut child = child::own(&["worker".to_owned()], cores)?;
         let mut orders = child.stdin.take().context("a child without stdin")?;
         let out = BufReader::new(child.stdout.take().context("a child without stdout")?);
         let process = Guarded::new(child);
@@ -307,5 +331,15 @@ mod tests {
         assert_eq!(count(10_000, &["[::1]:1"]), Some(0));
         assert_eq!(count(10_000, &["127.0.0.1:1", "192.0.2.1:1"]), Some(0));
         assert_eq!(count(1_000_000, &["192.0.2.1:1"]), None);
+        assert_eq!(count(1_000_000, &["127.0.0.1:1"]), Some(500));
+        assert_eq!(count(1_000_000, &["127.0.0.1:1", "127.0.0.1:2"]), Some(250));
+    }
+
+    #[test]
+    fn loopback_addresses_are_all_different() {
+        let all: HashSet<IpAddr> = (0..SOURCES_MAX).map(loopback).collect();
+        assert_eq!(all.len(), SOURCES_MAX);
+        assert!(all.iter().all(IpAddr::is_loopback));
+        assert_eq!(loopback(250), IpAddr::from([127, 0, 1, 1]));
     }
 }

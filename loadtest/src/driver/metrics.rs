@@ -39,6 +39,7 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("connect_p50_ms", "connect to head, median", "ms", 2, Lower),
     metric("connect_p99_ms", "connect to head, p99", "ms", 2, Lower),
     metric("cpu_us_per_connect", "server CPU per connect", "µs", 1, Lower),
+    metric("connect_floor_ratio", "  against the floor, by round", "×", 3, Lower),
     metric("deliveries", "deliveries measured", "", 0, Neither),
     metric("deliveries_per_s", "deliveries", "/s", 0, Higher),
     metric("delivered_share", "of what the schedule asks", "%", 1, Higher),
@@ -46,6 +47,7 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("cpu_us_per_delivery", "server CPU per delivery", "µs", 3, Lower),
     metric("cpu_user_us_per_delivery", "  of it user", "µs", 3, Lower),
     metric("cpu_system_us_per_delivery", "  of it system", "µs", 3, Lower),
+    metric("cpu_floor_ratio", "  against the floor, by round", "×", 3, Lower),
     metric("server_cpu_share", "server CPU", "% of a core", 1, Neither),
     metric("p50_ms", "latency, median", "ms", 3, Lower),
     metric("p90_ms", "latency, p90", "ms", 3, Lower),
@@ -137,6 +139,14 @@ pub(crate) const METRICS: &[Metric] = &[
         3,
         Neither,
     ),
+    metric(
+        "fanout_mean_us",
+        "an event to all clients of a shard, mean",
+        "µs",
+        1,
+        Lower,
+    ),
+    metric("fanout_floor_ratio", "  against the floor", "×", 3, Lower),
     metric("burst_s", "time until all have the burst", "s", 3, Lower),
     metric("burst_events_per_s", "events of the burst", "/s", 0, Higher),
     metric("burst_cpu_s", "server CPU for the burst", "s", 3, Lower),
@@ -152,11 +162,15 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("rss_kib_per_client", "resident memory per client", "KiB", 2, Lower),
     metric("rss_growth_mib", "growth while measured", "MiB", 1, Lower),
     metric("tcp_kib_per_client", "kernel socket memory per client", "KiB", 2, Lower),
+    metric("checked_share", "events that could be checked", "%", 1, Higher),
     metric("lost", "lost", "", 0, Lower),
     metric("doubled", "doubled", "", 0, Lower),
     metric("disordered", "out of order", "", 0, Lower),
     metric("strayed", "in the wrong stream", "", 0, Lower),
+    metric("torn", "incomplete", "", 0, Lower),
+    metric("wrong_ids", "ids not above the one before", "", 0, Lower),
     metric("refused", "refused", "", 0, Lower),
+    metric("given_up", "clients refused for good", "", 0, Lower),
     metric("broken", "broken streams", "", 0, Lower),
     metric("gaps", "gap events", "", 0, Lower),
     metric("gap_lost", "missing by gap events", "", 0, Lower),
@@ -184,6 +198,17 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("machine_idle_share", "machine idle", "%", 1, Neither),
     metric("dropped_packets", "packets dropped by the kernel", "", 0, Neither),
     metric("origin_late_ms", "origin behind its schedule, most", "ms", 3, Neither),
+];
+
+/// What only stamped events tell. Where none came these numbers are unknown, which isn't 0.
+pub(crate) const CHECKED: &[&str] = &[
+    "lost",
+    "doubled",
+    "disordered",
+    "strayed",
+    "torn",
+    "wrong_ids",
+    "gap_lost",
 ];
 
 /// The description of a name.
@@ -219,11 +244,21 @@ impl Values {
         medians
     }
 
-    /// As a JSON object, in the order of the report.
+    /// Whether events came of which it is not known what is missing or doubled among them.
+    pub(crate) fn is_unchecked(&self) -> bool {
+        self.get("checked_share").is_some_and(|share| share <= 0.0)
+    }
+
+    /// As a JSON object, in the order of the report. What couldn't be checked is null.
     pub(crate) fn json(&self) -> serde_json::Value {
-        let pairs = METRICS
-            .iter()
-            .filter_map(|metric| Some((metric.name.to_owned(), self.get(metric.name)?.into())));
+        let unchecked = self.is_unchecked();
+        let pairs = METRICS.iter().filter_map(|metric| {
+            let value = match self.get(metric.name) {
+                None if unchecked && CHECKED.contains(&metric.name) => serde_json::Value::Null,
+                value => value?.into(),
+            };
+            Some((metric.name.to_owned(), value))
+        });
         serde_json::Value::Object(pairs.collect())
     }
 }

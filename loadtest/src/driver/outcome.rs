@@ -50,6 +50,14 @@ impl Outcome {
         }
     }
 
+    /// A trial that could not even begin.
+    pub(crate) fn failed(server: &str, plan: &Plan, error: &anyhow::Error) -> Self {
+        Self {
+            failures: vec![format!("{error:#}")],
+            ..Self::new(server, plan)
+        }
+    }
+
     /// Puts in what the swarm measured.
     pub(crate) fn windows(&mut self, windows: &[Window]) {
         let latency = latency(windows);
@@ -120,14 +128,11 @@ impl Outcome {
         let sum = |value: fn(&Totals) -> u64| totals.iter().map(value).sum::<u64>();
         let refused_statuses = |totals: &Totals| totals.refused_statuses.iter().map(|(_, count)| count).sum::<u64>();
         let refused = sum(|totals| totals.refused_connections) + totals.iter().map(refused_statuses).sum::<u64>();
+        self.checked(&counts);
         let numbers = [
-            ("lost", counts.lost),
-            ("doubled", counts.doubled),
-            ("disordered", counts.disordered),
-            ("strayed", counts.strayed),
             ("gaps", counts.gaps),
-            ("gap_lost", counts.gap_lost),
             ("refused", refused),
+            ("given_up", sum(|totals| totals.given_up)),
             ("broken", sum(|totals| totals.broken)),
             ("ended_by_server", sum(|totals| totals.ended_by_server)),
             ("stalled", sum(|totals| totals.stalled)),
@@ -156,8 +161,39 @@ impl Outcome {
         Summary {
             counts,
             refused,
+            given_up: sum(|totals| totals.given_up),
             broken: sum(|totals| totals.broken),
             statuses: statuses.into_iter().collect(),
+        }
+    }
+
+    /// Puts in what stamped events tell; of events without the origin's stamp nothing is known.
+    fn checked(&mut self, counts: &Counts) {
+        let events = counts.delivered + counts.other;
+        if events > 0 {
+            let share = 100.0 * counts.delivered as f64 / events as f64;
+            self.values.set("checked_share", share);
+        }
+        if counts.other > 0 {
+            self.warnings.push(format!(
+                "{} events don't carry the origin's stamp: loss, doubles and order of them were not checked; have the                  server relay `fanfare-loadtest origin`",
+                counts.other
+            ));
+        }
+        if self.values.is_unchecked() {
+            return;
+        }
+        let numbers = [
+            ("lost", counts.lost),
+            ("doubled", counts.doubled),
+            ("disordered", counts.disordered),
+            ("strayed", counts.strayed),
+            ("torn", counts.torn),
+            ("wrong_ids", counts.wrong_ids),
+            ("gap_lost", counts.gap_lost),
+        ];
+        for (name, value) in numbers {
+            self.values.set(name, value as f64);
         }
     }
 
@@ -234,8 +270,47 @@ impl Outcome {
 pub(crate) struct Summary {
     pub(crate) counts: Counts,
     pub(crate) refused: u64,
+    /// Clients whose refusal doesn't heal.
+    pub(crate) given_up: u64,
     pub(crate) broken: u64,
     pub(crate) statuses: Vec<(u16, u64)>,
+}
+
+impl Summary {
+    /// What no server may do to its events and streams, whatever the scenario.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let counts = &self.counts;
+        let wrong = [
+            (counts.doubled, "events doubled"),
+            (counts.disordered, "events out of order"),
+            (counts.strayed, "events in the wrong stream"),
+            (counts.torn, "events incomplete"),
+            (counts.wrong_ids, "events with an id that is not above the one before"),
+            (self.broken, "streams broken"),
+        ];
+        let mut wrong: Vec<String> = wrong
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if self.given_up > 0 {
+            wrong.push(format!(
+                "{} clients gave up: an answer with this status doesn't get better by asking again: {}",
+                self.given_up,
+                self.describe_statuses()
+            ));
+        }
+        wrong
+    }
+
+    /// `404 (2 times)`
+    pub(crate) fn describe_statuses(&self) -> String {
+        let times = |(status, count): &(u16, u64)| match status {
+            200 => format!("200 without an event stream ({count} times)"),
+            _ => format!("{status} ({count} times)"),
+        };
+        self.statuses.iter().map(times).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// One event over all clients.

@@ -359,6 +359,22 @@ impl Plan {
         self
     }
 
+    /// The values of [`CrowdArgs`] as the command line writes them.
+    pub(crate) fn crowd_defaults(&self) -> [(&'static str, String); 9] {
+        let duration = |time: Duration| format!("{}s", time.as_secs_f64());
+        [
+            ("clients", self.clients.to_string()),
+            ("connect_rate", self.connects_per_second.to_string()),
+            ("duration", duration(self.duration)),
+            ("stalled", self.stalled_share.to_string()),
+            ("slow", self.slow_share.to_string()),
+            ("slow_bytes", self.slow_bytes_per_second.to_string()),
+            ("churn", self.churn_per_second.to_string()),
+            ("cut_every", duration(self.cut_every)),
+            ("streams", self.streams.to_string()),
+        ]
+    }
+
     /// The same clients, deliveries and bytes with one stream for all: what many streams are
     /// compared with.
     pub(crate) fn as_one_stream(&self) -> Self {

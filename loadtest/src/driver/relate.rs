@@ -16,6 +16,18 @@ pub(crate) fn relate(standings: &mut [Standing]) {
         "cpu_us_per_return",
         |own, floor| ("cpu_us_beyond_floor", own - floor),
     );
+    for (metric, ratio) in [
+        ("cpu_us_per_delivery", "cpu_floor_ratio"),
+        ("cpu_us_per_connect", "connect_floor_ratio"),
+        ("fanout_mean_us", "fanout_floor_ratio"),
+    ] {
+        each(
+            standings,
+            |_| "floor".to_owned(),
+            metric,
+            |own, floor| (ratio, own / floor),
+        );
+    }
     each(standings, one_stream, "cpu_us_per_delivery", |own, one| {
         ("cpu_one_stream_ratio", own / one)
     });

@@ -51,12 +51,13 @@ impl Running {
     pub(crate) fn start(server: &Server, plan: &Plan, programs: &Programs) -> Result<Self> {
         let directory = Directory::new()?;
         match server {
-            Server::Fanfare => fanfare::start(plan, programs, directory),
+            Server::Fanfare => fanfare::start(&programs.fanfare()?, plan, programs, directory),
+            Server::Before => fanfare::start(&programs.before()?, plan, programs, directory),
             Server::Naive => naive(plan, programs, directory),
             Server::Floor => floor(plan, programs, directory),
-            Server::Origin => straight(plan, directory),
+            Server::Origin => straight(plan, programs, directory),
             Server::Nchan => nchan::start(plan, programs, directory),
-            Server::Command(command) => command::start(command, plan, directory),
+            Server::Command(command) => command::start(command, plan, programs, directory),
         }
     }
 
@@ -88,6 +89,19 @@ impl Running {
         Ok(())
     }
 
+    /// How long it took on average from an event's arrival until all clients of a shard had been
+    /// offered it, in microseconds, as far as the relays say so.
+    pub(crate) fn fanout_mean_us(&self) -> Option<f64> {
+        let texts: Vec<String> = self
+            .admins
+            .iter()
+            .filter_map(|admin| Some(probe::get(*admin, "/metrics")?.1))
+            .collect();
+        let sum = |metric| texts.iter().map(|text| probe::sum(text, metric)).sum::<f64>();
+        let count = sum("fanfare_fanout_seconds_count");
+        (count > 0.0).then(|| sum("fanfare_fanout_seconds_sum") * 1e6 / count)
+    }
+
     /// Clients that the relays have evicted so far. A client that doesn't read can't see it: the
     /// end of its stream stands behind what it hasn't read.
     pub(crate) fn evicted(&self) -> u64 {
@@ -110,7 +124,7 @@ impl Running {
 }
 
 /// The origin, as the plan wants it.
-fn origin(plan: &Plan) -> Result<Source> {
+fn origin(plan: &Plan, programs: &Programs) -> Result<Source> {
     let mut arguments: Vec<String> = ["origin", "--control", "--listen", "127.0.0.1:0"]
         .map(str::to_owned)
         .to_vec();
@@ -122,7 +136,7 @@ fn origin(plan: &Plan) -> Result<Source> {
         arguments.extend(["--connections".to_owned(), herd.connections.to_string()]);
         arguments.extend(["--service".to_owned(), format!("{}us", herd.service.as_micros())]);
     }
-    Source::start(&arguments)
+    Source::start(&arguments, &programs.load_cores)
 }
 
 /// The path that clients ask for: with many streams, each its own.
@@ -135,9 +149,8 @@ fn clients_path(plan: &Plan) -> String {
 
 /// The baseline: one hyper body per client.
 fn naive(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
-    let hint = "build it with `cargo build --release --example naive`, or name it with --naive";
-    let program = Programs::find(&programs.naive, "examples/naive", hint)?;
-    let source = origin(plan)?;
+    let program = programs.naive()?;
+    let source = origin(plan, programs)?;
     let address = free_address()?;
     let upstream = format!("http://{}{PATH}", source.address);
     let listen = address.to_string();
@@ -149,7 +162,14 @@ fn naive(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Runni
         listen.as_ref(),
     ];
     let command: Vec<OsString> = command.map(ToOwned::to_owned).to_vec();
-    one_process("naive", &command, false, address, source, directory)
+    one_process(
+        "naive",
+        &command,
+        (false, &programs.server_cores),
+        address,
+        source,
+        directory,
+    )
 }
 
 /// The floor, which is its own origin.
@@ -163,7 +183,7 @@ fn floor(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Runni
     if plan.scenario == Scenario::ResumeStorm {
         arguments.extend(["--keep".to_owned(), FLOOR_KEEPS.max(2 * plan.replay_events).to_string()]);
     }
-    let source = Source::start(&arguments)?;
+    let source = Source::start(&arguments, &programs.server_cores)?;
     Ok(Running {
         name: "floor".to_owned(),
         targets: vec![target(source.address, PATH)],
@@ -176,15 +196,16 @@ fn floor(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Runni
 }
 
 /// The clients straight at the origin.
-fn straight(plan: &Plan, directory: Directory) -> Result<Running> {
+fn straight(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
     // Only its own ids let clients resume here.
-    let source = origin(&Plan {
+    let plan = Plan {
         ids: true,
         ..plan.clone()
-    })?;
+    };
+    let source = origin(&plan, programs)?;
     Ok(Running {
         name: "origin".to_owned(),
-        targets: vec![target(source.address, &clients_path(plan))],
+        targets: vec![target(source.address, &clients_path(&plan))],
         source,
         processes: Vec::new(),
         admins: Vec::new(),
@@ -194,7 +215,7 @@ fn straight(plan: &Plan, directory: Directory) -> Result<Running> {
 }
 
 /// An origin that POSTs its events.
-fn publisher(url: &str, data_bytes: usize) -> Result<Source> {
+fn publisher(url: &str, data_bytes: usize, programs: &Programs) -> Result<Source> {
     let arguments = [
         "origin",
         "--control",
@@ -203,19 +224,19 @@ fn publisher(url: &str, data_bytes: usize) -> Result<Source> {
         "--size",
         &data_bytes.to_string(),
     ];
-    Source::start(&arguments.map(str::to_owned))
+    Source::start(&arguments.map(str::to_owned), &programs.load_cores)
 }
 
 /// A server that is one process, ready when its port is.
 fn one_process(
     name: &str,
     command: &[OsString],
-    polite: bool,
+    (polite, cores): (bool, &[usize]),
     address: SocketAddr,
     source: Source,
     directory: Directory,
 ) -> Result<Running> {
-    let process = child::other(command, &directory.log(name), polite)?;
+    let process = child::other(command, &directory.log(name), polite, cores)?;
     let mut running = Running {
         name: name.to_owned(),
         targets: vec![target(address, PATH)],

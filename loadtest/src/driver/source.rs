@@ -26,13 +26,16 @@ pub(crate) struct Stopped {
     pub(crate) last: u64,
     pub(crate) skipped: u64,
     pub(crate) late_max: Duration,
+    /// The floor's batches, and what they took from the first write to the last.
+    pub(crate) batches: u64,
+    pub(crate) batches_time: Duration,
     pub(crate) changelog: Option<changelog::Counts>,
 }
 
 impl Source {
     /// Starts one of our subcommands that understands `--control`.
-    pub(crate) fn start(arguments: &[String]) -> Result<Self> {
-        let mut child = child::own(arguments)?;
+    pub(crate) fn start(arguments: &[String], cores: &[usize]) -> Result<Self> {
+        let mut child = child::own(arguments, cores)?;
         let orders = child.stdin.take().context("a child without stdin")?;
         let mut reports = BufReader::new(child.stdout.take().context("a child without stdout")?);
         let process = Guarded::new(child);
@@ -85,12 +88,16 @@ impl Source {
                 skipped,
                 late_max_us,
                 changelog,
+                batches,
+                batches_ns,
                 ..
             } => Ok(Stopped {
                 last,
                 changelog,
                 skipped,
                 late_max: Duration::from_micros(late_max_us),
+                batches,
+                batches_time: Duration::from_nanos(batches_ns),
             }),
             other => bail!("the event source answered {other:?}"),
         }

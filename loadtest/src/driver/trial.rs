@@ -5,7 +5,7 @@ mod judge;
 mod steady;
 mod storms;
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, FleetShape};
 use super::outcome::{Outcome, Sample};
 use super::plan::{Plan, Scenario, ThunderingHerd};
 use super::server::{Programs, Running, Server};
@@ -13,7 +13,7 @@ use crate::control::{FetchSetup, SwarmOrder, SwarmSetup, Tick};
 use crate::display::Display;
 use crate::machine::Machine;
 use crate::proc::{Cpu, resident_kib, tcp_memory_kib};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,16 @@ pub(crate) struct Bench {
     pub(crate) sources: Vec<IpAddr>,
     pub(crate) http2_streams: u32,
     pub(crate) connecting_max: usize,
+}
+
+impl Bench {
+    fn fleet(&self, processes: Option<usize>) -> FleetShape<'_> {
+        FleetShape {
+            processes,
+            sources: &self.sources,
+            cores: &self.programs.load_cores,
+        }
+    }
 }
 
 /// Runs a scenario against a server.
@@ -83,10 +93,10 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
         },
         _ => crowd,
     };
-    let fleet = Fleet::start(&crowd, bench.processes, &bench.sources)?;
+    let fleet = Fleet::start(&crowd, &bench.fleet(bench.processes))?;
     let healthy = match plan.healthy {
         0 => None,
-        _ => Some(Fleet::start(&healthy, None, &bench.sources)?),
+        _ => Some(Fleet::start(&healthy, &bench.fleet(None))?),
     };
     let mut trial = Trial {
         outcome: Outcome::new(&running.name, plan),
@@ -100,20 +110,11 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
         machine: Machine::now(),
         last_sample: (Instant::now(), Tick::default(), Cpu::default()),
     };
-    let resident = resident_kib(&trial.pids);
-    trial.fleet.watch(Instant::now() + SETTLE / 2, |_| false)?;
-    match plan.scenario {
-        Scenario::ThunderingHerd => plan
-            .thundering_herd
-            .map_or(Ok(()), |herd| trial.thundering_herd(&herd))?,
-        Scenario::Memory | Scenario::IdleJobs => trial.memory()?,
-        Scenario::ConnectStorm => trial.connect_storm()?,
-        Scenario::ResumeStorm => trial.resume_storm()?,
-        Scenario::EvictStorm => trial.evict_storm()?,
-        Scenario::Burst => trial.burst()?,
-        _ => trial.steady(resident)?,
+    // What was measured until something broke is worth reporting.
+    if let Err(error) = trial.scenario().and_then(|()| trial.finish()) {
+        trial.broken_off(&error);
     }
-    trial.finish()
+    Ok(trial.outcome)
 }
 
 struct Trial<'a> {
@@ -133,6 +134,32 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
+    fn scenario(&mut self) -> Result<()> {
+        let resident = resident_kib(&self.pids);
+        self.fleet.watch(Instant::now() + SETTLE / 2, |_| false)?;
+        match self.plan.scenario {
+            Scenario::ThunderingHerd => self
+                .plan
+                .thundering_herd
+                .map_or(Ok(()), |herd| self.thundering_herd(&herd)),
+            Scenario::Memory | Scenario::IdleJobs => self.memory(),
+            Scenario::ConnectStorm => self.connect_storm(),
+            Scenario::ResumeStorm => self.resume_storm(),
+            Scenario::EvictStorm => self.evict_storm(),
+            Scenario::Burst => self.burst(),
+            _ => self.steady(resident),
+        }
+    }
+
+    /// A process died, or does not answer: reports what the clients have seen until then.
+    fn broken_off(&mut self, error: &anyhow::Error) {
+        self.outcome.failures.push(format!("broken off: {error:#}"));
+        self.outcome.values.set("clients", self.fleet.tick().live as f64);
+        let Ok(totals) = self.fleet.finish(0) else { return };
+        let summary = self.outcome.totals(&totals);
+        self.outcome.failures.extend(summary.wrong());
+    }
+
     /// Has this many clients live, and says what that took.
     fn connect(&mut self, clients: usize) -> Result<()> {
         let (cpu, before) = (Cpu::of(&self.pids), self.fleet.tick());
@@ -140,8 +167,11 @@ impl Trial<'_> {
         self.fleet.connect(clients, self.plan.connects_per_second)?;
         let deadline = self.connect_deadline(clients);
         let wanted = clients as u64;
-        let all = self.watch("connecting", deadline, |tick| tick.live >= wanted)?;
+        let all = self.watch("connecting", deadline, |tick| tick.live >= wanted || tick.given_up > 0)?;
         let tick = self.fleet.tick();
+        if tick.given_up > 0 {
+            bail!("the server refuses clients in a way that does not get better by asking again");
+        }
         if !all {
             self.outcome
                 .failures
@@ -258,7 +288,7 @@ impl Trial<'_> {
     }
 
     /// Stops the events, waits for the last, and judges what the clients got.
-    fn finish(mut self) -> Result<Outcome> {
+    fn finish(&mut self) -> Result<()> {
         let dropped = Machine::now().dropped_since(&self.machine);
         self.outcome.values.set("dropped_packets", dropped as f64);
         self.outcome
@@ -268,7 +298,13 @@ impl Trial<'_> {
         if jobs {
             self.running.source.end()?;
         }
+        let fanout = self.running.fanout_mean_us();
         let stopped = self.running.source.stop()?;
+        let floors =
+            (stopped.batches > 0).then(|| stopped.batches_time.as_nanos() as f64 / 1e3 / stopped.batches as f64);
+        if let Some(mean) = fanout.or(floors) {
+            self.outcome.values.set("fanout_mean_us", mean);
+        }
         self.outcome
             .values
             .set("origin_late_ms", stopped.late_max.as_secs_f64() * 1e3);
@@ -290,7 +326,7 @@ impl Trial<'_> {
             live = 0;
         }
         let mut totals = self.fleet.finish(stopped.last)?;
-        if let Some(mut healthy) = self.healthy {
+        if let Some(mut healthy) = self.healthy.take() {
             let seq = stopped.last;
             healthy.order(SwarmOrder::Await { seq })?;
             healthy.watch(Instant::now() + TAIL_TIMEOUT, |tick| {
@@ -313,6 +349,6 @@ impl Trial<'_> {
                 .warnings
                 .push(format!("the swarm had {processes} processes"));
         }
-        Ok(self.outcome)
+        Ok(())
     }
 }

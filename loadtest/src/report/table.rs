@@ -1,7 +1,7 @@
 //! The report for a terminal.
 
 use super::Report;
-use crate::driver::comparison::Comparison;
+use crate::driver::comparison::{Comparison, Standing};
 use crate::driver::metrics::{Better, METRICS, Metric};
 use crate::units::thousands;
 use std::fmt::Write;
@@ -11,6 +11,9 @@ const QUIET_AT_ZERO: &[&str] = &[
     "doubled",
     "disordered",
     "strayed",
+    "torn",
+    "wrong_ids",
+    "given_up",
     "broken",
     "gaps",
     "gap_lost",
@@ -69,7 +72,8 @@ fn write_comparison(out: &mut String, comparison: &Comparison) -> std::fmt::Resu
             .map(|standing| standing.median.get(metric.name))
             .collect();
         let quiet = QUIET_AT_ZERO.contains(&metric.name) && values.iter().all(|value| value.unwrap_or(0.0) == 0.0);
-        if quiet || values.iter().all(Option::is_none) {
+        let unknown = |standing: &Standing| metric.name == "lost" && standing.median.is_unchecked();
+        if quiet || values.iter().all(Option::is_none) && !standings.iter().any(|standing| unknown(standing)) {
             continue;
         }
         let base_value = standings
@@ -79,7 +83,11 @@ fn write_comparison(out: &mut String, comparison: &Comparison) -> std::fmt::Resu
             .and_then(|(_, value)| *value);
         let mut row = vec![metric.label.to_owned(), metric.unit.to_owned()];
         for (standing, value) in standings.iter().zip(&values) {
-            row.push(value.map_or_else(|| "–".to_owned(), |value| metric.format(value)));
+            row.push(match value {
+                Some(value) => metric.format(*value),
+                None if unknown(standing) => "not checked".to_owned(),
+                None => "–".to_owned(),
+            });
             if base.is_some_and(|base| base != standing.server) {
                 row.push(ratio(metric, *value, base_value));
             }

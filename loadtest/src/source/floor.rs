@@ -264,6 +264,8 @@ impl Floor {
                         streams: 1,
                         skipped: tally.skipped.load(Ordering::Relaxed),
                         late_max_us: self.late_max_ns / 1000,
+                        batches: tally.batches.load(Ordering::Relaxed),
+                        batches_ns: tally.batches_ns.load(Ordering::Relaxed),
                         changelog: None,
                     });
                 }

@@ -48,6 +48,8 @@ pub(crate) struct Options {
     /// Each stream ends after this many events; 0: never.
     pub(crate) events: u64,
     pub(crate) faults: Vec<Fault>,
+    /// A stream that has been silent for this long gets a comment; zero: never.
+    pub(crate) heartbeat: Duration,
     /// Rate and burst to begin with at once; `None`: wait for the driver's orders.
     pub(crate) start: Option<(f64, u32)>,
     /// Serves a change log too, and every event is a hint at it.
@@ -177,6 +179,7 @@ impl Origin {
             self.pump_readers(index);
         }
         self.go_on_bursting();
+        self.write_heartbeats(now);
         let silent = self.script.silent(now);
         if std::mem::replace(&mut self.was_silent, silent) && !silent || self.script.trickling(now) {
             (0..self.streams.len()).for_each(|index| self.pump_readers(index));

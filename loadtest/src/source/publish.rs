@@ -77,6 +77,8 @@ pub(crate) fn run(options: &Options, orders: &Receiver<SourceOrder>) -> Result<(
                     last: next - 1,
                     streams: 1,
                     skipped: 0,
+                    batches: 0,
+                    batches_ns: 0,
                     late_max_us: late_max_ns / 1000,
                     changelog: None,
                 });

@@ -21,6 +21,8 @@ pub(crate) struct Stream {
     record_bytes_max: usize,
     /// Connections that read it.
     pub(crate) readers: Vec<usize>,
+    /// When anything was last written to all of them.
+    pub(crate) written_ns: u64,
     /// The terminal event has been written.
     pub(crate) ended: bool,
 }
@@ -66,6 +68,7 @@ impl Stream {
             record_bytes: 0,
             record_bytes_max: RECORD_BYTES_MAX / streams_max.max(1),
             readers: Vec::new(),
+            written_ns: now_ns(),
             ended: false,
         }
     }
@@ -93,6 +96,7 @@ impl Stream {
         write_block(&mut block, &stamp, self.form, end);
         self.record_bytes += block.len();
         self.record.push_back(frame(&block));
+        self.written_ns = written_ns;
         self.ended = end;
         while self.record_bytes > self.record_bytes_max && self.record.len() > 1 {
             let dropped = self.record.pop_front().expect("its length was just looked at");

@@ -28,6 +28,8 @@ pub(crate) enum Stage {
     Head(Vec<u8>),
     /// The stream is open.
     Live,
+    /// The server's answer won't get better: the client stays away.
+    GivenUp,
 }
 
 /// One client.

@@ -326,6 +326,7 @@ impl Swarm {
         say(&SwarmReport::Tick(Tick {
             live: self.live,
             opened: self.totals.opened,
+            given_up: self.totals.given_up,
             delivered: self.counts.delivered,
             bytes: self.bytes,
             refused: self.totals.refused_connections + self.refused_statuses.values().sum::<u64>(),

@@ -3,6 +3,7 @@
 use super::directory::Directory;
 use super::kind::CommandServer;
 use super::probe::{free_address, wait_for_port};
+use super::programs::Programs;
 use super::{PATH, Running, nchan, one_process, origin, publisher};
 use crate::driver::child;
 use crate::driver::plan::Plan;
@@ -10,7 +11,7 @@ use anyhow::Result;
 use std::ffi::OsString;
 
 /// Starts it, with its placeholders filled in.
-pub(super) fn start(server: &CommandServer, plan: &Plan, directory: Directory) -> Result<Running> {
+pub(super) fn start(server: &CommandServer, plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
     let address = free_address()?;
     let port = address.port().to_string();
     let url = server.url.replace("{port}", &port);
@@ -25,16 +26,27 @@ pub(super) fn start(server: &CommandServer, plan: &Plan, directory: Directory) -
     };
     let mut running = match &server.publish {
         None => {
-            let source = origin(plan)?;
+            let source = origin(plan, programs)?;
             let command = shell(&format!("http://{}{PATH}", source.address));
             let target = crate::target::parse(&url)?;
-            one_process(&server.name, &command, true, target.address, source, directory)?
+            one_process(
+                &server.name,
+                &command,
+                (true, &programs.server_cores),
+                target.address,
+                source,
+                directory,
+            )?
         }
         Some(publish) => {
-            let mut process = child::other(&shell(""), &directory.log(&server.name), true)?;
+            let mut process = child::other(&shell(""), &directory.log(&server.name), true, &programs.server_cores)?;
             let target = crate::target::parse(&fill(publish, ""))?;
             wait_for_port(&mut process, &server.name, target.address)?;
-            let source = publisher(&fill(publish, ""), plan.size_bytes.saturating_sub(nchan::FIELDS_BYTES))?;
+            let source = publisher(
+                &fill(publish, ""),
+                plan.size_bytes.saturating_sub(nchan::FIELDS_BYTES),
+                programs,
+            )?;
             Running {
                 name: server.name.clone(),
                 targets: Vec::new(),

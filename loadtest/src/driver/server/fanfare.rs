@@ -10,10 +10,11 @@ use anyhow::Result;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// Starts what the plan's scenario needs of it: one instance, several, or a tree.
-pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
-    let source = origin(plan)?;
+pub(super) fn start(program: &Path, plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
+    let source = origin(plan, programs)?;
     let path = match plan.is_templated() {
         true => format!("{JOBS_PATH}{{job}}"),
         false => PATH.to_owned(),
@@ -31,14 +32,14 @@ pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> R
     let mut upstream = origin_url;
     let mut instances = plan.instances;
     if plan.scenario == Scenario::Tree {
-        let root = relay(&mut running, "root", (&upstream, &path), plan, programs)?;
+        let root = relay(&mut running, "root", program, (&upstream, &path), plan, programs)?;
         upstream = format!("http://{root}{path}");
     } else if plan.scenario != Scenario::Siblings {
         instances = 1;
     }
     for index in 0..instances {
         let name = format!("relay-{index}");
-        let address = relay(&mut running, &name, (&upstream, &path), plan, programs)?;
+        let address = relay(&mut running, &name, program, (&upstream, &path), plan, programs)?;
         running.targets.push(target(address, &clients_path(plan)));
     }
     Ok(running)
@@ -56,12 +57,11 @@ struct RelaySetup<'a> {
 fn relay(
     running: &mut Running,
     name: &str,
+    program: &Path,
     (upstream, path): (&str, &str),
     plan: &Plan,
     programs: &Programs,
 ) -> Result<SocketAddr> {
-    let hint = "build it with `cargo build --release`, or name it with --fanfare";
-    let program = Programs::find(&programs.fanfare, "fanfare", hint)?;
     let setup = RelaySetup {
         listen: free_address()?,
         admin: free_address()?,
@@ -77,7 +77,7 @@ fn relay(
         config.as_os_str(),
     ];
     let command: Vec<OsString> = command.map(ToOwned::to_owned).to_vec();
-    let process = child::other(&command, &running.directory.log(name), false)?;
+    let process = child::other(&command, &running.directory.log(name), false, &programs.server_cores)?;
     running.processes.push((name.to_owned(), process));
     running.wait(name, || {
         get(setup.admin, "/readyz").is_some_and(|(status, _)| status == 200)

@@ -1,11 +1,14 @@
 //! What can be tested, and what each can do.
 
+use super::programs::Programs;
 use crate::driver::plan::{Plan, Scenario};
 
 /// What can be tested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Server {
     Fanfare,
+    /// Another build of fanfare, to compare with.
+    Before,
     Naive,
     Floor,
     /// The clients straight at the origin, with nothing between.
@@ -32,12 +35,13 @@ impl std::str::FromStr for Server {
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = || {
             format!(
-                "{text:?} is not a server: use fanfare, naive, floor, origin, nchan, or \
+                "{text:?} is not a server: use fanfare, before, naive, floor, origin, nchan, or \
                  name=NAME;command=COMMAND;url=URL[;publish=URL] (with {{origin}} and {{port}} in them)"
             )
         };
         match text {
             "fanfare" => return Ok(Server::Fanfare),
+            "before" => return Ok(Server::Before),
             "naive" => return Ok(Server::Naive),
             "floor" => return Ok(Server::Floor),
             "origin" => return Ok(Server::Origin),
@@ -72,6 +76,7 @@ impl Server {
     pub(crate) fn name(&self) -> &str {
         match self {
             Server::Fanfare => "fanfare",
+            Server::Before => "before",
             Server::Naive => "naive",
             Server::Floor => "floor",
             Server::Origin => "origin",
@@ -80,9 +85,21 @@ impl Server {
         }
     }
 
+    /// Why it can't be started, if so: a program is not there.
+    pub(crate) fn missing(&self, programs: &Programs) -> Option<anyhow::Error> {
+        match self {
+            Server::Fanfare => programs.fanfare().err(),
+            Server::Before => programs.before().err(),
+            Server::Naive => programs.naive().err(),
+            Server::Nchan => programs.nginx().err(),
+            // Parts of this program, or a command that only the shell understands.
+            Server::Floor | Server::Origin | Server::Command(_) => None,
+        }
+    }
+
     /// Why this server can't do what the plan asks for, if so.
     pub(crate) fn cannot(&self, plan: &Plan) -> Option<&'static str> {
-        let fanfare = *self == Server::Fanfare;
+        let fanfare = matches!(self, Server::Fanfare | Server::Before);
         match plan.scenario {
             _ if fanfare => None,
             Scenario::Jobs | Scenario::IdleJobs if *self == Server::Origin => None,
@@ -100,7 +117,7 @@ impl Server {
         match self {
             Server::Floor | Server::Nchan => true,
             Server::Command(command) => command.publish.is_some(),
-            Server::Fanfare | Server::Naive | Server::Origin => false,
+            Server::Fanfare | Server::Before | Server::Naive | Server::Origin => false,
         }
     }
 

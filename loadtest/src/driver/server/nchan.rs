@@ -2,11 +2,11 @@
 
 use super::directory::Directory;
 use super::probe::{free_address, wait_for_port};
-use super::programs::Programs;
+use super::programs::{NCHAN_MODULE, Programs};
 use super::{PATH, Running, publisher, target};
 use crate::driver::child;
 use crate::driver::plan::Plan;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use std::ffi::OsString;
 
 /// Bytes that nchan writes around an event's data: its id line, the field's name, the line ends.
@@ -14,19 +14,14 @@ pub(super) const FIELDS_BYTES: usize = 25;
 
 /// Starts it; events are POSTed to it.
 pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
-    let program = programs.nginx.clone().unwrap_or_else(|| "/usr/sbin/nginx".into());
-    ensure!(
-        program.is_file(),
-        "{} is not there: apt-get install nginx libnginx-mod-nchan",
-        program.display()
-    );
+    let program = programs.nginx()?;
     let address = free_address()?;
     let folder = directory.path.display();
     let descriptors = crate::control::raise_descriptor_limit();
     let connections = descriptors.saturating_sub(100);
     let config = format!(
         "daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log crit;\n\
-         load_module /usr/lib/nginx/modules/ngx_nchan_module.so;\nworker_rlimit_nofile {descriptors};\n\
+         load_module {NCHAN_MODULE};\nworker_rlimit_nofile {descriptors};\n\
          events {{ worker_connections {connections}; }}\n\
          http {{\n  access_log off;\n  client_body_temp_path {folder}/body;\n  proxy_temp_path {folder}/proxy;\n  \
          fastcgi_temp_path {folder}/fastcgi;\n  uwsgi_temp_path {folder}/uwsgi;\n  scgi_temp_path {folder}/scgi;\n  \
@@ -46,10 +41,10 @@ pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> R
         file.as_os_str(),
     ];
     let command: Vec<OsString> = command.map(ToOwned::to_owned).to_vec();
-    let mut process = child::other(&command, &directory.log("nchan"), true)?;
+    let mut process = child::other(&command, &directory.log("nchan"), true, &programs.server_cores)?;
     wait_for_port(&mut process, "nchan", address)?;
     let data_bytes = plan.size_bytes.saturating_sub(FIELDS_BYTES);
-    let source = publisher(&format!("http://{address}/pub"), data_bytes)?;
+    let source = publisher(&format!("http://{address}/pub"), data_bytes, programs)?;
     Ok(Running {
         name: "nchan".to_owned(),
         targets: vec![target(address, PATH)],

@@ -2,29 +2,64 @@
 
 use crate::driver::child;
 use anyhow::{Context, Result, ensure};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Without it nginx can't publish.
+pub(super) const NCHAN_MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
 /// Where the programs are, and what they are told beyond the plan.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Programs {
     pub(crate) fanfare: Option<PathBuf>,
+    pub(crate) before: Option<PathBuf>,
     pub(crate) naive: Option<PathBuf>,
     pub(crate) nginx: Option<PathBuf>,
     /// The relay's shards and the floor's threads; `None`: one for each core.
     pub(crate) workers: Option<usize>,
     /// More lines for the relay's source, in the configuration's YAML.
     pub(crate) source_yaml: Vec<String>,
+    /// The cores of the server; none: all.
+    pub(crate) server_cores: Vec<usize>,
+    /// The cores of origin and swarm; none: all.
+    pub(crate) load_cores: Vec<usize>,
 }
 
 impl Programs {
-    pub(super) fn find(named: &Option<PathBuf>, beside: &str, hint: &str) -> Result<PathBuf> {
-        if let Some(path) = named {
-            ensure!(path.is_file(), "{} is not there", path.display());
-            return Ok(path.clone());
-        }
-        let own = child::own_program()?;
-        let path = own.parent().context("a program in no folder")?.join(beside);
-        ensure!(path.is_file(), "{} is not there: {hint}", path.display());
-        Ok(path)
+    pub(super) fn fanfare(&self) -> Result<PathBuf> {
+        let hint = "build it with `cargo build --release`, or name it with --fanfare";
+        find(&self.fanfare, "fanfare", hint)
     }
+
+    pub(super) fn before(&self) -> Result<PathBuf> {
+        let named = self
+            .before
+            .as_ref()
+            .context("--before must name the other build of fanfare")?;
+        is_there(named, "--before")
+    }
+
+    pub(super) fn naive(&self) -> Result<PathBuf> {
+        let hint = "build it with `cargo build --release --example naive`, or name it with --naive";
+        find(&self.naive, "examples/naive", hint)
+    }
+
+    pub(super) fn nginx(&self) -> Result<PathBuf> {
+        let hint = "apt-get install nginx libnginx-mod-nchan";
+        is_there(Path::new(NCHAN_MODULE), hint)?;
+        is_there(self.nginx.as_deref().unwrap_or(Path::new("/usr/sbin/nginx")), hint)
+    }
+}
+
+/// The program that was named, else the one beside this program.
+fn find(named: &Option<PathBuf>, beside: &str, hint: &str) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return is_there(path, "name a file that is");
+    }
+    let own = child::own_program()?;
+    is_there(&own.parent().context("a program in no folder")?.join(beside), hint)
+}
+
+fn is_there(path: &Path, hint: &str) -> Result<PathBuf> {
+    ensure!(path.is_file(), "{} is not there: {hint}", path.display());
+    Ok(path.to_owned())
 }

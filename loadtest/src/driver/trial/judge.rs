@@ -21,15 +21,14 @@ pub(super) fn judge(outcome: &mut Outcome, summary: &Summary, stopped: &Stopped,
         }
     };
     fail(counts.lost > 0 && !floor, format!("{} events lost", counts.lost));
-    fail(counts.doubled > 0, format!("{} events doubled", counts.doubled));
     fail(
-        counts.disordered > 0,
-        format!("{} events out of order", counts.disordered),
+        counts.other > 0,
+        format!(
+            "{} events without the origin's stamp, which can't be checked",
+            counts.other
+        ),
     );
-    fail(
-        counts.strayed > 0,
-        format!("{} events in the wrong stream", counts.strayed),
-    );
+    summary.wrong().into_iter().for_each(|text| fail(true, text));
     let slow = plan.slow_share > 0.0;
     // A gap event accounts for what a burst was too much for.
     let burst = plan.scenario == Scenario::Burst;
@@ -39,9 +38,12 @@ pub(super) fn judge(outcome: &mut Outcome, summary: &Summary, stopped: &Stopped,
     );
     fail(
         summary.refused > 0,
-        format!("{} refused clients, by status {:?}", summary.refused, summary.statuses),
+        format!(
+            "{} refused connections, by status: {}",
+            summary.refused,
+            summary.describe_statuses()
+        ),
     );
-    let broken = outcome.values.get("broken").unwrap_or(0.0);
     let cut = outcome.values.get("stalled_ended").unwrap_or(0.0);
     let ended = outcome.values.get("ended_by_server").unwrap_or(0.0) - cut;
     let evicted = outcome.values.get("evicted").unwrap_or(0.0);
@@ -51,7 +53,6 @@ pub(super) fn judge(outcome: &mut Outcome, summary: &Summary, stopped: &Stopped,
             outcome.failures.push(text);
         }
     };
-    fail(broken > 0.0, format!("{broken} streams broken"));
     let jobs = plan.scenario == Scenario::Jobs;
     fail(
         ended > 0.0 && !jobs && !slow && !burst,

@@ -1,5 +1,6 @@
 //! One thread of the floor: the same bytes to each of its sockets.
 
+use crate::clock::now_ns;
 use bytes::{Buf, Bytes};
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
@@ -29,6 +30,9 @@ pub(super) struct Tally {
     pub(super) written: AtomicU64,
     /// Batches that a full socket went without.
     pub(super) skipped: AtomicU64,
+    /// Batches of all shards, and what they took from the first write to behind the last.
+    pub(super) batches: AtomicU64,
+    pub(super) batches_ns: AtomicU64,
 }
 
 struct Client {
@@ -78,7 +82,12 @@ pub(super) fn run(work: &Receiver<Work>, tally: &Tally) {
         };
         batch.clear();
         let mut missed = 0;
+        let begun = now_ns();
         clients.retain_mut(|client| client.write(&bytes, &mut missed));
+        if !clients.is_empty() {
+            tally.batches.fetch_add(1, Ordering::Relaxed);
+            tally.batches_ns.fetch_add(now_ns() - begun, Ordering::Relaxed);
+        }
         tally.skipped.fetch_add(missed, Ordering::Relaxed);
         tally.written.fetch_add(
             events * (clients.len() as u64).saturating_sub(missed),

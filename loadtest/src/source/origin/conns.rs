@@ -1,10 +1,10 @@
 //! Connections: taken in, answered, written to, ended.
 
 use super::Origin;
-use crate::clock::{SECOND_NS, now_ns};
+use crate::clock::{SECOND_NS, now_ns, ns};
 use crate::source::conn::{Cursor, Pumped, Request, read_request, stream_head};
 use crate::source::fault::TRICKLE_BYTES_PER_SECOND;
-use crate::source::stream::{Stream, frame};
+use crate::source::stream::{Framed, Stream, frame};
 use crate::stamp::seq_of_id;
 use mio::net::TcpStream;
 use mio::{Interest, Token};
@@ -19,6 +19,24 @@ pub(super) struct Conn {
     head: Vec<u8>,
     /// `None` until the request is whole.
     pub(super) reading: Option<(usize, Cursor)>,
+}
+
+impl Conn {
+    /// Writes a comment, if nothing else is under way; `false`: the connection must end.
+    fn comment(&mut self, comment: &Framed, stream: &Stream) -> bool {
+        let Some((_, cursor)) = self.reading.as_ref() else {
+            return true;
+        };
+        if cursor.seq < stream.next() {
+            // An event waits for room, and shows that the stream lives.
+            return true;
+        }
+        let bytes = comment.bytes(cursor.chunked);
+        match self.socket.write(bytes) {
+            Ok(written) => written == bytes.len(),
+            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        }
+    }
 }
 
 impl Origin {
@@ -166,6 +184,29 @@ impl Origin {
             Ok(Pumped::Level | Pumped::Full) => true,
             Ok(Pumped::Overrun) | Err(_) => false,
         }
+    }
+
+    /// Comments to streams that have been silent for long: relays and proxies take silence for a
+    /// connection that is dead.
+    pub(super) fn write_heartbeats(&mut self, now: u64) {
+        let every_ns = ns(self.options.heartbeat);
+        if every_ns == 0 || self.script.silent(now) || self.script.trickling(now) {
+            return;
+        }
+        let comment = frame(b":\n\n");
+        let mut gone = Vec::new();
+        for stream in &mut self.streams {
+            if stream.ended || now.saturating_sub(stream.written_ns) < every_ns {
+                continue;
+            }
+            stream.written_ns = now;
+            for reader in &stream.readers {
+                if !self.conns[*reader].comment(&comment, stream) {
+                    gone.push(*reader);
+                }
+            }
+        }
+        gone.into_iter().for_each(|reader| self.close(reader));
     }
 
     pub(super) fn close(&mut self, index: usize) {

@@ -55,6 +55,8 @@ impl Origin {
                         streams,
                         skipped: 0,
                         late_max_us: self.late_max_ns / 1000,
+                        batches: 0,
+                        batches_ns: 0,
                         changelog: self.changelog.as_ref().map(Changelog::counts),
                     });
                 }

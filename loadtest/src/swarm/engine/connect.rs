@@ -7,10 +7,11 @@ use crate::swarm::socket::{Socket, TlsSocket};
 use crate::swarm::tls;
 use mio::net::TcpStream;
 use mio::{Interest, Token};
+use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use rustls::ClientConnection;
 use std::cmp::Reverse;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A reconnect's delay where neither the setup nor the server says one, and the longest that a
 /// server can ask for.
@@ -116,7 +117,12 @@ impl Swarm {
             None => self.totals.refused_connections += 1,
         }
         self.drop_connection(index);
-        self.reconnect_later(index);
+        if status.is_some_and(|status| !heals(status)) {
+            self.clients[index].stage = Stage::GivenUp;
+            self.totals.given_up += 1;
+        } else {
+            self.reconnect_later(index);
+        }
     }
 
     pub(super) fn reconnect_later(&mut self, index: usize) {
@@ -139,6 +145,7 @@ impl Swarm {
             Stage::Connecting | Stage::Head(_) => self.connecting -= 1,
             Stage::Live => self.live -= 1,
             Stage::Away => {}
+            Stage::GivenUp => return,
         }
         client.stage = Stage::Away;
         client.socket = None;
@@ -148,8 +155,13 @@ impl Swarm {
     }
 }
 
+/// Whether the same request can have another answer later. A 200 without an event stream can't.
+fn heals(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..=599)
+}
+
 /// Begins a connection, from the address and with the receive buffer asked for.
-fn open(to: SocketAddr, from: Option<std::net::IpAddr>, receive_bytes: Option<usize>) -> io::Result<TcpStream> {
+fn open(to: SocketAddr, from: Option<IpAddr>, receive_bytes: Option<usize>) -> io::Result<TcpStream> {
     if from.is_none() && receive_bytes.is_none() {
         return TcpStream::connect(to);
     }
@@ -160,7 +172,7 @@ fn open(to: SocketAddr, from: Option<std::net::IpAddr>, receive_bytes: Option<us
         socket.set_recv_buffer_size(bytes)?;
     }
     if let Some(from) = from {
-        socket.bind(&SocketAddr::new(from, 0).into())?;
+        bind(&socket, from)?;
     }
     match socket.connect(&to.into()) {
         Ok(()) => {}
@@ -168,4 +180,36 @@ fn open(to: SocketAddr, from: Option<std::net::IpAddr>, receive_bytes: Option<us
         Err(error) => return Err(error),
     }
     Ok(TcpStream::from_std(socket.into()))
+}
+
+/// Gives a socket its source address, and leaves the port to connect(2). Else bind(2) would take a
+/// port that no other connection from this address has, whatever its destination: all targets
+/// together would have as many ports as one.
+fn bind(socket: &socket2::Socket, from: IpAddr) -> io::Result<()> {
+    // A kernel without the option chooses the port early, and has fewer.
+    let _ = nix::sys::socket::setsockopt(socket, IpBindAddressNoPort, &true);
+    socket.bind(&SocketAddr::new(from, 0).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_address_takes_no_port_before_the_destination_is_known() {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        bind(&socket, [127, 0, 1, 7].into()).expect("all of 127.0.0.0/8 is ours");
+        let local = socket.local_addr().expect("it is bound").as_socket();
+        assert_eq!(local, Some(([127, 0, 1, 7], 0).into()));
+    }
+
+    #[test]
+    fn only_a_busy_or_broken_server_is_asked_again() {
+        for status in [408, 425, 429, 500, 502, 503, 504] {
+            assert!(heals(status), "{status}");
+        }
+        for status in [200, 301, 400, 401, 403, 404, 405, 406, 410, 431] {
+            assert!(!heals(status), "{status}");
+        }
+    }
 }

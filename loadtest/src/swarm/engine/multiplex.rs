@@ -111,7 +111,7 @@ impl Swarm {
 
     fn happened(&mut self, index: usize, what: Happened, read_ns: u64, polled_ns: u64) {
         match (what, &self.clients[index].stage) {
-            (_, Stage::Away) => {}
+            (_, Stage::Away | Stage::GivenUp) => {}
             (Happened::Head(200, true), _) => {
                 let head = Head {
                     status: 200,

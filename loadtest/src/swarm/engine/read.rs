@@ -139,7 +139,7 @@ impl Swarm {
                     }
                 }
             }
-            Stage::Away | Stage::Connecting => {}
+            Stage::Away | Stage::Connecting | Stage::GivenUp => {}
         }
     }
 
@@ -174,7 +174,8 @@ impl Swarm {
         let progress = client
             .scanner
             .feed(bytes, self.setup.gap_event.as_bytes(), &mut |found| match found {
-                Found::Event(stamp) => {
+                Found::Event(stamp) | Found::Torn(stamp) => {
+                    counts.torn += u64::from(matches!(found, Found::Torn(_)));
                     tally.event(stamp.seq, stamp.channel, counts);
                     if let Some(fetcher) = fetcher {
                         fetcher.fetch(read_ns);
@@ -190,6 +191,7 @@ impl Swarm {
                     counts.other += 1;
                     window.delivered += 1;
                 }
+                Found::WrongId => counts.wrong_ids += 1,
                 Found::Gap => tally.gap(counts),
                 Found::Retry(millis) => *retry_ms = millis,
             });
