@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod net;
 pub mod quotas;
 pub mod http;
+pub mod path;
 mod proxy;
 
 // The process around them.

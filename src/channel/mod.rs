@@ -12,13 +12,11 @@ mod end_rules;
 mod json_pointer;
 mod backpressure;
 mod publisher;
-mod template;
 
 pub(crate) use blocks::{gap_block, retry_block};
 pub use end::{Cause, End};
 pub use followers::Follower;
 pub use publisher::Publisher;
-pub(crate) use template::{BadParameter, Parameters, Template, normal_path};
 
 use crate::config::{Ids, Source, Start};
 use crate::log::{Epoch, Log, Numbering, ResumePoint};

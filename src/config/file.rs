@@ -390,7 +390,11 @@ fn pass(item: &Item<'_>) -> Option<Pass> {
                 item.mistake(item.found(), "the beginning of a path, such as `/webservice/`");
                 return None;
             }
-            Some(text.to_owned())
+            if let Err(found) = super::paths::check_segments(text) {
+                item.mistake(found, "the beginning of a path, such as `/webservice/`");
+                return None;
+            }
+            crate::path::normalise(text).map(Into::into).ok()
         });
     let to = section.need("to", URL_FORM).and_then(|item| base_url(&item));
     let connections_max = section.count(

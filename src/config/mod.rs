@@ -310,6 +310,17 @@ pub enum Target {
     Feed(String),
 }
 
+impl Target {
+    /// The same with every URL replaced.
+    #[must_use]
+    pub fn map(&self, replaced: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Urls(urls) => Self::Urls(urls.iter().map(|url| replaced(url)).collect()),
+            Self::Feed(url) => Self::Feed(replaced(url)),
+        }
+    }
+}
+
 /// Credentials for an origin.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {

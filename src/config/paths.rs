@@ -1,6 +1,7 @@
 //! Client paths: `/changelog/sse`, and templated ones, `/v1/monitor/{job}`.
 
 use super::url;
+use crate::path;
 
 /// A checked client path. A parameter is a whole segment and stands for any one that is not empty.
 #[derive(Debug, Clone)]
@@ -19,7 +20,9 @@ pub(super) const PATH_FORM: &str = "a path such as `/events`, or `/jobs/{job}`";
 
 impl ClientPath {
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        let rest = text.strip_prefix('/').ok_or("a path that does not begin with `/`")?;
+        if !text.starts_with('/') {
+            return Err("a path that does not begin with `/`");
+        }
         if text.contains(['?', '#']) {
             return Err("a path with a query or a fragment");
         }
@@ -27,7 +30,8 @@ impl ClientPath {
             return Err("a path with a character that must be percent-encoded");
         }
         let names = url::parameters(text)?;
-        let segments: Vec<Segment> = rest.split('/').map(segment).collect::<Result<_, _>>()?;
+        check_segments(text)?;
+        let segments: Vec<Segment> = path::segments(text).map(segment).collect::<Result<_, _>>()?;
         let path = Self { segments };
         match path.parameters().len() > names.len() {
             true => Err("a path with the same parameter twice"),
@@ -90,11 +94,30 @@ pub(super) enum Overlap {
     LiteralFirst,
 }
 
+/// Whether a path of the configuration is one that a request can have.
+pub(super) fn check_segments(text: &str) -> Result<(), &'static str> {
+    match path::normalise(text) {
+        Err(path::BadPath::Backslash) => return Err("a path with a backslash"),
+        Err(_) => return Err("a path with a `.` or `..` segment"),
+        Ok(_) => {}
+    }
+    if text.contains(';') {
+        return Err("a path with `;`, which begins parameters that are not compared");
+    }
+    if text.to_ascii_lowercase().contains("%2f") {
+        return Err("a path with an encoded slash");
+    }
+    match path::is_well_formed(text) {
+        true => Ok(()),
+        false => Err("a path with a `%` that stands before no two hexadecimal digits"),
+    }
+}
+
 fn segment(text: &str) -> Result<Segment, &'static str> {
     match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         Some(name) if url::is_parameter_name(name) => Ok(Segment::Parameter(name.to_owned())),
         _ if text.contains(['{', '}']) => Err("a path with a parameter that is only part of a segment"),
-        _ => Ok(Segment::Literal(text.to_owned())),
+        _ => Ok(Segment::Literal(path::normal_segment(text).into_owned())),
     }
 }
 
@@ -111,7 +134,8 @@ mod tests {
         assert_eq!(path("/a/{x}/b/{y-1}").parameters(), ["x", "y-1"]);
         assert!(!path("/").is_templated());
         for text in [
-            "", "a", "/a?b", "/a#b", "/a b", "/ä", "/{", "/a{x}", "/{x}/{x}", "/{}", "/{a b}", "/}x{",
+            "/a/../b", "/a/%2e", "/a\\b", "/a;b", "/a%2Fb", "/%zz", "", "a", "/a?b", "/a#b", "/a b", "/ä", "/{",
+            "/a{x}", "/{x}/{x}", "/{}", "/{a b}", "/}x{",
         ] {
             assert!(ClientPath::parse(text).is_err(), "{text}");
         }
@@ -123,6 +147,7 @@ mod tests {
             ("/a", "/b", Overlap::None),
             ("/a", "/a/", Overlap::None),
             ("/a", "/a", Overlap::Same),
+            ("/a//%62", "/%61/b", Overlap::Same),
             ("/{x}", "/{y}", Overlap::Same),
             ("/{x}", "/", Overlap::None),
             ("/a/{x}", "/b/{x}", Overlap::None),

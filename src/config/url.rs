@@ -186,24 +186,9 @@ fn decode_userinfo(userinfo: &str) -> Result<(String, Secret), &'static str> {
 
 /// RFC 3986, section 2.1.
 fn decode(text: &str) -> Result<String, &'static str> {
-    const WRONG: &str = "a URL whose credentials are not percent-encoded UTF-8";
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        if first == b'%' {
-            let digits = after
-                .get(..2)
-                .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-                .ok_or(WRONG)?;
-            let digits = std::str::from_utf8(digits).map_err(|_| WRONG)?;
-            bytes.push(u8::from_str_radix(digits, 16).map_err(|_| WRONG)?);
-            rest = &after[2..];
-        } else {
-            bytes.push(first);
-            rest = after;
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| WRONG)
+    let bytes = crate::path::decode(text).map(std::borrow::Cow::into_owned);
+    let decoded = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.ok_or("a URL whose credentials are not percent-encoded UTF-8")
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use super::stream_head::STREAM_HEADERS;
 use super::{cors, request};
-use crate::channel::{BadParameter, retry_block};
+use crate::channel::retry_block;
 use crate::config::{Refuse, Source};
 use crate::metrics::RefuseReason;
+use crate::path::BadParameter;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};

@@ -3,17 +3,18 @@
 use super::answer::{self, Answer};
 use super::handshake::{Front, Slot};
 use super::request::{self, Wants};
-use super::router::Found;
+use super::router::{Found, Route};
 use super::socket::Mode;
 use super::{long_poll, stream_head};
-use crate::channel::{BadParameter, Subscription};
+use crate::channel::Subscription;
 use crate::delivery::Framing;
 use crate::metrics::{Protocol, RefuseReason};
+use crate::path::BadParameter;
 use crate::quotas::ClientPermit;
 use crate::source::{OpenOutcome, Templated};
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::{Request, Version};
+use hyper::{Request, StatusCode, Version};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -55,13 +56,17 @@ impl Front {
     /// Decides on a request.
     pub(super) fn decide(self: &Arc<Self>, request: Request<Incoming>, peer: SocketAddr, slot: &Arc<Slot>) -> Decision {
         let path = request.uri().path();
-        let Some(found) = self.router.find(path) else {
-            let passed = self.passes.as_ref();
-            if let Some((passes, at)) = passed.and_then(|passes| Some((passes, passes.find(path)?))) {
-                return self.pass(passes.clone(), at, request, peer, slot);
+        let found = match self.router.route(path, self.passes.as_ref()) {
+            Ok(Route::Source(found)) => found,
+            Ok(Route::Proxy(proxy, at)) => return self.pass(proxy.clone(), at, request, peer, slot),
+            Ok(Route::Nothing) => {
+                self.refused(RefuseReason::NotFound);
+                return Decision::Now(Err(answer::not_found(path)));
             }
-            self.refused(RefuseReason::NotFound);
-            return Decision::Now(Err(answer::not_found(path)));
+            Err(bad) => {
+                self.refused(RefuseReason::BadRequest);
+                return Decision::Now(Err(answer::problem(StatusCode::BAD_REQUEST, &bad.to_string())));
+            }
         };
         // While its body lives, hyper keeps a second read buffer.
         let request = request.map(drop);

@@ -1,6 +1,7 @@
 //! What a request says: what it wants, where it comes from, and where it stopped.
 
 use crate::config::Network;
+use crate::path::form_value;
 use bytes::Bytes;
 use hyper::header::{ACCEPT, HeaderMap, HeaderName};
 use hyper::{Method, Request};
@@ -108,29 +109,8 @@ pub(super) fn last_event_id<B>(request: &Request<B>) -> Option<Bytes> {
 pub(super) fn parameter<B>(request: &Request<B>, wanted: &str) -> Option<Vec<u8>> {
     request.uri().query()?.split('&').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        (name == wanted).then(|| form_decoded(value))
+        (name == wanted).then(|| form_value(value))
     })
-}
-
-/// application/x-www-form-urlencoded (URL standard, 5.1): `+` is a space, `%XX` a byte, anything else itself.
-fn form_decoded(value: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = |digit: u8| char::from(digit).to_digit(16);
-        match (first, tail) {
-            (b'%', [high, low, after @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
-                let value = hex(*high).unwrap_or_default() * 16 + hex(*low).unwrap_or_default();
-                out.push(value as u8);
-                rest = after;
-                continue;
-            }
-            (b'+', _) => out.push(b' '),
-            (byte, _) => out.push(*byte),
-        }
-        rest = tail;
-    }
-    out
 }
 
 /// The client's own address: what the nearest trusted proxies say, read from the nearest on.

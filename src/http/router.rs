@@ -1,7 +1,9 @@
 //! From a request's path to what serves it.
 
-use crate::channel::{BadParameter, Channel, Parameters, normal_path};
+use crate::channel::Channel;
 use crate::config::Source;
+use crate::path::{self, BadParameter, BadPath, Parameters};
+use crate::proxy::Proxy;
 use crate::source::Templated;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +32,23 @@ pub(crate) enum Found {
     Templated(Arc<Templated>, Result<Parameters, BadParameter>),
 }
 
+/// What a request's path leads to.
+pub(crate) enum Route<'a> {
+    /// A source.
+    Source(Found),
+    /// The proxy's entry at this place.
+    Proxy(&'a Arc<Proxy>, usize),
+    Nothing,
+}
+
+/// What one reading of a path leads to.
+#[derive(PartialEq)]
+enum Match {
+    Source,
+    Entry(usize),
+    Nothing,
+}
+
 impl Router {
     /// A router over the given sources.
     pub fn new(places: impl IntoIterator<Item = Place>) -> Self {
@@ -38,7 +57,9 @@ impl Router {
             match place {
                 Place::Plain(channel) => {
                     for path in &channel.source().paths {
-                        router.plain.insert(normal_path(path).into_owned(), channel.clone());
+                        // Checked when the configuration was read.
+                        let path = path::normalise(path).map_or_else(|_| path.clone(), Into::into);
+                        router.plain.insert(path, channel.clone());
                     }
                 }
                 Place::Templated(templated) => router.templated.push(templated),
@@ -47,14 +68,31 @@ impl Router {
         router
     }
 
-    /// Who serves a path. A path without parameters goes before one with them.
-    pub(crate) fn find(&self, path: &str) -> Option<Found> {
-        let path = normal_path(path);
-        if let Some(channel) = self.plain.get(&*path) {
+    /// What a request's path leads to. A source's path is the source's in every spelling; what a proxy passes on must lead
+    /// to the same entry, and to no source, however its origin reads it.
+    pub(crate) fn route<'a>(&self, path: &str, proxy: Option<&'a Arc<Proxy>>) -> Result<Route<'a>, BadPath> {
+        if let Some(found) = self.source(&path::normalise(path)?) {
+            return Ok(Route::Source(found));
+        }
+        path::one_meaning(path, |path| match self.source(path) {
+            Some(_) => Match::Source,
+            None => proxy
+                .and_then(|proxy| proxy.find(path))
+                .map_or(Match::Nothing, Match::Entry),
+        })
+        .map(|matched| match (matched, proxy) {
+            (Match::Entry(at), Some(proxy)) => Route::Proxy(proxy, at),
+            _ => Route::Nothing,
+        })
+    }
+
+    /// Who serves a path, which is in its normal form. A path without parameters goes before one with them.
+    fn source(&self, path: &str) -> Option<Found> {
+        if let Some(channel) = self.plain.get(path) {
             return Some(Found::Plain(channel.clone()));
         }
         self.templated.iter().find_map(|templated| {
-            let parameters = templated.fit(&path)?;
+            let parameters = templated.fit(path)?;
             Some(Found::Templated(templated.clone(), parameters))
         })
     }

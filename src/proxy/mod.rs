@@ -15,7 +15,6 @@ mod failure;
 mod request_body;
 mod forwarded;
 mod hop_by_hop;
-mod prefix;
 mod request;
 mod response;
 mod rewrite;
@@ -106,11 +105,9 @@ impl Proxy {
         })
     }
 
-    /// The place of the entry that takes this path.
+    /// The place of the entry that takes this path, which is in its normal form.
     pub(crate) fn find(&self, path: &str) -> Option<usize> {
-        self.origins
-            .iter()
-            .position(|origin| prefix::is_under(path, &origin.prefix))
+        self.origins.iter().position(|origin| path.starts_with(&origin.prefix))
     }
 
     /// Proxy a request to the entry at this place, and its answer back.

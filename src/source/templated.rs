@@ -5,10 +5,11 @@
 
 use super::first_response::{First, FirstResponse};
 use super::upstream_runner::UpstreamRunner;
-use crate::channel::{BadParameter, Channel, Parameters, Subscription, Template};
+use crate::channel::{Channel, Subscription};
 use crate::config::Source;
 use crate::critical::OnPanic;
 use crate::metrics::{Metrics, Protocol, SourceMetrics};
+use crate::path::{BadParameter, Parameters, Template};
 use crate::upstream::StatusCell;
 use hyper::StatusCode;
 use std::collections::HashMap;
@@ -108,7 +109,7 @@ impl Templated {
         &self.list.source
     }
 
-    /// The parameters in a request's path, if it is one of this source's.
+    /// The parameters in a request's path (in its normal form), if it is one of this source's.
     pub(crate) fn fit(&self, path: &str) -> Option<Result<Parameters, BadParameter>> {
         self.list.templates.iter().find_map(|template| template.fit(path))
     }
@@ -284,7 +285,7 @@ async fn supply(
 ) {
     let run = |n: usize| {
         let (list, channel, status) = (list.clone(), channel.clone(), statuses[n].clone());
-        let target = parameters.fill(list.runners[n].target());
+        let target = list.runners[n].target().map(|url| parameters.fill(url));
         let sink = first.sink(channel.publisher());
         async move { list.runners[n].run(&channel, target, sink, status).await }
     };

@@ -17,6 +17,7 @@ mod foreign;
 mod front;
 mod haproxy;
 mod nginx;
+mod nginx_behind;
 mod node;
 mod pages;
 mod proxy;

@@ -23,7 +23,8 @@ http {
 }
 ";
 
-async fn start(address: SocketAddr, server: String) -> Proxy {
+/// A server with this configuration.
+pub async fn start(address: SocketAddr, server: String) -> Proxy {
     Proxy::start(address, |dir| {
         std::fs::write(dir.join("nginx.conf"), MAIN).unwrap();
         std::fs::write(dir.join("server.conf"), server).unwrap();

@@ -9,6 +9,7 @@
 
 use super::pattern::Pattern;
 use crate::config::{Source, Target};
+use crate::path::{Template, normalise};
 use crate::upstream::{StatusCell, Url};
 use hyper::header::HOST;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 pub(crate) struct Links {
     upstreams: Vec<Upstream>,
     /// The paths that are served, templated ones too.
-    served: Vec<Pattern>,
+    served: Vec<Template>,
 }
 
 /// Where a source's stream is at its origin, and where at the relay.
@@ -51,7 +52,7 @@ impl Links {
     pub(crate) fn new<'a>(sources: impl IntoIterator<Item = (&'a Source, Vec<Arc<StatusCell>>)>) -> Self {
         let (mut upstreams, mut served) = (Vec::new(), Vec::new());
         for (source, states) in sources {
-            served.extend(source.paths.iter().map(|path| Pattern::new(path)));
+            served.extend(source.paths.iter().map(|path| Template::new(path)));
             let Some(path) = source.paths.first().map(|path| Pattern::new(path)) else {
                 continue;
             };
@@ -116,7 +117,9 @@ impl Links {
 
     /// Whether a source has this path.
     fn serves(&self, path: &str) -> bool {
-        self.served.iter().any(|served| served.fits(path).is_some())
+        let Ok(path) = normalise(path) else { return false };
+        let is_served = |served: &Template| matches!(served.fit(&path), Some(Ok(_)));
+        self.served.iter().any(is_served)
     }
 }
 

@@ -116,24 +116,6 @@ async fn a_sources_path_is_the_sources() {
 }
 
 #[tokio::test]
-async fn the_first_prefix_takes_it_and_what_leaves_it_is_not_passed() {
-    let front = front_with("", "").await;
-    let yaml = format!(
-        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nsources: {{ s: {{ path: /events, upstream: \"http://{0}/sse\" }} }}\npass:\n  \
-         - {{ prefix: /a/, to: \"http://{0}\" }}\n  - {{ prefix: /b, to: \"http://{0}\" }}\n",
-        front.at
-    );
-    let loaded = fanfare::config::read(&yaml, "story.yaml", &|_| None).unwrap();
-    let relay = crate::support::relay::TestRelay::start(loaded.config);
-    for target in ["/", "/c", "/a", "/a/../c", "/a/%2E./c", "/a/..;v=1/c"] {
-        let mut client = crate::support::wire::Wire::connect(relay.address).await;
-        client.send(get(target)).await;
-        assert_eq!(client.start().await.status(), 404, "{target}");
-    }
-    assert_eq!(relay.metric(r#"fanfare_refused_total{reason="not_found"}"#), 6.0);
-}
-
-#[tokio::test]
 async fn a_client_of_http_1_0_is_answered_in_its_way() {
     let front = front().await;
     let (asked, head, content) = front

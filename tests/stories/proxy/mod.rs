@@ -3,6 +3,7 @@
 mod bodies;
 mod connections;
 mod heads;
+mod paths;
 mod rewriting;
 mod trouble;
 
