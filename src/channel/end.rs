@@ -71,6 +71,11 @@ impl Channel {
         self.ending.is_over().then(|| self.ending.end.load()).flatten()
     }
 
+    /// Whether a terminal event has been published.
+    pub(crate) fn has_terminated(&self) -> bool {
+        self.end().is_some_and(|end| end.cause == Cause::Terminal)
+    }
+
     /// Completes when a terminal event has been published.
     pub(crate) async fn terminated(&self) {
         loop {
@@ -78,7 +83,7 @@ impl Channel {
             let ended = self.ending.ended.notified();
             tokio::pin!(ended);
             ended.as_mut().enable();
-            if self.end().is_some_and(|end| end.cause == Cause::Terminal) {
+            if self.has_terminated() {
                 return;
             }
             ended.await;

@@ -275,6 +275,11 @@ impl Publisher {
             .is_batch(self.unflushed_entries, self.unflushed_bytes)
     }
 
+    /// Whether the stream's last event has been published, by whichever upstream.
+    pub fn is_over(&self) -> bool {
+        self.channel.has_terminated()
+    }
+
     /// The origin has ended this upstream's stream for good.
     pub fn ended(&mut self) {
         self.ended = true;

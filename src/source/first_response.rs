@@ -141,6 +141,10 @@ impl Sink for FirstResponseSink {
         self.publisher.full()
     }
 
+    fn is_over(&self) -> bool {
+        self.publisher.is_over()
+    }
+
     fn failed(&mut self, failure: &Failure, more: bool) -> Verdict {
         // One URL of several says nothing yet of the stream.
         if more {

@@ -22,6 +22,10 @@ impl Sink for Publisher {
         self.full()
     }
 
+    fn is_over(&self) -> bool {
+        self.is_over()
+    }
+
     /// Clients stay, and wait for the origin to come back.
     fn failed(&mut self, _failure: &Failure, _more: bool) -> Verdict {
         Verdict::Retry

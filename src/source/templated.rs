@@ -226,10 +226,8 @@ fn make_room(channels: &mut HashMap<Parameters, Live>) -> bool {
 
 /// How the supply of a channel came to its end.
 enum Over {
-    /// The upstreams have returned: ended by the origin, or refused.
-    Returned,
-    /// By the terminal event.
-    Terminated,
+    /// By the terminal event, or the upstreams have returned: ended by the origin, or refused.
+    Supplied,
     /// Nobody was in for `idle_timeout`: it has been taken out of the list.
     Idle,
 }
@@ -248,15 +246,16 @@ async fn live(
         channel.finish();
     });
     let over = tokio::select! {
-        () = supply(&list, &parameters, &channel, &statuses, &first) => Over::Returned,
-        () = channel.terminated() => Over::Terminated,
-        () = channel.release_in_time() => Over::Returned,
+        () = supply(&list, &parameters, &channel, &statuses, &first) => Over::Supplied,
+        () = channel.terminated() => Over::Supplied,
+        () = channel.release_in_time() => Over::Supplied,
         () = idle(&list, &parameters, &channel) => Over::Idle,
     };
     match over {
         Over::Idle => return,
-        Over::Returned => {}
-        Over::Terminated => statuses.iter().for_each(|status| status.ended()),
+        // An upstream that was still waiting for its origin has ended too.
+        Over::Supplied if channel.has_terminated() => statuses.iter().for_each(|status| status.ended()),
+        Over::Supplied => {}
     }
     let kept = match (first.refused(), channel.end()) {
         // Whoever is in gets what there is, then the end; whoever comes back gets the origin's answer.

@@ -61,11 +61,11 @@ impl UpstreamRunner {
     pub(crate) async fn keep(self, channel: Arc<Channel>, status: Arc<StatusCell>) {
         let mut publisher: Publisher = channel.publisher();
         loop {
-            let terminated = tokio::select! {
-                () = self.run(&channel, self.target().clone(), publisher, status.clone()) => false,
-                () = channel.terminated() => true,
-            };
-            if terminated {
+            tokio::select! {
+                () = self.run(&channel, self.target().clone(), publisher, status.clone()) => {}
+                () = channel.terminated() => {}
+            }
+            if channel.has_terminated() {
                 return status.ended();
             }
             if status.phase() != Phase::Ended {

@@ -1,8 +1,9 @@
-//! How long to wait before the next attempt: exponential, with full jitter, and bounded on both sides.
+//! How long to wait before the next attempt: exponential, with jitter, and bounded on both sides.
 //!
-//! The n-th wait in a row is drawn evenly from [reconnection time / 2, reconnection time × 2ⁿ], so that relays and channels
-//! that were cut together do not come back together, and so that an origin that named a time is never asked again in less
-//! than half of it. No clock in here, and no source of chance: both come in as arguments.
+//! The reconnection time in force is the origin's `retry:`, within bounds, else the configured one. The n-th wait in a row
+//! is drawn evenly from it to the larger of min(time × 2ⁿ, `reconnect_max`) and 1.1 × the time: an origin is never asked
+//! again sooner than it said, and relays and channels that were cut together do not come back together. No clock in here,
+//! and no source of chance: both come in as arguments.
 
 use std::time::Duration;
 
@@ -15,12 +16,15 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// A stream that lasted this long has lived, however short the reconnection time.
 const LIVED_MIN: Duration = Duration::from_secs(1);
 
+/// Even the shortest range of waits ends at this multiple of where it begins: nobody comes back with everybody else.
+const SPREAD_MIN: f64 = 1.1;
+
 /// The waits between attempts.
 #[derive(Debug)]
 pub(super) struct Backoff {
     /// The reconnection time in force; at most `max`.
     base: Duration,
-    /// No wait is longer, but for a `Retry-After`.
+    /// The upper end of every range, but for `SPREAD_MIN` and a `Retry-After`.
     max: Duration,
     /// Waits since a stream last lived.
     waits: u32,
@@ -56,15 +60,15 @@ impl Backoff {
 
     /// The next wait. `chance` is in [0, 1).
     pub(super) fn next(&mut self, retry_after: Option<Duration>, chance: f64) -> Duration {
-        let shortest = self.base / 2;
-        let factor = 1u32.checked_shl(self.waits).unwrap_or(u32::MAX);
-        let longest = self.base.saturating_mul(factor).min(self.max);
         self.waits = self.waits.saturating_add(1);
-        let drawn = shortest + (longest - shortest).mul_f64(chance);
+        let factor = 1u32.checked_shl(self.waits).unwrap_or(u32::MAX);
+        let grown = self.base.saturating_mul(factor).min(self.max);
+        let longest = grown.max(self.base.mul_f64(SPREAD_MIN));
+        let drawn = self.base + (longest - self.base).mul_f64(chance);
         match retry_after {
             None => drawn,
             // Later than told by up to a tenth: whoever else was told the same comes then too.
-            Some(told) => drawn.max(told.min(RETRY_AFTER_MAX).mul_f64(1.0 + chance / 10.0)),
+            Some(told) => drawn.max(told.min(RETRY_AFTER_MAX).mul_f64(1.0 + chance * (SPREAD_MIN - 1.0))),
         }
     }
 }
@@ -88,15 +92,56 @@ mod tests {
 
     const MAX: Duration = Duration::from_secs(60);
 
+    fn seconds(backoff: &mut Backoff, chance: f64) -> f64 {
+        (backoff.next(None, chance).as_secs_f64() * 10.0).round() / 10.0
+    }
+
+    /// The ranges that the waits are drawn from, one after the other, in seconds.
     #[test]
     fn waits_grow_to_the_bound_and_start_again() {
+        for (reconnect, max, ranges) in [
+            (
+                3,
+                60,
+                [
+                    (3.0, 6.0),
+                    (3.0, 12.0),
+                    (3.0, 24.0),
+                    (3.0, 48.0),
+                    (3.0, 60.0),
+                    (3.0, 60.0),
+                ],
+            ),
+            (
+                1,
+                3,
+                [(1.0, 2.0), (1.0, 3.0), (1.0, 3.0), (1.0, 3.0), (1.0, 3.0), (1.0, 3.0)],
+            ),
+            // Where there is no room to grow, a tenth is still drawn from.
+            (60, 60, [(60.0, 66.0); 6]),
+            (58, 60, [(58.0, 63.8); 6]),
+            (90, 60, [(60.0, 66.0); 6]),
+            (0, 60, [(0.0, 0.0); 6]),
+        ] {
+            let new = || Backoff::new(Duration::from_secs(reconnect), Duration::from_secs(max));
+            let (mut shortest, mut longest) = (new(), new());
+            for range in ranges {
+                let drawn = (seconds(&mut shortest, 0.0), seconds(&mut longest, 0.999_999_999));
+                assert_eq!(drawn, range, "reconnect {reconnect}, max {max}");
+            }
+            longest.reset();
+            assert_eq!(seconds(&mut longest, 0.999_999_999), ranges[0].1);
+        }
+    }
+
+    #[test]
+    fn the_origins_time_is_where_every_range_begins() {
         let mut backoff = Backoff::new(Duration::from_secs(3), MAX);
-        let longest: Vec<u64> = (0..7)
-            .map(|_| backoff.next(None, 0.999_999_999).as_secs_f64().round() as u64)
-            .collect();
-        assert_eq!(longest, [3, 6, 12, 24, 48, 60, 60]);
+        backoff.origin_says(Duration::from_secs(20));
+        assert_eq!(seconds(&mut backoff, 0.0), 20.0);
+        assert_eq!(seconds(&mut backoff, 0.999_999_999), 60.0);
         backoff.reset();
-        assert_eq!(backoff.next(None, 0.0), Duration::from_millis(1500));
+        assert_eq!(seconds(&mut backoff, 0.5), 30.0);
     }
 
     #[test]
@@ -156,8 +201,9 @@ mod tests {
             }
             for chance in chances {
                 let wait = backoff.next(None, chance);
-                prop_assert!(wait <= max);
-                prop_assert!(wait >= backoff.base / 2);
+                // A float's worth of a nanosecond is lost in the multiplication.
+                prop_assert!(wait <= max.max(backoff.base.mul_f64(SPREAD_MIN)) + Duration::from_micros(1));
+                prop_assert!(wait >= backoff.base);
             }
         }
 

@@ -5,6 +5,7 @@
 //! in a set that the answer owns.
 
 use super::connect::{Io, within};
+use super::spoken::{Overheard, Spoken};
 use super::{Failure, Reason};
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -65,6 +66,7 @@ pub(super) async fn exchange(
     http2: bool,
     deadline: Instant,
 ) -> Result<Answer, Failure> {
+    let (io, spoken) = Overheard::new(io);
     let answered = async {
         let mut connection = if http2 {
             open_http2(io).await?
@@ -81,10 +83,15 @@ pub(super) async fn exchange(
             body: AnswerBody { incoming, connection },
         })
     };
-    within(deadline, "no response head", answered).await
+    within(deadline, "no response head", answered).await.map_err(|failure| {
+        match spoken.get().and_then(|spoken: &Spoken| spoken.instead_of(http2)) {
+            Some(wrong) => Failure::new(Reason::Protocol, wrong),
+            None => failure,
+        }
+    })
 }
 
-async fn open_http1(io: Box<dyn Io>) -> Result<Connection, Failure> {
+async fn open_http1(io: Overheard) -> Result<Connection, Failure> {
     let (sender, connection) = http1::Builder::new()
         // Endless heads end here.
         .max_buf_size(READ_BYTES_MAX)
@@ -106,7 +113,7 @@ async fn open_http1(io: Box<dyn Io>) -> Result<Connection, Failure> {
     })
 }
 
-async fn open_http2(io: Box<dyn Io>) -> Result<Connection, Failure> {
+async fn open_http2(io: Overheard) -> Result<Connection, Failure> {
     let tasks = Tasks::default();
     let (sender, connection) = http2::Builder::new(tasks.executor())
         .timer(TokioTimer::new())

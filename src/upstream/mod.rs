@@ -22,6 +22,7 @@ mod redirect;
 mod report;
 mod request;
 mod run;
+mod spoken;
 mod status;
 #[cfg(test)]
 mod testing;
@@ -55,6 +56,11 @@ pub trait Sink: Send + 'static {
     /// Whether so much has been handed over since the last flush that the sink wants to be flushed, and asked whether it is
     /// [`ready`](Self::ready), before the next item.
     fn full(&self) -> bool {
+        false
+    }
+    /// Whether what was handed over says that the stream is over: the upstream returns, and however the connection ends
+    /// after that is no failure.
+    fn is_over(&self) -> bool {
         false
     }
     /// The connection, or the attempt at one, failed. Says whether to try again. `more`: there are URLs that were not tried since the last

@@ -46,8 +46,8 @@ pub(super) struct Stream<'a, S> {
 }
 
 impl<S: Sink> Stream<'_, S> {
-    /// Reads until the stream is over, and says how it ended. `failed` puts a body's error into words.
-    pub(super) async fn read<B>(&mut self, body: &mut B, failed: impl Fn(B::Error) -> Failure) -> Failure
+    /// Reads until the sink says that the stream is over, or the connection fails. `failed` puts a body's error into words.
+    pub(super) async fn read<B>(&mut self, body: &mut B, failed: impl Fn(B::Error) -> Failure) -> Result<(), Failure>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -56,14 +56,19 @@ impl<S: Sink> Stream<'_, S> {
             self.sink.ready().await;
             watchdog.heard();
             let Some(first) = watched(&mut watchdog, body).await else {
-                return Failure::new(Reason::Silence, format!("no byte for {:?}", self.read_timeout));
+                let detail = format!("no byte for {:?}", self.read_timeout);
+                return Err(Failure::new(Reason::Silence, detail));
             };
-            match self.batch(body, first).await {
+            let batch = self.batch(body, first).await;
+            if self.sink.is_over() {
+                return Ok(());
+            }
+            match batch {
                 Batch::AllThereWas => {}
                 // There may be more, and reads of what is buffered cost the runtime's budget nothing by themselves.
                 Batch::Full => tokio::task::yield_now().await,
-                Batch::Last(Ok(())) => return Failure::new(Reason::Ended, "the origin ended the stream"),
-                Batch::Last(Err(error)) => return failed(error),
+                Batch::Last(Ok(())) => return Err(Failure::new(Reason::Ended, "the origin ended the stream")),
+                Batch::Last(Err(error)) => return Err(failed(error)),
             }
         }
     }
@@ -216,7 +221,8 @@ mod tests {
             read_timeout,
             events: 0,
         };
-        stream.read(body, |error| match error {}).await
+        let failed = stream.read(body, |error| match error {}).await;
+        failed.expect_err("the sink is never over")
     }
 
     #[tokio::test(start_paused = true)]

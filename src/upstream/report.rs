@@ -1,7 +1,8 @@
-//! Log lines: one per change of status, and no flood from an origin that stays away all night.
+//! Log lines: one per change of state, and no flood from an origin that stays away all night, or that flaps.
 //!
-//! The same failure is a warning the first few times, then once an hour; in between it is a debug line. What is logged is
-//! redacted before it comes here.
+//! The same failure is a warning the first few times, then once an hour; in between it is a debug line. A failure that
+//! was not worth a warning is one once it has lasted. A connection is told after a failure that was. All warnings share
+//! a budget, since an origin can fail in ever new ways. What is logged is redacted before it comes here.
 
 use super::{Failure, Reason, Resume};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,13 +18,22 @@ const REMIND_AFTER: Duration = Duration::from_secs(3600);
 /// Kinds of failure remembered: bounds what an origin with ever new statuses can make us keep.
 const KINDS_MAX: usize = 64;
 
+/// Warnings in a burst; one more comes in every `WARNING_EVERY`.
+const BURST_MAX: u32 = 12;
+const WARNING_EVERY: Duration = Duration::from_secs(60);
+
+/// An upstream that has been away for this long is no flap.
+const LASTING: Duration = Duration::from_secs(60);
+
 /// Writes the log lines of one upstream.
 pub(super) struct Reporter {
     source: String,
     upstream: String,
     reports: Arc<Reports>,
-    /// The last failure cut a stream, and was no warning.
-    flaps: bool,
+    /// What the log says last is that it is connected.
+    told_connected: bool,
+    /// Since when it has not been connected.
+    away_since: Option<Instant>,
     /// One of many: what is usual is told at debug.
     one_of_many: bool,
 }
@@ -33,6 +43,41 @@ pub(super) struct Reporter {
 pub struct Reports {
     /// One for each kind of failure seen: several URLs can fail in several ways by turns.
     seen: Mutex<Vec<Seen>>,
+    budget: Mutex<Budget>,
+}
+
+/// How many warnings may still be written.
+#[derive(Debug)]
+struct Budget {
+    /// Written since the budget was last full; at most `BURST_MAX`.
+    spent: u32,
+    /// Since when what comes in again is counted.
+    since: Instant,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            spent: 0,
+            since: Instant::now(),
+        }
+    }
+}
+
+impl Budget {
+    fn spend(&mut self) -> bool {
+        let now = Instant::now();
+        let back = ((now - self.since).as_secs() / WARNING_EVERY.as_secs()).min(u64::from(self.spent)) as u32;
+        self.spent -= back;
+        self.since = if self.spent == 0 {
+            now
+        } else {
+            self.since + WARNING_EVERY * back
+        };
+        let allowed = self.spent < BURST_MAX;
+        self.spent += u32::from(allowed);
+        allowed
+    }
 }
 
 /// A kind of failure, and how often it was told.
@@ -52,7 +97,8 @@ impl Reporter {
         Self {
             source: source.to_owned(),
             upstream: upstream.to_owned(),
-            flaps: false,
+            told_connected: false,
+            away_since: None,
             one_of_many: shared.is_some(),
             reports: shared.unwrap_or_default(),
         }
@@ -67,14 +113,16 @@ impl Reporter {
         );
     }
 
-    pub(super) fn connected(&self, url: &str, resume: Resume) {
+    pub(super) fn connected(&mut self, url: &str, resume: Resume) {
         let resume = match resume {
             Resume::First => "first",
             Resume::Sent => "sent",
             Resume::Impossible => "impossible",
         };
+        self.away_since = None;
         // A stream that is cut again and again, for a reason already told, is reopened as quietly.
-        if self.flaps || self.one_of_many {
+        let told_before = std::mem::replace(&mut self.told_connected, true);
+        if told_before || self.one_of_many {
             tracing::debug!(
                 source = self.source,
                 upstream = self.upstream,
@@ -96,9 +144,10 @@ impl Reporter {
     /// `wait`: until the next attempt.
     pub(super) fn failed(&mut self, failure: &Failure, wait: Duration) {
         let (warns, repeated) = self.count(failure);
+        let warns = (warns || self.lasts()) && self.reports.may_warn();
         let (source, upstream, reason) = (&self.source, &self.upstream, failure.reason.label());
         let (status, detail, retry_in_ms) = (failure.status, &failure.detail, wait.as_millis() as u64);
-        self.flaps = !warns && cuts_a_stream(failure.reason);
+        self.told_connected &= !warns;
         if warns {
             tracing::warn!(
                 source,
@@ -139,6 +188,12 @@ impl Reporter {
         }
     }
 
+    /// Whether the log calls it connected, and it has not been for long.
+    fn lasts(&mut self) -> bool {
+        let since = *self.away_since.get_or_insert_with(Instant::now);
+        self.told_connected && !self.one_of_many && since.elapsed() >= LASTING
+    }
+
     /// Whether this failure is a warning, and how often it has been seen in a row.
     fn count(&self, failure: &Failure) -> (bool, u32) {
         let now = Instant::now();
@@ -175,9 +230,10 @@ impl Reporter {
     }
 }
 
-/// Whether it ends a stream that was open, rather than an attempt to open one.
-fn cuts_a_stream(reason: Reason) -> bool {
-    matches!(reason, Reason::Ended | Reason::Reset | Reason::Silence)
+impl Reports {
+    fn may_warn(&self) -> bool {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).spend()
+    }
 }
 
 #[cfg(test)]
@@ -228,5 +284,46 @@ mod tests {
             reporter.count(&failure(Reason::Status, Some(status)));
         }
         assert_eq!(reporter.reports.seen.lock().expect("no panic").len(), KINDS_MAX);
+    }
+
+    /// Every way to fail is new, for a day: a new one every second.
+    #[tokio::test(start_paused = true)]
+    async fn warnings_have_a_budget() {
+        let reports = Reports::default();
+        let mut warnings = 0;
+        for _ in 0..86_400 {
+            warnings += u32::from(reports.may_warn());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert!((1440..=1440 + BURST_MAX).contains(&warnings), "{warnings}");
+        // It fills up again, and no further.
+        tokio::time::advance(WARNING_EVERY * 1000).await;
+        assert_eq!((0..100).filter(|_| reports.may_warn()).count(), BURST_MAX as usize);
+    }
+
+    /// What a log would show of a stream that is cut every 10 ms, and then stays away.
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_flaps_is_told_a_few_times() {
+        let mut reporter = Reporter::new("s", "u", None);
+        let reset = failure(Reason::Reset, None);
+        let mut told = Vec::new();
+        for flap in 0..10_000 {
+            let before = reporter.told_connected;
+            reporter.connected("", Resume::Sent);
+            let connected = !before;
+            reporter.failed(&reset, Duration::ZERO);
+            if connected || !reporter.told_connected {
+                told.push(flap);
+            }
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+        // Cut and back thrice, and back once more.
+        assert_eq!(told, [0, 1, 2, 3]);
+        assert!(reporter.told_connected);
+        for _ in 0..7 {
+            tokio::time::advance(Duration::from_secs(10)).await;
+            reporter.failed(&reset, Duration::ZERO);
+        }
+        assert!(!reporter.told_connected, "an absence that lasts is told");
     }
 }

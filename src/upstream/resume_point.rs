@@ -1,15 +1,16 @@
 //! The place in the origin's stream: the last event ID in force, and what of it the next request can say.
 //!
 //! The id is the one in force at the last complete block (9.2.6 of the HTML standard), also of a block that dispatches
-//! nothing, whatever fails in between. It is kept as the bytes that came, and it never wedges a reconnect: an id that no
-//! header can carry is left out, and so, once in a while, is one that the origin refuses to be asked with.
+//! nothing, whatever fails in between. It is kept as the bytes that came, and sent back as long as the origin takes it. It
+//! never wedges a reconnect: an id that no header can carry is left out, and so, once in a while, is one that the origin
+//! refuses to be asked with.
 
-use super::Resume;
+use super::{Failure, Reason, Resume};
 use crate::event_stream::Item;
 use hyper::header::HeaderValue;
 
-/// Longest id sent, in bytes. Servers bound a whole request head at 8 KiB (Tomcat, nginx) to 64 KiB.
-const SENT_ID_BYTES_MAX: usize = 16 * 1024;
+/// A longer id can be more than the origin takes in a request's head: common bounds begin at 4 KiB.
+const LONG_ID_BYTES: usize = 1024;
 
 /// After so many refusals in a row of requests that carried the id, one request goes without.
 const REFUSALS_MAX: u32 = 3;
@@ -21,7 +22,7 @@ pub(super) struct ResumePoint {
     id: Vec<u8>,
     /// Whether an event was seen: without one there is no place to come back to.
     seen: bool,
-    /// Refusals in a row, by a status that can be the id's fault.
+    /// Refusals in a row that can be the id's fault; at most `REFUSALS_MAX`.
     refusals: u32,
 }
 
@@ -58,7 +59,7 @@ impl ResumePoint {
         let start = self.id.iter().position(is_part)?;
         let end = self.id.iter().rposition(is_part)?;
         let arrives = &self.id[start..=end];
-        if arrives.len() > SENT_ID_BYTES_MAX || self.refusals == REFUSALS_MAX {
+        if self.refusals == REFUSALS_MAX {
             return None;
         }
         HeaderValue::from_bytes(arrives).ok()
@@ -73,17 +74,24 @@ impl ResumePoint {
         }
     }
 
-    /// The origin answered with this status instead of a stream.
-    pub(super) fn refused(&mut self, status: u16) {
-        // Bad Request, Content Too Large, Request Header Fields Too Large.
-        if matches!(status, 400 | 413 | 431) {
-            // The request without the id has been made: the next ones say it again.
-            self.refusals = if self.refusals == REFUSALS_MAX {
-                0
-            } else {
-                self.refusals + 1
-            };
-        }
+    /// A request failed before there was a stream.
+    pub(super) fn refused(&mut self, failure: &Failure) {
+        let is_long = self.id.len() > LONG_ID_BYTES;
+        let counts = match (failure.reason, failure.status) {
+            // Content Too Large, Request Header Fields Too Large: the answer names the cause itself.
+            (Reason::Status, Some(413 | 431)) if is_long => REFUSALS_MAX,
+            // Or Bad Request.
+            (Reason::Status, Some(400 | 413 | 431)) => 1,
+            // A server that stops reading in the middle of a head cuts the connection, and its answer with it.
+            (Reason::Reset | Reason::Protocol, None) if is_long => 1,
+            _ => return,
+        };
+        // The request without the id has been made: the next ones name it again.
+        self.refusals = if self.refusals == REFUSALS_MAX {
+            0
+        } else {
+            (self.refusals + counts).min(REFUSALS_MAX)
+        };
     }
 }
 
@@ -140,14 +148,12 @@ mod tests {
 
     #[test]
     fn without_an_id_that_can_be_sent_resuming_is_impossible() {
-        let long: &[u8] = Box::leak(vec![b'x'; SENT_ID_BYTES_MAX + 1].into_boxed_slice());
         for last in [
             Some(&b""[..]),
             Some(b"\x01"),
             Some(b"a\x7fb"),
             Some(b"a\x0c"),
             Some(b"  "),
-            Some(long),
         ] {
             assert_eq!(
                 said(&after(&[Some(b"1"), last])),
@@ -158,15 +164,55 @@ mod tests {
         assert_eq!(said(&after(&[None])), (None, Resume::Impossible));
     }
 
+    fn status(status: u16) -> Failure {
+        Failure {
+            status: Some(status),
+            ..Failure::new(Reason::Status, "")
+        }
+    }
+
+    /// Which of six requests in a row carry the id, if each fails like this.
+    fn carried(id: &'static [u8], failure: &Failure) -> [bool; 6] {
+        let mut resume_point = after(&[Some(id)]);
+        std::array::from_fn(|_| {
+            let carries = resume_point.header().is_some();
+            resume_point.refused(failure);
+            resume_point.refused(&status(503));
+            resume_point.refused(&Failure::new(Reason::Refused, ""));
+            carries
+        })
+    }
+
     #[test]
     fn an_id_that_the_origin_refuses_is_left_out_now_and_then() {
-        let mut resume_point = after(&[Some(b"1")]);
-        let mut sent = Vec::new();
-        for _ in 0..6 {
-            sent.push(resume_point.header().is_some());
-            resume_point.refused(400);
-            resume_point.refused(503);
+        let long: &[u8] = Box::leak(vec![b'x'; 70_000].into_boxed_slice());
+        let cut = Failure::new(Reason::Reset, "");
+        let every_fourth = [true, true, true, false, true, true];
+        let every_second = [true, false, true, false, true, false];
+        for (id, failure, expected) in [
+            (&b"1"[..], status(400), every_fourth),
+            (b"1", status(431), every_fourth),
+            (b"1", cut.clone(), [true; 6]),
+            (long, status(400), every_fourth),
+            (long, status(413), every_second),
+            (long, status(431), every_second),
+            (long, cut, every_fourth),
+            (long, status(500), [true; 6]),
+        ] {
+            assert_eq!(carried(id, &failure), expected, "{} bytes, {failure}", id.len());
         }
-        assert_eq!(sent, [true, true, true, false, true, true]);
+    }
+
+    #[test]
+    fn once_it_went_without_the_id_it_goes_without_until_there_is_another() {
+        let mut resume_point = after(&[Some(b"1")]);
+        for _ in 0..3 {
+            resume_point.refused(&status(431));
+        }
+        assert_eq!(said(&resume_point), (None, Resume::Impossible));
+        resume_point.follow(&oversized(None));
+        assert_eq!(said(&resume_point), (None, Resume::Impossible));
+        resume_point.follow(&oversized(Some(b"2")));
+        assert_eq!(said(&resume_point), (Some(b"2".to_vec()), Resume::Sent));
     }
 }

@@ -89,6 +89,8 @@ struct Runner<'a, S> {
 enum Outcome {
     /// 204.
     Ended,
+    /// The sink has the last event.
+    Over,
     /// The attempt failed, or the stream did before it had lived.
     Failed(Refusal),
     /// A stream that had lived was cut.
@@ -96,13 +98,16 @@ enum Outcome {
 }
 
 impl<S: Sink> Runner<'_, S> {
-    /// Returns whether the origin has ended the stream for good.
+    /// Returns whether the stream has ended for good.
     async fn run(&mut self, mut targets: Targets<'_>) -> bool {
         let mut retry_after = None;
         loop {
             let (target, is_feed) = targets.current();
             let outcome = self.attempt(target, is_feed).await;
             let (refusal, lived) = match outcome {
+                // Of merged upstreams another one may have brought the last event meanwhile.
+                _ if self.sink.is_over() => return true,
+                Outcome::Over => return true,
                 Outcome::Ended => {
                     self.sink.ended();
                     return true;
@@ -171,12 +176,13 @@ impl<S: Sink> Runner<'_, S> {
             read_timeout: self.config.read_timeout,
             events: 0,
         };
-        let failure = stream.read(&mut body, |error| in_the_body(&error)).await;
+        let read = stream.read(&mut body, |error| in_the_body(&error)).await;
         let events = stream.events;
-        if self.backoff.has_lived(events, opened.elapsed()) {
-            Outcome::Cut(failure)
-        } else {
-            Outcome::Failed(failure.into())
+        let lived = self.backoff.has_lived(events, opened.elapsed());
+        match read {
+            Ok(()) => Outcome::Over,
+            Err(failure) if lived => Outcome::Cut(failure),
+            Err(failure) => Outcome::Failed(failure.into()),
         }
     }
 
@@ -196,7 +202,9 @@ impl<S: Sink> Runner<'_, S> {
         moved(&start);
         let id = self.resume_point.header();
         let resume = self.resume_point.resume(id.as_ref());
-        let (url, answer) = redirect::get(&home, start, Wanted::Stream(id.as_ref()), self.deadline(), moved).await?;
+        let wanted = Wanted::Stream(id.as_ref());
+        let answered = redirect::get(&home, start, wanted, self.deadline(), moved).await;
+        let (url, answer) = answered.inspect_err(|failure| self.resume_point.refused(failure))?;
         match meaning(&answer.head) {
             Meaning::Stream => Ok(Some(Opened {
                 url,
@@ -208,7 +216,7 @@ impl<S: Sink> Runner<'_, S> {
                 Ok(None)
             }
             Meaning::Failure(refusal) => {
-                self.resume_point.refused(answer.head.status.as_u16());
+                self.resume_point.refused(&refusal.failure);
                 Err(refusal)
             }
         }

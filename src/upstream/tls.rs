@@ -9,7 +9,8 @@ use crate::config::UpstreamTls;
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use tokio::net::TcpStream;
@@ -45,11 +46,30 @@ pub(super) async fn handshake(
     let stream = TlsConnector::from(config)
         .connect(name, tcp)
         .await
-        .map_err(|error| failure(error.to_string()))?;
+        .map_err(|error| failure(in_words(&error)))?;
     if http2 && stream.get_ref().1.alpn_protocol() != Some(HTTP2) {
         return Err(Failure::new(Reason::Protocol, "the origin does not speak HTTP/2"));
     }
     Ok(stream)
+}
+
+/// A handshake's error, with what can be done about it where that is known.
+fn in_words(error: &io::Error) -> String {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let hint = match tls {
+        Some(rustls::Error::InvalidMessage(_)) => {
+            "the origin does not answer in TLS: should its URL begin with http://?"
+        }
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "the origin's certificate is signed by none of the trusted authorities: name its own in tls.ca"
+        }
+        Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => {
+            "the origin does not speak the HTTP version that is asked for"
+        }
+        None if error.kind() == io::ErrorKind::UnexpectedEof => "the origin closed the connection within the handshake",
+        _ => return error.to_string(),
+    };
+    format!("{hint} ({error})")
 }
 
 async fn client_config(tls: &UpstreamTls, at_home: bool, http2: bool) -> Result<ClientConfig, Failure> {

@@ -12,6 +12,7 @@ mod crowds;
 mod delivery;
 mod drain;
 mod ends;
+mod good_ends;
 mod herd;
 mod hopping;
 mod long_poll;

@@ -137,5 +137,17 @@ async fn an_origin_that_speaks_http1_only() {
     let (origin, mut upstream) = clear_text().await;
     let mut conn = origin.accept_silent().await;
     conn.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
-    upstream.failed_with(Reason::Protocol).await;
+    let failure = upstream.failed_with(Reason::Protocol).await;
+    assert!(failure.detail.contains("answers in HTTP/1"), "{failure}");
+}
+
+#[tokio::test]
+async fn an_origin_that_speaks_http2_only() {
+    let origin = TestOrigin::start().await;
+    let mut upstream = run(config(origin.url("/sse")));
+    let mut conn = origin.accept_silent().await;
+    // The server's preface, an empty SETTINGS frame, and GOAWAY.
+    conn.send(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00").await;
+    let failure = upstream.failed_with(Reason::Protocol).await;
+    assert!(failure.detail.contains("http2: true"), "{failure}");
 }

@@ -34,8 +34,8 @@ async fn an_origin_that_accepts_and_closes_is_asked_ever_more_rarely() {
         upstream.failed_with(Reason::Ended).await;
         longest = longest.max(wait_of(&upstream).await);
     }
-    // The last waits are drawn from up to 400 ms: that all five are within the first one's bound is one in 10⁸.
-    assert!(longest > config.reconnect, "{longest:?}");
+    // The last waits are drawn from up to 400 ms: that all five are within the first one's bound is one in 10⁶.
+    assert!(longest > config.reconnect * 2, "{longest:?}");
     assert!(longest <= config.reconnect_max, "{longest:?}");
 }
 
@@ -51,7 +51,7 @@ async fn a_stream_that_has_lived_makes_the_wait_short_again() {
         conn.event("data: 1").await;
         conn.close().await;
         upstream.failed_with(Reason::Ended).await;
-        assert!(wait_of(&upstream).await <= config.reconnect);
+        assert!(wait_of(&upstream).await <= config.reconnect * 2);
     }
 }
 
@@ -64,9 +64,10 @@ async fn the_origins_reconnection_time_is_obeyed_within_bounds() {
     let mut upstream = run(config);
     // Not an hour, and not at once either.
     for (retry, at_least, at_most) in [
-        ("0", 80, 200),
-        ("400", 180, 400),
-        ("999999999999", 1_700_000, 3_600_000),
+        // Less than what it asks for is only what passes between the wait's beginning and the look at it.
+        ("0", 150, 400),
+        ("400", 350, 800),
+        ("999999999999", 3_599_000, 3_960_000),
     ] {
         let mut conn = origin.accept().await;
         conn.stream_head().await;

@@ -198,3 +198,47 @@ async fn a_byte_at_a_time_is_as_good_as_all_at_once() {
     assert_eq!(upstream.event().await, "data: 1");
     assert_eq!(upstream.event().await, "data: 2");
 }
+
+#[tokio::test]
+async fn an_id_that_is_too_long_for_the_origin_is_left_out_at_once() {
+    let (origin, mut upstream) = origin_and_upstream().await;
+    let id = "x".repeat(70_000);
+    let mut conn = origin.accept().await;
+    conn.stream_head().await;
+    conn.event(&format!("id: {id}\ndata: a")).await;
+    conn.close().await;
+    upstream.failed_with(Reason::Ended).await;
+    // It is sent, whatever its length: many origins take it.
+    let request = origin
+        .answer("HTTP/1.1 431 Too Large\r\nContent-Length: 0\r\n\r\n")
+        .await;
+    assert_eq!(request.header("last-event-id"), Some(id.as_str()));
+    let mut conn = origin.accept().await;
+    assert_eq!(conn.request().header("last-event-id"), None);
+    conn.stream_head().await;
+    upstream.failed_with(Reason::Status).await;
+    assert_eq!(upstream.connected().await, Resume::Impossible);
+    conn.event("id: 2\ndata: b").await;
+    upstream.event().await;
+    conn.close().await;
+    assert_eq!(origin.accept().await.request().header("last-event-id"), Some("2"));
+}
+
+/// A server that stops reading a head resets the connection: its answer is lost with what it has not read.
+#[tokio::test]
+async fn an_origin_that_resets_at_a_long_id_does_not_wedge() {
+    let (origin, mut upstream) = origin_and_upstream().await;
+    let mut conn = origin.accept().await;
+    conn.stream_head().await;
+    conn.event(&format!("id: {}\ndata: a", "x".repeat(70_000))).await;
+    conn.close().await;
+    for _ in 0..3 {
+        let conn = origin.accept().await;
+        assert!(conn.request().header("last-event-id").is_some());
+        conn.reset();
+    }
+    let mut conn = origin.accept().await;
+    assert!(conn.request().header("last-event-id").is_none());
+    conn.stream_head().await;
+    while !matches!(upstream.told().await, Told::Connected(Resume::Impossible)) {}
+}

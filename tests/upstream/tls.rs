@@ -210,3 +210,20 @@ async fn clear_text_where_tls_is_expected() {
     conn.send("HTTP/1.1 400 Bad Request\r\n\r\n").await;
     upstream.failed_with(Reason::Tls).await;
 }
+
+#[tokio::test]
+async fn an_origin_that_does_not_speak_tls_is_said_to() {
+    let origin = TestOrigin::start().await;
+    let mut upstream = run(config(origin.url("/").replace("http:", "https:")));
+    let mut conn = origin.accept_silent().await;
+    conn.send("HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    let failure = upstream.failed_with(Reason::Tls).await;
+    assert!(failure.detail.contains("does not answer in TLS"), "{failure}");
+
+    let (_authority, origin, mut config) = trusted(&[], false).await;
+    config.target = fanfare::config::Target::Urls(vec![origin.url("/").replace("https:", "http:")]);
+    let mut upstream = run(config);
+    assert!(origin.try_accept().await.is_err());
+    let failure = upstream.failed_with(Reason::Protocol).await;
+    assert!(failure.detail.contains("begin with https://"), "{failure}");
+}
