@@ -1,21 +1,27 @@
-//! HTTP towards the clients: listeners, handshakes, routes, answers.
+//! HTTP towards the clients: heads, routes, responses.
 //!
-//! hyper reads every request. One that opens an event stream over HTTP/1.x is taken from hyper before anything is written; its
-//! bare socket moves to a delivery shard. Every other request is answered by hyper.
+//! The head of every request is read here (`head/`), and the handler decides on it. One that opens an event stream over HTTP/1.x ends as a
+//! bare stream in a delivery shard, wherever it stands on its connection. Every other response is written by hyper.
 
-mod answer;
+mod connection;
 mod cors;
-mod decide;
-mod handshake;
+mod exchange;
+mod handler;
+mod head;
 mod long_poll;
-mod passage;
+mod pending;
+mod phase;
+pub(crate) mod problem;
+mod proxied;
 mod request;
+mod request_io;
+mod response;
 mod router;
-mod socket;
+mod server;
+mod snapshot;
 mod stream_head;
-mod unreadable;
-mod waiting;
 
 pub use router::{Place, Router};
 
-pub(crate) use handshake::Front;
+pub(crate) use server::Server;
+pub(crate) use snapshot::Snapshot;

@@ -1,5 +1,6 @@
 //! What a request says: what it wants, where it comes from, and where it stopped.
 
+use super::head::RawLastEventId;
 use crate::config::Network;
 use crate::path::form_value;
 use bytes::Bytes;
@@ -11,10 +12,6 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The same as a query parameter, for polyfills that can't set headers.
 const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
-
-/// A last event ID that its header can't hold, beside the request.
-#[derive(Debug, Clone)]
-pub(super) struct RawLastEventId(pub(super) Bytes);
 
 /// What a request for a source's path wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::cors;
 use crate::config::Source;
 use bytes::{BufMut, Bytes, BytesMut};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use hyper::{Request, Version};
 use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const HEAD_BYTES: usize = 384;
 
 /// The headers that every event stream's head has, whatever writes it.
-pub(super) const STREAM_HEADERS: [(HeaderName, HeaderValue); 3] = [
+pub(super) const STREAM_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
     (CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform")),
     // nginx: don't buffer this answer.
@@ -20,6 +20,8 @@ pub(super) const STREAM_HEADERS: [(HeaderName, HeaderValue); 3] = [
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     ),
+    // The path answers polls too.
+    (VARY, HeaderValue::from_static("Accept")),
 ];
 
 /// The head for a request.

@@ -7,10 +7,12 @@ mod accept;
 mod listener;
 mod starvation;
 mod stream;
+mod watched;
 
 pub(crate) use accept::{Accepted, accept};
 pub use listener::{Listener, bind};
 pub use stream::Stream;
+pub(crate) use watched::Watched;
 
 use std::io;
 use std::os::fd::AsRawFd;

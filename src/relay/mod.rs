@@ -11,12 +11,13 @@ use crate::admin::Admin;
 use crate::config::Config;
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
-use crate::http::{Front, Router};
+use crate::http::{Router, Server, Snapshot};
 use crate::metrics::Metrics;
 use crate::net::{Listener, accept, bind};
 use crate::proxy::Proxy;
 use crate::quotas::{Quotas, clients_that_fit};
 use crate::status::StatusProvider;
+use arc_swap::ArcSwap;
 use sources::{Served, Sources};
 use start_error::ListenerName;
 use status_provider::RelayStatus;
@@ -41,7 +42,7 @@ pub struct Relay {
 }
 
 /// Those that no shard has: they end with the relay.
-struct Connections(Arc<Front>);
+struct Connections(Arc<Server>);
 
 impl Drop for Connections {
     fn drop(&mut self) {
@@ -72,14 +73,13 @@ impl Relay {
         let shards = Arc::new(Shards::start(config.workers, &critical)?);
         let sources = Sources::start(&config, &metrics, &critical);
         let router = Router::new(sources.list().iter().map(Served::place));
-        let passes = Proxy::new(&config, sources.links());
-        let front = Arc::new(Front::new(
-            &config,
-            router,
+        let proxy = Proxy::new(&config, sources.links());
+        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::new(&config, router, proxy)));
+        let server = Arc::new(Server::new(
+            snapshot,
             shards.clone(),
             quotas.clone(),
             metrics.listener(),
-            passes,
         ));
         let status = Arc::new(RelayStatus::new(metrics, sources, shards.clone(), quotas.clone()));
 
@@ -88,7 +88,7 @@ impl Relay {
         for bound in bound {
             tracing::info!(address = %bound, "listening for clients");
             let part = format!("the listener {bound}");
-            let (accepting, other) = (accept(bound, front.clone()), critical.clone());
+            let (accepting, other) = (accept(bound, server.clone()), critical.clone());
             listeners.spawn(critical.clone().watch(part.clone(), async move {
                 if let Err(error) = accepting.await {
                     tracing::error!(%error, "{part} can't be watched");
@@ -113,7 +113,7 @@ impl Relay {
             admin,
             config,
             critical,
-            _connections: Connections(front),
+            _connections: Connections(server),
         })
     }
 

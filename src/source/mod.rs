@@ -5,6 +5,7 @@ mod sink;
 mod templated;
 mod upstream_runner;
 
+pub(crate) use first_response::FirstResponse;
 pub use templated::Templated;
 pub(crate) use templated::{ChannelQuota, ChannelUpstreams, OpenOutcome};
 pub(crate) use upstream_runner::UpstreamRunner;

@@ -31,7 +31,7 @@ async fn the_head_is_as_promised_and_a_comment_follows_at_once() {
     assert_eq!(head.all("x-accel-buffering"), ["no"]);
     assert_eq!(head.all("transfer-encoding"), ["chunked"]);
     assert_eq!(head.all("date").len(), 1);
-    assert_eq!(head.all("vary"), [""; 0], "no CORS, nothing that varies");
+    assert_eq!(head.all("vary"), ["Accept"], "no CORS, but the path answers polls too");
     assert_eq!(head.all("content-encoding"), [""; 0]);
     client.opened().await;
     assert_eq!(client.comments, [":"]);

@@ -127,7 +127,7 @@ async fn head_answers_the_head() {
         ("content-type", "text/event-stream"),
         ("cache-control", "no-cache, no-transform"),
         ("x-accel-buffering", "no"),
-        ("vary", "Origin"),
+        ("vary", "Accept"),
         ("access-control-allow-origin", "https://a.test"),
     ] {
         assert_eq!(answer.head.header(name), Some(value), "{name}");
@@ -194,6 +194,7 @@ async fn a_path_may_be_written_in_any_equivalent_way() {
     let (relay, _conn) = relayed("").await;
     for target in [
         "/%65vents",
+        "//events",
         "/events?x=1",
         "http://elsewhere.test:1/events",
         "/event%73?",
@@ -201,7 +202,7 @@ async fn a_path_may_be_written_in_any_equivalent_way() {
         let head = get(target).send(relay.address).await.read_head().await;
         assert_eq!(head.status, 200, "{target}");
     }
-    for target in ["/events%2F", "//events", "/Events", "/%2565vents"] {
+    for target in ["/events%2F", "/Events", "/%2565vents"] {
         get(target).answer(relay.address).await.assert_problem(404);
     }
 }
@@ -213,7 +214,7 @@ async fn a_request_that_is_none_is_refused_and_harms_nobody() {
     let many = "X: y\r\n".repeat(200);
     for (bytes, status) in [
         (&b"\0\0\0\0\r\n\r\n"[..], 400),
-        (b"GET /events HTTP/9.9\r\n\r\n", 400),
+        (b"GET /events HTTP/9.9\r\n\r\n", 505),
         (b"GET /events HTTP/1.1\r\nHost: a\r\nBad Header: x\r\n\r\n", 400),
         (b"GET /events HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
@@ -293,7 +294,7 @@ async fn cross_origin_access() {
     for (origin, allowed) in [("https://a.test", Some("https://a.test")), ("https://evil.test", None)] {
         let head = head_for(&relay, origin).await;
         assert_eq!(head.header("access-control-allow-origin"), allowed);
-        assert_eq!(head.header("vary"), Some("Origin"));
+        assert_eq!(head.all("vary"), ["Accept", "Origin"]);
     }
 
     let (relay, _conn) = relayed("cors: { origins: [\"https://*.a.test\"] }").await;
@@ -313,5 +314,5 @@ async fn cross_origin_access() {
         .read_head()
         .await;
     assert_eq!(head.header("access-control-allow-origin"), Some("*"));
-    assert_eq!(head.header("vary"), Some("Origin"));
+    assert_eq!(head.all("vary"), ["Accept", "Origin"]);
 }

@@ -350,8 +350,8 @@ async fn places_are_given_back() {
         let mut origin = front.accept().await;
         origin.start().await;
         if n == 0 {
-            // The client leaves; the origin learns of it.
-            drop(client);
+            // The client breaks off; the origin learns of it.
+            client.reset();
             assert!(origin.try_start().await.is_none());
             continue;
         }

@@ -1,33 +1,31 @@
-//! The connections that wait for their request, or whose answer hyper is writing: bounded, the oldest makes room.
+//! The connections that no shard has: bounded, the oldest makes room.
 //!
 //! A client that means it sends its request at once. So when there are too many, the one that has waited longest is the
-//! one to let go: thousands of connections that say nothing keep nobody out. One whose request is being passed waits for somebody
-//! else, and is left alone.
+//! one to let go: thousands of connections that say nothing keep nobody out. One that waits for somebody else is left alone.
 
-use super::socket::Mode;
+use super::phase::{Phase, SharedPhase};
 use std::collections::VecDeque;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::AbortHandle;
 
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct PendingConnections {
     /// Oldest first. Holds finished ones too, until they come to the front or the list is full.
-    list: Mutex<VecDeque<(AbortHandle, Arc<Mode>)>>,
+    list: Mutex<VecDeque<(AbortHandle, Arc<SharedPhase>)>>,
 }
 
-impl Waiting {
-    /// Gives a connection a task of its own, where `max` may have one. Returns whether another had to go for it.
+impl PendingConnections {
+    /// Gives a connection a task of its own, where `max` may have one. Says in which phase another was that had to go for it.
     pub(super) fn spawn(
         &self,
-        connection: Pin<Box<dyn Future<Output = ()> + Send>>,
-        mode: Arc<Mode>,
+        connection: impl Future<Output = ()> + Send + 'static,
+        phase: Arc<SharedPhase>,
         max: usize,
-    ) -> bool {
+    ) -> Option<Phase> {
         let task = tokio::spawn(connection).abort_handle();
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.push_back((task, mode));
+        list.push_back((task, phase));
         while list.front().is_some_and(|(task, _)| task.is_finished()) {
             list.pop_front();
         }
@@ -35,20 +33,19 @@ impl Waiting {
             list.retain(|(task, _)| !task.is_finished());
         }
         if list.len() <= max.max(1) {
-            return false;
+            return None;
         }
         for _ in 0..list.len() {
-            match list.pop_front() {
-                // Its waiting begins anew when it has been answered.
-                Some((task, mode)) if mode.is_passing() => list.push_back((task, mode)),
-                Some((oldest, _)) => {
-                    oldest.abort();
-                    return true;
-                }
-                None => {}
+            let (task, shared) = list.pop_front()?;
+            let phase = shared.get();
+            if phase.may_make_room() {
+                task.abort();
+                return Some(phase);
             }
+            // Its waiting begins anew when it has been answered.
+            list.push_back((task, shared));
         }
-        false
+        None
     }
 
     /// Cuts all of them.
@@ -73,29 +70,27 @@ mod tests {
 
     #[tokio::test]
     async fn the_oldest_makes_room() {
-        let waiting = Waiting::default();
+        let pending = PendingConnections::default();
         let gone: Vec<_> = (0..6).map(|_| Arc::new(AtomicUsize::new(0))).collect();
-        let mut passing = None;
+        let mut made_room = Vec::new();
         for (nth, count) in gone.iter().enumerate() {
-            let mode = Arc::new(Mode::default());
-            if nth == 0 {
-                passing = Some(mode.passing());
-            }
+            let phase = match nth {
+                0 => Phase::Waiting,
+                1 => Phase::Idle,
+                _ => Phase::Head,
+            };
             let held = Gone(count.clone());
-            waiting.spawn(
-                Box::pin(async move {
-                    let _held = held;
-                    std::future::pending().await
-                }),
-                mode,
-                3,
-            );
+            let connection = async move {
+                let _held = held;
+                std::future::pending().await
+            };
+            made_room.extend(pending.spawn(connection, Arc::new(SharedPhase::new(phase)), 3));
         }
         while gone.iter().map(|count| count.load(Ordering::SeqCst)).sum::<usize>() < 3 {
             tokio::task::yield_now().await;
         }
         let gone: Vec<_> = gone.iter().map(|count| count.load(Ordering::SeqCst)).collect();
         assert_eq!(gone, [0, 1, 1, 1, 0, 0], "one that is being answered is left alone");
-        drop(passing);
+        assert_eq!(made_room, [Phase::Idle, Phase::Head, Phase::Head]);
     }
 }

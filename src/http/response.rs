@@ -1,7 +1,7 @@
-//! Answers that hyper writes: refusals, preflights, heads.
+//! Responses of our own that are no event streams: refusals, preflights, heads, polls.
 
 use super::stream_head::STREAM_HEADERS;
-use super::{cors, request};
+use super::{cors, problem, request};
 use crate::channel::retry_block;
 use crate::config::{Refuse, Source};
 use crate::metrics::RefuseReason;
@@ -9,19 +9,20 @@ use crate::path::BadParameter;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY};
-use hyper::{Request, Response, StatusCode};
-use serde_json::json;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY};
+use hyper::{Request, StatusCode};
 
-/// What hyper writes: an answer of our own, or one that is passed through.
-pub(super) type Answer = Response<Body>;
+/// What hyper writes: a response of our own, or an origin's.
+pub(super) type Response = hyper::Response<Body>;
 pub(super) type Body = UnsyncBoxBody<Bytes, BodyError>;
-/// Why a body that is passed through can't go on.
+/// Why an origin's body can't go on.
 pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The methods of a source's path.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
+/// A source's path answers streams and polls.
+const ACCEPT: HeaderValue = HeaderValue::from_static("Accept");
 /// What is true now only.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// The longest time after which a request that found too many others is to be made again.
@@ -29,7 +30,7 @@ const BUSY_SECONDS_MAX: u64 = 5;
 
 /// A refusal in the form that the client understands: one that heals must not stop a browser's EventSource for ever, so it is a
 /// `200` that says when to come back, and ends.
-pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseReason) -> Answer {
+pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseReason) -> Response {
     let response = match (heals(reason), source.refuse) {
         (true, Refuse::Retry) if request::names_stream(request.headers()) => come_back(source),
         (true, _) => {
@@ -41,8 +42,10 @@ pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseRe
         }
         (false, _) => {
             let mut response = problem(status(reason), detail(reason));
-            if reason == RefuseReason::Method {
-                response.headers_mut().insert(ALLOW, METHODS);
+            match reason {
+                RefuseReason::Method => drop(response.headers_mut().insert(ALLOW, METHODS)),
+                RefuseReason::NotAcceptable => drop(response.headers_mut().insert(VARY, ACCEPT)),
+                _ => {}
             }
             response
         }
@@ -50,12 +53,12 @@ pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseRe
     with_cors(response, request, source)
 }
 
-pub(super) fn not_found(path: &str) -> Answer {
+pub(super) fn not_found(path: &str) -> Response {
     problem(StatusCode::NOT_FOUND, &format!("no source serves {path}"))
 }
 
 /// A parameter of the path that is none.
-pub(super) fn bad_parameter<B>(request: &Request<B>, source: &Source, bad: BadParameter) -> Answer {
+pub(super) fn bad_parameter<B>(request: &Request<B>, source: &Source, bad: BadParameter) -> Response {
     let (status, detail) = match bad {
         BadParameter::Malformed => (
             StatusCode::BAD_REQUEST,
@@ -67,26 +70,32 @@ pub(super) fn bad_parameter<B>(request: &Request<B>, source: &Source, bad: BadPa
 }
 
 /// A long poll's `wait` that is none.
-pub(super) fn bad_wait<B>(request: &Request<B>, source: &Source) -> Answer {
+pub(super) fn bad_wait<B>(request: &Request<B>, source: &Source) -> Response {
     let detail = "the query parameter wait is a number of seconds, as in wait=25";
     with_cors(problem(StatusCode::BAD_REQUEST, detail), request, source)
 }
 
 /// The origin's own refusal of a channel becomes its first clients'.
-pub(super) fn origin_refused<B>(request: &Request<B>, source: &Source, status: StatusCode) -> Answer {
+pub(super) fn origin_refused<B>(request: &Request<B>, source: &Source, status: StatusCode) -> Response {
     with_cors(problem(status, detail(RefuseReason::Origin)), request, source)
 }
 
 /// So that a script of another origin can read the answer.
-fn with_cors<B>(mut answer: Answer, request: &Request<B>, source: &Source) -> Answer {
-    answer
-        .headers_mut()
-        .extend(cors::headers(source.cors.as_ref(), request.headers()));
-    answer
+fn with_cors<B>(mut response: Response, request: &Request<B>, source: &Source) -> Response {
+    add(&mut response, cors::headers(source.cors.as_ref(), request.headers()));
+    response
+}
+
+/// Adds fields: reasons to vary stand side by side.
+fn add(response: &mut Response, fields: Vec<(HeaderName, HeaderValue)>) {
+    let headers = response.headers_mut();
+    fields.into_iter().for_each(|(name, value)| {
+        headers.append(name, value);
+    });
 }
 
 /// A request that can't be passed on at the moment.
-pub(super) fn busy() -> Answer {
+pub(super) fn busy() -> Response {
     let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail(RefuseReason::Passes));
     // Spread, so that those who come together don't come back together.
     let after = fastrand::u64(1..=BUSY_SECONDS_MAX);
@@ -95,7 +104,7 @@ pub(super) fn busy() -> Answer {
 }
 
 /// HEAD on a source's path: the head that GET would have. It has no length, since that of GET is not known.
-pub(super) fn head<B>(request: &Request<B>, source: &Source) -> Answer {
+pub(super) fn head<B>(request: &Request<B>, source: &Source) -> Response {
     if request::is_poll(request.headers()) {
         return document(Bytes::new(), request, source);
     }
@@ -105,7 +114,7 @@ pub(super) fn head<B>(request: &Request<B>, source: &Source) -> Answer {
 }
 
 /// The stream has ended for good: 204, on which an EventSource stops (9.2.3).
-pub(super) fn ended<B>(request: &Request<B>, source: &Source) -> Answer {
+pub(super) fn ended<B>(request: &Request<B>, source: &Source) -> Response {
     let mut response = Response::new(whole(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
@@ -113,32 +122,41 @@ pub(super) fn ended<B>(request: &Request<B>, source: &Source) -> Answer {
 }
 
 /// What is new, for a client that asks for JSON.
-pub(super) fn news<B>(request: &Request<B>, source: &Source, news: &serde_json::Value) -> Answer {
+pub(super) fn news<B>(request: &Request<B>, source: &Source, news: &serde_json::Value) -> Response {
     document(news.to_string().into(), request, source)
 }
 
-fn document<B>(body: Bytes, request: &Request<B>, source: &Source) -> Answer {
+fn document<B>(body: Bytes, request: &Request<B>, source: &Source) -> Response {
     let mut response = Response::new(whole(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, NO_STORE);
-    headers.insert(VARY, HeaderValue::from_static("Accept"));
-    let cors = cors::headers(source.cors.as_ref(), request.headers());
-    // Both reasons to vary stand side by side.
-    cors.into_iter().for_each(|(name, value)| {
-        headers.append(name, value);
-    });
+    headers.insert(VARY, ACCEPT);
+    with_cors(response, request, source)
+}
+
+/// A method that nothing here has, whatever the path: `TRACE` would show others' secrets, `CONNECT` would lead out.
+pub(super) fn method_unknown() -> Response {
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here");
+    response.headers_mut().insert(ALLOW, METHODS);
     response
 }
 
-/// OPTIONS.
-pub(super) fn preflight<B>(request: &Request<B>, source: &Source) -> Answer {
+/// `OPTIONS *`: what the server can do (RFC 9110, 9.3.7).
+pub(super) fn options() -> Response {
     let mut response = Response::new(whole(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(ALLOW, METHODS);
     response
-        .headers_mut()
-        .extend(cors::preflight_headers(source.cors.as_ref(), request.headers()));
+}
+
+/// OPTIONS on a source's path.
+pub(super) fn preflight<B>(request: &Request<B>, source: &Source) -> Response {
+    let mut response = options();
+    add(
+        &mut response,
+        cors::preflight_headers(source.cors.as_ref(), request.headers()),
+    );
     response
 }
 
@@ -146,7 +164,7 @@ fn whole(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
-fn come_back(source: &Source) -> Answer {
+fn come_back(source: &Source) -> Response {
     let retry = crate::delivery::jittered(source.reconnect, source.reconnect_jitter);
     let mut response = Response::new(whole(retry_block(retry).into()));
     response.headers_mut().extend(STREAM_HEADERS);
@@ -156,26 +174,9 @@ fn come_back(source: &Source) -> Answer {
     response
 }
 
-/// The type of an error's body: RFC 9457.
-pub(super) const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
-
 /// An error.
-pub(super) fn problem(status: StatusCode, detail: &str) -> Answer {
-    let mut response = Response::new(whole(details(status, detail).into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, PROBLEM);
-    response
-}
-
-/// An error's body.
-pub(super) fn details(status: StatusCode, detail: &str) -> String {
-    let body = json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or_default(),
-        "status": status.as_u16(),
-        "detail": detail,
-    });
-    body.to_string()
+pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
+    problem::response(status, detail).map(|body| body.map_err(|never| match never {}).boxed_unsync())
 }
 
 /// Whole seconds, at least one: a zero would be taken to the letter.

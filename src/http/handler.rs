@@ -1,0 +1,300 @@
+//! From a request to a decision: it opens an event stream, is answered, or goes to an origin.
+
+use super::proxied::ProxiedRequest;
+use super::request::{self, Wants};
+use super::response::{self, Response};
+use super::router::{Found, Route};
+use super::server::Server;
+use super::snapshot::Snapshot;
+use super::{long_poll, stream_head};
+use crate::channel::Subscription;
+use crate::config::Source;
+use crate::delivery::Framing;
+use crate::metrics::{Protocol, RefuseReason};
+use crate::path::BadParameter;
+use crate::proxy::Proxy;
+use crate::quotas::ClientPermit;
+use crate::source::{FirstResponse, OpenOutcome, Templated};
+use bytes::Bytes;
+use hyper::{Method, Request, StatusCode, Version};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// A poll that hardly waits learns all the same that the origin has no such job, if that is known this soon.
+const FIRST_ANSWER_MIN: Duration = Duration::from_secs(1);
+
+/// What a shard needs of a client beside its connection.
+pub(super) struct StreamStart {
+    pub(super) head: Bytes,
+    pub(super) framing: Framing,
+    pub(super) subscription: Subscription,
+    pub(super) permit: ClientPermit,
+    pub(super) last_event_id: Option<Bytes>,
+    pub(super) peer: SocketAddr,
+}
+
+/// What becomes of a request here: its client joins a shard, or it is answered.
+pub(super) type Outcome = Result<StreamStart, Response>;
+
+/// What is to be done about a request.
+pub(super) enum Decision {
+    Now(Outcome),
+    /// It is known once somebody else has spoken: the origin of a channel that is being opened, or whoever has an event for a poll.
+    Later(Box<Deferred>),
+    /// The origin answers.
+    Proxy(Box<ProxiedRequest>),
+}
+
+/// A client that is in, and waits.
+pub(super) struct Deferred {
+    request: Request<()>,
+    permit: ClientPermit,
+    peer: SocketAddr,
+    subscription: Subscription,
+    first: Option<FirstResponse>,
+    /// How long a poll waits; `None`: it is a stream.
+    wait: Option<Duration>,
+}
+
+/// A client on its way in.
+struct Newcomer<'a> {
+    request: &'a Request<()>,
+    permit: ClientPermit,
+    peer: SocketAddr,
+    /// How long a poll waits; `None`: it is a stream.
+    wait: Option<Duration>,
+}
+
+impl Server {
+    /// Decides on a request.
+    pub(super) fn handle(&self, snapshot: &Snapshot, request: &Request<()>, peer: SocketAddr) -> Decision {
+        let path = request.uri().path();
+        if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
+            self.refused(RefuseReason::Method);
+            return answered(response::method_unknown());
+        }
+        if path == "*" {
+            return answered(response::options());
+        }
+        let found = match snapshot.router.route(path, snapshot.proxy.as_ref()) {
+            Ok(Route::Source(found)) => found,
+            Ok(Route::Proxy(proxy, at)) => return self.proxy(proxy, at),
+            Ok(Route::Nothing) => {
+                self.refused(RefuseReason::NotFound);
+                return answered(response::not_found(path));
+            }
+            Err(bad) => {
+                self.refused(RefuseReason::BadRequest);
+                return answered(response::problem(StatusCode::BAD_REQUEST, &bad.to_string()));
+            }
+        };
+        let wants = request::wants(request);
+        if matches!(wants, Wants::Stream | Wants::Poll | Wants::Head)
+            && let Some(channel) = found.channel()
+            && channel.end().is_some()
+            && channel.is_over_for(request::last_event_id(request).as_deref())
+        {
+            return answered(response::ended(request, found.source()));
+        }
+        answered(match wants {
+            Wants::Stream | Wants::Poll => return self.let_in(snapshot, request, peer, found, wants),
+            Wants::Head => match found {
+                Found::Templated(templated, Err(bad)) => self.bad_parameter(request, &templated, bad),
+                _ => response::head(request, found.source()),
+            },
+            Wants::Preflight => response::preflight(request, found.source()),
+            Wants::OtherMethod => self.refuse(request, found.source(), RefuseReason::Method),
+            Wants::OtherType => self.refuse(request, found.source(), RefuseReason::NotAcceptable),
+        })
+    }
+
+    /// What no source serves goes to an origin, if there is room.
+    fn proxy(&self, proxy: &Arc<Proxy>, at: usize) -> Decision {
+        match self.quotas.proxy() {
+            Ok(permit) => Decision::Proxy(Box::new(ProxiedRequest {
+                proxy: proxy.clone(),
+                at,
+                permit,
+            })),
+            Err(reason) => {
+                self.refused(reason);
+                answered(response::busy())
+            }
+        }
+    }
+
+    /// Lets a client in, if there is room.
+    fn let_in(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request<()>,
+        peer: SocketAddr,
+        found: Found,
+        wants: Wants,
+    ) -> Decision {
+        let wait = match wants {
+            Wants::Poll => match long_poll::wait(request::parameter(request, "wait").as_deref()) {
+                Some(wait) => Some(wait),
+                None => {
+                    self.refused(RefuseReason::BadRequest);
+                    return answered(response::bad_wait(request, found.source()));
+                }
+            },
+            _ => None,
+        };
+        let peer = request::client_address(request, peer, &snapshot.trusted_proxies);
+        let permit = match self.quotas.admit(peer.ip()) {
+            Ok(permit) => permit,
+            Err(reason) => return answered(self.refuse(request, found.source(), reason)),
+        };
+        let protocol = match request.version() {
+            Version::HTTP_10 => Protocol::Http10,
+            _ => Protocol::Http11,
+        };
+        let newcomer = Newcomer {
+            request,
+            permit,
+            peer,
+            wait,
+        };
+        let (templated, parameters) = match found {
+            Found::Plain(channel) => return newcomer.join(channel.subscribe(protocol)),
+            Found::Templated(templated, Ok(parameters)) => (templated, parameters),
+            Found::Templated(templated, Err(bad)) => return answered(self.bad_parameter(request, &templated, bad)),
+        };
+        match templated.enter(parameters, protocol) {
+            OpenOutcome::In(subscription) => newcomer.join(subscription),
+            OpenOutcome::Asking(subscription, first) => newcomer.later(subscription, Some(first)),
+            OpenOutcome::Refused(status) => answered(self.origin_refused(request, templated.source(), status)),
+            OpenOutcome::Full => answered(self.refuse(request, templated.source(), RefuseReason::Channels)),
+        }
+    }
+
+    fn refuse(&self, request: &Request<()>, source: &Source, reason: RefuseReason) -> Response {
+        self.refused(reason);
+        response::refusal(request, source, reason)
+    }
+
+    fn origin_refused(&self, request: &Request<()>, source: &Source, status: StatusCode) -> Response {
+        self.refused(RefuseReason::Origin);
+        response::origin_refused(request, source, status)
+    }
+
+    fn bad_parameter(&self, request: &Request<()>, templated: &Templated, bad: BadParameter) -> Response {
+        self.refused(RefuseReason::BadRequest);
+        response::bad_parameter(request, templated.source(), bad)
+    }
+}
+
+fn answered(response: Response) -> Decision {
+    Decision::Now(Err(response))
+}
+
+impl Newcomer<'_> {
+    /// In a channel that is open: a stream begins at once, a poll waits for news.
+    fn join(self, subscription: Subscription) -> Decision {
+        match self.wait {
+            None => Decision::Now(join(self.request, self.permit, self.peer, subscription)),
+            Some(_) => self.later(subscription, None),
+        }
+    }
+
+    fn later(self, subscription: Subscription, first: Option<FirstResponse>) -> Decision {
+        Decision::Later(Box::new(Deferred {
+            request: self.request.clone(),
+            permit: self.permit,
+            peer: self.peer,
+            subscription,
+            first,
+            wait: self.wait,
+        }))
+    }
+}
+
+impl Deferred {
+    /// Whether it is a stream that is waited for, and no poll.
+    pub(super) fn is_stream(&self) -> bool {
+        self.wait.is_none()
+    }
+
+    /// What becomes of it. A poll waits no longer than until `hurry` completes.
+    pub(super) async fn outcome(self, server: &Server, hurry: impl Future<Output = ()>) -> Outcome {
+        let Self {
+            request,
+            permit,
+            peer,
+            subscription,
+            first,
+            wait,
+        } = self;
+        let asked = Instant::now();
+        let mut hurry = pin!(hurry);
+        let mut hurried = false;
+        if let Some(first) = first {
+            let refused = match wait {
+                None => first.wait().await,
+                Some(wait) => tokio::select! {
+                    refused = first.wait() => refused,
+                    () = sleep(wait.max(FIRST_ANSWER_MIN)) => None,
+                    () = &mut hurry => {
+                        hurried = true;
+                        None
+                    }
+                },
+            };
+            if let Some(status) = refused {
+                return Err(server.origin_refused(&request, subscription.channel().source(), status));
+            }
+        }
+        let Some(wait) = wait else {
+            return join(&request, permit, peer, subscription);
+        };
+        let last_event_id = request::last_event_id(&request);
+        let channel = subscription.channel();
+        if channel.is_over_for(last_event_id.as_deref()) {
+            return Err(response::ended(&request, channel.source()));
+        }
+        let wait = match hurried {
+            true => Duration::ZERO,
+            false => wait.saturating_sub(asked.elapsed()),
+        };
+        let no_longer = async {
+            tokio::select! {
+                () = server.quotas.leaving() => {}
+                () = &mut hurry, if !hurried => {}
+            }
+        };
+        let news = long_poll::news(channel, last_event_id, wait, no_longer).await;
+        // Its place is another's while the answer is written.
+        drop(permit);
+        Err(response::news(&request, channel.source(), &news))
+    }
+}
+
+/// Begins a stream, unless it has ended.
+#[expect(
+    clippy::result_large_err,
+    reason = "it is moved once per answered request; a box would be an allocation more"
+)]
+fn join(request: &Request<()>, permit: ClientPermit, peer: SocketAddr, subscription: Subscription) -> Outcome {
+    let channel = subscription.channel();
+    let last_event_id = request::last_event_id(request);
+    if channel.end().is_some() && channel.is_over_for(last_event_id.as_deref()) {
+        return Err(response::ended(request, channel.source()));
+    }
+    Ok(StreamStart {
+        head: stream_head::bytes(request, channel.source()),
+        framing: match request.version() {
+            Version::HTTP_10 => Framing::Plain,
+            _ => Framing::Chunked,
+        },
+        subscription,
+        permit,
+        last_event_id,
+        peer,
+    })
+}

@@ -1,0 +1,41 @@
+//! The head of a request, from the first byte of it to a request that somebody can be asked about.
+//!
+//! Every head is read here, whoever answers it: bounded, however it is cut up on its way. What hyper would not take and clients send all
+//! the same is repaired (`repair.rs`); whatever else is not HTTP/1 is refused with a reason of ours (`malformed.rs`).
+//!
+//! Later, this is where a PROXY header, TLS's first byte and HTTP/2's preface are told apart.
+
+mod host;
+mod malformed;
+mod parse;
+mod read_ahead;
+mod repair;
+mod request_line;
+
+pub(crate) use malformed::Malformed;
+pub(crate) use read_ahead::ReadAhead;
+
+use bytes::Bytes;
+use hyper::Request;
+
+/// A request without its body.
+#[derive(Debug)]
+pub(crate) struct RequestHead {
+    pub(crate) request: Request<()>,
+    /// The head as hyper can read it.
+    pub(crate) bytes: Bytes,
+    pub(crate) body: BodyLength,
+}
+
+/// What follows a head before the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyLength {
+    /// So many bytes.
+    Known(u64),
+    /// Chunks: where they end is known when they have.
+    Chunked,
+}
+
+/// A last event ID that no header can hold, beside its request (an extension of it).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RawLastEventId(pub(crate) Bytes);

@@ -1,0 +1,30 @@
+//! What a reload can change about how requests are served: swapped as a whole, loaded once per request.
+
+use super::router::Router;
+use crate::config::{Config, Limits, Network};
+use crate::proxy::Proxy;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The settings of one moment. Nobody keeps a part of it beyond the request that it was loaded for.
+pub(crate) struct Snapshot {
+    pub(crate) router: Router,
+    /// `None`: nothing is passed to an origin.
+    pub(crate) proxy: Option<Arc<Proxy>>,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) limits: Limits,
+    /// Over how long streams are ended when the process leaves.
+    pub(crate) drain_spread: Duration,
+}
+
+impl Snapshot {
+    pub(crate) fn new(config: &Config, router: Router, proxy: Option<Arc<Proxy>>) -> Self {
+        Self {
+            router,
+            proxy,
+            trusted_proxies: config.trusted_proxies.clone(),
+            limits: config.limits.clone(),
+            drain_spread: config.drain.spread,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A stream that the runtime watches.
+
+use super::{Stream, watch};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream, registered with the runtime until it is taken out. Reads and writes need no `&mut`: one task at a time does either.
+#[derive(Debug)]
+pub(crate) struct Watched(AsyncFd<Stream>);
+
+/// Bytes read at one time where the reader has no buffer of its own.
+const READ_BYTES: usize = 16 * 1024;
+
+impl Watched {
+    /// To be called within a runtime.
+    pub(crate) fn new(stream: Stream) -> io::Result<Self> {
+        watch(stream).map(Self)
+    }
+
+    /// The stream, which nobody watches any more.
+    pub(crate) fn into_stream(self) -> Stream {
+        self.0.into_inner()
+    }
+
+    pub(crate) fn stream(&self) -> &Stream {
+        self.0.get_ref()
+    }
+
+    /// Reads what has come; 0: nothing more will.
+    pub(crate) fn poll_read(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut ready = ready!(self.0.poll_read_ready(cx))?;
+            if let Ok(read) = ready.try_io(|stream| stream.get_ref().read(into)) {
+                return Poll::Ready(read);
+            }
+        }
+    }
+
+    /// Writes what the peer has room for.
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // Nearly always there is room, which the runtime has not heard of yet.
+        match self.stream().write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return Poll::Ready(done),
+        }
+        loop {
+            let mut ready = ready!(self.0.poll_write_ready(cx))?;
+            if let Ok(written) = ready.try_io(|stream| stream.get_ref().write(bytes)) {
+                return Poll::Ready(written);
+            }
+        }
+    }
+}
+
+impl AsyncRead for &Watched {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [0; READ_BYTES];
+        let room = READ_BYTES.min(into.remaining());
+        let read = ready!(Watched::poll_read(&self, cx, &mut scratch[..room]))?;
+        into.put_slice(&scratch[..read]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for &Watched {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Watched::poll_write(&self, cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream().finish())
+    }
+}
