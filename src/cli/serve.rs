@@ -1,7 +1,7 @@
 //! `serve`: its arguments, and the configuration that follows from them.
 
 use super::find::{NotFound, find};
-use crate::config::{self, Config, Diagnostics, Listen, Loaded, Reload};
+use crate::config::{self, Config, Diagnostics, Listen, Loaded};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -74,13 +74,7 @@ impl ServeArgs {
         match &self.upstream {
             Some(url) => {
                 let config = Config::for_upstream(url, &self.path)?;
-                let loaded = Loaded {
-                    config,
-                    reload: Reload::Signal,
-                    log: None,
-                    warnings: Vec::new(),
-                };
-                self.overridden(loaded, None)
+                self.overridden(Loaded::without_file(config), None)
             }
             None => {
                 let file = find(self.config.as_deref())?;

@@ -1,8 +1,9 @@
 //! What is wrong with a file: every mistake with its place, its key, what was found and what is expected.
 //!
-//! A mistake makes the file unusable; a warning says that something has no effect or not the one it seems to have.
-//! Neither ever holds a secret: no value of a secret key, and no value that came from the environment.
+//! A mistake makes the file unusable; a warning says that something has no effect, not the one it seems to have, or one
+//! that will hurt. Neither ever holds a secret: no value of a secret key, and no value that came from the environment.
 
+use serde_json::{Value as Json, json};
 use std::cell::RefCell;
 use std::fmt;
 
@@ -15,9 +16,20 @@ pub struct Place {
     pub column: usize,
 }
 
+/// Whether the file can be used all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// It can't.
+    Mistake,
+    /// It can.
+    Warning,
+}
+
 /// One mistake, or one warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// Whether it is a mistake.
+    pub severity: Severity,
     /// The file, as it was named.
     pub file: String,
     /// Where in the file.
@@ -28,6 +40,24 @@ pub struct Diagnostic {
     pub what: String,
     /// What is expected instead, where that can be said.
     pub expected: Option<String>,
+}
+
+impl Diagnostic {
+    /// As editors and scripts take it.
+    pub fn to_json(&self) -> Json {
+        json!({
+            "severity": match self.severity {
+                Severity::Mistake => "mistake",
+                Severity::Warning => "warning",
+            },
+            "file": self.file,
+            "line": self.place.line,
+            "column": self.place.column,
+            "key": self.key,
+            "message": self.what,
+            "expected": self.expected,
+        })
+    }
 }
 
 impl fmt::Display for Diagnostic {
@@ -54,18 +84,22 @@ pub struct Diagnostics(Vec<Diagnostic>);
 impl Diagnostics {
     /// One mistake that concerns the file as a whole.
     pub(super) fn whole(file: &str, what: String) -> Self {
-        Self(vec![Diagnostic {
-            file: file.to_owned(),
-            place: Place::default(),
-            key: String::new(),
-            what,
-            expected: None,
-        }])
+        let diagnostics = Collector::new(file);
+        diagnostics.mistake(Place::default(), "", what, None);
+        Self(diagnostics.mistakes.into_inner())
     }
 
     /// The mistakes, in the order of their places.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.0.iter()
+    }
+
+    /// The mistakes with other keys: those of the command line, where a file was made of it.
+    pub(super) fn with_keys(mut self, rename: impl Fn(&str) -> String) -> Self {
+        for mistake in &mut self.0 {
+            mistake.key = rename(&mistake.key);
+        }
+        self
     }
 }
 
@@ -96,15 +130,13 @@ impl Collector {
     }
 
     pub(super) fn mistake(&self, place: Place, key: &str, what: impl Into<String>, expected: Option<String>) {
-        self.mistakes
-            .borrow_mut()
-            .push(self.diagnostic(place, key, what.into(), expected));
+        let mistake = self.diagnostic(Severity::Mistake, place, key, what.into(), expected);
+        self.mistakes.borrow_mut().push(mistake);
     }
 
     pub(super) fn warning(&self, place: Place, key: &str, what: impl Into<String>) {
-        self.warnings
-            .borrow_mut()
-            .push(self.diagnostic(place, key, what.into(), None));
+        let warning = self.diagnostic(Severity::Warning, place, key, what.into(), None);
+        self.warnings.borrow_mut().push(warning);
     }
 
     /// Whether there is no mistake so far.
@@ -120,7 +152,7 @@ impl Collector {
     /// The value with its warnings, if there was no mistake. `value` is `None` only after a mistake.
     pub(super) fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<Diagnostic>), Diagnostics> {
         let (mut mistakes, mut warnings) = (self.mistakes.into_inner(), self.warnings.into_inner());
-        // Aliases and merges visit a node twice.
+        // Aliases and merges visit a node twice, and so do checks of several keys.
         for diagnostics in [&mut mistakes, &mut warnings] {
             diagnostics.sort_by(|a, b| (a.place, &a.key, &a.what).cmp(&(b.place, &b.key, &b.what)));
             diagnostics.dedup();
@@ -132,8 +164,16 @@ impl Collector {
         }
     }
 
-    fn diagnostic(&self, place: Place, key: &str, what: String, expected: Option<String>) -> Diagnostic {
+    fn diagnostic(
+        &self,
+        severity: Severity,
+        place: Place,
+        key: &str,
+        what: String,
+        expected: Option<String>,
+    ) -> Diagnostic {
         Diagnostic {
+            severity,
             file: self.file.clone(),
             place,
             key: key.to_owned(),

@@ -4,14 +4,25 @@
 //! an unknown one a mistake. Where the file says nothing, our own defaults hold, with one exception: the vendor's daemon
 //! takes 600 s of silence for a dead connection and no heartbeat is documented, so `read_timeout` is that.
 
-use super::cors;
-use super::defaults;
-use super::load::{Loaded, Reload};
-use super::reader::{Item, Section};
+use super::addresses::{ADMIN, LISTEN, Listen};
+use super::codec::{AtLeastOne, Codec, Count, Custom, Flag, List, OneOrMore, Text, Word, number};
+use super::cors::{self, Cors};
+use super::credentials::{self, Credentials};
+use super::field::Presence as _;
+use super::headers;
+use super::item::{Item, Section};
+use super::node::{Node, Value};
+use super::root::Config;
+use super::secret::Secret;
+use super::shape::Shape;
+use super::source::Source;
+use super::table::{Ignored, Table as _, nested, section};
+use super::upstream::{self, Upstream};
 use super::url::OriginUrl;
-use super::yaml::{Node, Value};
-use super::*;
 use hyper::header::{HeaderName, HeaderValue};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The merged source's name.
 const SOURCE_NAME: &str = "changelog";
@@ -19,14 +30,370 @@ const SOURCE_NAME: &str = "changelog";
 const PATHS: [&str; 2] = ["/", "/sse"];
 /// What the vendor's daemon takes for a dead connection.
 const READ_TIMEOUT: Duration = Duration::from_secs(600);
-const PORT: u16 = 9080;
-const ADMIN_PORT: u16 = 7090;
 
-const ROOT: [&str; 7] = ["server", "backends", "cors", "logging", "metrics", "health", "admin"];
-const ROOT_IGNORED: [&str; 3] = ["metrics", "health", "admin"];
+section! {
+    /// The whole file.
+    struct File {
+        /// Where clients and the admin connect.
+        server: Server = nested().or("{}"),
+        /// The origins.
+        backends: Vec<Upstream> = List(BACKEND, BACKENDS_FORM).needed(BACKENDS_FORM),
+        /// Cross-origin access.
+        cors: Option<LegacyCors> = nested().optional(),
+        /// What is logged.
+        logging: Logging = nested().or("{}"),
+    }
+    unsupported = FILE_IGNORED.map(Ignored);
+    check = check_file;
+}
 
-const SERVER: &[&str] = &["type", "applicationConnectors", "adminConnectors"];
-const SERVER_IGNORED: &[&str] = &[
+section! {
+    /// Where clients and the admin connect.
+    struct Server {
+        /// The kind of server.
+        r#type("type"): () = Word(&[("default", ())]).or("default"),
+        /// For clients.
+        application("applicationConnectors"): Option<Vec<Connector>> = CONNECTORS.optional(),
+        /// For the admin.
+        admin("adminConnectors"): Option<Vec<Connector>> = CONNECTORS.optional(),
+    }
+    unsupported = SERVER_IGNORED.map(Ignored);
+    check = check_server;
+}
+
+section! {
+    /// One address.
+    struct Connector {
+        /// Its protocol.
+        r#type("type"): () = HTTP.or("http"),
+        /// Its port.
+        port: Option<u16> = number(Count(0..=u16::MAX as u64)).optional(),
+        /// Its address.
+        host("bindHost"): Option<IpAddr> = HOST.optional(),
+    }
+    unsupported = CONNECTOR_IGNORED.map(Ignored);
+    check = |section, _| Ignored::warn(&CONNECTOR_IGNORED, section);
+}
+
+section! {
+    /// One origin.
+    struct Backend {
+        /// Where its stream is.
+        uri: OriginUrl = URI.needed(URI_FORM),
+        /// Basic authentication.
+        credentials: Option<Option<Credentials>> = CREDENTIALS.optional(),
+        /// Headers of the request.
+        headers("httpHeaders"): Option<Vec<(HeaderName, HeaderValue)>> = HEADERS.optional(),
+    }
+}
+
+section! {
+    /// User name and password: both, or neither.
+    struct Basic {
+        /// The user name.
+        username: Option<()> = PRESENT.optional(),
+        /// The password.
+        password: Option<()> = PRESENT.optional(),
+    }
+}
+
+section! {
+    /// Cross-origin access.
+    struct LegacyCors {
+        /// Allowed origins.
+        origins("allowedOrigins"): Vec<Vec<String>> = OneOrMore(Separated(cors::ORIGIN, ORIGINS_FORM)).or("*"),
+        /// Allowed request headers.
+        headers("allowedHeaders"): Option<Vec<Vec<String>>> = OneOrMore(Separated(cors::HEADER, NAMES_FORM)).optional(),
+        /// Allowed methods.
+        methods("allowedMethods"): Option<Vec<Vec<String>>> = OneOrMore(Separated(cors::METHOD, METHODS_FORM)).optional(),
+        /// Response headers that scripts may read.
+        exposed_headers("exposedHeaders"): Option<Vec<Vec<String>>> = OneOrMore(Separated(cors::HEADER, NAMES_FORM)).optional(),
+        /// Whether requests may carry cookies.
+        credentials("allowCredentials"): bool = Flag.or("false"),
+        /// How long a preflight's answer may be kept: seconds, without a unit, since the file is the vendor's.
+        max_age("preflightMaxAge"): u64 = Count(0..=365 * 24 * 3600).or("1800"),
+        /// Whether the origin sees preflights.
+        chained("chainPreflight"): bool = Flag.or("false"),
+    }
+    check = check_cors;
+}
+
+section! {
+    /// What is logged.
+    struct Logging {
+        /// As a log filter.
+        level: Option<&'static str> = LEVEL.optional(),
+    }
+    unsupported = LOGGING_IGNORED.map(Ignored);
+    check = |section, _| Ignored::warn(&LOGGING_IGNORED, section);
+}
+
+/// Whether the tree is such a file.
+pub(super) fn is_legacy(root: &Node) -> bool {
+    root.get("backends").is_some() && root.get("sources").is_none()
+}
+
+/// Reads the whole file: the configuration, and the log filter that it asks for. `None` only after a mistake.
+pub(super) fn read(root: &Item<'_>) -> Option<(Config, Option<String>)> {
+    let file = File::read(root)?;
+    let first = file.backends.first()?.target.urls().first()?.clone();
+    // The new form's defaults; what this file says comes in their place.
+    let mut config = Config::for_upstream(&first, PATHS[0]).ok()?;
+    let source = Arc::make_mut(config.sources.first_mut()?);
+    *source = Source {
+        name: SOURCE_NAME.to_owned(),
+        paths: PATHS.iter().map(|path| (*path).to_owned()).collect(),
+        upstreams: file.backends,
+        cors: file.cors.map(modern_cors),
+        ..source.clone()
+    };
+    upstream::name_apart(&mut source.upstreams);
+    let admin = file.server.admin.as_ref().and_then(|all| all.first());
+    config.listen = listen(&file.server);
+    config.admin = Some(admin.map_or(ADMIN, |connector| connector.address(ADMIN)));
+    Some((config, file.logging.level.map(str::to_owned)))
+}
+
+fn listen(server: &Server) -> Vec<Listen> {
+    let address = |connector: &Connector| Listen::Tcp(connector.address(LISTEN));
+    match &server.application {
+        Some(all) => all.iter().map(address).collect(),
+        None => vec![Listen::Tcp(LISTEN)],
+    }
+}
+
+impl Connector {
+    fn address(&self, default: SocketAddr) -> SocketAddr {
+        // Whoever used the old proxy's admin from another machine says so with `bindHost`: ours shows more.
+        SocketAddr::new(self.host.unwrap_or(default.ip()), self.port.unwrap_or(default.port()))
+    }
+}
+
+fn check_file(section: &Section<'_>, file: Option<&mut File>) {
+    Ignored::warn(&FILE_IGNORED, section);
+    if section
+        .get("backends")
+        .is_some_and(|item| matches!(&item.node.value, Value::List(all) if all.is_empty()))
+    {
+        section.mistake_at("backends", "no backend", "at least one, with a `uri`");
+    }
+    let Some(file) = file else { return };
+    let admin = file.server.admin.as_ref().and_then(|all| all.first());
+    let admin = admin.map_or(ADMIN, |connector| connector.address(ADMIN));
+    if admin.port() != 0 && listen(&file.server).contains(&Listen::Tcp(admin)) {
+        let expected = "an address and port of its own for each";
+        section
+            .item
+            .mistake(format!("clients and admin both at `{admin}`"), expected);
+    }
+}
+
+fn check_server(section: &Section<'_>, server: Option<&mut Server>) {
+    Ignored::warn(&SERVER_IGNORED, section);
+    let Some(server) = server else { return };
+    for (key, connectors, default) in [
+        ("applicationConnectors", &server.application, LISTEN),
+        ("adminConnectors", &server.admin, ADMIN),
+    ] {
+        let (Some(all), Some(item)) = (connectors, section.get(key)) else {
+            continue;
+        };
+        let addresses: Vec<SocketAddr> = all.iter().map(|connector| connector.address(default)).collect();
+        for (index, (address, item)) in addresses.iter().zip(item.one_or_more()).enumerate() {
+            if address.port() != 0 && addresses[..index].contains(address) {
+                item.mistake(format!("`{address}` a second time"), "each address once");
+            }
+        }
+        if key == "adminConnectors" && all.len() > 1 {
+            item.warn("only the first admin connector is obeyed");
+        }
+    }
+}
+
+const CONNECTORS: AtLeastOne<Custom<Connector>> = AtLeastOne(
+    Custom {
+        shape: || Shape::Section(Connector::keys()),
+        read: Connector::read,
+        print: |_| None,
+    },
+    "at least one connector with `type` and `port`",
+);
+
+// Serving in clear text what the file wants encrypted would be worse than not serving.
+const HTTP: Text<()> = Text {
+    form: "`http`: other connectors are not supported by this version",
+    examples: &["http"],
+    parse: |text| if text == "http" { Ok(()) } else { Err("") },
+    show: |()| "http".to_owned(),
+};
+
+const HOST: Text<IpAddr> = Text {
+    form: "an IP address",
+    examples: &["127.0.0.1"],
+    parse: |text| match text {
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        text => text.parse().map_err(|_| ""),
+    },
+    show: IpAddr::to_string,
+};
+
+const BACKENDS_FORM: &str = "a list of backends, each with a `uri`";
+const URI_FORM: &str =
+    "the URL of an event stream, such as `http://editorial.example.com/webservice/escenic/changelog/sse`";
+
+const URI: Text<OriginUrl> = Text {
+    form: URI_FORM,
+    examples: &["http://o/sse"],
+    parse: |text| match OriginUrl::parse(text)? {
+        url if url.parameters.is_empty() => Ok(url),
+        _ => Err("a URL with a parameter"),
+    },
+    show: |url| url.url.clone(),
+};
+
+const BACKEND: Custom<Upstream> = Custom {
+    shape: || Shape::Section(Backend::keys()),
+    read: backend,
+    print: |_| None,
+};
+
+fn backend(item: &Item<'_>) -> Option<Upstream> {
+    let backend = Backend::read(item)?;
+    let beside = backend.credentials.flatten();
+    if beside.is_some() && backend.uri.userinfo.is_some() {
+        item.mistake("credentials in the `uri` and beside it", "one of them");
+        return None;
+    }
+    let within = backend.uri.userinfo.clone();
+    let within = within.map(|(username, password)| Credentials::Basic { username, password });
+    Some(Upstream {
+        credentials: beside.or(within),
+        headers: backend.headers.unwrap_or_default(),
+        read_timeout: READ_TIMEOUT,
+        ..Upstream::defaults(&backend.uri.url)
+    })
+}
+
+const PRESENT: Custom<()> = Custom {
+    shape: || Shape::Text(&[]),
+    read: |item| item.secret_text().map(|_| ()),
+    print: |()| None,
+};
+
+const CREDENTIALS: Custom<Option<Credentials>> = Custom {
+    shape: || Shape::Section(Basic::keys()),
+    read: |item| {
+        let basic = Basic::read(item)?;
+        match (basic.username, basic.password, item.at("username"), item.at("password")) {
+            (None, None, ..) => Some(None),
+            (Some(()), Some(()), Some(username), Some(password)) => {
+                // Read once already, with whatever there was to say.
+                let password = Secret(password.peek()?.to_owned());
+                credentials::basic(&username, password).map(Some)
+            }
+            _ => {
+                item.mistake("only one of `username` and `password`", "both, or none");
+                None
+            }
+        }
+    },
+    print: |_| None,
+};
+
+/// A mapping; or a list of mappings, all of them together.
+const HEADERS: Custom<Vec<(HeaderName, HeaderValue)>> = Custom {
+    shape: || Shape::Any,
+    read: |item| {
+        let all: Vec<_> = OneOrMore(headers::HEADERS).read(item)?.into_iter().flatten().collect();
+        for (index, (name, _)) in all.iter().enumerate() {
+            if all[..index].iter().any(|(known, _)| known == name) {
+                item.mistake(format!("the header `{name}` a second time"), "each header once");
+            }
+        }
+        Some(all)
+    },
+    print: |_| None,
+};
+
+const ORIGINS_FORM: &str = "origins such as `https://www.example.com`, separated by commas, or `*`";
+const NAMES_FORM: &str = "header names, separated by commas, or `*`";
+const METHODS_FORM: &str = "methods, separated by commas";
+
+/// Values in one text, separated by commas.
+struct Separated(Text<String>, &'static str);
+
+impl Codec for Separated {
+    type Value = Vec<String>;
+
+    fn shape(&self) -> Shape {
+        self.0.shape()
+    }
+
+    fn read(&self, item: &Item<'_>) -> Option<Vec<String>> {
+        let parts = item
+            .text(self.1)?
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty());
+        let values: Result<Vec<String>, _> = parts.map(self.0.parse).collect();
+        item.checked(values.ok(), self.1)
+    }
+
+    fn print(&self, _: &Vec<String>) -> Option<serde_json::Value> {
+        None
+    }
+}
+
+fn check_cors(section: &Section<'_>, cors: Option<&mut LegacyCors>) {
+    let Some(cors) = cors else { return };
+    if cors.chained {
+        section.warn_at(
+            "chainPreflight",
+            "known, and not obeyed: the relay answers preflights itself",
+        );
+    }
+    let any = cors.origins.iter().flatten().any(|origin| origin == "*");
+    cors::warn_of_origins(section, any, cors.origins.iter().all(Vec::is_empty), cors.credentials);
+}
+
+fn modern_cors(legacy: LegacyCors) -> Cors {
+    let default = Cors::any_origin();
+    let texts = |texts: Option<Vec<Vec<String>>>, default| texts.map_or(default, |texts| texts.concat());
+    Cors {
+        origins: legacy.origins.concat(),
+        credentials: legacy.credentials,
+        headers: texts(legacy.headers, default.headers),
+        methods: texts(legacy.methods, default.methods),
+        exposed_headers: texts(legacy.exposed_headers, default.exposed_headers),
+        max_age: Duration::from_secs(legacy.max_age),
+    }
+}
+
+/// `logging.level` as a log filter.
+const LEVEL: Custom<&'static str> = Custom {
+    shape: || Shape::Text(&["INFO"]),
+    read: |item| {
+        let form = "one of `OFF`, `ERROR`, `WARN`, `INFO`, `DEBUG`, `TRACE`, `ALL`";
+        let filter = match item.text(form)?.to_ascii_uppercase().as_str() {
+            // YAML 1.1 reads a bare OFF as false, and so does whoever rewrote the file with a tool.
+            "OFF" | "FALSE" => Some("off"),
+            "ERROR" => Some("error"),
+            "WARN" => Some("warn"),
+            "INFO" => Some("info"),
+            "DEBUG" => Some("debug"),
+            "TRACE" | "ALL" => Some("trace"),
+            _ => None,
+        };
+        item.checked(filter, form)
+    },
+    print: |_| None,
+};
+
+const FILE_IGNORED: [&str; 3] = ["metrics", "health", "admin"];
+const LOGGING_IGNORED: [&str; 2] = ["loggers", "appenders"];
+
+/// Dropwizard's keys of a server that mean nothing here.
+const SERVER_IGNORED: [&str; 32] = [
     "adminContextPath",
     "adminMaxThreads",
     "adminMinThreads",
@@ -61,8 +428,8 @@ const SERVER_IGNORED: &[&str] = &[
     "user",
 ];
 
-const CONNECTOR: &[&str] = &["type", "port", "bindHost"];
-const CONNECTOR_IGNORED: &[&str] = &[
+/// The same of a connector.
+const CONNECTOR_IGNORED: [&str; 27] = [
     "acceptQueueSize",
     "acceptorThreads",
     "bufferPoolIncrement",
@@ -91,330 +458,3 @@ const CONNECTOR_IGNORED: &[&str] = &[
     "useProxyProtocol",
     "useServerHeader",
 ];
-
-const CORS: [&str; 7] = [
-    "allowedOrigins",
-    "allowedHeaders",
-    "allowedMethods",
-    "preflightMaxAge",
-    "allowCredentials",
-    "exposedHeaders",
-    "chainPreflight",
-];
-
-/// Whether the tree is such a file.
-pub(super) fn is_legacy(root: &Node) -> bool {
-    let Value::Map(entries) = &root.value else { return false };
-    let has = |key| entries.iter().any(|entry| entry.key == key);
-    has("backends") && !has("sources")
-}
-
-/// Reads the whole file. `None` only after a mistake.
-pub(super) fn read(root: &Item<'_>) -> Option<Loaded> {
-    let section = root.section(ROOT.to_vec())?;
-    ignore(&section, &ROOT_IGNORED);
-    let server = section
-        .get("server")
-        .map_or(Some((default_listen(), default_admin())), |item| server(&item));
-    let upstreams = section
-        .need("backends", "a list of backends, each with a `uri`")
-        .and_then(|item| backends(&item));
-    let cors = section
-        .get("cors")
-        .map_or(Some(None), |item| read_cors(&item).map(Some));
-    let log = section.get("logging").map_or(Some(None), |item| logging(&item));
-    section.finish();
-
-    let ((listen, admin), mut upstreams) = (server?, upstreams?);
-    if listen.contains(&Listen::Tcp(admin)) {
-        root.mistake(
-            format!("clients and admin both at `{admin}`"),
-            "an address and port of its own for each",
-        );
-    }
-    upstream::name_apart(&mut upstreams);
-    let mut source = Source::defaults(SOURCE_NAME, PATHS[0], upstreams);
-    source.paths = PATHS.iter().map(|path| (*path).to_owned()).collect();
-    source.cors = cors?;
-    let config = Config {
-        listen,
-        admin: Some(admin),
-        ..Config::defaults(vec![source])
-    };
-    Some(Loaded {
-        config,
-        reload: Reload::Signal,
-        log: log?,
-        warnings: Vec::new(),
-    })
-}
-
-fn default_listen() -> Vec<Listen> {
-    vec![Listen::Tcp(defaults::LISTEN)]
-}
-
-fn default_admin() -> SocketAddr {
-    defaults::ADMIN
-}
-
-/// One warning for each key that is there and not obeyed.
-fn ignore(section: &Section<'_>, keys: &[&'static str]) {
-    for key in keys {
-        if section.present(key).is_some() {
-            let place = section.place(key).unwrap_or(section.item.node.place);
-            let path = super::reader::child(&section.item.path, key);
-            section
-                .item
-                .diagnostics
-                .warning(place, &path, "known, and not obeyed: it has no meaning for this relay");
-        }
-    }
-}
-
-fn server(item: &Item<'_>) -> Option<(Vec<Listen>, SocketAddr)> {
-    let section = item.section([SERVER, SERVER_IGNORED].concat())?;
-    ignore(&section, SERVER_IGNORED);
-    let kind = section.choice("type", (), &[("default", ())]);
-    let any = std::net::Ipv4Addr::UNSPECIFIED.into();
-    let listen = match section.get("applicationConnectors") {
-        Some(item) => connectors(&item, any, PORT),
-        None => Some(vec![defaults::LISTEN]),
-    };
-    let admin = match section.get("adminConnectors") {
-        // Whoever used the old proxy's admin from another machine says so with `bindHost`: ours shows more.
-        Some(item) => connectors(&item, std::net::Ipv4Addr::LOCALHOST.into(), ADMIN_PORT).and_then(|all| {
-            if all.len() > 1 {
-                item.warn("only the first admin connector is obeyed");
-            }
-            all.first().copied()
-        }),
-        None => Some(default_admin()),
-    };
-    section.finish();
-    kind?;
-    Some((listen?.into_iter().map(Listen::Tcp).collect(), admin?))
-}
-
-/// The addresses of a list of connectors; never empty.
-fn connectors(item: &Item<'_>, host: std::net::IpAddr, port: u16) -> Option<Vec<SocketAddr>> {
-    let items = item.one_or_more();
-    if items.is_empty() {
-        item.mistake("an empty list", "at least one connector with `type` and `port`");
-        return None;
-    }
-    let all: Vec<Option<SocketAddr>> = items.iter().map(|item| connector(item, host, port)).collect();
-    let all: Vec<SocketAddr> = all.into_iter().collect::<Option<_>>()?;
-    for (index, address) in all.iter().enumerate() {
-        if address.port() != 0 && all[..index].contains(address) {
-            items[index].mistake(format!("`{address}` a second time"), "each address once");
-        }
-    }
-    Some(all)
-}
-
-fn connector(item: &Item<'_>, host: std::net::IpAddr, port: u16) -> Option<SocketAddr> {
-    let section = item.section([CONNECTOR, CONNECTOR_IGNORED].concat())?;
-    ignore(&section, CONNECTOR_IGNORED);
-    let kind = match section.get("type") {
-        Some(item) => match item.text("`http`")? {
-            "http" => Some(()),
-            _ => {
-                // Serving in clear text what the file wants encrypted would be worse than not serving.
-                item.mistake(
-                    item.found(),
-                    "`http`: other connectors are not supported by this version",
-                );
-                None
-            }
-        },
-        None => Some(()),
-    };
-    let port = section.count("port", u64::from(port), 0..=u64::from(u16::MAX));
-    let host = match section.get("bindHost") {
-        Some(item) => match item.text("an IP address")? {
-            "localhost" => Some(std::net::Ipv4Addr::LOCALHOST.into()),
-            text => {
-                let parsed = text.parse().ok();
-                if parsed.is_none() {
-                    item.mistake(item.found(), "an IP address");
-                }
-                parsed
-            }
-        },
-        None => Some(host),
-    };
-    section.finish();
-    kind?;
-    Some(SocketAddr::new(
-        host?,
-        u16::try_from(port?).expect("read within u16's range"),
-    ))
-}
-
-fn backends(item: &Item<'_>) -> Option<Vec<Upstream>> {
-    let items = item.list("a list of backends, each with a `uri`")?;
-    if items.is_empty() {
-        item.mistake("no backend", "at least one, with a `uri`");
-        return None;
-    }
-    items.iter().map(backend).collect::<Vec<_>>().into_iter().collect()
-}
-
-fn backend(item: &Item<'_>) -> Option<Upstream> {
-    let section = item.section(vec!["uri", "credentials", "httpHeaders"])?;
-    let form = "the URL of an event stream, such as `http://editorial.example.com/webservice/escenic/changelog/sse`";
-    let url = section
-        .need("uri", form)
-        .and_then(|item| match OriginUrl::parse(item.text(form)?) {
-            Ok(url) if url.parameters.is_empty() => Some(url),
-            Ok(_) => {
-                item.mistake(format!("{} is a URL with a parameter", item.found()), form);
-                None
-            }
-            Err(why) => {
-                item.mistake(format!("{} is {why}", item.found()), form);
-                None
-            }
-        });
-    let credentials = section.get("credentials").map_or(Some(None), |item| credentials(&item));
-    let headers = section
-        .get("httpHeaders")
-        .map_or(Some(Vec::new()), |item| headers(&item));
-    section.finish();
-    let mut upstream = Upstream::of(url?);
-    match (credentials?, upstream.credentials.is_some()) {
-        (Some(_), true) => {
-            item.mistake("credentials in the `uri` and beside it", "one of them");
-            return None;
-        }
-        (Some(beside), false) => upstream.credentials = Some(beside),
-        (None, _) => {}
-    }
-    upstream.headers = headers?;
-    upstream.read_timeout = READ_TIMEOUT;
-    Some(upstream)
-}
-
-fn credentials(item: &Item<'_>) -> Option<Option<Credentials>> {
-    let section = item.section(vec!["username", "password"])?;
-    let (username, password) = (section.get("username"), section.get("password"));
-    section.finish();
-    upstream::basic(item, username.as_ref(), password.as_ref())
-}
-
-/// A mapping; or a list of mappings, all of them together.
-fn headers(item: &Item<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
-    let parts: Vec<Option<Vec<_>>> = item.one_or_more().iter().map(upstream::headers).collect();
-    let all: Vec<(HeaderName, HeaderValue)> = parts
-        .into_iter()
-        .collect::<Option<Vec<_>>>()?
-        .into_iter()
-        .flatten()
-        .collect();
-    for (index, (name, _)) in all.iter().enumerate() {
-        if all[..index].iter().any(|(known, _)| known == name) {
-            item.mistake(format!("the header `{name}` a second time"), "each header once");
-        }
-    }
-    Some(all)
-}
-
-fn read_cors(item: &Item<'_>) -> Option<Cors> {
-    let section = item.section(CORS.to_vec())?;
-    let texts = |key, default: &[&str], form, check: fn(&str) -> bool| match section.get(key) {
-        Some(item) => separated(&item, form, check),
-        None => Some(default.iter().map(|text| (*text).to_owned()).collect()),
-    };
-    let origin_form = "origins such as `https://www.example.com`, separated by commas, or `*`";
-    let origins = texts("allowedOrigins", &["*"], origin_form, cors::is_origin);
-    let names_form = "header names, separated by commas, or `*`";
-    let headers = texts(
-        "allowedHeaders",
-        &defaults::CORS_HEADERS,
-        names_form,
-        cors::is_header_name,
-    );
-    let methods = texts(
-        "allowedMethods",
-        &defaults::CORS_METHODS,
-        "methods, separated by commas",
-        cors::is_method,
-    );
-    let exposed_headers = texts("exposedHeaders", &[], names_form, cors::is_header_name);
-    let credentials = section.flag("allowCredentials", false);
-    // Seconds, without a unit: the file is the vendor's.
-    let default_seconds = defaults::CORS_MAX_AGE.as_secs();
-    let max_age = section.count("preflightMaxAge", default_seconds, 0..=365 * 24 * 3600);
-    let chained = section.flag("chainPreflight", false);
-    if chained == Some(true) {
-        let place = section.place("chainPreflight").unwrap_or(item.node.place);
-        let path = super::reader::child(&item.path, "chainPreflight");
-        item.diagnostics.warning(
-            place,
-            &path,
-            "known, and not obeyed: the relay answers preflights itself",
-        );
-    }
-    section.finish();
-    chained?;
-    let cors = Cors {
-        origins: origins?,
-        credentials: credentials?,
-        headers: headers?,
-        methods: methods?,
-        exposed_headers: exposed_headers?,
-        max_age: Duration::from_secs(max_age?),
-    };
-    cors::check_whole(item, &cors);
-    Some(cors)
-}
-
-/// A comma-separated string, or a list of them.
-fn separated(item: &Item<'_>, form: &str, check: fn(&str) -> bool) -> Option<Vec<String>> {
-    let mut all = Vec::new();
-    let mut complete = true;
-    for item in item.one_or_more() {
-        let Some(text) = item.text(form) else {
-            complete = false;
-            continue;
-        };
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            if check(part) {
-                all.push(part.to_owned());
-            } else {
-                item.mistake(item.found(), form);
-                complete = false;
-                break;
-            }
-        }
-    }
-    complete.then_some(all)
-}
-
-/// `logging.level` as a log filter.
-fn logging(item: &Item<'_>) -> Option<Option<String>> {
-    let section = item.section(vec!["level", "loggers", "appenders"])?;
-    ignore(&section, &["loggers", "appenders"]);
-    let level = section.get("level").map(|item| {
-        let form = "one of `OFF`, `ERROR`, `WARN`, `INFO`, `DEBUG`, `TRACE`, `ALL`";
-        let filter = match item.text(form)?.to_ascii_uppercase().as_str() {
-            // YAML 1.1 reads a bare OFF as false, and so does whoever rewrote the file with a tool.
-            "OFF" | "FALSE" => "off",
-            "ERROR" => "error",
-            "WARN" => "warn",
-            "INFO" => "info",
-            "DEBUG" => "debug",
-            "TRACE" | "ALL" => "trace",
-            _ => {
-                item.mistake(item.found(), form);
-                return None;
-            }
-        };
-        Some(filter.to_owned())
-    });
-    section.finish();
-    match level {
-        Some(level) => level.map(Some),
-        None => Some(None),
-    }
-}

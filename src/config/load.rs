@@ -1,10 +1,13 @@
-//! From a file's path, or its text, to a configuration in force.
+//! From a file's path, or its text, to a configuration in force; and back to text.
 
 use super::diagnostics::{Collector, Diagnostic, Diagnostics, Place};
-use super::reader::Item;
-use super::yaml;
-use super::{Config, file, legacy};
-use std::io::Read as _;
+use super::item::Item;
+use super::node::{Node, Value};
+use super::root::Config;
+use super::table::Table as _;
+use super::{emit, legacy, yaml};
+use std::fmt::Write as _;
+use std::io::Read;
 use std::path::Path;
 
 /// A configuration that was read, and what came with it.
@@ -12,75 +15,88 @@ use std::path::Path;
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// When the file is read again.
-    pub reload: Reload,
     /// The log filter that the file asks for; only the legacy file can.
     pub log: Option<String>,
     /// What has no effect, or not the one it seems to have.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// When the file is read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reload {
-    /// On SIGHUP.
-    Signal,
-    /// On SIGHUP, and when the file's content has changed.
-    Watch,
+impl Loaded {
+    /// A configuration that no file says.
+    pub fn without_file(config: Config) -> Self {
+        Self {
+            config,
+            log: None,
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// Reads and checks a file, with this process's environment.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     let name = path.display().to_string();
-    let bytes = read_bounded(path).map_err(|error| Diagnostics::whole(&name, format!("can't be read: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|error| Diagnostics::whole(&name, not_utf8(&error)))?;
-    read(&text, &name, &|variable| std::env::var(variable).ok())
+    let opened = std::fs::File::open(path);
+    opened.map_or_else(|error| Err(unreadable(&name, &error)), |file| load_from(file, &name))
+}
+
+/// The same, from what can be read. Relative paths in it are relative to the folder of `file_name`.
+pub fn load_from(reader: impl Read, file_name: &str) -> Result<Loaded, Diagnostics> {
+    // One byte more than a file may have: what is too long is told of, and a device without an end ends.
+    let mut bytes = Vec::new();
+    reader
+        .take(yaml::FILE_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(file_name, &error))?;
+    let text = String::from_utf8(bytes).map_err(|error| Diagnostics::whole(file_name, not_utf8(&error)))?;
+    read(&text, file_name, &|variable| std::env::var(variable).ok())
 }
 
 /// Checks a file's text. `file_name` is for the messages, and what relative paths in the file are relative to.
 pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
     let diagnostics = Collector::new(file_name);
+    // Editors on some systems begin a file with it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let node = yaml::parse(text, env, &diagnostics);
-    let loaded = match &node {
+    let read = match &node {
         Some(node) if !is_empty(node) => {
             let root = Item::root(&diagnostics, node);
             if legacy::is_legacy(node) {
                 legacy::read(&root)
             } else {
-                file::read(&root)
+                Config::read(&root).map(|config| (config, None))
             }
         }
+        // A broken file has been told of.
+        _ if !diagnostics.is_clean() => None,
         _ => {
-            // A broken file has been told of.
-            if diagnostics.is_clean() {
-                let place = Place { line: 1, column: 1 };
-                diagnostics.mistake(
-                    place,
-                    "",
-                    "the file is empty",
-                    Some("a mapping with `sources`".to_owned()),
-                );
-            }
+            let place = Place { line: 1, column: 1 };
+            let expected = Some("a mapping with `sources`".to_owned());
+            diagnostics.mistake(place, "", "the file is empty", expected);
             None
         }
     };
-    let (mut loaded, warnings) = diagnostics.finish(loaded)?;
-    loaded.warnings = warnings;
-    Ok(loaded)
+    let ((config, log), warnings) = diagnostics.finish(read)?;
+    Ok(Loaded { config, log, warnings })
 }
 
-/// At most one byte more than a file may have: what is too long is told of, and a device without an end ends.
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(yaml::FILE_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// The file's text: every value is written, defaults too, secrets as `***`. What is written is read back as the same
+/// configuration, the masked values aside: so a legacy file becomes one in the new form.
+pub fn print(loaded: &Loaded) -> String {
+    let mut out = String::new();
+    if let Some(filter) = &loaded.log {
+        let _ = writeln!(out, "# On the command line: --log {filter}");
+    }
+    emit::write_map(&mut out, &loaded.config.print(), 0);
+    out
 }
 
 /// Nothing, or nothing but comments.
-fn is_empty(root: &yaml::Node) -> bool {
-    matches!(&root.value, yaml::Value::Scalar(scalar) if scalar.is_null())
+fn is_empty(root: &Node) -> bool {
+    matches!(&root.value, Value::Scalar(scalar) if scalar.is_null())
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Diagnostics {
+    Diagnostics::whole(name, format!("can't be read: {error}"))
 }
 
 fn not_utf8(error: &std::string::FromUtf8Error) -> String {

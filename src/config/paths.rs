@@ -1,5 +1,6 @@
 //! Client paths: `/changelog/sse`, and templated ones, `/v1/monitor/{job}`.
 
+use super::codec::Text;
 use super::url;
 use crate::path;
 
@@ -14,6 +15,14 @@ enum Segment {
     Literal(String),
     Parameter(String),
 }
+
+/// A client path, as text.
+pub(super) const CLIENT_PATH: Text<String> = Text {
+    form: PATH_FORM,
+    examples: &["/", "/events", "/a/b", "/jobs/{job}", "/c/{job}/x"],
+    parse: |text| ClientPath::parse(text).map(|_| text.to_owned()),
+    show: String::clone,
+};
 
 /// What is expected where a path stands.
 pub(super) const PATH_FORM: &str = "a path such as `/events`, or `/jobs/{job}`";
@@ -48,6 +57,13 @@ impl ClientPath {
                 Segment::Literal(_) => None,
             })
             .collect()
+    }
+
+    /// The same, in an order that doesn't depend on the path's.
+    pub(super) fn sorted_parameters(&self) -> Vec<&str> {
+        let mut names = self.parameters();
+        names.sort_unstable();
+        names
     }
 
     pub(super) fn is_templated(&self) -> bool {

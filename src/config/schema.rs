@@ -1,7 +1,12 @@
-//! The JSON Schema of the file, for editors: written from the table of keys.
+//! The JSON Schema of the file, for editors, and its table for people: written from the table of keys.
 
-use super::keys::{self, Key, Shape};
+use super::item::FREE_PREFIX;
+use super::root::Config;
+use super::shape::{Key, Shape};
+use super::table::Table as _;
+use super::units;
 use serde_json::{Map, Value as Json, json};
+use std::fmt::Write as _;
 
 /// The schema (draft 2020-12). `docs/fanfare.schema.json` is this, a test keeps it so.
 pub fn json_schema() -> Json {
@@ -10,8 +15,7 @@ pub fn json_schema() -> Json {
         "title": "fanfare",
         "description": "The configuration of fanfare, a relay for server-sent events.",
     });
-    let root = section(keys::ROOT);
-    if let (Some(schema), Json::Object(root)) = (schema.as_object_mut(), root) {
+    if let (Some(schema), Json::Object(root)) = (schema.as_object_mut(), section(&Config::keys())) {
         schema.extend(root);
         schema.insert("required".to_owned(), json!(["sources"]));
         schema.insert("$defs".to_owned(), definitions());
@@ -19,15 +23,58 @@ pub fn json_schema() -> Json {
     schema
 }
 
-fn section(keys: &'static [Key]) -> Json {
+/// The keys as a table in Markdown, and those that are known and not supported. `docs/configuration.md` has it.
+pub fn key_table() -> String {
+    let (mut rows, mut unsupported) = (String::from("| key | default | meaning |\n|---|---|---|\n"), Vec::new());
+    write_rows(&Config::keys(), "", &mut rows, &mut unsupported);
+    rows + "\nKnown, and a mistake in this version, unless it is turned off: " + &unsupported.join(", ") + ".\n"
+}
+
+fn write_rows(keys: &[Key], path: &str, rows: &mut String, unsupported: &mut Vec<String>) {
+    for key in keys {
+        let path = super::node::child(path, key.name);
+        if let Shape::Unsupported(_) = key.shape {
+            unsupported.push(format!("`{path}`"));
+            continue;
+        }
+        let default = match key.default {
+            "" => String::new(),
+            default => format!("`{default}`"),
+        };
+        let help = key.help.replace('|', "\\|");
+        let _ = writeln!(rows, "| `{path}` | {default} | {help} |");
+        below(&key.shape, &path, &mut |keys, path| {
+            write_rows(keys, path, rows, unsupported)
+        });
+    }
+}
+
+/// The first mapping that a value may be: itself, one of several forms, or what a list holds.
+fn below(shape: &Shape, path: &str, visit: &mut dyn FnMut(&[Key], &str)) -> bool {
+    match shape {
+        Shape::Section(keys) => visit(keys, path),
+        Shape::Named(inner) => return below(inner, &format!("{path}.NAME"), visit),
+        Shape::List(inner) => return below(inner, path, visit),
+        Shape::Either(shapes) => return shapes.iter().any(|shape| below(shape, path, visit)),
+        _ => return false,
+    }
+    true
+}
+
+fn section(keys: &[Key]) -> Json {
     let properties: Map<String, Json> = keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
-    json!({ "type": "object", "additionalProperties": false, "properties": properties })
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "patternProperties": { format!("^{FREE_PREFIX}"): {} },
+        "properties": properties,
+    })
 }
 
 fn property(key: &Key) -> Json {
     let mut property = shape(&key.shape);
     if let Some(property) = property.as_object_mut() {
-        property.insert("description".to_owned(), key.help.into());
+        property.insert("description".to_owned(), key.help.as_str().into());
         if let Some(default) = default(key) {
             property.insert("default".to_owned(), default);
         }
@@ -44,31 +91,37 @@ fn default(key: &Key) -> Option<Json> {
             Some(inner.split(", ").filter(|item| !item.is_empty()).collect())
         }
         ("{}", _) => Some(json!({})),
-        (text, Shape::Flag | Shape::Count(..) | Shape::Part) => text.parse().ok(),
+        (text, Shape::Flag | Shape::Count(..) | Shape::Ratio) => text.parse().ok(),
         (text, _) => Some(text.into()),
     }
 }
 
 fn shape(shape: &Shape) -> Json {
     match shape {
-        Shape::Text => reference("text"),
-        Shape::Url => reference("url"),
+        Shape::Text(examples) => with_examples("text", examples),
+        Shape::Url(examples) => with_examples("url", examples),
         Shape::Flag => any_of(vec![json!({ "type": "boolean" }), reference("from_environment")]),
         Shape::Count(from, to) => any_of(vec![
             json!({ "type": "integer", "minimum": from, "maximum": to }),
             reference("from_environment"),
         ]),
-        Shape::Part => reference("part"),
-        Shape::Size => reference("size"),
-        Shape::Duration => reference("duration"),
+        Shape::Ratio => reference("ratio"),
+        Shape::Size(from, to) => ranged("size", units::format_size(*from), units::format_size(*to)),
+        Shape::Duration(from, to) => ranged("duration", units::format_duration(*from), units::format_duration(*to)),
         Shape::Word(words) => any_of(vec![json!({ "enum": words }), reference("from_environment")]),
         Shape::Section(keys) => section(keys),
         Shape::Named(inner) => json!({ "type": "object", "additionalProperties": self::shape(inner) }),
         Shape::List(inner) => json!({ "type": "array", "items": self::shape(inner) }),
         Shape::Either(shapes) => any_of(shapes.iter().map(self::shape).collect()),
         Shape::Any => json!({}),
-        // Nothing fits.
-        Shape::Unsupported => json!({ "not": {} }),
+        // Nothing fits but what turns it off.
+        Shape::Unsupported([]) => json!({ "not": {} }),
+        Shape::Unsupported(off) => {
+            let words = off
+                .iter()
+                .map(|word| word.parse().unwrap_or_else(|_| Json::from(*word)));
+            json!({ "enum": words.collect::<Vec<_>>() })
+        }
     }
 }
 
@@ -80,6 +133,18 @@ fn reference(name: &str) -> Json {
     json!({ "$ref": format!("#/$defs/{name}") })
 }
 
+fn with_examples(name: &str, examples: &[&str]) -> Json {
+    match examples {
+        [] => reference(name),
+        examples => json!({ "$ref": format!("#/$defs/{name}"), "examples": examples }),
+    }
+}
+
+/// JSON Schema can't compare what has a unit.
+fn ranged(name: &str, from: String, to: String) -> Json {
+    json!({ "$ref": format!("#/$defs/{name}"), "$comment": format!("from {from} to {to}") })
+}
+
 fn definitions() -> Json {
     json!({
         "from_environment": {
@@ -89,7 +154,7 @@ fn definitions() -> Json {
         },
         "text": { "type": ["string", "number", "boolean"] },
         "url": { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://|\\$\\{" },
-        "part": {
+        "ratio": {
             "description": "A part of one: `0.5` or `50%`.",
             "anyOf": [
                 { "type": "number", "minimum": 0, "maximum": 1 },
@@ -111,74 +176,4 @@ fn definitions() -> Json {
             ],
         },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every key of the table is described, and of no shape that an editor would take for another.
-    #[test]
-    fn every_key_is_described() {
-        fn visit(keys: &'static [Key]) -> usize {
-            let mut count = 0;
-            for key in keys {
-                assert!(key.help.ends_with('.') && key.help.len() > 6, "{}", key.name);
-                count += 1 + inner(&key.shape);
-            }
-            count
-        }
-        fn inner(shape: &'static Shape) -> usize {
-            match shape {
-                Shape::Section(keys) => visit(keys),
-                Shape::Named(shape) | Shape::List(shape) => inner(shape),
-                Shape::Either(shapes) => shapes.iter().map(inner).sum(),
-                _ => 0,
-            }
-        }
-        assert!(visit(keys::ROOT) > 80);
-    }
-
-    /// What the table calls a default is what holds without the key.
-    #[test]
-    fn written_defaults_change_nothing() {
-        fn write(out: &mut String, keys: &'static [Key], indent: usize) {
-            for key in keys {
-                if !key.default.is_empty() {
-                    out.push_str(&format!("{:indent$}{}: {}\n", "", key.name, key.default));
-                } else if let (Shape::Section(inner), true) = (&key.shape, key.name != "cors" && key.name != "tls") {
-                    out.push_str(&format!("{:indent$}{}:\n", "", key.name));
-                    write(out, inner, indent + 2);
-                }
-            }
-        }
-        let mut text = String::new();
-        write(&mut text, keys::ROOT, 0);
-        text.push_str("sources:\n  s:\n    path: /\n");
-        write(&mut text, keys::SOURCE, 4);
-        text.push_str("    cors:\n      origins: \"*\"\n");
-        write(&mut text, keys::CORS, 6);
-        text.push_str("    upstream:\n      url: http://o/\n");
-        write(&mut text, keys::UPSTREAM, 6);
-        let text = text
-            .replace("    idle_timeout: 30s\n", "")
-            .replace("pass: []\n", "pass:\n  - prefix: /\n    to: http://o\n");
-        let mut text = text;
-        write(&mut text, keys::PASS, 4);
-        // The last table belongs to the list further up.
-        let (head, pass) = text.split_once("    connections_max").expect("written last");
-        let text = head.replace(
-            "    to: http://o\n",
-            &format!("    to: http://o\n    connections_max{pass}"),
-        );
-        let short =
-            "sources: {s: {path: /, upstream: http://o/, cors: {origins: \"*\"}}}\npass: [{prefix: /, to: http://o}]\n";
-        let read = |text: &str| match super::super::read(text, "f", &|_| None) {
-            Ok(loaded) => loaded,
-            Err(mistakes) => panic!("{mistakes}\n{text}"),
-        };
-        let (long, short) = (read(&text), read(short));
-        assert_eq!(long.config, short.config, "{text}");
-        assert_eq!(long.warnings, []);
-    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest duration that a file may name: sums of several stay far from an `Instant`'s end.
-const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+pub(super) const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Units of durations, largest first, in milliseconds.
 const DURATION_UNITS: [(&str, u64); 5] = [

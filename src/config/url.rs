@@ -1,71 +1,79 @@
 //! URLs of origins: `http` or `https`, checked as far as a file can be, credentials taken out.
 
-use super::Secret;
+use super::codec::{Codec, Custom};
+use super::item::Item;
+use super::secret::{MASK, Secret, mask_query};
+use super::shape::Shape;
+use url::{ParseError, Url};
 
 /// A checked URL.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OriginUrl {
     /// The URL without credentials; `{parameter}`s as written.
     pub(super) url: String,
-    /// `https`.
-    pub(super) tls: bool,
     /// Host and port, as written.
     pub(super) authority: String,
-    /// The path, `/` if there is none; without the query.
+    /// The path, `/` if there is none; without the query, `{parameter}`s as written.
     pub(super) path: String,
-    /// Whether there is a query.
-    pub(super) has_query: bool,
     /// User name and password that stood before the host.
     pub(super) userinfo: Option<(String, Secret)>,
     /// The parameters of path and query, in the order in which they stand.
     pub(super) parameters: Vec<String>,
+    /// The same URL with a letter for each parameter and without credentials.
+    pub(super) filled: Url,
 }
+
+/// What is expected where a URL stands.
+pub(super) const URL_FORM: &str = "a URL such as `https://origin.example.com/events`";
 
 impl OriginUrl {
     /// Checks a URL. The error says what is wrong, and holds nothing of the URL.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = text.split_once("://").ok_or("no URL: it has no scheme")?;
-        let tls = match scheme.to_ascii_lowercase().as_str() {
-            "http" => false,
-            "https" => true,
-            _ => return Err("a URL with another scheme"),
-        };
+        let scheme = scheme.to_ascii_lowercase();
+        if !["http", "https"].contains(&scheme.as_str()) {
+            return Err("a URL with another scheme");
+        }
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err("a URL with a character that must be percent-encoded");
         }
         if rest.contains('#') {
             return Err("a URL with a fragment");
         }
-        let path_start = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at(path_start);
+        let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (userinfo, authority) = match authority.rsplit_once('@') {
             Some((userinfo, authority)) => (Some(decode_userinfo(userinfo)?), authority),
             None => (None, authority),
         };
-        let (path, has_query) = match target.split_once('?') {
-            Some((path, _)) => (path, true),
-            None => (target, false),
-        };
-        let path = if path.is_empty() { "/" } else { path };
-        let parameters = parameters(target)?;
-        check_authority(authority)?;
-        // What stands for a parameter is percent-encoded when it is put in: a letter stands for all of it here.
-        let mut filled = target.to_owned();
-        for parameter in &parameters {
-            filled = filled.replace(&format!("{{{parameter}}}"), "x");
+        if authority.contains(['{', '}']) {
+            // The client would choose whom the relay connects to.
+            return Err("a URL with a parameter in its host");
         }
-        let slash = if filled.starts_with('/') { "" } else { "/" };
-        let whole = format!("{}://{authority}{slash}{filled}", if tls { "https" } else { "http" });
-        whole.parse::<hyper::Uri>().map_err(|_| "no valid URL")?;
+        let parameters = parameters(target)?;
+        // What stands for a parameter is percent-encoded when it is put in: a letter stands for all of it here.
+        let target_filled = parameters.iter().fold(target.to_owned(), |filled, parameter| {
+            filled.replace(&format!("{{{parameter}}}"), "x")
+        });
+        let filled = parse_filled(&scheme, authority, &target_filled)?;
+        let path = target.split('?').next().unwrap_or_default();
         Ok(Self {
-            url: format!("{}://{authority}{target}", scheme.to_ascii_lowercase()),
-            tls,
+            url: format!("{scheme}://{authority}{target}"),
             authority: authority.to_owned(),
-            path: path.to_owned(),
-            has_query,
+            path: if path.is_empty() { "/" } else { path }.to_owned(),
             userinfo,
             parameters,
+            filled,
         })
+    }
+
+    /// `https`.
+    pub(super) fn is_tls(&self) -> bool {
+        self.filled.scheme() == "https"
+    }
+
+    /// Scheme, host and port as written.
+    pub(super) fn base(&self) -> String {
+        format!("{}://{}", self.filled.scheme(), self.authority)
     }
 
     /// The label of metrics and logs: host, port and path.
@@ -74,58 +82,84 @@ impl OriginUrl {
     }
 }
 
-/// What is expected where a URL stands.
-pub(super) const URL_FORM: &str = "a URL such as `https://origin.example.com/events`";
-
-/// Credentials in URLs replaced by `***`, wherever in `text` they stand.
-pub(super) fn mask(text: &str) -> String {
-    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(start) = rest.find("://") {
-        let (before, after) = rest.split_at(start + 3);
-        out.push_str(before);
-        let end = after.find(['/', '?', '#', ' ']).unwrap_or(after.len());
-        rest = match after[..end].rfind('@') {
-            Some(at) => {
-                out.push_str("***");
-                &after[at..]
-            }
-            None => after,
-        };
+fn parse_filled(scheme: &str, authority: &str, target: &str) -> Result<Url, &'static str> {
+    // The URL standard repairs these; in a file they are slips.
+    match authority {
+        "" => return Err("a URL without a host"),
+        _ if authority.contains('\\') => return Err("a URL without a valid host"),
+        _ if authority.ends_with(':') => return Err("a URL with an impossible port"),
+        _ => {}
     }
-    out + rest
+    let parsed = Url::parse(&format!("{scheme}://{authority}{target}")).map_err(|error| match error {
+        ParseError::EmptyHost => "a URL without a host",
+        ParseError::InvalidPort => "a URL with an impossible port",
+        ParseError::IdnaError | ParseError::InvalidIpv4Address | ParseError::InvalidIpv6Address => {
+            "a URL without a valid host"
+        }
+        _ => "no valid URL",
+    })?;
+    match parsed.port() {
+        Some(0) => Err("a URL with an impossible port"),
+        _ => Ok(parsed),
+    }
 }
 
-/// Query values masked whose name says that they are secret, for what is printed.
-pub(super) fn mask_query(url: &str) -> String {
-    let Some((before, query)) = url.split_once('?') else {
-        return url.to_owned();
+/// The URL of a stream, as text.
+pub(super) const STREAM_URL: Custom<OriginUrl> = Custom {
+    shape: || Shape::Url(&["http://origin.example/events", "https://h:8443/a?b=c"]),
+    read: |item| {
+        let url = match OriginUrl::parse(item.text(URL_FORM)?) {
+            Ok(url) => url,
+            Err(why) => {
+                item.mistake(format!("{} is {why}", item.found()), URL_FORM);
+                return None;
+            }
+        };
+        if url.filled.query().is_some() && url.url.contains(MASK) {
+            item.warn_of_mask();
+        }
+        Some(url)
+    },
+    print: |url| Some(mask_query(&url.url).into()),
+};
+
+/// Scheme and authority, nothing else.
+pub(super) const BASE_URL: Custom<String> = Custom {
+    shape: || Shape::Url(&["https://relay.example.com", "http://h:8080"]),
+    read: base_url,
+    print: |url| Some(url.as_str().into()),
+};
+
+/// What is expected where only scheme and host may stand.
+pub(super) const BASE_FORM: &str = "scheme and host, such as `https://origin.example.com`";
+
+fn base_url(item: &Item<'_>) -> Option<String> {
+    let url = match OriginUrl::parse(item.text(BASE_FORM)?) {
+        Ok(url) => url,
+        Err(why) => {
+            item.mistake(format!("{} is {why}", item.found()), BASE_FORM);
+            return None;
+        }
     };
-    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        // A parameter of the path is no secret: it is a place for one of the client's.
-        Some((name, value)) if names_a_secret(name) && !value.starts_with('{') => format!("{name}=***"),
-        _ => pair.to_owned(),
-    });
-    format!("{before}?{}", pairs.collect::<Vec<_>>().join("&"))
+    let bare = url.path == "/" && url.filled.query().is_none() && url.userinfo.is_none();
+    if !bare {
+        let what = format!("{} is a URL with more than scheme and host", item.found());
+        let expected = match item.is_from_environment() {
+            true => BASE_FORM.to_owned(),
+            false => format!("`{}`", url.base()),
+        };
+        item.mistake(what, expected);
+        return None;
+    }
+    Some(url.base())
 }
 
-/// Whether a header or a query parameter of this name is likely to hold a secret.
-pub(super) fn names_a_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    [
-        "auth",
-        "cookie",
-        "credential",
-        "key",
-        "pass",
-        "pwd",
-        "secret",
-        "session",
-        "sig",
-        "token",
-    ]
-    .iter()
-    .any(|part| name.contains(part))
-}
+/// The public URL, in the form in which it is used.
+pub(super) const PUBLIC_URL: Custom<hyper::Uri> = Custom {
+    shape: || BASE_URL.shape(),
+    read: |item| item.checked(base_url(item)?.parse().ok(), BASE_FORM),
+    print: |url| Some(url.to_string().trim_end_matches('/').into()),
+};
 
 /// The names in `{name}`s, each once.
 pub(super) fn parameters(text: &str) -> Result<Vec<String>, &'static str> {
@@ -157,23 +191,6 @@ pub(super) fn is_parameter_name(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-fn check_authority(authority: &str) -> Result<(), &'static str> {
-    if authority.contains(['{', '}']) {
-        // The client would choose whom the relay connects to.
-        return Err("a URL with a parameter in its host");
-    }
-    let parsed: hyper::http::uri::Authority = authority.parse().map_err(|_| "a URL without a valid host")?;
-    let port = authority
-        .strip_prefix(parsed.host())
-        .ok_or("a URL without a valid host")?;
-    match (parsed.host(), port, parsed.port_u16()) {
-        ("", ..) => Err("a URL without a host"),
-        (_, "", None) => Ok(()),
-        (_, _, Some(port)) if port > 0 => Ok(()),
-        _ => Err("a URL with an impossible port"),
-    }
-}
-
 fn decode_userinfo(userinfo: &str) -> Result<(String, Secret), &'static str> {
     let (username, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     let (username, password) = (decode(username)?, decode(password)?);
@@ -184,7 +201,7 @@ fn decode_userinfo(userinfo: &str) -> Result<(String, Secret), &'static str> {
     Ok((username, Secret(password)))
 }
 
-/// RFC 3986, section 2.1.
+/// RFC 3986, section 2.1; a `%` that begins no code is a slip.
 fn decode(text: &str) -> Result<String, &'static str> {
     let bytes = crate::path::decode(text).map(std::borrow::Cow::into_owned);
     let decoded = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
@@ -202,7 +219,7 @@ mod tests {
         assert_eq!(url.label(), "[::1]:8443/a/{job}");
         assert_eq!(url.userinfo, Some(("us@er".to_owned(), Secret("p:w".to_owned()))));
         assert_eq!(url.parameters, ["job"]);
-        assert!(url.tls && url.has_query);
+        assert_eq!(url.filled.as_str(), "https://[::1]:8443/a/x?x=x");
         assert_eq!(OriginUrl::parse("http://h").expect("valid").label(), "h/");
         assert_eq!(OriginUrl::parse("http://h?q").expect("valid").url, "http://h?q");
     }
@@ -220,6 +237,7 @@ mod tests {
             "http://h:99999/",
             "http://h:/",
             "http://h:x/",
+            "http://h\\x/",
             "http://h/#f",
             "http://h/a b",
             "http://h/ä",
@@ -233,28 +251,17 @@ mod tests {
             "http://u:%0A@h/",
             "http://@/",
             "http://h\n/",
+            "http://[::1/",
+            "http://1.2.3.4.5/",
         ] {
             assert!(OriginUrl::parse(text).is_err(), "{text}");
         }
     }
 
-    #[test]
-    fn secrets_are_masked() {
-        assert_eq!(
-            mask("http://u:p@h/x and https://t@h"),
-            "http://***@h/x and https://***@h"
-        );
-        assert_eq!(mask("http://h/x@y"), "http://h/x@y");
-        assert_eq!(
-            mask_query("http://h/?a=1&access_token=2&Key={k}"),
-            "http://h/?a=1&access_token=***&Key={k}"
-        );
-    }
-
     proptest::proptest! {
         #[test]
         fn nothing_panics(text in "(https?://)?[a-z%@:/?#{}\\[\\]ä]{0,30}") {
-            let _ = (OriginUrl::parse(&text), mask(&text), mask_query(&text));
+            let _ = OriginUrl::parse(&text);
         }
     }
 }

@@ -164,19 +164,6 @@ fn address(text: &str) -> Option<IpAddr> {
         .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
-impl Network {
-    /// Whether an address belongs to it; an IPv4 address in IPv6 form is the IPv4 address.
-    pub fn contains(&self, ip: IpAddr) -> bool {
-        let bits = |ip: IpAddr| match ip {
-            IpAddr::V4(ip) => (u128::from(u32::from(ip)) << 96, true),
-            IpAddr::V6(ip) => (u128::from(ip), false),
-        };
-        let ((network, is_v4), (ip, ip_is_v4)) = (bits(self.address.to_canonical()), bits(ip.to_canonical()));
-        let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix_len)).unwrap_or(0);
-        is_v4 == ip_is_v4 && network & mask == ip & mask
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,10 +226,7 @@ mod tests {
 
     #[test]
     fn only_trusted_proxies_are_believed() {
-        let proxies = [Network {
-            address: "10.0.0.0".parse().expect("ip"),
-            prefix_len: 8,
-        }];
+        let proxies: [Network; 1] = ["10.0.0.0/8".parse().expect("a network")];
         let seen = |peer: &str, headers: &[(&'static str, &'static str)]| {
             let mut request = Request::builder().body(()).expect("a request");
             *request.headers_mut() = self::headers(headers);

@@ -3,10 +3,7 @@
 use super::*;
 
 fn forwarded(peer: &str, sent: &[(&'static str, &'static str)]) -> (Vec<String>, Public) {
-    let trusted = [Network {
-        address: "10.0.0.0".parse().unwrap(),
-        prefix_len: 8,
-    }];
+    let trusted: [Network; 1] = ["10.0.0.0/8".parse().unwrap()];
     let mut headers = HeaderMap::new();
     for (name, value) in sent {
         headers.append(*name, HeaderValue::from_static(value));

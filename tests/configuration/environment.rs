@@ -130,5 +130,5 @@ fn secrets_from_files() {
     let told = load("      tls: { ca: token, cert: missing, server_name: 'a b' }\n")
         .expect_err("no PEM")
         .to_string();
-    assert_eq!(told.lines().count(), 3, "{told}");
+    assert_eq!(told.lines().count(), 4, "{told}");
 }

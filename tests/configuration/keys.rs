@@ -83,7 +83,7 @@ pass:
     // The one key that is understood, and has no effect in this version.
     let warned: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
     assert_eq!(warned, ["reload"]);
-    assert_eq!(loaded.reload, config::Reload::Watch);
+    assert_eq!(loaded.config.reload, config::Reload::Watch);
     let sources = &loaded.config.sources;
     assert_eq!(
         sources[0].end_when[2],

@@ -53,7 +53,8 @@ f.yaml:16:28: sources.a.slow_client.policy: `evcit`; expected one of `evict`, `s
 f.yaml:20:12: sources.b.upstream.url: the parameter `job` is not one of the path; expected no parameter here
 f.yaml:21:7: sources.b.upstream.password: no user name; expected `username` with `password` or `password_file`
 f.yaml:22:5: sources.b.path: a duplicate key; expected each key once; the first is in line 18
-f.yaml:23:5: sources.b.access: not supported by this version; expected no such key: who may read must be settled in front of the relay
+f.yaml:23:5: sources.b.access: not supported by this version: who may read; settle it in front of the relay; expected no such key
+f.yaml:26:11: sources.c.path: `/x` is also the path of `b` in line 18; expected each path once
 f.yaml:27:15: sources.c.upstream: an empty list; expected at least one upstream
 f.yaml:28:25: sources.c.end_when[0].json: `state`; expected a JSON pointer such as `/state` (`~0` for `~`, `~1` for `/`)
 f.yaml:28:45: sources.c.end_when[1]: not exactly one rule; expected `{event: NAME}`, `{data: TEXT}` or `{json: /pointer, equals: VALUE}`";

@@ -18,12 +18,8 @@ fn the_example_is_right_and_complete() {
                 || line.contains(&format!("{{ {key}:"))
         })
     };
-    let later = ["access", "proxy_protocol", "address"];
     for key in schema_keys(&config::json_schema()) {
-        assert!(
-            shown(&key) || later.contains(&key.as_str()) || key == "password_file" || text.contains(&key),
-            "{key}"
-        );
+        assert!(shown(&key) || key == "address" || text.contains(&key), "{key}");
     }
 }
 
@@ -86,13 +82,17 @@ fn the_schema_and_the_reader_know_the_same_keys() {
     }
 }
 
-/// All property names anywhere in the schema.
+/// The names of all properties anywhere in the schema, those of later versions left out.
 fn schema_keys(schema: &serde_json::Value) -> Vec<String> {
     let mut keys = Vec::new();
     match schema {
         serde_json::Value::Object(map) => {
             if let Some(properties) = map.get("properties").and_then(|properties| properties.as_object()) {
-                keys.extend(properties.keys().cloned());
+                let supported = properties.iter().filter(|(_, property)| {
+                    let help = property["description"].as_str();
+                    !help.is_some_and(|help| help.starts_with("Not supported"))
+                });
+                keys.extend(supported.map(|(name, _)| name.clone()));
             }
             keys.extend(map.values().flat_map(schema_keys));
         }

@@ -1,0 +1,169 @@
+//! The file from its root, and configurations without a file.
+
+use super::addresses::{self, ADDRESS_FORM, ADMIN_ADDRESS, LISTENER, Listen, NETWORK, Network};
+use super::codec::{AtLeastOne, Codec as _, Count, Custom, List, OneOrMore, Word};
+use super::diagnostics::{Collector, Diagnostics};
+use super::field::Presence as _;
+use super::item::{Item, Section};
+use super::node::Node;
+use super::pass::{self, Pass};
+use super::paths::{ClientPath, Overlap};
+use super::process::{Drain, Limits};
+use super::shape::Shape;
+use super::source::{self, Source};
+use super::table::{Table, Unsupported, nested, section};
+use super::url::PUBLIC_URL;
+use serde_json::{Map, Value as Json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+section! {
+    /// A whole configuration in force: immutable, replaced as a whole.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Config {
+        /// Where clients connect: an address and port, or `unix:/path`; one, or a list.
+        pub listen: Vec<Listen> = AtLeastOne(LISTENER, ADDRESS_FORM).or("0.0.0.0:9080"),
+        /// Address and port of health, metrics, status and dashboard.
+        pub admin: Option<SocketAddr> = ADMIN_ADDRESS.or("127.0.0.1:7090"),
+        /// Scheme and authority that rewritten links get; without it, those of the client's request.
+        pub public_url: Option<hyper::Uri> = PUBLIC_URL.optional(),
+        /// Delivery shards; `auto`: one per core.
+        pub workers: usize = WORKERS.or("auto"),
+        /// Bounds of the whole process.
+        pub limits: Limits = nested().or("{}"),
+        /// Networks (`10.0.0.0/8`) or addresses whose `X-Forwarded-For` and `Forwarded` count.
+        pub trusted_proxies: Vec<Network> = OneOrMore(NETWORK).or("[]"),
+        /// How the process leaves after SIGTERM.
+        pub drain: Drain = nested().or("{}"),
+        /// When the file is read again: on SIGHUP only, or also when it has changed.
+        pub reload: Reload = Word(&[("signal", Reload::Signal), ("watch", Reload::Watch)]).or("signal"),
+        /// The event streams, by name; the name is a label of metrics.
+        pub sources: Vec<Arc<Source>> = SOURCES.needed("at least one source, by name"),
+        /// What goes to the origin as it is, in the order of the list.
+        pub pass: Vec<Pass> = List(nested::<Pass>(), "a list of mappings with `prefix` and `to`").or("[]"),
+    }
+    unsupported = [
+        Unsupported("access_log", &["false"], "a line per ended stream and request"),
+        Unsupported("admin_access", &[], "who may see the admin's pages"),
+        Unsupported("combine", &[], "streams put together from several sources"),
+        Unsupported("fleet", &[], "a log that several instances share"),
+        Unsupported("handover", &[], "an upgrade that cuts nobody"),
+    ];
+    check = check;
+}
+
+/// When the file is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// On SIGHUP.
+    Signal,
+    /// On SIGHUP, and when the file's content has changed.
+    Watch,
+}
+
+/// `auto`, or a number of threads.
+const WORKERS: Custom<usize> = Custom {
+    shape: || Shape::Either(vec![Shape::Word(vec!["auto"]), WORKER_COUNT.shape()]),
+    read: |item| match item.peek() {
+        Some("auto") => Some(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
+        Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => usize::try_from(WORKER_COUNT.read(item)?).ok(),
+        _ => {
+            let form = "`auto`, or a number of threads";
+            item.text(form)?;
+            item.checked(None, form)
+        }
+    },
+    print: |workers| Some((*workers).into()),
+};
+
+const WORKER_COUNT: Count = Count(1..=1024);
+
+/// The sources by name.
+const SOURCES: Custom<Vec<Arc<Source>>> = Custom {
+    shape: || Shape::Named(Box::new(nested::<Source>().shape())),
+    read: sources,
+    print: |sources| {
+        let pair = |source: &Arc<Source>| (source.name.clone(), Json::Object(source.print()));
+        Some(Json::Object(sources.iter().map(pair).collect::<Map<_, _>>()))
+    },
+};
+
+fn sources(item: &Item<'_>) -> Option<Vec<Arc<Source>>> {
+    let entries = item.entries("a mapping from names to sources")?;
+    if entries.is_empty() {
+        item.mistake("no source", "at least one, by name");
+        return None;
+    }
+    let mut complete = true;
+    let mut sources = Vec::new();
+    for (entry, item) in &entries {
+        if entry.key.trim().is_empty() || entry.key.chars().any(char::is_control) {
+            let expected = Some("a name of visible characters".to_owned());
+            let what = "a source without a readable name";
+            item.diagnostics.mistake(entry.place, &item.path, what, expected);
+        }
+        match Source::read(item) {
+            Some(source) => sources.push(Arc::new(Source {
+                name: entry.key.clone(),
+                ..source
+            })),
+            None => complete = false,
+        }
+    }
+    complete.then_some(sources)
+}
+
+fn check(section: &Section<'_>, _: Option<&mut Config>) {
+    addresses::check(section);
+    paths_are_told_apart(section);
+    pass::check(section);
+    if let Some(item) = section.get("reload")
+        && item.peek() == Some("watch")
+    {
+        item.warn("no effect yet: a changed file is in force after a restart");
+    }
+}
+
+/// Every path leads to one source.
+fn paths_are_told_apart(section: &Section<'_>) {
+    let Some(sources) = section.present("sources").filter(|item| item.scalar().is_none()) else {
+        return;
+    };
+    let mut served: Vec<(ClientPath, &str, usize)> = Vec::new();
+    for (entry, item) in sources.entries("").unwrap_or_default() {
+        for (path, at) in source::paths(&item) {
+            for (other, name, line) in &served {
+                let whose = format!("the path of `{name}` in line {line}");
+                match path.against(other) {
+                    Overlap::None => {}
+                    Overlap::Same => at.mistake(format!("{} is also {whose}", at.found()), "each path once"),
+                    Overlap::Ambiguous => at.mistake(
+                        format!("{} and {whose} fit the same requests", at.found()),
+                        "templated paths that can be told apart",
+                    ),
+                    Overlap::LiteralFirst => at.warn(format!(
+                        "{} and {whose} fit the same request: the path without parameters wins",
+                        at.found()
+                    )),
+                }
+            }
+            served.push((path, &entry.key, at.node.place.line));
+        }
+    }
+}
+
+impl Config {
+    /// The configuration of `serve --upstream URL --path PATH`: one source named `default`, everything else by default.
+    /// Credentials in the URL are taken out of it and used.
+    pub fn for_upstream(url: &str, path: &str) -> Result<Self, Diagnostics> {
+        let source = Node::map([("path", Node::text(path)), ("upstream", Node::text(url))]);
+        let file = Node::map([("sources", Node::map([("default", source)]))]);
+        let diagnostics = Collector::new("command line");
+        let config = Self::read(&Item::root(&diagnostics, &file));
+        let flag = |key: &str| key.replace("sources.default.", "--");
+        let (config, _) = diagnostics
+            .finish(config)
+            .map_err(|mistakes| mistakes.with_keys(flag))?;
+        Ok(config)
+    }
+}
