@@ -6,17 +6,13 @@ use super::connection::Connection;
 use super::response::{self, Response};
 use super::server::Server;
 use crate::net::Watched;
-use crate::proxy::{Body, BodyError, Proxied, Proxy, Tunnel, Unread};
-use crate::quotas::{ProxyPermit, Quotas};
+use crate::proxy::{Failure, Proxied, Proxy, Tunnel, Unread, is_event_stream};
+use crate::quotas::ProxyPermit;
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use hyper::Request;
-use hyper::body::{Frame, Incoming, SizeHint};
-use hyper::header::CONTENT_TYPE;
+use hyper::body::Incoming;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -57,10 +53,14 @@ impl ProxiedRequest {
             Err(failure) => {
                 server.refused(failure.reason());
                 let (status, detail) = failure.answer();
-                (response::problem(status, detail), None)
+                let response = match failure {
+                    Failure::Busy => response::busy(),
+                    _ => response::problem(status, detail),
+                };
+                (response, None)
             }
         };
-        let is_stream = is_event_stream(&response);
+        let is_stream = is_event_stream(response.headers());
         // The connection may be gone by now.
         let _ = afterwards.send(Afterwards {
             _permit: permit,
@@ -68,11 +68,7 @@ impl ProxiedRequest {
             unread,
             is_stream,
         });
-        if !is_stream {
-            return response;
-        }
-        let drained = Box::pin(drained(server.quotas.clone(), server.snapshot.load().drain_spread));
-        response.map(|body| EndsWithDrain { body, drained }.boxed_unsync())
+        response
     }
 }
 
@@ -91,49 +87,7 @@ pub(super) async fn go_on(mut afterwards: Afterwards, connection: &mut Connectio
     };
     let behind = connection.ahead.take(usize::MAX);
     let sent = [&sent[..], &behind].concat();
-    let spread = connection.server.snapshot.load().drain_spread;
-    tokio::select! {
-        ended = tunnel.run(stream, &sent) => if let Err(error) = ended {
-            tracing::debug!(%error, "a tunnel broke");
-        },
-        () = drained(connection.server.quotas.clone(), spread) => {}
-    }
-}
-
-fn is_event_stream(response: &Response) -> bool {
-    let content_type = response.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
-    let media = content_type.and_then(|value| value.split(|&byte| byte == b';').next());
-    media.is_some_and(|media| media.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
-}
-
-/// Completes when the process leaves, and this stream's turn has come.
-async fn drained(quotas: Arc<Quotas>, spread: Duration) {
-    quotas.leaving().await;
-    tokio::time::sleep(spread.mul_f64(fastrand::f64())).await;
-}
-
-/// A body without an end of its own, which ends in time when the process leaves.
-struct EndsWithDrain<D> {
-    body: Body,
-    drained: Pin<Box<D>>,
-}
-
-impl<D: Future<Output = ()>> hyper::body::Body for EndsWithDrain<D> {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            return Poll::Ready(frame);
-        }
-        self.drained.as_mut().poll(cx).map(|()| None)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    if let Err(error) = tunnel.run(stream, &sent).await {
+        tracing::debug!(%error, "a tunnel broke");
     }
 }

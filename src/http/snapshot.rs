@@ -4,7 +4,6 @@ use super::router::Router;
 use crate::config::{Config, Limits, Network};
 use crate::proxy::Proxy;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The settings of one moment. Nobody keeps a part of it beyond the request that it was loaded for.
 pub(crate) struct Snapshot {
@@ -13,8 +12,6 @@ pub(crate) struct Snapshot {
     pub(crate) proxy: Option<Arc<Proxy>>,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) limits: Limits,
-    /// Over how long streams are ended when the process leaves.
-    pub(crate) drain_spread: Duration,
 }
 
 impl Snapshot {
@@ -24,7 +21,6 @@ impl Snapshot {
             proxy,
             trusted_proxies: config.trusted_proxies.clone(),
             limits: config.limits.clone(),
-            drain_spread: config.drain.spread,
         }
     }
 }

@@ -49,6 +49,11 @@ const FANOUT_BUCKETS_SECONDS: &[f64] = &[
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
+/// 0.5 ms (a small page from next door) to 60 s (when an origin is given up).
+const PROXIED_BUCKETS_SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
+
 /// 0 is its own bucket: the share of clients that are at the head.
 const LAG_BUCKETS_EVENTS: &[f64] = &[0.0, 1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0];
 
@@ -95,6 +100,12 @@ table! {
         "Clients that came back with a last event ID: exact (nothing missed) or gap.";
     REFUSED: Counter "fanfare_refused_total" in Count, ["reason"], &[],
         "Connections and requests refused, by why.";
+    PROXIED_REQUESTS: Counter "fanfare_proxied_requests_total" in Count, ["code"], &[],
+        "Requests that went to an origin as they were, by the status that the client got.";
+    PROXIED_REQUEST_SECONDS: Histogram "fanfare_proxied_request_seconds" in Seconds, [], PROXIED_BUCKETS_SECONDS,
+        "Time from a proxied request to the end of its response; for event streams and WebSockets to its head.";
+    PROXIED_STREAMS: Gauge "fanfare_proxied_streams" in Count, [], &[],
+        "Event streams that come through the proxy: each is a connection of its own at the origin.";
     UPSTREAM_CONNECTED: Gauge "fanfare_upstream_connected" in Count, ["source", "upstream"], &[],
         "Open connections to the upstream: 0 or 1, and for a templated source one per channel.";
     UPSTREAM_RECONNECTS: Counter "fanfare_upstream_reconnects_total" in Count, ["source", "upstream", "reason"], &[],

@@ -10,6 +10,7 @@
 pub mod definitions;
 mod labels;
 mod process;
+mod proxy;
 
 use definitions::{Definition, Kind};
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
@@ -18,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use labels::{CloseReason, EvictReason, GapReason, Protocol, RefuseReason, ReloadOutcome};
+pub use proxy::ProxyMetrics;
 
 /// The process's metrics, and the text that Prometheus scrapes.
 pub struct Metrics {
@@ -146,6 +148,11 @@ impl Metrics {
             opened: counter(&self.recorder, &definitions::CONNECTIONS_OPENED, &[]),
             refused: refused.into(),
         }
+    }
+
+    /// The handles of the proxy.
+    pub fn proxy(&self) -> Arc<ProxyMetrics> {
+        Arc::new(ProxyMetrics::new(&self.recorder))
     }
 
     /// Counts a reload of the configuration.

@@ -10,6 +10,10 @@ pub(crate) enum Failure {
     BadRequest(&'static str),
     /// Nor this one.
     NotImplemented,
+    /// A method that is not proxied.
+    Method,
+    /// The entry's origin has as many requests as it may have.
+    Busy,
     /// The client did not send the body that it promised.
     ClientTimeout,
     /// Not reached, or what it answered is none.
@@ -27,6 +31,11 @@ impl Failure {
                 StatusCode::NOT_IMPLEMENTED,
                 "the request's transfer coding is not known",
             ),
+            Failure::Method => (StatusCode::METHOD_NOT_ALLOWED, "TRACE is not passed on"),
+            Failure::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many requests are with the origin at the moment",
+            ),
             Failure::ClientTimeout => (StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time"),
             Failure::Origin(_) => (StatusCode::BAD_GATEWAY, "the origin gave no usable answer"),
             Failure::OriginTimeout(_) => (StatusCode::GATEWAY_TIMEOUT, "the origin did not answer in time"),
@@ -37,6 +46,8 @@ impl Failure {
     pub(crate) fn reason(&self) -> RefuseReason {
         match self {
             Failure::BadRequest(_) | Failure::NotImplemented => RefuseReason::BadRequest,
+            Failure::Method => RefuseReason::Method,
+            Failure::Busy => RefuseReason::Passes,
             Failure::ClientTimeout => RefuseReason::HeaderTimeout,
             Failure::Origin(_) | Failure::OriginTimeout(_) => RefuseReason::Origin,
         }

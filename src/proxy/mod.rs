@@ -11,10 +11,13 @@
 
 mod response_body;
 mod client;
+mod drain;
+mod event_stream;
 mod failure;
 mod request_body;
 mod forwarded;
 mod hop_by_hop;
+mod in_flight;
 mod request;
 mod response;
 mod rewrite;
@@ -22,26 +25,33 @@ mod log_throttle;
 mod upgrade;
 
 pub(crate) use failure::Failure;
+pub(crate) use in_flight::is_event_stream;
 pub(crate) use rewrite::Links;
 pub(crate) use upgrade::Tunnel;
 
 use crate::config::{Config, Network};
+use crate::metrics::ProxyMetrics;
+use crate::quotas::Quotas;
 use crate::upstream::Url;
 use bytes::Bytes;
 use client::Origins;
+use drain::Drain;
 use forwarded::Public;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE};
 use hyper::http::request::Parts as RequestParts;
 use hyper::http::uri::{Authority, Scheme};
+use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
+use in_flight::InFlight;
 use log_throttle::LogThrottle;
 use request_body::{RequestBody, RequestBodyState};
 use response_body::ResponseBody;
 use rewrite::{Rewriter, View};
 use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// A body on its way to the client.
 pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
@@ -55,6 +65,8 @@ pub(crate) struct Proxy {
     rewriter: Rewriter,
     public_url: Option<Url>,
     trusted_proxies: Vec<Network>,
+    metrics: Arc<ProxyMetrics>,
+    drain: Drain,
 }
 
 /// An entry of the configuration.
@@ -66,7 +78,17 @@ pub(crate) struct Origin {
     rewrite_links: bool,
     rewrite_headers: Vec<HeaderName>,
     body_bytes_max: usize,
+    /// Requests that may be with it at one time.
+    places: Arc<Semaphore>,
     failed: LogThrottle,
+    streams: LogThrottle,
+}
+
+/// What an origin has answered.
+struct Exchanged {
+    response: Response<Body>,
+    /// With a `101`: its side of the connection.
+    tunnel: Option<OnUpgrade>,
 }
 
 /// An answer for the client.
@@ -88,7 +110,12 @@ impl Unread {
 
 impl Proxy {
     /// What the configuration passes; `None`: nothing.
-    pub(crate) fn new(config: &Config, links: Links) -> Option<Arc<Self>> {
+    pub(crate) fn new(
+        config: &Config,
+        links: Links,
+        metrics: Arc<ProxyMetrics>,
+        quotas: Arc<Quotas>,
+    ) -> Option<Arc<Self>> {
         let origins: Vec<Origin> = config.pass.iter().filter_map(Origin::new).collect();
         let public_url = config
             .public_url
@@ -101,6 +128,8 @@ impl Proxy {
                 rewriter: Rewriter::new(links),
                 public_url,
                 trusted_proxies: config.trusted_proxies.clone(),
+                metrics,
+                drain: Drain::new(quotas, &config.drain),
             })
         })
     }
@@ -110,7 +139,7 @@ impl Proxy {
         self.origins.iter().position(|origin| path.starts_with(&origin.prefix))
     }
 
-    /// Proxy a request to the entry at this place, and its answer back.
+    /// Sends a request to the entry at this place, and its answer back.
     pub(crate) async fn send(
         &self,
         at: usize,
@@ -119,7 +148,7 @@ impl Proxy {
     ) -> (Result<Proxied, Failure>, Unread) {
         let origin = &self.origins[at];
         let body_state = RequestBodyState::new(request.body().is_end_stream());
-        let proxied = self.exchange(origin, request, peer, body_state.clone()).await;
+        let proxied = self.tracked(origin, request, peer, body_state.clone()).await;
         if let Err(Failure::Origin(error) | Failure::OriginTimeout(error)) = &proxied {
             let to = origin.to.redacted();
             if origin.failed.is_due() {
@@ -131,13 +160,60 @@ impl Proxy {
         (proxied, Unread(body_state))
     }
 
-    async fn exchange(
+    /// An exchange that holds a place of the entry's until its response has ended.
+    async fn tracked(
         &self,
         origin: &Origin,
         request: Request<Incoming>,
         peer: IpAddr,
         body_state: Arc<RequestBodyState>,
     ) -> Result<Proxied, Failure> {
+        // RFC 9110, 9.3.8: it would give the client what was meant for the origin.
+        if request.method() == Method::TRACE {
+            return Err(Failure::Method);
+        }
+        let mut in_flight = InFlight::enter(origin, &self.metrics)?;
+        let path = request.uri().path().to_owned();
+        let Exchanged { response, tunnel } = match self.exchange(origin, request, peer, body_state).await {
+            Ok(exchanged) => exchanged,
+            Err(failure) => {
+                in_flight.answered(failure.answer().0);
+                return Err(failure);
+            }
+        };
+        in_flight.answered(response.status());
+        let Some(tunnel) = tunnel else {
+            if in_flight::is_event_stream(response.headers()) && origin.streams.is_due() {
+                let to = origin.to.redacted();
+                tracing::warn!(
+                    to,
+                    path,
+                    "an event stream is proxied: a source would need one connection for all its clients"
+                );
+            }
+            return Ok(Proxied {
+                response: in_flight::tracked(response, in_flight, &self.drain),
+                tunnel: None,
+            });
+        };
+        in_flight.is_endless();
+        Ok(Proxied {
+            response,
+            tunnel: Some(Tunnel {
+                origin: tunnel,
+                in_flight,
+                drain: self.drain.clone(),
+            }),
+        })
+    }
+
+    async fn exchange(
+        &self,
+        origin: &Origin,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        body_state: Arc<RequestBodyState>,
+    ) -> Result<Exchanged, Failure> {
         let (parts, body) = request.into_parts();
         let outgoing = request::outgoing(parts, origin, peer, &self.trusted_proxies)?;
         let has_body = !body.is_end_stream();
@@ -193,7 +269,7 @@ impl Proxy {
             }
             None => ResponseBody::new(incoming, body_state).boxed(),
         };
-        Ok(Proxied {
+        Ok(Exchanged {
             response: Response::from_parts(parts, body),
             tunnel: None,
         })
@@ -230,6 +306,8 @@ impl Origin {
             rewrite_links: pass.rewrite_links,
             rewrite_headers: pass.rewrite_headers.clone(),
             body_bytes_max: pass.body_bytes_max,
+            places: Arc::new(Semaphore::new(pass.connections_max.min(Semaphore::MAX_PERMITS))),
+            streams: LogThrottle::default(),
             failed: LogThrottle::default(),
             to,
         })

@@ -2,7 +2,7 @@
 
 use super::request_body::RequestBodyState;
 use super::response_body::ResponseBody;
-use super::{Failure, Proxied, Tunnel, hop_by_hop};
+use super::{Exchanged, Failure, hop_by_hop};
 use hyper::body::{Body as _, Incoming};
 use hyper::ext::ReasonPhrase;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, UPGRADE};
@@ -43,7 +43,7 @@ pub(super) fn switched(
     mut response: Response<Incoming>,
     asked: bool,
     body_state: Arc<RequestBodyState>,
-) -> Result<Proxied, Failure> {
+) -> Result<Exchanged, Failure> {
     if !asked {
         return Err(Failure::Origin(
             "a change of protocol that was not asked for".to_owned(),
@@ -58,8 +58,8 @@ pub(super) fn switched(
         parts.headers.insert(UPGRADE, protocol);
     }
     parts.extensions.clear();
-    Ok(Proxied {
+    Ok(Exchanged {
         response: Response::from_parts(parts, ResponseBody::new(incoming, body_state).boxed()),
-        tunnel: Some(Tunnel { origin }),
+        tunnel: Some(origin),
     })
 }

@@ -1,5 +1,7 @@
 //! A connection that has changed its protocol: bytes in both directions, until either side ends.
 
+use super::Drain;
+use super::in_flight::InFlight;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::io;
@@ -18,11 +20,23 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 /// The origin's side, which has answered `101`.
 pub(crate) struct Tunnel {
     pub(super) origin: OnUpgrade,
+    pub(super) in_flight: InFlight,
+    pub(super) drain: Drain,
 }
 
 impl Tunnel {
-    /// Lets the bytes through. `sent`: what the client has sent after its request's head.
+    /// Lets the bytes through, until either side or a drain ends it. `sent`: what the client has sent after its request's head.
     pub(crate) async fn run(self, client: impl AsyncRead + AsyncWrite + Unpin, sent: &[u8]) -> io::Result<()> {
+        let turn = self.drain.clone().turn();
+        tokio::select! {
+            ended = self.copy(client, sent) => ended,
+            // In a protocol that is not ours there is no good place to end: both sides are closed.
+            () = turn => Ok(()),
+        }
+    }
+
+    async fn copy(self, client: impl AsyncRead + AsyncWrite + Unpin, sent: &[u8]) -> io::Result<()> {
+        let _in_flight = self.in_flight;
         let origin = self.origin.await.map_err(io::Error::other)?;
         let (from_client, to_client) = split(client);
         let (from_origin, mut to_origin) = split(TokioIo::new(origin));

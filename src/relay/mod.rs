@@ -73,7 +73,7 @@ impl Relay {
         let shards = Arc::new(Shards::start(config.workers, &critical)?);
         let sources = Sources::start(&config, &metrics, &critical);
         let router = Router::new(sources.list().iter().map(Served::place));
-        let proxy = Proxy::new(&config, sources.links());
+        let proxy = Proxy::new(&config, sources.links(), metrics.proxy(), quotas.clone());
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::new(&config, router, proxy)));
         let server = Arc::new(Server::new(
             snapshot,

@@ -4,6 +4,7 @@ mod bodies;
 mod connections;
 mod heads;
 mod paths;
+mod quotas;
 mod rewriting;
 mod trouble;
 
