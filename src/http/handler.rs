@@ -170,7 +170,7 @@ impl Server {
             OpenOutcome::In(subscription) => newcomer.join(subscription),
             OpenOutcome::Asking(subscription, first) => newcomer.later(subscription, Some(first)),
             OpenOutcome::Refused(status) => answered(self.origin_refused(request, templated.source(), status)),
-            OpenOutcome::Full => answered(self.refuse(request, templated.source(), RefuseReason::Channels)),
+            OpenOutcome::Full(reason) => answered(self.refuse(request, templated.source(), reason)),
         }
     }
 

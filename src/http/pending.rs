@@ -32,7 +32,9 @@ impl PendingConnections {
         if list.len() > max.max(1) {
             list.retain(|(task, _)| !task.is_finished());
         }
-        if list.len() <= max.max(1) {
+        // Those that are being answered have asked: they are in other quotas.
+        let waiting = |(_, phase): &&(AbortHandle, Arc<SharedPhase>)| phase.get().may_make_room();
+        if list.len() <= max.max(1) || list.iter().filter(waiting).count() <= max.max(1) {
             return None;
         }
         for _ in 0..list.len() {

@@ -61,6 +61,10 @@ impl ProxiedRequest {
             }
         };
         let is_stream = is_event_stream(response.headers());
+        let mut permit = permit;
+        if is_stream || tunnel.is_some() {
+            permit.not_awaited();
+        }
         // The connection may be gone by now.
         let _ = afterwards.send(Afterwards {
             _permit: permit,

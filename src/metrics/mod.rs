@@ -18,6 +18,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(crate) use process::open_descriptors;
+
 pub use labels::{CloseReason, EvictReason, GapReason, Protocol, RefuseReason, ReloadOutcome};
 pub use proxy::ProxyMetrics;
 

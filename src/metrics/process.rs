@@ -50,7 +50,7 @@ impl Process {
         );
         let dropped = telemetry::dropped_lines();
         write_family(text, &definitions::LOG_LINES_DROPPED, dropped as f64);
-        if let Some(fds) = open_fds() {
+        if let Some(fds) = open_descriptors() {
             write_family(text, &definitions::PROCESS_OPEN_FDS, fds as f64);
         }
         // `None` is "unlimited".
@@ -85,7 +85,7 @@ impl Process {
 
 /// Since Linux 6.2 the directory's size is the number of descriptors: no descriptor is needed to learn it, and no
 /// walk over tens of thousands of entries. Before, it is 0.
-fn open_fds() -> Option<u64> {
+pub(crate) fn open_descriptors() -> Option<u64> {
     let size = std::fs::metadata("/proc/self/fd").ok()?.len();
     if size > 0 {
         return Some(size);

@@ -2,8 +2,10 @@
 
 use super::starvation::{News, Starvation};
 use super::{Listener, Stream, watch};
+use crate::quotas::Descriptors;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Connections accepted before other tasks have their turn.
@@ -25,8 +27,9 @@ pub(crate) trait Accepted {
     fn starved(&self) {}
 }
 
-/// Accepts connections until it is dropped. No error of `accept` ends it.
-pub(crate) async fn accept(listener: Listener, server: impl Accepted) -> io::Result<()> {
+/// Accepts connections until it is dropped. No error of `accept` ends it. One for which the budget has no descriptor left is closed
+/// at once: those who wait in the kernel's queue would not know that nobody comes.
+pub(crate) async fn accept(listener: Listener, server: impl Accepted, budget: Arc<Descriptors>) -> io::Result<()> {
     let name = listener.to_string();
     let mut starvation = Starvation::default();
     let mut last = Instant::now();
@@ -36,12 +39,22 @@ pub(crate) async fn accept(listener: Listener, server: impl Accepted) -> io::Res
         let mut accepted = 0;
         for _ in 0..ACCEPTS_PER_TURN {
             match ready.try_io(|fd| fd.get_ref().accept()) {
-                Ok(Ok((stream, peer))) => {
+                Ok(Ok((transport, peer))) => {
+                    accepted += 1;
+                    let Some(descriptor) = budget.take() else {
+                        if starvation.failed(Instant::now()) == Some(News::Begun) {
+                            tracing::warn!(
+                                listener = name,
+                                "no descriptors left for clients: connections are closed"
+                            );
+                        }
+                        server.starved();
+                        continue;
+                    };
                     if starvation.accepted(Instant::now()) == Some(News::Over) {
                         tracing::info!(listener = name, "accepting again");
                     }
-                    server.connection(stream, peer);
-                    accepted += 1;
+                    server.connection(Stream::new(transport, Some(descriptor)), peer);
                 }
                 Ok(Err(error)) if concerns_one_connection(&error) => {}
                 Ok(Err(error)) => {

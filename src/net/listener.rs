@@ -1,6 +1,6 @@
 //! Listeners: bound early, so that an address in use is found out before anything runs.
 
-use super::Stream;
+use super::stream::Transport;
 use crate::config::Listen;
 use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -57,19 +57,19 @@ impl Listener {
     }
 
     /// The connection that has waited longest, and its peer: unspecified for a Unix socket.
-    pub(super) fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+    pub(super) fn accept(&self) -> io::Result<(Transport, SocketAddr)> {
         match &self.kind {
             Kind::Tcp(listener) => {
                 // One call: non-blocking from the start.
                 let (socket, peer) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
                 let peer = peer.ok_or(io::ErrorKind::ConnectionAborted)?;
                 let peer = SocketAddr::try_from(peer).map_err(|_| io::ErrorKind::Unsupported)?;
-                Ok((Stream::Tcp(socket.into()), peer))
+                Ok((Transport::Tcp(socket.into()), peer))
             }
             Kind::Unix(listener, _) => {
                 let (stream, _) = listener.accept()?;
                 stream.set_nonblocking(true)?;
-                Ok((Stream::Unix(stream), (Ipv4Addr::UNSPECIFIED, 0).into()))
+                Ok((Transport::Unix(stream), (Ipv4Addr::UNSPECIFIED, 0).into()))
             }
         }
     }

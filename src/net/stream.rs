@@ -1,5 +1,6 @@
 //! A connection with a peer, non-blocking and registered nowhere.
 
+use crate::quotas::Descriptor;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -8,10 +9,15 @@ use std::time::Duration;
 
 /// What a peer's bytes go through. (TLS will be a further kind: the encryption is the stream's, whoever holds it.)
 #[derive(Debug)]
-pub enum Stream {
-    /// TCP.
+pub struct Stream {
+    transport: Transport,
+    /// The budget that its descriptor comes out of gets it back with the socket's end.
+    _descriptor: Option<Descriptor>,
+}
+
+#[derive(Debug)]
+pub(super) enum Transport {
     Tcp(TcpStream),
-    /// Unix.
     Unix(UnixStream),
 }
 
@@ -21,34 +27,41 @@ const DISCARD_BYTES: usize = 4096;
 const DISCARD_ROUNDS: usize = 4;
 
 impl Stream {
+    pub(super) fn new(transport: Transport, descriptor: Option<Descriptor>) -> Self {
+        Self {
+            transport,
+            _descriptor: descriptor,
+        }
+    }
+
     /// Reads what has come. `WouldBlock`: nothing has.
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        retried(|| match self {
-            Stream::Tcp(stream) => (&*stream).read(into),
-            Stream::Unix(stream) => (&*stream).read(into),
+        retried(|| match &self.transport {
+            Transport::Tcp(stream) => (&*stream).read(into),
+            Transport::Unix(stream) => (&*stream).read(into),
         })
     }
 
     /// Writes what the peer has room for. `WouldBlock`: it has none.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        retried(|| match self {
-            Stream::Tcp(stream) => (&*stream).write(bytes),
-            Stream::Unix(stream) => (&*stream).write(bytes),
+        retried(|| match &self.transport {
+            Transport::Tcp(stream) => (&*stream).write(bytes),
+            Transport::Unix(stream) => (&*stream).write(bytes),
         })
     }
 
     /// Whether it has bytes of its own to write, which wait for room as its owner's do. (TLS: records, alerts, tickets.)
     pub fn wants_write(&self) -> bool {
-        match self {
-            Stream::Tcp(_) | Stream::Unix(_) => false,
+        match &self.transport {
+            Transport::Tcp(_) | Transport::Unix(_) => false,
         }
     }
 
     /// Says the end of our bytes.
     pub fn finish(&self) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        match &self.transport {
+            Transport::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Transport::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
     }
 
@@ -69,7 +82,7 @@ impl Stream {
 
     /// Makes the coming close a reset: what the kernel still holds for the peer is freed at once.
     pub fn reset_on_close(&self) {
-        if let Stream::Tcp(stream) = self {
+        if let Transport::Tcp(stream) = &self.transport {
             // If it fails the close is an ordinary one; the kernel's memory then lasts until it gives up.
             let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
@@ -88,9 +101,9 @@ fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Stream::Tcp(stream) => stream.as_fd(),
-            Stream::Unix(stream) => stream.as_fd(),
+        match &self.transport {
+            Transport::Tcp(stream) => stream.as_fd(),
+            Transport::Unix(stream) => stream.as_fd(),
         }
     }
 }

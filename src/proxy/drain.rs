@@ -2,27 +2,18 @@
 
 use crate::quotas::Quotas;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Tells streams and tunnels when to end.
 #[derive(Clone)]
-pub(crate) struct Drain {
-    quotas: Arc<Quotas>,
-    spread: Duration,
-}
+pub(crate) struct Drain(Arc<Quotas>);
 
 impl Drain {
-    pub(super) fn new(quotas: Arc<Quotas>, config: &crate::config::Drain) -> Self {
-        Self {
-            quotas,
-            // Whoever ends after the timeout is cut.
-            spread: config.spread.min(config.timeout),
-        }
+    pub(super) fn new(quotas: Arc<Quotas>) -> Self {
+        Self(quotas)
     }
 
     /// Completes when the process leaves and this one's turn has come: its own, so that clients don't come back together.
     pub(super) async fn turn(self) {
-        self.quotas.leaving().await;
-        tokio::time::sleep(self.spread.mul_f64(fastrand::f64())).await;
+        self.0.turn_to_leave().await;
     }
 }

@@ -129,7 +129,7 @@ impl Proxy {
                 public_url,
                 trusted_proxies: config.trusted_proxies.clone(),
                 metrics,
-                drain: Drain::new(quotas, &config.drain),
+                drain: Drain::new(quotas),
             })
         })
     }

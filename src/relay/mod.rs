@@ -5,6 +5,7 @@
 
 mod start_error;
 mod status_provider;
+mod budget;
 mod sources;
 
 use crate::admin::Admin;
@@ -15,9 +16,10 @@ use crate::http::{Router, Server, Snapshot};
 use crate::metrics::Metrics;
 use crate::net::{Listener, accept, bind};
 use crate::proxy::Proxy;
-use crate::quotas::{Quotas, clients_that_fit};
+use crate::quotas::Quotas;
 use crate::status::StatusProvider;
 use arc_swap::ArcSwap;
+use budget::budget;
 use sources::{Served, Sources};
 use start_error::ListenerName;
 use status_provider::RelayStatus;
@@ -25,6 +27,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 pub use start_error::StartError;
 
@@ -66,12 +69,11 @@ impl Relay {
         let admin_listener = admin_listener.transpose()?;
 
         let metrics = Metrics::new();
-        let descriptors = raise_descriptor_limit();
-        let quotas = Quotas::new(&config.limits, descriptors);
-        say_what_fits(&config, descriptors);
         let critical = CriticalTasks::default();
         let shards = Arc::new(Shards::start(config.workers, &critical)?);
-        let sources = Sources::start(&config, &metrics, &critical);
+        let budget = budget(&config);
+        let quotas = Quotas::new(&config.limits, &budget);
+        let sources = Sources::start(&config, &metrics, &quotas, &critical);
         let router = Router::new(sources.list().iter().map(Served::place));
         let proxy = Proxy::new(&config, sources.links(), metrics.proxy(), quotas.clone());
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::new(&config, router, proxy)));
@@ -88,7 +90,10 @@ impl Relay {
         for bound in bound {
             tracing::info!(address = %bound, "listening for clients");
             let part = format!("the listener {bound}");
-            let (accepting, other) = (accept(bound, server.clone()), critical.clone());
+            let (accepting, other) = (
+                accept(bound, server.clone(), quotas.descriptors().clone()),
+                critical.clone(),
+            );
             listeners.spawn(critical.clone().watch(part.clone(), async move {
                 if let Err(error) = accepting.await {
                     tracing::error!(%error, "{part} can't be watched");
@@ -142,17 +147,22 @@ impl Relay {
         self.critical.failed().await
     }
 
-    /// Leaves in order: readiness off, no new clients, then the streams end one by one, and requests that are being passed get their
-    /// answers. Whether all went in time.
+    /// Leaves in order: readiness off; then no new clients, and the streams end one by one; proxied requests get their responses,
+    /// those without an end are ended with the streams. Whether all went in time.
     pub async fn drain(mut self) -> bool {
+        let drain = self.config.drain;
         let (clients, passes) = (self.quotas.clients(), self.quotas.proxied());
-        tracing::info!(clients, passes, spread = ?self.config.drain.spread, timeout = ?self.config.drain.timeout, "draining");
-        self.quotas.drain();
+        tracing::info!(clients, passes, delay = ?drain.delay, spread = ?drain.spread, timeout = ?drain.timeout, "draining");
+        self.quotas.announce_drain();
+        tokio::time::sleep(drain.delay).await;
+        let began = Instant::now();
+        self.quotas.drain(drain.spread.min(drain.timeout));
         self.listeners.shutdown().await;
-        self.shards.drain(&self.config.drain);
-        let empty = tokio::time::timeout(self.config.drain.timeout, self.quotas.empty())
-            .await
-            .is_ok();
+        self.shards.drain(&drain);
+        let empty = tokio::time::timeout(drain.timeout, self.quotas.empty()).await.is_ok();
+        // Event streams and WebSockets from origins end in their turns, and whoever does not read that is cut.
+        let turns = (drain.spread + LAST_EVENT_MAX).min(drain.timeout);
+        let _ = tokio::time::timeout_at(began + turns, self.quotas.nothing_proxied()).await;
         let all_left = empty && self.quotas.cut() == 0;
         if all_left {
             tracing::info!("drained");
@@ -165,40 +175,8 @@ impl Relay {
     }
 }
 
-/// Descriptors that the process may have open, after raising the limit as far as it goes.
-fn raise_descriptor_limit() -> u64 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
-        tracing::warn!(%error, "the limit on open files can't be raised");
-    }
-    // No limit at all is said as none.
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX))
-}
-
-fn say_what_fits(config: &Config, descriptors: u64) {
-    let fit = clients_that_fit(usize::try_from(descriptors).unwrap_or(usize::MAX));
-    let clients_max = config.limits.clients;
-    if fit < clients_max {
-        tracing::warn!(
-            fit,
-            clients_max,
-            descriptors,
-            "fewer clients fit under the limit on open files than limits.clients allows: raise LimitNOFILE"
-        );
-    } else {
-        tracing::info!(
-            fit,
-            clients_max,
-            descriptors,
-            "clients that fit under the limit on open files"
-        );
-    }
-}
+/// After its turn, how long a proxied event stream may take to come to the end of an event.
+const LAST_EVENT_MAX: Duration = Duration::from_millis(1500);
 
 /// How often the logs let go of what is too old.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);

@@ -7,7 +7,8 @@ use crate::critical::CriticalTasks;
 use crate::http::Place;
 use crate::metrics::Metrics;
 use crate::proxy::Links;
-use crate::source::{ChannelQuota, ChannelUpstreams, Templated, UpstreamRunner};
+use crate::quotas::Quotas;
+use crate::source::{ChannelUpstreams, Templated, UpstreamRunner};
 use crate::upstream::StatusCell;
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,11 +38,10 @@ pub(super) struct Live {
 
 impl Sources {
     /// Opens a channel for each source without parameters and connects its upstreams.
-    pub(super) fn start(config: &Config, metrics: &Metrics, critical: &CriticalTasks) -> Self {
+    pub(super) fn start(config: &Config, metrics: &Metrics, quotas: &Arc<Quotas>, critical: &CriticalTasks) -> Self {
         let mut tasks = JoinSet::new();
-        let quota = ChannelQuota::new(config.limits.channels);
         let serve = |source: &Arc<Source>| match source.is_templated() {
-            true => Served::Templated(Templated::new(source.clone(), metrics, quota.clone())),
+            true => Served::Templated(Templated::new(source.clone(), metrics, quotas.clone())),
             false => Served::Plain(start(source, metrics, critical, &mut tasks)),
         };
         let list: Arc<[_]> = config.sources.iter().map(serve).collect();

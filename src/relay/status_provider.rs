@@ -49,7 +49,7 @@ impl StatusProvider for RelayStatus {
             Status {
                 version: env!("CARGO_PKG_VERSION"),
                 uptime_seconds: self.started.elapsed().as_secs_f64(),
-                draining: self.quotas.draining(),
+                draining: self.quotas.drain_announced(),
                 sources: sources.collect(),
             }
         })
@@ -64,7 +64,7 @@ impl StatusProvider for RelayStatus {
             })
         };
         Readiness {
-            draining: self.quotas.draining(),
+            draining: self.quotas.drain_announced(),
             required: required().map(|live| live.channel.source().name.clone()).collect(),
             reasons: required().flat_map(not_ready).collect(),
         }

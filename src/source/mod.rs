@@ -7,5 +7,5 @@ mod upstream_runner;
 
 pub(crate) use first_response::FirstResponse;
 pub use templated::Templated;
-pub(crate) use templated::{ChannelQuota, ChannelUpstreams, OpenOutcome};
+pub(crate) use templated::{ChannelUpstreams, OpenOutcome};
 pub(crate) use upstream_runner::UpstreamRunner;

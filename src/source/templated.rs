@@ -8,12 +8,12 @@ use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Subscription};
 use crate::config::Source;
 use crate::critical::OnPanic;
-use crate::metrics::{Metrics, Protocol, SourceMetrics};
+use crate::metrics::{Metrics, Protocol, RefuseReason, SourceMetrics};
 use crate::path::{BadParameter, Parameters, Template};
+use crate::quotas::{ChannelPermit, Quotas, UpstreamsPermit};
 use crate::upstream::StatusCell;
 use hyper::StatusCode;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -35,14 +35,8 @@ struct List {
     metrics: Arc<SourceMetrics>,
     templates: Vec<Template>,
     runners: Vec<UpstreamRunner>,
-    quota: Arc<ChannelQuota>,
+    quotas: Arc<Quotas>,
     channels: Mutex<HashMap<Parameters, Live>>,
-}
-
-/// How many channels the process may have, over all templated sources.
-pub(crate) struct ChannelQuota {
-    max: usize,
-    open: AtomicUsize,
 }
 
 /// A channel in the list.
@@ -50,6 +44,7 @@ struct Live {
     channel: Arc<Channel>,
     statuses: Arc<[Arc<StatusCell>]>,
     first: watch::Receiver<First>,
+    _permit: ChannelPermit,
 }
 
 /// A channel, with the statuses of its upstreams in the order of the configuration.
@@ -63,38 +58,17 @@ pub(crate) enum OpenOutcome {
     Asking(Subscription, FirstResponse),
     /// The origin has refused this channel a moment ago.
     Refused(StatusCode),
-    /// `limits.channels`.
-    Full,
-}
-
-impl ChannelQuota {
-    pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self {
-            max,
-            open: AtomicUsize::new(0),
-        })
-    }
-
-    fn take(&self) -> bool {
-        self.open
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-                (open < self.max).then_some(open + 1)
-            })
-            .is_ok()
-    }
-
-    fn give_back(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-    }
+    /// There is no room for another channel, or no descriptor for its upstreams.
+    Full(RefuseReason),
 }
 
 impl Templated {
-    pub(crate) fn new(source: Arc<Source>, metrics: &Metrics, quota: Arc<ChannelQuota>) -> Arc<Self> {
+    pub(crate) fn new(source: Arc<Source>, metrics: &Metrics, quotas: Arc<Quotas>) -> Arc<Self> {
         let list = List {
             metrics: metrics.source(&source.name),
             templates: source.paths.iter().map(|path| Template::new(path)).collect(),
             runners: UpstreamRunner::of(&source, metrics),
-            quota,
+            quotas,
             channels: Mutex::default(),
             source,
         };
@@ -127,16 +101,23 @@ impl Templated {
         if let Some(live) = channels.get(&parameters) {
             return live.enter(protocol);
         }
-        if !self.list.quota.take() && !make_room(&mut channels) {
-            return OpenOutcome::Full;
-        }
-        let live = self.open(&parameters);
+        let quotas = &self.list.quotas;
+        let permit = match quotas.open_channel() {
+            Err(_) if make_room(&mut channels) => quotas.open_channel(),
+            permit => permit,
+        };
+        let permits = permit.and_then(|permit| Ok((permit, quotas.open_upstreams(self.list.runners.len())?)));
+        let (permit, upstreams) = match permits {
+            Ok(permits) => permits,
+            Err(reason) => return OpenOutcome::Full(reason),
+        };
+        let live = self.open(&parameters, permit, upstreams);
         let entrance = live.enter(protocol);
         channels.insert(parameters, live);
         entrance
     }
 
-    fn open(&self, parameters: &Parameters) -> Live {
+    fn open(&self, parameters: &Parameters, permit: ChannelPermit, upstreams: UpstreamsPermit) -> Live {
         let list = &self.list;
         let channel = Channel::new(list.source.clone(), list.metrics.clone());
         let statuses: Arc<[_]> = list.runners.iter().map(|_| Arc::new(StatusCell::new())).collect();
@@ -147,6 +128,7 @@ impl Templated {
             channel.clone(),
             statuses.clone(),
             first,
+            upstreams,
         );
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
@@ -155,6 +137,7 @@ impl Templated {
             channel,
             statuses,
             first: answer,
+            _permit: permit,
         }
     }
 
@@ -190,7 +173,6 @@ impl List {
             return false;
         }
         channels.remove(parameters);
-        self.quota.give_back();
         true
     }
 
@@ -214,7 +196,7 @@ impl Live {
 }
 
 /// A stream that has ended is kept for those who come late, but not at the price of one that is wanted now. Where it
-/// succeeds, the place is the caller's.
+/// succeeds, there is a place again.
 fn make_room(channels: &mut HashMap<Parameters, Live>) -> bool {
     let oldest = channels
         .iter()
@@ -239,6 +221,7 @@ async fn live(
     channel: Arc<Channel>,
     statuses: Arc<[Arc<StatusCell>]>,
     first: FirstResponse,
+    upstreams: UpstreamsPermit,
 ) {
     // Nobody would feed it any more: its clients come back to a new one.
     let _gone = OnPanic(|| {
@@ -251,6 +234,8 @@ async fn live(
         () = channel.release_in_time() => Over::Supplied,
         () = idle(&list, &parameters, &channel) => Over::Idle,
     };
+    // They are closed, though the channel may stay.
+    drop(upstreams);
     match over {
         Over::Idle => return,
         // An upstream that was still waiting for its origin has ended too.

@@ -7,6 +7,9 @@ use crate::support::relay::{PATH, Setup, readyz};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
+/// Signals that come within this time are one.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
 async fn running(drain: &str) -> (TestProcess, Conn) {
     let origin = TestOrigin::start().await;
     let setup = Setup::over(&origin)
@@ -178,6 +181,9 @@ async fn a_second_signal_cuts_at_once() {
     let began = Instant::now();
     process.terminate();
     process.logged("draining").await;
+    // The first one said twice: `timeout` signals its child, and its group.
+    process.terminate();
+    tokio::time::sleep(SAME_SIGNAL.saturating_sub(began.elapsed()) + Duration::from_millis(100)).await;
     assert!(!process.has_ended());
     process.terminate();
     assert_eq!(process.exit().await.code(), Some(1), "not all went in order");
@@ -189,4 +195,22 @@ async fn a_second_signal_cuts_at_once() {
         assert_eq!(client.incomplete(), b"");
     }
     assert!(in_order < clients.len(), "nobody was cut");
+}
+
+#[tokio::test]
+async fn readiness_goes_before_anybody_is_refused() {
+    let (mut process, mut conn) = running("{ delay: 2s, spread: 0s, timeout: 20s }").await;
+    let mut before = client(&process).await;
+    let began = Instant::now();
+    process.terminate();
+    process.logged("draining").await;
+    assert_eq!(readyz(process.admin).await.0, 503);
+    // Whoever has not noticed yet is served.
+    let mut after = client(&process).await;
+    conn.event("data: x").await;
+    assert_eq!(before.next_event().await.data, "x");
+    assert_eq!(after.next_event().await.data, "x");
+    assert_eq!(before.end().await, End::LastChunk);
+    assert!(began.elapsed() >= Duration::from_secs(2));
+    assert_eq!(process.exit().await.code(), Some(0));
 }

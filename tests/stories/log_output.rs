@@ -112,7 +112,7 @@ async fn fatal_errors_have_the_form_of_the_log() {
         "--listen",
         &taken,
         "--admin",
-        &taken,
+        "127.0.0.1:0",
     ];
     for (arguments, code) in [(&wrong_url[..], 2), (&taken_port[..], 1)] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));

@@ -10,6 +10,7 @@ mod support;
 
 mod crowds;
 mod delivery;
+mod descriptors;
 mod drain;
 mod ends;
 mod good_ends;

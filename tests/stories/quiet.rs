@@ -198,6 +198,8 @@ async fn a_path_may_be_written_in_any_equivalent_way() {
         "/events?x=1",
         "http://elsewhere.test:1/events",
         "/event%73?",
+        "//events",
+        "/events;v=1",
     ] {
         let head = get(target).send(relay.address).await.read_head().await;
         assert_eq!(head.status, 200, "{target}");

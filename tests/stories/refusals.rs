@@ -162,7 +162,7 @@ async fn many_idle_connections_stop_no_good_client() {
 #[tokio::test]
 async fn a_process_without_descriptors_keeps_its_clients_and_does_not_spin() {
     let origin = TestOrigin::start().await;
-    let process = TestProcess::start_limited(&Setup::over(&origin), Some(48)).await;
+    let process = TestProcess::start_limited(&Setup::over(&origin), Some(80)).await;
     let mut conn = origin.accept().await;
     conn.stream_head().await;
     let mut inside = Vec::new();

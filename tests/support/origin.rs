@@ -103,6 +103,18 @@ impl TestOrigin {
         .await
     }
 
+    /// Likewise, however long it takes.
+    pub async fn accept_request(&self) -> Conn {
+        let (tcp, _) = self.listener.accept().await.expect("a connection");
+        let mut conn = Conn {
+            io: Io::Plain(tcp),
+            request: RequestHead::default(),
+            chunked: false,
+        };
+        conn.request = conn.io.read_head().await;
+        conn
+    }
+
     /// The next connection, of which nothing has been read.
     pub async fn accept_silent(&self) -> Conn {
         self.try_accept().await.expect("a connection")

@@ -23,6 +23,7 @@ pub struct Setup {
     upstream: String,
     source: String,
     top: String,
+    others: String,
     /// What a setting can't say in YAML's units.
     adjust: Option<fn(&mut config::Source)>,
 }
@@ -42,6 +43,7 @@ impl Setup {
             upstream: "reconnect: 20ms, reconnect_max: 100ms".to_owned(),
             source: String::new(),
             top: String::new(),
+            others: String::new(),
             adjust: None,
         }
     }
@@ -80,6 +82,12 @@ impl Setup {
         self
     }
 
+    /// Another source, as it stands in the file below `sources`.
+    pub fn beside(mut self, source: &str) -> Self {
+        self.others += &format!("  {source}\n");
+        self
+    }
+
     /// Keys of the upstream, in flow style.
     pub fn upstream(mut self, keys: &str) -> Self {
         self.upstream = keys.to_owned();
@@ -100,11 +108,12 @@ impl Setup {
             upstream,
             source,
             top,
+            others,
             ..
         } = self;
         format!(
             "listen: {listen}\nadmin: {admin}\nworkers: 2\n{top}sources:\n  s:\n    path: {path}\n    \
-             upstream: {{ url: \"{url}\", {upstream} }}\n{source}"
+             upstream: {{ url: \"{url}\", {upstream} }}\n{source}{others}"
         )
     }
 

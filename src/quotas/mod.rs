@@ -1,0 +1,296 @@
+//! The quotas of the process: how many clients, proxied requests and channels it serves at one time, and of whose descriptors.
+//!
+//! Everything is taken at once or refused at once, and given back by `Drop`.
+
+mod descriptors;
+mod drain;
+mod quota;
+mod rate;
+
+pub use descriptors::Budget;
+pub(crate) use descriptors::{Descriptor, Descriptors};
+pub(crate) use quota::Quota;
+
+use crate::config::Limits;
+use crate::metrics::RefuseReason;
+use drain::Drain;
+use rate::Rate;
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Requests that may be proxied at one time: what a few origins take, each with a thread or a connection of its own for every
+/// one of them.
+pub const PROXIED_MAX: usize = 1024;
+
+/// Descriptors that a proxied request keeps in use: the client's connection, and one to the origin.
+const PER_PROXIED: usize = 2;
+
+/// The quotas in force, and what is taken of them.
+pub struct Quotas {
+    descriptors: Arc<Descriptors>,
+    clients: Quota,
+    channels: Quota,
+    proxied: Quota,
+    /// Of the proxied requests, those that the drain waits for.
+    answers: Quota,
+    per_ip_max: usize,
+    per_ip: Mutex<HashMap<IpAddr, usize>>,
+    rate: Option<Mutex<Rate>>,
+    drain: Drain,
+    /// Clients cut by the end of the drain.
+    cut: AtomicUsize,
+}
+
+/// Counts a client; dropping it gives its place back.
+pub struct ClientPermit {
+    quotas: Arc<Quotas>,
+    /// Only where clients are counted by address.
+    ip: Option<Box<IpAddr>>,
+}
+
+/// Counts a proxied request; dropping it gives its place back.
+pub struct ProxyPermit {
+    quotas: Arc<Quotas>,
+    /// Of the connection to the origin.
+    _descriptor: Descriptor,
+    is_awaited: bool,
+}
+
+/// Counts a channel; dropping it gives its place back.
+pub(crate) struct ChannelPermit(Arc<Quotas>);
+
+/// Holds the descriptors of a channel's upstreams until it is dropped.
+pub(crate) struct UpstreamsPermit {
+    quotas: Arc<Quotas>,
+    descriptors: Vec<Descriptor>,
+}
+
+impl Quotas {
+    /// What the configuration and the limit on open files allow.
+    pub fn new(limits: &Limits, budget: &Budget) -> Arc<Self> {
+        let rate = (limits.accepts_per_second > 0).then(|| Rate::new(limits.accepts_per_second, Instant::now()));
+        Arc::new(Self {
+            descriptors: Arc::new(Descriptors::new(budget)),
+            clients: Quota::new(limits.clients),
+            channels: Quota::new(limits.channels),
+            proxied: Quota::new(PROXIED_MAX),
+            answers: Quota::new(PROXIED_MAX),
+            per_ip_max: limits.clients_per_ip,
+            per_ip: Mutex::new(HashMap::new()),
+            rate: rate.map(Mutex::new),
+            drain: Drain::default(),
+            cut: AtomicUsize::new(0),
+        })
+    }
+
+    /// What connections take their descriptors from.
+    pub(crate) fn descriptors(&self) -> &Arc<Descriptors> {
+        &self.descriptors
+    }
+
+    /// Clients.
+    pub fn clients(&self) -> usize {
+        self.clients.taken()
+    }
+
+    /// Requests that are being proxied and that the drain waits for: no event streams and no WebSockets.
+    pub fn proxied(&self) -> usize {
+        self.answers.taken()
+    }
+
+    /// From now on the process is not ready. It serves on: whoever sends clients here needs a while to notice.
+    pub fn announce_drain(&self) {
+        self.drain.announce();
+    }
+
+    /// From now on every client is refused. Proxied streams end within `spread`.
+    pub fn drain(&self, spread: Duration) {
+        self.drain.begin(spread);
+    }
+
+    /// Whether the process is about to leave, or leaving.
+    pub fn drain_announced(&self) -> bool {
+        self.drain.is_announced()
+    }
+
+    /// Completes when the process is leaving.
+    pub fn leaving(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.drain.begun()
+    }
+
+    /// Completes when the process is leaving and it is the turn of one stream of many to end.
+    pub fn turn_to_leave(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.drain.turn()
+    }
+
+    /// Whether the process is leaving.
+    pub fn draining(&self) -> bool {
+        self.drain.has_begun()
+    }
+
+    /// Clients that had to be cut because they did not leave in time.
+    pub fn cut(&self) -> usize {
+        self.cut.load(Ordering::SeqCst)
+    }
+
+    /// Completes when there is no client, and no proxied request that is waited for.
+    pub async fn empty(&self) {
+        self.clients.all_given_back().await;
+        self.answers.all_given_back().await;
+    }
+
+    /// Completes when nothing is proxied, event streams and WebSockets included.
+    pub async fn nothing_proxied(&self) {
+        self.proxied.all_given_back().await;
+    }
+
+    /// How many connections that have not asked for anything may be open at this moment.
+    pub fn handshakes_max(&self) -> usize {
+        self.descriptors.pending_max()
+    }
+
+    /// Admits a client, or says why not.
+    pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<ClientPermit, RefuseReason> {
+        if self.draining() {
+            return Err(RefuseReason::Draining);
+        }
+        if let Some(rate) = &self.rate
+            && !rate.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now())
+        {
+            return Err(RefuseReason::Rate);
+        }
+        if !self.clients.take(1) {
+            return Err(RefuseReason::Clients);
+        }
+        if !self.descriptors.take_lasting(1) {
+            self.clients.give_back(1);
+            return Err(RefuseReason::Descriptors);
+        }
+        let mut permit = ClientPermit {
+            quotas: self.clone(),
+            ip: None,
+        };
+        // A Unix socket gives no address, and stands for many clients: a proxy in front.
+        if self.per_ip_max > 0 && !ip.is_unspecified() {
+            let ip = ip.to_canonical();
+            let mut per_ip = self.per_ip();
+            let count = per_ip.entry(ip).or_insert(0);
+            if *count >= self.per_ip_max {
+                drop(per_ip);
+                return Err(RefuseReason::ClientsPerIp);
+            }
+            *count += 1;
+            permit.ip = Some(Box::new(ip));
+        }
+        Ok(permit)
+    }
+
+    /// The place of a proxied request. Also in a process that drains: its connection has been let in before, and is closed
+    /// after the answer.
+    pub fn proxy(self: &Arc<Self>) -> Result<ProxyPermit, RefuseReason> {
+        if !self.proxied.take(1) {
+            return Err(RefuseReason::Passes);
+        }
+        if !self.descriptors.take_lasting(PER_PROXIED) {
+            self.proxied.give_back(1);
+            return Err(RefuseReason::Descriptors);
+        }
+        let Some(descriptor) = self.descriptors.take() else {
+            self.descriptors.give_back_lasting(PER_PROXIED);
+            self.proxied.give_back(1);
+            return Err(RefuseReason::Descriptors);
+        };
+        // It has as much as `proxied`, which is taken.
+        let is_awaited = self.answers.take(1);
+        Ok(ProxyPermit {
+            quotas: self.clone(),
+            _descriptor: descriptor,
+            is_awaited,
+        })
+    }
+
+    /// The place of a channel.
+    pub(crate) fn open_channel(self: &Arc<Self>) -> Result<ChannelPermit, RefuseReason> {
+        match self.channels.take(1) {
+            true => Ok(ChannelPermit(self.clone())),
+            false => Err(RefuseReason::Channels),
+        }
+    }
+
+    /// The descriptors of a channel's upstreams: also of those that are about to reconnect.
+    pub(crate) fn open_upstreams(self: &Arc<Self>, count: usize) -> Result<UpstreamsPermit, RefuseReason> {
+        if !self.descriptors.take_lasting(count) {
+            return Err(RefuseReason::Descriptors);
+        }
+        let descriptors: Vec<_> = std::iter::from_fn(|| self.descriptors.take()).take(count).collect();
+        if descriptors.len() < count {
+            self.descriptors.give_back_lasting(count);
+            return Err(RefuseReason::Descriptors);
+        }
+        Ok(UpstreamsPermit {
+            quotas: self.clone(),
+            descriptors,
+        })
+    }
+
+    fn per_ip(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.per_ip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientPermit {
+    /// Counts its client as cut by the end of the drain. To be called before the permit is dropped.
+    pub(crate) fn was_cut(&self) {
+        self.quotas.cut.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl ProxyPermit {
+    /// The response has no end of its own (an event stream, a WebSocket): the drain does not wait for it, and cuts it without
+    /// calling that a failure.
+    pub(crate) fn not_awaited(&mut self) {
+        if std::mem::take(&mut self.is_awaited) {
+            self.quotas.answers.give_back(1);
+        }
+    }
+}
+
+impl Drop for ClientPermit {
+    fn drop(&mut self) {
+        if let Some(ip) = self.ip.take() {
+            let mut per_ip = self.quotas.per_ip();
+            if let Some(count) = per_ip.get_mut(&*ip) {
+                *count -= 1;
+                if *count == 0 {
+                    per_ip.remove(&*ip);
+                }
+            }
+        }
+        self.quotas.descriptors.give_back_lasting(1);
+        self.quotas.clients.give_back(1);
+    }
+}
+
+impl Drop for ProxyPermit {
+    fn drop(&mut self) {
+        self.quotas.descriptors.give_back_lasting(PER_PROXIED);
+        self.quotas.proxied.give_back(1);
+        self.not_awaited();
+    }
+}
+
+impl Drop for ChannelPermit {
+    fn drop(&mut self) {
+        self.0.channels.give_back(1);
+    }
+}
+
+impl Drop for UpstreamsPermit {
+    fn drop(&mut self) {
+        self.quotas.descriptors.give_back_lasting(self.descriptors.len());
+    }
+}

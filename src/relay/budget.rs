@@ -1,0 +1,51 @@
+//! How many descriptors the process may have, and what they are for.
+
+use crate::config::Config;
+use crate::metrics::open_descriptors;
+use crate::quotas::Budget;
+
+/// Raises the limit on open files as far as it goes, and divides it. To be called when everything is bound.
+pub(super) fn budget(config: &Config) -> Budget {
+    let limit = raised_limit();
+    let open = usize::try_from(open_descriptors().unwrap_or_default()).unwrap_or(usize::MAX);
+    let plain = config.sources.iter().filter(|source| !source.is_templated());
+    let plain_upstreams = plain.map(|source| source.upstreams.len()).sum();
+    let budget = Budget::new(limit, open, plain_upstreams);
+    say_what_fits(config, &budget);
+    budget
+}
+
+/// Descriptors that the process may have open, after raising the limit.
+fn raised_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, "the limit on open files can't be raised");
+    }
+    // No limit at all is said as none.
+    let current = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
+    usize::try_from(current).unwrap_or(usize::MAX)
+}
+
+fn say_what_fits(config: &Config, budget: &Budget) {
+    let (fit, clients_max, descriptors) = (budget.lasting(), config.limits.clients, budget.limit);
+    if fit < clients_max {
+        tracing::warn!(
+            fit,
+            clients_max,
+            descriptors,
+            "fewer clients fit under the limit on open files than limits.clients allows: raise LimitNOFILE"
+        );
+    } else {
+        tracing::info!(
+            fit,
+            clients_max,
+            descriptors,
+            "clients that fit under the limit on open files"
+        );
+    }
+}
