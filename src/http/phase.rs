@@ -19,9 +19,10 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// Whether it may be ended so that another connection gets its place. Whoever waits for somebody else does no harm.
+    /// Whether it may be ended so that another connection gets its place. One that waits
+    /// for somebody else does no harm, and one that is being answered is gone in a moment.
     pub(super) fn may_make_room(self) -> bool {
-        self != Phase::Waiting
+        !matches!(self, Phase::Waiting | Phase::Answering)
     }
 }
 

@@ -34,14 +34,21 @@ pub(crate) async fn accept(listener: Listener, server: impl Accepted, budget: Ar
     let mut starvation = Starvation::default();
     let mut last = Instant::now();
     let fd = watch(listener)?;
+    let (mut full, mut waited) = (false, false);
     loop {
         let mut ready = fd.readable().await?;
         let mut accepted = 0;
         for _ in 0..ACCEPTS_PER_TURN {
+            let descriptor = budget.take();
+            full = descriptor.is_none();
+            if full && !std::mem::replace(&mut waited, true) {
+                break;
+            }
+            waited = false;
             match ready.try_io(|fd| fd.get_ref().accept()) {
                 Ok(Ok((transport, peer))) => {
                     accepted += 1;
-                    let Some(descriptor) = budget.take() else {
+                    let Some(descriptor) = descriptor else {
                         if starvation.failed(Instant::now()) == Some(News::Begun) {
                             tracing::warn!(
                                 listener = name,
@@ -70,6 +77,11 @@ pub(crate) async fn accept(listener: Listener, server: impl Accepted, budget: Ar
             }
         }
         drop(ready);
+        if full && waited {
+            // Whoever is being refused at this moment gives a descriptor back.
+            tokio::time::sleep(STORM_PAUSE).await;
+            continue;
+        }
         if accepted == 0 {
             continue;
         }

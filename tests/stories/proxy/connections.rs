@@ -279,7 +279,10 @@ async fn only_so_many_pass_at_one_time() {
     assert!((1..=5).contains(&after));
     assert_eq!(refused.value("content-type"), Some("application/problem+json"));
     // With so few descriptors it is these that are missing.
-    assert_eq!(process.metric(r#"fanfare_refused_total{reason="descriptors"}"#).await, 1.0);
+    assert_eq!(
+        process.metric(r#"fanfare_refused_total{reason="descriptors"}"#).await,
+        1.0
+    );
     // Connections that say nothing take nobody's place.
     let mut idle: Vec<TestClient> = Vec::new();
     for _ in 0..100 {
