@@ -7,12 +7,33 @@ use super::phase::{Phase, SharedPhase};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
+
+/// A request is on its way for so long at least: a connection that is younger makes no room. In a burst all the others may be
+/// just being answered.
+const ON_ITS_WAY: Duration = Duration::from_millis(5);
+
+struct Pending {
+    task: AbortHandle,
+    phase: Arc<SharedPhase>,
+    since: Instant,
+}
+
+impl Pending {
+    /// Whether it may be ended for another.
+    fn makes_room(&self, now: Instant) -> bool {
+        match self.phase.get() {
+            Phase::Head => now.duration_since(self.since) >= ON_ITS_WAY,
+            phase => phase.may_make_room(),
+        }
+    }
+}
 
 #[derive(Default)]
 pub(super) struct PendingConnections {
     /// Oldest first. Holds finished ones too, until they come to the front or the list is full.
-    list: Mutex<VecDeque<(AbortHandle, Arc<SharedPhase>)>>,
+    list: Mutex<VecDeque<Pending>>,
 }
 
 impl PendingConnections {
@@ -25,35 +46,53 @@ impl PendingConnections {
     ) -> Option<Phase> {
         let task = tokio::spawn(connection).abort_handle();
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.push_back((task, phase));
-        while list.front().is_some_and(|(task, _)| task.is_finished()) {
+        let now = Instant::now();
+        list.push_back(Pending {
+            task,
+            phase,
+            since: now,
+        });
+        while list.front().is_some_and(|pending| pending.task.is_finished()) {
             list.pop_front();
         }
         if list.len() > max.max(1) {
-            list.retain(|(task, _)| !task.is_finished());
+            list.retain(|pending| !pending.task.is_finished());
         }
         // Those that are being answered have asked: they are in other quotas.
-        let waiting = |(_, phase): &&(AbortHandle, Arc<SharedPhase>)| phase.get().may_make_room();
+        let waiting = |pending: &&Pending| pending.phase.get().may_make_room();
         if list.len() <= max.max(1) || list.iter().filter(waiting).count() <= max.max(1) {
             return None;
         }
-        for _ in 0..list.len() {
-            let (task, shared) = list.pop_front()?;
-            let phase = shared.get();
-            if phase.may_make_room() {
-                task.abort();
-                return Some(phase);
-            }
-            // Its waiting begins anew when it has been answered.
-            list.push_back((task, shared));
+        let oldest = list.iter().position(|pending| pending.makes_room(now))?;
+        let pending = list.remove(oldest)?;
+        pending.task.abort();
+        Some(pending.phase.get())
+    }
+
+    /// Ends the oldest ones, `count` at the most: first of those that have had their answer, then of those that say nothing. Says in
+    /// which phases they were.
+    pub(super) fn make_room(&self, count: usize) -> Vec<Phase> {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.retain(|pending| !pending.task.is_finished());
+        let (mut made, now) = (Vec::new(), Instant::now());
+        for answered in [true, false] {
+            list.retain(|pending| {
+                let phase = pending.phase.get();
+                let goes = made.len() < count && pending.makes_room(now) && answered == (phase != Phase::Head);
+                if goes {
+                    pending.task.abort();
+                    made.push(phase);
+                }
+                !goes
+            });
         }
-        None
+        made
     }
 
     /// Cuts all of them.
     pub(super) fn cut(&self) {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.drain(..).for_each(|(task, _)| task.abort());
+        list.drain(..).for_each(|pending| pending.task.abort());
     }
 }
 
@@ -86,7 +125,9 @@ mod tests {
                 let _held = held;
                 std::future::pending().await
             };
-            made_room.extend(pending.spawn(connection, Arc::new(SharedPhase::new(phase)), 3));
+            made_room.extend(pending.spawn(connection, Arc::new(SharedPhase::new(phase)), 2));
+            // Older than a request takes.
+            std::thread::sleep(ON_ITS_WAY);
         }
         while gone.iter().map(|count| count.load(Ordering::SeqCst)).sum::<usize>() < 3 {
             tokio::task::yield_now().await;

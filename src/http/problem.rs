@@ -7,7 +7,6 @@ use hyper::{Response, StatusCode};
 use serde_json::json;
 
 /// The type of such a body.
-
 pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// An error's body.

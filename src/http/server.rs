@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// Bytes read at one time: more than nearly every request head.
 pub(super) const READ_BYTES: usize = 4096;
 
+/// Connections that make room together when there is no descriptor for another one.
+const ROOM_AT_ONCE: usize = 8;
+
 /// Serves the clients' connections.
 pub(crate) struct Server {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
@@ -119,11 +122,22 @@ impl Accepted for Arc<Server> {
         }
         let connection = Connection::new(self.clone(), peer, ahead);
         let phase = connection.phase();
+        if !matches!(step, Step::Read) {
+            // It has asked, though its task has not run yet: it makes room for nobody.
+            phase.set(Phase::Answering);
+        }
         let made_room = self
             .pending
             .spawn(connection.run(stream, step), phase, self.quotas.handshakes_max());
         // One that has been answered was refused nothing.
         if made_room == Some(Phase::Head) {
+            self.refused(RefuseReason::HeaderTimeout);
+        }
+    }
+
+    fn make_room(&self) {
+        let made = self.pending.make_room(ROOM_AT_ONCE);
+        for _ in made.iter().filter(|&&phase| phase == Phase::Head) {
             self.refused(RefuseReason::HeaderTimeout);
         }
     }

@@ -15,6 +15,8 @@ const STORM_GAP: Duration = Duration::from_micros(500);
 /// In a storm, the time between two rounds of accepting: by then the requests have come too, so that nothing has to wait for them, and
 /// runtime and shards wake up once for several connections instead of once for each.
 const STORM_PAUSE: Duration = Duration::from_millis(5);
+/// Such pauses before a connection is closed for which there is no descriptor.
+const PAUSES_MAX: u32 = 20;
 /// Wait after an error of `accept` that doesn't concern one connection (no descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -22,6 +24,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) trait Accepted {
     /// Takes up a connection. Must not block.
     fn connection(&self, stream: Stream, peer: SocketAddr);
+
+    /// There is no descriptor for a connection that waits: those that need theirs least are to be closed.
+    fn make_room(&self) {}
 
     /// A connection could not be accepted, and waits: the process has no descriptor left, or the system no memory.
     fn starved(&self) {}
@@ -34,17 +39,19 @@ pub(crate) async fn accept(listener: Listener, server: impl Accepted, budget: Ar
     let mut starvation = Starvation::default();
     let mut last = Instant::now();
     let fd = watch(listener)?;
-    let (mut full, mut waited) = (false, false);
+    let (mut full, mut pauses) = (false, 0);
     loop {
         let mut ready = fd.readable().await?;
         let mut accepted = 0;
         for _ in 0..ACCEPTS_PER_TURN {
             let descriptor = budget.take();
             full = descriptor.is_none();
-            if full && !std::mem::replace(&mut waited, true) {
+            if full && pauses < PAUSES_MAX {
+                pauses += 1;
                 break;
             }
-            waited = false;
+            full = false;
+            pauses = 0;
             match ready.try_io(|fd| fd.get_ref().accept()) {
                 Ok(Ok((transport, peer))) => {
                     accepted += 1;
@@ -77,8 +84,9 @@ pub(crate) async fn accept(listener: Listener, server: impl Accepted, budget: Ar
             }
         }
         drop(ready);
-        if full && waited {
-            // Whoever is being refused at this moment gives a descriptor back.
+        if full {
+            server.make_room();
+            // They are gone in a moment.
             tokio::time::sleep(STORM_PAUSE).await;
             continue;
         }
