@@ -101,8 +101,8 @@ impl Relay {
 async fn upstream_connected(process: &TestProcess) -> String {
     let scrape = ask("GET", "/metrics").answer(process.admin).await.body;
     let lines = scrape.lines();
-    let line = lines.filter(|line| line.starts_with("fanfare_upstream_connected{source=\"s\""));
-    line.last().unwrap().rsplit_once(' ').unwrap().0.to_owned()
+    let mut line = lines.filter(|line| line.starts_with("fanfare_upstream_connected{source=\"s\""));
+    line.next_back().unwrap().rsplit_once(' ').unwrap().0.to_owned()
 }
 
 #[tokio::test]
