@@ -1,7 +1,7 @@
 //! Logs: what is written to standard error, in which form.
 //!
 //! Set up once, by the binary, before anything else runs; the library only emits. One line per change of state, values as
-//! fields, never a secret. What is written can't block or end the process ([`output`]).
+//! fields, never a secret. What is written can't block or end the process (`output`).
 
 mod output;
 
