@@ -31,7 +31,7 @@ struct Scene {
 }
 
 /// Two entries, of which none has been offered and one may be open.
-fn scene(followers: &[Arc<Shard>]) -> Arc<Scene> {
+fn scene(shards: &[Arc<Shard>]) -> Arc<Scene> {
     let (mut writer, log) = Log::new(LogLimits {
         events: 2,
         bytes: 1000,
@@ -47,7 +47,7 @@ fn scene(followers: &[Arc<Shard>]) -> Arc<Scene> {
         });
     }
     let followers = Followers::new();
-    for follower in followers {
+    for follower in shards {
         followers.add(follower.clone());
     }
     let backpressure = Backpressure {
