@@ -3,7 +3,7 @@
 use super::client::{AfterRest, ClientState, Flow, write};
 use super::shard::Shard;
 use super::shard_channel::Found;
-use crate::channel::gap_block;
+use crate::channel::{Cause, Channel, gap_block};
 use crate::config::SlowPolicy;
 use crate::log::frame;
 use crate::metrics::{CloseReason, EvictReason, GapReason};
@@ -260,12 +260,12 @@ impl Shard {
         }
     }
 
-    /// The policy `skip`: a client goes on at the head, and is told what it missed.
+    /// The policy `skip`: a client goes on at the head, or with the terminal event, and is told what it missed.
     fn jump(&mut self, key: u32) {
         let client = &mut self.clients[key as usize];
         let shard_channel = &mut self.channels[client.channel_key as usize];
         let source = shard_channel.channel.source();
-        let to = shard_channel.target();
+        let to = before_terminal(&shard_channel.channel, shard_channel.target()).max(client.next);
         let skipped = to.saturating_sub(client.next);
         client.after_rest = AfterRest::Log;
         if skipped == 0 {
@@ -281,5 +281,15 @@ impl Shard {
             };
             client.rest = Some(Box::new(bytes));
         }
+    }
+}
+
+/// How far a client may jump: the terminal event is for everybody, as long as the log has it.
+fn before_terminal(channel: &Channel, target: u64) -> u64 {
+    match channel.end() {
+        Some(end) if end.cause == Cause::Terminal && channel.log().tail() <= end.position => {
+            target.min(end.position.saturating_sub(1))
+        }
+        _ => target,
     }
 }

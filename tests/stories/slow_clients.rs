@@ -257,6 +257,37 @@ async fn skip_goes_on_at_the_head_and_says_how_much_is_missing() {
     assert_eq!(relay.clients(), 2.0, "nobody was evicted");
 }
 
+#[tokio::test]
+async fn skip_jumps_at_most_to_the_terminal_event() {
+    let (relay, mut conn) = relayed(
+        "slow_client: { policy: skip, bytes: 256KiB }\nheartbeat: { every: 300ms }\nend_when: [ { event: done } ]",
+    )
+    .await;
+    let mut slow = stalled(&relay).await;
+    let mut good = relay.client().await;
+    let mut published = 0;
+    while slow_lag_bytes(&relay).await <= 300 * 1024 {
+        conn.event(&large(published)).await;
+        good.next_event().await;
+        published += 1;
+        assert!(published < 5_000, "nothing happens");
+    }
+    conn.event("event: done\ndata: x").await;
+    assert_eq!(good.next_event().await.event_type, "done");
+    // Nothing tells when the lag has been looked at: that happens between two heartbeats.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let mut gaps = 0;
+    loop {
+        let event = slow.next_event().await;
+        gaps += usize::from(event.gap().is_some());
+        if event.event_type == "done" {
+            break;
+        }
+    }
+    assert_eq!(gaps, 1);
+    assert_eq!(slow.end().await, End::LastChunk);
+}
+
 async fn slow_lag_bytes(relay: &TestRelay) -> u64 {
     relay
         .status()
