@@ -34,9 +34,12 @@ pub(super) fn forward(headers: &mut HeaderMap, peer: IpAddr, host: Option<&str>,
     if trusted.iter().any(|network| network.contains(peer)) {
         before = Before::in_headers(headers);
     } else {
-        // The rest of the family (-Port, -Prefix, ...) is for an origin to believe too.
-        let spoofed = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");
-        for name in headers.keys().filter(spoofed).cloned().collect::<Vec<_>>() {
+        for name in headers
+            .keys()
+            .filter(|name| tells_of_client(name))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             headers.remove(name);
         }
     }
@@ -57,6 +60,22 @@ pub(super) fn forward(headers: &mut HeaderMap, peer: IpAddr, host: Option<&str>,
         put(headers, HOST, host);
     }
     public
+}
+
+/// Whether an origin may take a header for what a proxy says of the client. Many origins read `_` as `-`: CGI and what
+/// descends from it can't tell one from the other.
+fn tells_of_client(name: &HeaderName) -> bool {
+    const OTHERS: [&str; 7] = [
+        "forwarded",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-forwarded-for",
+        "true-client-ip",
+        "cf-connecting-ip",
+    ];
+    let name = name.as_str().replace('_', "-");
+    name.starts_with("x-forwarded-") || OTHERS.contains(&name.as_str())
 }
 
 /// What the proxies before us said; each as it came.

@@ -90,3 +90,36 @@ fn what_a_trusted_proxy_says_is_continued() {
     let nonsense = [("x-forwarded-proto", "gopher"), ("x-forwarded-host", "a b")];
     assert_eq!(forwarded("10.0.0.1", &nonsense).1, public(false, "cue.example:8080"));
 }
+
+#[test]
+fn no_spelling_of_an_address_comes_from_a_peer_that_is_not_trusted() {
+    let names = [
+        "x_forwarded_for",
+        "x-forwarded_for",
+        "x_forwarded-host",
+        "x-forwarded-port",
+        "x-real-ip",
+        "x_real_ip",
+        "true-client-ip",
+        "cf_connecting_ip",
+        "x-cluster-client-ip",
+    ];
+    let trusted: [Network; 1] = ["10.0.0.0/8".parse().expect("a network")];
+    for (peer, kept) in [("192.0.2.1", false), ("10.0.0.1", true)] {
+        let mut headers = HeaderMap::new();
+        for name in names {
+            headers.insert(name, HeaderValue::from_static("1.1.1.1"));
+        }
+        headers.insert("x-request-id", HeaderValue::from_static("7"));
+        forward(
+            &mut headers,
+            peer.parse().expect("an address"),
+            Some("a.test"),
+            &trusted,
+        );
+        for name in names {
+            assert_eq!(headers.contains_key(name), kept, "{name} from {peer}");
+        }
+        assert!(headers.contains_key("x-request-id"));
+    }
+}
