@@ -162,6 +162,7 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("rss_kib_per_client", "resident memory per client", "KiB", 2, Lower),
     metric("rss_growth_mib", "growth while measured", "MiB", 1, Lower),
     metric("tcp_kib_per_client", "kernel socket memory per client", "KiB", 2, Lower),
+    metric("received", "events received in all", "", 0, Neither),
     metric("checked_share", "events that could be checked", "%", 1, Higher),
     metric("lost", "lost", "", 0, Lower),
     metric("doubled", "doubled", "", 0, Lower),

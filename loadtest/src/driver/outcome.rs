@@ -170,6 +170,7 @@ impl Outcome {
     /// Puts in what stamped events tell; of events without the origin's stamp nothing is known.
     fn checked(&mut self, counts: &Counts) {
         let events = counts.delivered + counts.other;
+        self.values.set("received", events as f64);
         if events > 0 {
             let share = 100.0 * counts.delivered as f64 / events as f64;
             self.values.set("checked_share", share);

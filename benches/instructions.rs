@@ -1,0 +1,103 @@
+//! The steps of an event, each a number of times, for a counter of instructions to look at
+//! (`scripts/instructions`). What it does beside them is the same for any number of times, so the
+//! difference of two runs is theirs alone.
+//!
+//!     valgrind --tool=callgrind target/release/examples/instructions append 20000
+
+use bytes::Bytes;
+use fanfare::config::LogLimits;
+use fanfare::event_stream::{Item, Parser, ParserOptions};
+use fanfare::log::{Draft, Epoch, Kind, Log, Numbering, Writer};
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Events that the log keeps.
+const KEPT: u64 = 10_000;
+/// What one read from the origin brings.
+const READ_BYTES: usize = 16 << 10;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let step = arguments.next();
+    let times = arguments.next().and_then(|times| times.parse().ok());
+    match (step.as_deref(), times) {
+        (Some("append"), Some(times)) => append(times),
+        (Some("parse"), Some(times)) => parse(times),
+        (Some("resume"), Some(times)) => resume(times),
+        _ => {
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn id(n: u64) -> Bytes {
+    Bytes::from(format!("{n:08}").into_bytes())
+}
+
+/// A log that has let go of events for a while: as long as it will ever be.
+fn full_log() -> (Writer, Log) {
+    let (mut writer, log) = Log::new(LogLimits {
+        events: KEPT as usize,
+        bytes: 16 << 20,
+        age: Duration::from_secs(600),
+    });
+    append_to(&mut writer, 1, KEPT + KEPT / 2);
+    (writer, log)
+}
+
+fn append_to(writer: &mut Writer, first: u64, events: u64) {
+    let (frame, now) = (Bytes::from(vec![b'x'; 200]), Instant::now());
+    for n in first..first + events {
+        black_box(writer.append(Draft {
+            frame: frame.clone(),
+            id: id(n),
+            indexed: true,
+            kind: Kind::Event,
+            received: now,
+        }));
+    }
+}
+
+/// An event takes its place in a full log, where the oldest goes.
+fn append(times: u64) {
+    let (mut writer, _log) = full_log();
+    append_to(&mut writer, 1_000_000, times);
+}
+
+/// Events of 200 bytes are found in reads of 16 KiB.
+fn parse(times: u64) {
+    let fields = "id: 1a2b3c4d-1234567\nevent: update\ndata: ";
+    let event = format!("{fields}{}\n\n", "x".repeat(200 - fields.len() - 2));
+    let stream = Bytes::from(event.repeat(times as usize));
+    let mut parser = Parser::new(ParserOptions {
+        event_bytes_max: 1 << 20,
+        comments: false,
+    });
+    let mut found = 0;
+    for at in (0..stream.len()).step_by(READ_BYTES) {
+        parser.push(stream.slice(at..stream.len().min(at + READ_BYTES)));
+        while let Some(item) = parser.next_item() {
+            if let Item::Event(event) = item {
+                black_box((event.event_type(), event.id(), event.data()));
+                found += 1;
+            }
+        }
+    }
+    assert_eq!(found, times);
+}
+
+/// Clients come back with the id of an event that the log holds.
+fn resume(times: u64) {
+    let (_writer, log) = full_log();
+    let epoch = Epoch::new();
+    let numbering = Numbering {
+        epoch: &epoch,
+        assigning: false,
+    };
+    let ids: Vec<Bytes> = (1..=1000).map(|n| id(KEPT / 2 + n * 7)).collect();
+    for id in ids.iter().cycle().take(times as usize) {
+        black_box(log.resume(black_box(id), &numbering));
+    }
+}
