@@ -1,4 +1,4 @@
-//! The admin listener: health, metrics, status, dashboard (`docs`: the contract's section 8).
+//! The admin listener: health, metrics, status, dashboard.
 //!
 //! It runs on a thread and runtime of its own, so that a loaded data path can't starve it, and sees the data path only
 //! through [`StatusProvider`]. It listens on loopback by default and has no access control of its own; it shows addresses of
