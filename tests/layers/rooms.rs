@@ -1,0 +1,88 @@
+//! Which room of `src` may import which.
+
+/// A room, and the rooms that it may import. All of those stand above it in the list, so no imports run in a circle.
+pub(crate) type Room = (&'static str, &'static str);
+
+/// The rooms, from the ones that know nothing of the others to the program.
+pub(crate) const ROOMS: &[Room] = &[
+    // What several rooms use.
+    ("timestamp", ""),
+    ("error", ""),
+    ("signals", ""),
+    ("critical", ""),
+    ("wake_up_batching", ""),
+    ("sync", ""),
+    ("auxiliary_http", ""),
+    ("telemetry", "timestamp"),
+    ("path", ""),
+    ("config", "path"),
+    ("metrics", "telemetry"),
+    ("quotas", "sync config metrics"),
+    ("net", "config quotas"),
+    // An event's way.
+    ("event_stream", ""),
+    ("log", "sync config metrics"),
+    ("channel", "sync config metrics event_stream log"),
+    ("upstream", "wake_up_batching config metrics event_stream"),
+    (
+        "source",
+        "critical path config metrics quotas event_stream channel upstream",
+    ),
+    ("delivery", "critical sync config metrics quotas net log channel"),
+    // A client's way.
+    ("proxy", "path config metrics quotas upstream"),
+    (
+        "http",
+        "path config metrics quotas net event_stream log channel source delivery proxy",
+    ),
+    // The process around them.
+    ("status", "timestamp metrics"),
+    ("admin", "auxiliary_http status"),
+    (
+        "relay",
+        "timestamp critical config metrics quotas net log channel upstream source delivery proxy http status admin",
+    ),
+    ("demo", "timestamp auxiliary_http"),
+    ("cli", "error telemetry config metrics event_stream upstream demo"),
+    ("main", "error signals wake_up_batching telemetry config relay demo cli"),
+];
+
+/// The rooms that may know how a configuration file is written, and how mistakes in it are told. All others get what it
+/// says in its ready form: `config::Config`, `config::Source` and the like.
+pub(crate) const FORMAT_ROOMS: &str = "config cli main";
+
+/// What `config` offers about files: to read and print them, mistakes with their places, the schema, the table of keys.
+pub(crate) const FORMAT: &str =
+    "Diagnostic Diagnostics Loaded Place Severity json_schema key_table load load_from print read";
+
+/// The room of the parser, and all that it may take from other crates: no I/O, no clock, no runtime.
+pub(crate) const PARSER: (&str, &str) = (
+    "event_stream",
+    "bytes memchr std::array std::borrow std::iter std::mem std::ops std::time::Duration u8 u32 u64",
+);
+
+/// Rooms in which files still import each other, and why. A circle that is no more has to leave the list.
+pub(crate) const CIRCLES: &[(&str, &str)] = &[
+    (
+        "channel",
+        "membership, end, coalescing and the writer are parts of one type",
+    ),
+    ("delivery", "the shard and what works on all of its fields"),
+    ("demo", "the site's constants stand beside what starts it"),
+    (
+        "event_stream",
+        "an event can be read back by the parser that makes events",
+    ),
+    ("http", "a connection and the server that takes it over"),
+    ("log", "the ring and its writer"),
+    (
+        "proxy",
+        "an origin and the bodies stand beside the exchange that uses them",
+    ),
+    ("relay", "the sources and the interval of the sweep"),
+];
+
+/// Whether a list names this word.
+pub(crate) fn names(list: &str, word: &str) -> bool {
+    list.split_whitespace().any(|listed| listed == word)
+}
