@@ -2,15 +2,18 @@
 
 mod connect;
 mod multiplex;
+mod rate;
 mod read;
+mod timers;
 
-use super::client::{Client, Kind, Stage, kind_of};
+use self::rate::Rate;
+use super::client::{Client, Kind, kind_of};
 use super::fetch::Fetcher;
 use super::h2::Http2;
 use super::tls;
 use super::window::{Window, encode, histogram};
-use crate::clock::{SECOND_NS, now_ns};
-use crate::control::{SwarmOrder, SwarmReport, SwarmSetup, Tick, Totals, listen, say};
+use crate::clock::now_ns;
+use crate::control::{SwarmOrder, SwarmReport, SwarmSetup, Totals, listen, say};
 use crate::tally::Counts;
 use anyhow::Result;
 use hdrhistogram::Histogram;
@@ -21,7 +24,6 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Duration;
 
 /// The token of the waker for orders.
 const ORDERS: Token = Token(usize::MAX);
@@ -29,16 +31,6 @@ const ORDERS: Token = Token(usize::MAX);
 const POLL_EVENTS: usize = 4096;
 /// The read buffer that all clients share, in bytes.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// From the connection's beginning to the response head.
-const OPEN_TIMEOUT_NS: u64 = 30 * SECOND_NS;
-/// How often connections that take too long are looked for.
-const TIMEOUT_CHECK_NS: u64 = SECOND_NS;
-/// How often the driver hears where we stand; oftener while it waits for something.
-const TICK_NS: u64 = SECOND_NS / 5;
-const TICK_AWAITING_NS: u64 = SECOND_NS / 50;
-/// How often connections are opened while a rate is to be kept, and slow readers read.
-const PACE_NS: u64 = SECOND_NS / 500;
-const SLOW_NS: u64 = SECOND_NS / 20;
 /// How much is read from a stalled client at the end to learn whether the server has ended its
 /// stream, in bytes.
 const STALLED_DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -123,30 +115,6 @@ struct Swarm {
     next_slow_ns: u64,
 }
 
-/// So many things a second since a moment.
-#[derive(Debug, Clone, Copy)]
-struct Rate {
-    since_ns: u64,
-    per_second: f64,
-    done: u64,
-}
-
-impl Rate {
-    fn new(per_second: f64) -> Self {
-        Self {
-            since_ns: now_ns(),
-            per_second,
-            done: 0,
-        }
-    }
-
-    /// How many are due and not done.
-    fn due(&self, now_ns: u64) -> u64 {
-        let elapsed = now_ns.saturating_sub(self.since_ns) as f64 / SECOND_NS as f64;
-        ((elapsed * self.per_second) as u64).saturating_sub(self.done)
-    }
-}
-
 impl Swarm {
     fn new(setup: SwarmSetup, poll: Poll) -> Result<Self> {
         let tls = match setup.targets.iter().any(|target| target.tls) {
@@ -193,8 +161,8 @@ impl Swarm {
             newest: 0,
             was_complete: false,
             next_tick_ns: now,
-            next_timeout_check_ns: now + TIMEOUT_CHECK_NS,
-            next_slow_ns: now + SLOW_NS,
+            next_timeout_check_ns: now + timers::TIMEOUT_CHECK_NS,
+            next_slow_ns: now + timers::SLOW_NS,
             setup,
         })
     }
@@ -237,140 +205,6 @@ impl Swarm {
                 self.next_tick_ns = 0;
             }
             SwarmOrder::Finish { .. } => {}
-        }
-    }
-
-    /// Until the next thing that the clock brings.
-    fn timeout(&self) -> Duration {
-        let now = now_ns();
-        let mut next = self.next_tick_ns.min(self.next_timeout_check_ns);
-        if self.opened_to < self.wanted || self.churn.is_some() {
-            next = next.min(now + PACE_NS);
-        }
-        if self.totals.slow > 0 {
-            next = next.min(self.next_slow_ns);
-        }
-        if let Some((_, cut)) = self.half_cut {
-            next = next.min(cut);
-        }
-        if let Some(Reverse((due, _))) = self.reconnects.peek() {
-            next = next.min((*due).max(now + PACE_NS));
-        }
-        Duration::from_nanos(next.saturating_sub(now))
-    }
-
-    fn timers(&mut self) {
-        self.send_restless();
-        if let Some(fetcher) = &mut self.fetcher {
-            fetcher.hand_over();
-        }
-        let now = now_ns();
-        let mut due = if self.opened_to < self.wanted {
-            self.rate.due(now)
-        } else {
-            0
-        };
-        while due > 0 && self.opened_to < self.wanted && self.connecting < self.setup.connecting_max {
-            let index = self.opened_to;
-            self.opened_to += 1;
-            if matches!(self.clients[index].stage, Stage::Away) {
-                self.rate.done += 1;
-                due -= 1;
-                self.connect(index);
-            }
-        }
-        while self.connecting < self.setup.connecting_max
-            && self.reconnects.peek().is_some_and(|Reverse((due, _))| *due <= now)
-            && let Some(Reverse((_, index))) = self.reconnects.pop()
-        {
-            let index = index as usize;
-            if matches!(self.clients[index].stage, Stage::Away) && index < self.wanted {
-                self.connect(index);
-            }
-        }
-        if let Some(mut churn) = self.churn {
-            for _ in 0..churn.due(now) {
-                churn.done += 1;
-                self.churn_one();
-            }
-            self.churn = Some(churn);
-        }
-        if let Some((every_ns, next_ns)) = &mut self.half_cut
-            && now >= *next_ns
-        {
-            *next_ns = now + *every_ns;
-            self.cut_half();
-        }
-        if self.totals.slow > 0 && now >= self.next_slow_ns {
-            self.next_slow_ns = now + SLOW_NS;
-            self.read_slow(now);
-        }
-        if now >= self.next_timeout_check_ns {
-            self.next_timeout_check_ns = now + TIMEOUT_CHECK_NS;
-            self.check_timeouts(now);
-        }
-        // The driver times storms by this: it must not wait for the next regular tick.
-        let complete = self.wanted > 0 && self.live as usize >= self.wanted;
-        if std::mem::replace(&mut self.was_complete, complete) != complete || now >= self.next_tick_ns {
-            self.tick(now);
-        }
-    }
-
-    fn tick(&mut self, now: u64) {
-        self.next_tick_ns = now + if self.awaited > 0 { TICK_AWAITING_NS } else { TICK_NS };
-        let waiting = |client: &&Client| client.kind == Kind::Reader && client.tally.missing(self.awaited) > 0;
-        let behind = match self.awaited {
-            0 => 0,
-            _ => self.clients.iter().take(self.wanted).filter(waiting).count() as u64,
-        };
-        say(&SwarmReport::Tick(Tick {
-            live: self.live,
-            opened: self.totals.opened,
-            given_up: self.totals.given_up,
-            delivered: self.counts.delivered,
-            bytes: self.bytes,
-            refused: self.totals.refused_connections + self.refused_statuses.values().sum::<u64>(),
-            behind,
-            awaiting: self.awaited,
-            newest: self.newest,
-            fetching: self.fetcher.as_ref().map_or(0, Fetcher::open),
-            fetched_ns: self.fetcher.as_ref().map_or(0, Fetcher::answered_ns),
-        }));
-    }
-
-    /// A client leaves and comes back at once.
-    fn churn_one(&mut self) {
-        /// Tries to find one that is live: most are.
-        const TRIES: usize = 16;
-        for _ in 0..TRIES {
-            let index = fastrand::usize(..self.wanted.max(1));
-            if self.clients.get(index).is_some_and(Client::is_live) {
-                self.drop_connection(index);
-                self.connect(index);
-                return;
-            }
-        }
-    }
-
-    /// Half of the clients lose their connections at once, and come back as fast as connections are
-    /// opened.
-    fn cut_half(&mut self) {
-        for index in 0..self.wanted {
-            if self.clients[index].is_live() && fastrand::bool() {
-                self.drop_connection(index);
-            }
-        }
-        self.opened_to = 0;
-        self.rate = Rate::new(self.rate.per_second);
-    }
-
-    fn check_timeouts(&mut self, now: u64) {
-        for index in 0..self.opened_to {
-            let client = &self.clients[index];
-            let opening = matches!(client.stage, Stage::Connecting | Stage::Head(_));
-            if opening && now.saturating_sub(client.started_ns) > OPEN_TIMEOUT_NS {
-                self.refused(index, None);
-            }
         }
     }
 

@@ -71,14 +71,14 @@ impl ThunderingHerd {
     }
 
     pub(super) fn with(mut self, over: &ThunderingHerdArgs) -> Self {
-        super::put(&mut self.hints, over.hints);
-        super::put(&mut self.over, over.over);
-        super::put(&mut self.every, over.every);
-        super::put(&mut self.volleys, over.volleys);
-        super::put(&mut self.connections, over.connections);
-        super::put(&mut self.service, over.service);
-        super::put(&mut self.coalesce, over.coalesce);
-        super::put(&mut self.stagger, over.stagger);
+        super::overrides::put(&mut self.hints, over.hints);
+        super::overrides::put(&mut self.over, over.over);
+        super::overrides::put(&mut self.every, over.every);
+        super::overrides::put(&mut self.volleys, over.volleys);
+        super::overrides::put(&mut self.connections, over.connections);
+        super::overrides::put(&mut self.service, over.service);
+        super::overrides::put(&mut self.coalesce, over.coalesce);
+        super::overrides::put(&mut self.stagger, over.stagger);
         self
     }
 

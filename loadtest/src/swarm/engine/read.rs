@@ -1,6 +1,7 @@
 //! What comes from the sockets: response heads, then events.
 
-use super::{SLOW_NS, Swarm};
+use super::Swarm;
+use super::timers::SLOW_NS;
 use crate::clock::{SECOND_NS, now_ns};
 use crate::head::Head;
 use crate::scan::{Found, Progress, Scanner};
