@@ -1,7 +1,6 @@
 //! One event of a stream, as the bytes in which it travels.
 
 use super::fields::{Fields, value_start};
-use super::{Item, Parser, ParserOptions};
 use bytes::Bytes;
 use memchr::memchr;
 use std::borrow::Cow;
@@ -21,20 +20,6 @@ pub struct Event {
 }
 
 impl Event {
-    /// Reads a block that was taken from an event before; also any other block. `None` if it is incomplete, dispatches
-    /// nothing and has no id.
-    pub fn parse_block(block: Bytes) -> Option<Self> {
-        let mut parser = Parser::new(ParserOptions {
-            event_bytes_max: block.len(),
-            comments: false,
-        });
-        parser.push(block);
-        std::iter::from_fn(|| parser.next_item()).find_map(|item| match item {
-            Item::Event(event) => Some(event),
-            _ => None,
-        })
-    }
-
     /// The bytes, as they go to clients.
     pub fn block(&self) -> &Bytes {
         &self.block

@@ -10,9 +10,11 @@
 mod assembly;
 mod event;
 mod fields;
+mod item;
 mod line_ends;
 mod parser;
 
 pub use event::Event;
 pub use fields::RECONNECTION_TIME_MAX;
-pub use parser::{Item, Parser, ParserOptions};
+pub use item::{Item, ParserOptions};
+pub use parser::Parser;

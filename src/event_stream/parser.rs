@@ -3,46 +3,15 @@
 use super::Event;
 use super::assembly::Assembly;
 use super::fields::{Fields, has_nul, value_start};
+use super::item::{Item, ParserOptions};
 use super::line_ends::LineEnds;
 use bytes::{Bytes, BytesMut};
 use std::ops::Range;
-use std::time::Duration;
 
 /// The byte order mark that may stand before the stream, and is no part of it (9.2.5).
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 const LF: u8 = b'\n';
 const CR: u8 = b'\r';
-
-/// What the parser found.
-#[derive(Debug, Clone)]
-pub enum Item {
-    /// A block that dispatches an event, or that carries nothing but an id.
-    Event(Event),
-    /// A valid `retry` field: the new reconnection time, in force at once, whatever becomes of the block around it. At most
-    /// [`RECONNECTION_TIME_MAX`](super::RECONNECTION_TIME_MAX).
-    Retry(Duration),
-    /// A comment line in plain form (`:...\n`), if they are asked for; comes before the block in which it stood. One that
-    /// does not fit into the limit beside that block's lines so far is left out.
-    Comment(Bytes),
-    /// A block over the limit: dropped whole. Comes when it has ended.
-    Oversized {
-        /// Bytes dropped: the block's size in plain form.
-        bytes: u64,
-        /// The last valid id that it set, as far as seen: after the limit was reached, an `id` line counts if it fits into the
-        /// limit beside the id before it.
-        id: Option<Bytes>,
-    },
-}
-
-/// Bounds and choices.
-#[derive(Debug, Clone, Copy)]
-pub struct ParserOptions {
-    /// Largest block in plain form with its blank line, and so largest line, in bytes. At most `u32::MAX`, which is what a
-    /// larger value means.
-    pub event_bytes_max: usize,
-    /// Whether comments are wanted.
-    pub comments: bool,
-}
 
 /// The incremental parser: feed it reads, take items.
 ///
@@ -247,6 +216,22 @@ impl Parser {
                 None => self.after_cr = true,
             }
         }
+    }
+}
+
+impl Event {
+    /// Reads a block that was taken from an event before; also any other block. `None` if it is incomplete, dispatches
+    /// nothing and has no id.
+    pub fn parse_block(block: Bytes) -> Option<Self> {
+        let mut parser = Parser::new(ParserOptions {
+            event_bytes_max: block.len(),
+            comments: false,
+        });
+        parser.push(block);
+        std::iter::from_fn(|| parser.next_item()).find_map(|item| match item {
+            Item::Event(event) => Some(event),
+            _ => None,
+        })
     }
 }
 

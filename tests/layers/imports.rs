@@ -40,7 +40,7 @@ pub(crate) fn imports(tokens: &[String], here: &[String]) -> Imports {
             at = end;
         } else if let path = path(&tokens[at..])
             && path.len() > 1
-            && (at == 0 || tokens[at - 1] != "::")
+            && !goes_on_or_is_visibility(&tokens[..at])
         {
             at += 2 * path.len() - 1;
             match absolute(&path, here, &imports.modules) {
@@ -54,6 +54,12 @@ pub(crate) fn imports(tokens: &[String], here: &[String]) -> Imports {
         }
     }
     imports
+}
+
+/// Whether what follows these tokens is the rest of a path, or the path of `pub(in crate::room)`, which is no import.
+fn goes_on_or_is_visibility(before: &[String]) -> bool {
+    let last = before.last().map_or("", String::as_str);
+    last == "::" || (last == "in" && before.len() > 1 && before[before.len() - 2] == "(")
 }
 
 /// The path that begins here, if one does.

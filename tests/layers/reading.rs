@@ -61,6 +61,7 @@ fn what_is_no_import() {
         const TEXT: &str = "use crate::a::B; \" crate::a::B";
         const RAW: &str = r#"crate::a::B""#;
         const QUOTE: char = '"';
+        pub(in crate::a) const VISIBLE: u8 = 0;
         fn lifetime<'a>(x: &'a str) -> impl Sized + use<'a> { x }
         #[cfg(test)]
         use crate::only::Tests;

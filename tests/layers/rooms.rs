@@ -68,17 +68,8 @@ pub(crate) const CIRCLES: &[(&str, &str)] = &[
         "membership, end, coalescing and the writer are parts of one type",
     ),
     ("delivery", "the shard and what works on all of its fields"),
-    ("demo", "the site's constants stand beside what starts it"),
-    (
-        "event_stream",
-        "an event can be read back by the parser that makes events",
-    ),
     ("http", "a connection and the server that takes it over"),
     ("log", "the ring and its writer"),
-    (
-        "proxy",
-        "an origin and the bodies stand beside the exchange that uses them",
-    ),
     ("relay", "the sources and the interval of the sweep"),
 ];
 
