@@ -9,13 +9,16 @@ mod banner;
 mod changelog;
 mod feed;
 mod headlines;
+mod layout;
 mod routes;
+mod site;
 mod stream;
 
 use crate::auxiliary_http::response::Response;
 use crate::auxiliary_http::{Handler, Limits, Server};
 use changelog::Changelog;
 use hyper::body::Incoming;
+use site::Site;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
@@ -24,15 +27,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 
 pub use banner::{banner, reachable};
-
-/// Where the origin's event stream is.
-pub const STREAM_PATH: &str = "/changelog/sse";
-
-/// The sections that have a change log.
-pub const SECTIONS: [u32; 3] = [22, 37, 481];
-
-/// As many as a Content Store holds: with more clients than this, a relay is needed.
-pub const STREAMS_MAX: usize = 200;
+pub use layout::{SECTIONS, STREAM_PATH, STREAMS_MAX};
 
 /// Streams, and some room for feeds, posts and the page.
 const CONNECTIONS_MAX: usize = STREAMS_MAX + 56;
@@ -48,18 +43,6 @@ const FIRST_ENTRIES: usize = 6;
 pub struct Origin {
     server: Server,
     site: Arc<Site>,
-}
-
-/// What the requests share.
-#[derive(Debug)]
-struct Site {
-    changelog: Arc<Changelog>,
-    addr: SocketAddr,
-    started: SystemTime,
-    streams: Arc<Semaphore>,
-    /// The stream that the page follows, once it is known.
-    relayed_stream: OnceLock<String>,
-    publish_every: Option<RangeInclusive<Duration>>,
 }
 
 impl Origin {

@@ -1,7 +1,8 @@
 //! Which path of the demo's origin answers what.
 
 use super::changelog::Page;
-use super::{SECTIONS, STREAM_PATH, Site, feed, stream};
+use super::site::Site;
+use super::{SECTIONS, STREAM_PATH, feed, stream};
 use crate::auxiliary_http::response::{self, HTML, Response, TEXT};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
