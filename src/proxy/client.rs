@@ -1,6 +1,6 @@
 //! The connections to the origins: reused, bounded, and given up on.
 
-use super::Failure;
+use super::failure::Failure;
 use super::request_body::{RequestBody, RequestBodyState};
 use crate::config::UpstreamTls;
 use crate::upstream::{self, Io, Reason, Url};

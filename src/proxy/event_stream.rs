@@ -1,6 +1,7 @@
 //! An event stream of the origin's own: it ends with a drain, between two events where that can be seen.
 
-use super::{Body, BodyError, Drain};
+use super::body::{Body, BodyError};
+use super::drain::Drain;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use std::pin::Pin;

@@ -1,6 +1,10 @@
 //! A proxied request that is under way: what it takes of its entry's quota, and how it is counted.
 
-use super::{Body, BodyError, Failure, Origin};
+use super::body::{Body, BodyError};
+use super::drain::Drain;
+use super::event_stream::Ending;
+use super::failure::Failure;
+use super::origin::Origin;
 use crate::metrics::ProxyMetrics;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -78,7 +82,7 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// A response whose body holds the request's place until it has been read.
-pub(super) fn tracked(response: Response<Body>, mut in_flight: InFlight, drain: &super::Drain) -> Response<Body> {
+pub(super) fn tracked(response: Response<Body>, mut in_flight: InFlight, drain: &Drain) -> Response<Body> {
     if !is_event_stream(response.headers()) {
         return response.map(|body| {
             Tracked {
@@ -92,7 +96,7 @@ pub(super) fn tracked(response: Response<Body>, mut in_flight: InFlight, drain: 
     let stream = OpenStream::new(in_flight.metrics.clone());
     let is_coded = response.headers().contains_key(hyper::header::CONTENT_ENCODING);
     response.map(|body| {
-        let body = super::event_stream::Ending::new(body, is_coded, drain);
+        let body = Ending::new(body, is_coded, drain);
         Tracked {
             body: body.boxed_unsync(),
             _in_flight: (in_flight, stream),

@@ -3,9 +3,10 @@
 //! Method, path, query and body are the client's, byte for byte, and so is `Host`: an origin builds its links from it, and
 //! they come out public. What concerns only the client's connection is left out, and for whom we ask is put in.
 
+use super::failure::Failure;
 use super::forwarded::{Public, forward};
 use super::hop_by_hop;
-use super::{Failure, Origin};
+use super::origin::Origin;
 use crate::config::Network;
 use hyper::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, HeaderMap, HeaderValue, TE, TRANSFER_ENCODING,

@@ -4,7 +4,7 @@
 //! has sent its own 100, or has left us without an answer for a while (RFC 9110, 10.1.1: nobody waits without bound). When the
 //! origin has answered in full and closes, the rest of the body is of no use to anybody, and is held back.
 
-use super::BodyError;
+use super::body::BodyError;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::pin::Pin;

@@ -1,14 +1,24 @@
 //! The answer as the client gets it: what concerns the origin's connection is left out, and each side speaks its own version.
 
+use super::body::Body;
+use super::failure::Failure;
+use super::hop_by_hop;
 use super::request_body::RequestBodyState;
 use super::response_body::ResponseBody;
-use super::{Exchanged, Failure, hop_by_hop};
 use hyper::body::{Body as _, Incoming};
 use hyper::ext::ReasonPhrase;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, UPGRADE};
 use hyper::http::response::Parts;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Response, StatusCode, Version};
 use std::sync::Arc;
+
+/// What an origin has answered.
+pub(super) struct Exchanged {
+    pub(super) response: Response<Body>,
+    /// With a `101`: its side of the connection.
+    pub(super) tunnel: Option<OnUpgrade>,
+}
 
 /// The head of an answer as the client gets it.
 pub(super) fn to_client(parts: &mut Parts, method: &Method, body: &Incoming) -> Result<hop_by_hop::Said, Failure> {

@@ -1,7 +1,7 @@
 //! Bodies on their way to the client: streamed, or what was read of one and then the rest of it.
 
+use super::body::{Body, BodyError};
 use super::request_body::RequestBodyState;
-use super::{Body, BodyError};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::HeaderMap;

@@ -1,6 +1,6 @@
 //! A connection that has changed its protocol: bytes in both directions, until either side ends.
 
-use super::Drain;
+use super::drain::Drain;
 use super::in_flight::InFlight;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;

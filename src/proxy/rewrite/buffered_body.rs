@@ -1,7 +1,7 @@
 //! A body that is buffered until all of it is there: within bounds of size and time, and none of it is lost if it exceeds them.
 
-use super::PassthroughReason;
-use crate::proxy::Failure;
+use super::passthrough::PassthroughReason;
+use crate::proxy::failure::Failure;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::HeaderMap;

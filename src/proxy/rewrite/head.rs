@@ -1,6 +1,6 @@
 //! What an answer's head says of its body, and what it says when the body is another.
 
-use super::PassthroughReason;
+use super::passthrough::PassthroughReason;
 use hyper::StatusCode;
 use hyper::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,

@@ -11,16 +11,19 @@ mod feed;
 mod head;
 mod buffered_body;
 mod links;
+mod passthrough;
 mod pattern;
 
 pub(super) use head::{is_xml, may_hold_links, unchanged};
 pub(crate) use links::Links;
 pub(super) use links::View;
 
+use super::body::Body;
+use super::failure::Failure;
 use super::log_throttle::LogThrottle;
+use super::origin::Origin;
 use super::request_body::RequestBodyState;
 use super::response_body::ResponseBody;
-use super::{Body, Failure, Origin};
 use crate::upstream::Url;
 use buffered_body::{BUFFERED_BYTES_MAX, BufferedBody, buffer};
 use feed::Unreadable;
@@ -29,6 +32,7 @@ use hyper::Method;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::response::Parts;
+use passthrough::PassthroughReason;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -40,39 +44,6 @@ pub(super) struct Rewriter {
     links: Arc<Links>,
     room: Arc<Semaphore>,
     warnings: [LogThrottle; 6],
-}
-
-/// Why a body passes as it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum PassthroughReason {
-    TooLarge,
-    Slow,
-    NoRoom,
-    ContentEncoding,
-    Encoding,
-    Xml,
-}
-
-impl PassthroughReason {
-    fn label(self) -> &'static str {
-        match self {
-            PassthroughReason::TooLarge => "it is larger than body_bytes_max",
-            PassthroughReason::Slow => "it comes too slowly",
-            PassthroughReason::NoRoom => "too much is being rewritten at the moment",
-            PassthroughReason::ContentEncoding => "it has a content encoding, which was not asked for",
-            PassthroughReason::Encoding => "its characters are neither in UTF-8 nor single bytes",
-            PassthroughReason::Xml => "it is not well-formed, or has a DTD",
-        }
-    }
-}
-
-impl From<Unreadable> for PassthroughReason {
-    fn from(why: Unreadable) -> Self {
-        match why {
-            Unreadable::Encoding => PassthroughReason::Encoding,
-            Unreadable::Xml => PassthroughReason::Xml,
-        }
-    }
 }
 
 impl Rewriter {
