@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use fanfare::config::LogLimits;
-use fanfare::log::{Draft, Epoch, Kind, Log, Numbering, Read, Writer};
+use fanfare::log::{Draft, Epoch, Kind, Log, Numbering, Position, Read, Writer};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ fn log(criterion: &mut Criterion) {
 
     let (mut writer, log) = full();
     criterion.bench_function("log/append", |bench| {
-        let mut n = log.head();
+        let mut n = log.head().get();
         bench.iter(|| {
             n += 1;
             writer.append(draft(n, &frame, now))
@@ -48,14 +48,14 @@ fn log(criterion: &mut Criterion) {
 
     let (_writer, log) = full();
     criterion.bench_function("log/read", |bench| {
-        let mut position = log.tail();
+        let mut cursor = log.tail();
         bench.iter(|| {
-            position = if position == log.head() {
+            cursor = if cursor == log.head() {
                 log.tail()
             } else {
-                position + 1
+                cursor.next()
             };
-            assert!(matches!(black_box(log.read(position)), Read::Entry(_)));
+            assert!(matches!(black_box(log.read(cursor)), Read::Entry(_)));
         });
     });
 
@@ -64,7 +64,11 @@ fn log(criterion: &mut Criterion) {
         epoch: &epoch,
         assigning: false,
     };
-    let ids: Vec<String> = (log.tail()..=log.head()).map(|n| format!("{n:08}")).collect();
+    let ids: Vec<String> = log
+        .tail()
+        .up_to(log.head().next())
+        .map(|cursor| format!("{:08}", cursor.get()))
+        .collect();
     criterion.bench_function("log/resume by id", |bench| {
         let mut ids = ids.iter().cycle();
         bench.iter(|| log.resume(ids.next().expect("a cycle").as_bytes(), &numbering));
@@ -72,7 +76,7 @@ fn log(criterion: &mut Criterion) {
     criterion.bench_function("log/resume by an unknown id", |bench| {
         bench.iter(|| log.resume(black_box(b"never seen"), &numbering));
     });
-    let number = epoch.id(log.head() - 5);
+    let number = epoch.id(Position::new(log.head().get() - 5));
     criterion.bench_function("log/resume by number", |bench| {
         bench.iter(|| log.resume(black_box(number.as_bytes()), &numbering));
     });

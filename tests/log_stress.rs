@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use fanfare::config::LogLimits;
-use fanfare::log::{Draft, Epoch, Kind, Log, Numbering, Read};
+use fanfare::log::{Cursor, Draft, Epoch, Kind, Log, Numbering, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,22 +23,22 @@ fn frame(position: u64) -> Bytes {
 }
 
 fn follow(log: &Log, done: &AtomicBool) -> (u64, u64) {
-    let (mut next, mut read, mut missed) = (1, 0, 0);
+    let (mut next, mut read, mut missed) = (Cursor::nth(1), 0, 0);
     loop {
         let finished = done.load(Ordering::Acquire);
         match log.read(next) {
             Read::Entry(entry) => {
-                assert_eq!((entry.position, entry.chunked()), (next, &frame(next)));
-                assert_eq!(entry.id(), id(next).as_bytes());
+                assert_eq!((entry.cursor, entry.chunked()), (next, &frame(next.get())));
+                assert_eq!(entry.id(), id(next.get()).as_bytes());
                 read += 1;
-                next += 1;
+                next = next.next();
             }
             Read::NotYet if finished => return (read, missed),
             Read::NotYet => thread::yield_now(),
             Read::Gone => {
                 let tail = log.tail();
-                assert!(tail > next, "{next} is said to be gone, but the tail is {tail}");
-                missed += tail - next;
+                assert!(tail > next, "{next:?} is said to be gone, but the tail is {tail:?}");
+                missed += tail.since(next);
                 next = tail;
             }
         }
@@ -58,30 +58,37 @@ fn resume(log: &Log, done: &AtomicBool) -> u64 {
             break;
         }
         let before = log.head();
-        let was = before.saturating_sub(back).max(1);
+        let was = before.get().saturating_sub(back).max(1);
         let place = log.resume(id(was).as_bytes(), &numbering);
         match place.gap {
-            None if log.head() == 0 => unreachable!("nothing to resume at"),
+            None if log.head() == Cursor::START => unreachable!("nothing to resume at"),
             None => {
-                assert_eq!(place.next, was + 1);
+                assert_eq!(place.next, Cursor::nth(was + 1));
                 exact += 1;
             }
             Some(_) => {
-                assert!(before == 0 || log.tail() > was, "{was} is kept: {place:?}");
+                assert!(
+                    before == Cursor::START || log.tail() > Cursor::nth(was),
+                    "{was} is kept: {place:?}"
+                );
                 // Told truly where it goes on.
                 assert_eq!(
                     place.id,
-                    if place.next == 1 {
+                    if place.next == Cursor::nth(1) {
                         String::new()
                     } else {
-                        id(place.next - 1)
+                        id(place.next.before().get())
                     }
                 );
             }
         }
-        let (head, tip) = log.tip();
-        assert_eq!(tip, if head == 0 { String::new() } else { id(head) });
-        assert!(log.bytes_since(head.saturating_sub(3)) <= 4096 * 64);
+        let tip = log.tip();
+        let newest = match tip.cursor {
+            Cursor::START => String::new(),
+            cursor => id(cursor.get()),
+        };
+        assert_eq!(tip.id, newest);
+        assert!(log.bytes_from(tip.cursor.before().before()) <= 4096 * 64);
     }
     exact
 }
@@ -109,7 +116,7 @@ fn followers_get_everything_in_order_or_are_told() {
                     kind: Kind::Event,
                     received: until,
                 };
-                assert_eq!(writer.append(draft), position);
+                assert_eq!(writer.append(draft), Cursor::nth(position));
             }
             done.store(true, Ordering::Release);
             let results: Vec<_> = followers

@@ -68,7 +68,7 @@ impl Backpressure {
         let Some(offered) = followers.offered() else {
             return false;
         };
-        self.is_too_far(head.saturating_sub(offered), log.bytes_since(offered))
+        self.is_too_far(head.since(offered), log.bytes_from(offered.next()))
     }
 
     /// Whether a follower this far behind makes the publishing side wait.

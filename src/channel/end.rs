@@ -4,7 +4,7 @@
 //! whether there is anything left to hear.
 
 use super::Channel;
-use crate::log::comes_back_as;
+use crate::log::{Cursor, Position, Tip, comes_back_as};
 use crate::sync::{Notify, Swap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +24,10 @@ pub enum Cause {
 pub struct End {
     /// Why.
     pub cause: Cause,
-    /// The last entry; 0 if there was none.
-    pub position: u64,
+    /// The last entry; the start if there was none.
+    pub last: Cursor,
+    /// Its position.
+    pub position: Position,
     /// When.
     pub at: Instant,
 }
@@ -52,9 +54,14 @@ impl Ending {
     }
 
     /// The caller holds the writer's lock.
-    pub(super) fn set(&self, cause: Cause, position: u64) {
+    pub(super) fn set(&self, cause: Cause, tip: &Tip) {
         let at = Instant::now();
-        self.end.store(Some(Arc::new(End { cause, position, at })));
+        self.end.store(Some(Arc::new(End {
+            cause,
+            last: tip.cursor,
+            position: tip.position,
+            at,
+        })));
         self.over.store(true, Ordering::Release);
         self.ended.notify_waiters();
     }
@@ -95,7 +102,7 @@ impl Channel {
         let mut writer_state = self.writer_state();
         writer_state.release(self, Instant::now(), true);
         if !self.ending.is_over() {
-            self.ending.set(Cause::Origin, self.log.head());
+            self.ending.set(Cause::Origin, &self.log.tip());
         }
         drop(writer_state);
         self.followers.notify_all();
@@ -115,7 +122,7 @@ impl Channel {
         let Some(end) = self.end() else { return false };
         let id = last_event_id.filter(|id| !id.is_empty());
         let has_all =
-            id.is_some_and(|id| comes_back_as(&self.log.tip().1, id) || self.epoch.position(id) == Some(end.position));
+            id.is_some_and(|id| comes_back_as(&self.log.tip().id, id) || self.epoch.position(id) == Some(end.position));
         match end.cause {
             // Whoever comes late learns the end too, for a while.
             Cause::Terminal => has_all || end.at.elapsed() >= self.source.linger,
@@ -123,7 +130,7 @@ impl Channel {
             Cause::Origin if has_all || id.is_none() => true,
             Cause::Origin => {
                 let place = self.place(id);
-                place.gap.is_some() || place.next > end.position
+                place.gap.is_some() || place.next > end.last
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Who is notified when something is published.
 
 use super::counted::Counted;
+use crate::log::Cursor;
 use crate::sync::{AtomicUsize, Notify, Ordering, Swap, fence};
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use std::sync::Arc;
 pub trait Follower: Send + Sync {
     /// Something was published.
     fn notify(&self);
-    /// The newest position that the follower has offered to every client that could take it.
-    fn offered(&self) -> u64;
+    /// The newest entry that the follower has offered to every client that could take it.
+    fn offered(&self) -> Cursor;
 }
 
 pub(super) struct Followers {
@@ -72,8 +73,8 @@ impl Followers {
         }
     }
 
-    /// The position that every follower has offered; `None` without followers.
-    pub(super) fn offered(&self) -> Option<u64> {
+    /// The newest entry that every follower has offered; `None` without followers.
+    pub(super) fn offered(&self) -> Option<Cursor> {
         self.list.load()?.iter().map(|follower| follower.offered()).min()
     }
 }

@@ -19,7 +19,7 @@ pub use followers::Follower;
 pub use publisher::Publisher;
 
 use crate::config::{Ids, Source, Start};
-use crate::log::{Epoch, Log, Numbering, ResumePoint};
+use crate::log::{Cursor, Epoch, Log, Numbering, Position, ResumePoint};
 use crate::metrics::{GapReason, Protocol, SourceMetrics};
 use backpressure::Backpressure;
 use bytes::Bytes;
@@ -69,8 +69,8 @@ pub struct Subscription {
 }
 
 impl Channel {
-    /// A channel with an empty log.
-    pub fn new(source: Arc<Source>, metrics: Arc<SourceMetrics>) -> Arc<Self> {
+    /// A channel with an empty log, whose numbering is `epoch`.
+    pub fn new(source: Arc<Source>, metrics: Arc<SourceMetrics>, epoch: Epoch) -> Arc<Self> {
         let (writer, log) = Log::new(source.log);
         metrics.channels.increment(1.0);
         Arc::new(Self {
@@ -80,7 +80,7 @@ impl Channel {
                 (Ids::Auto, 2..) => Ids::Assign,
                 (ids, _) => ids,
             },
-            epoch: Epoch::new(),
+            epoch,
             writer_state: Mutex::new(WriterState::new(writer)),
             followers: Followers::new(),
             held: Notify::new(),
@@ -135,15 +135,20 @@ impl Channel {
         self.backpressure.progressed();
     }
 
-    /// Completes when there is something at `position` or beyond, or the stream has ended before it.
-    pub(crate) async fn until(&self, position: u64) {
-        let look = || (self.log.head() >= position || self.end().is_some()).then_some(());
+    /// Completes when there is something at `cursor` or beyond, or the stream has ended before it.
+    pub(crate) async fn until(&self, cursor: Cursor) {
+        let look = || (self.log.head() >= cursor || self.end().is_some()).then_some(());
         self.followers.until(look).await;
     }
 
     /// An id that names a place in this channel's log exactly, whatever ids its events have.
-    pub(crate) fn exact_id(&self, position: u64) -> Bytes {
+    pub(crate) fn exact_id(&self, position: Position) -> Bytes {
         self.epoch.id(position).into()
+    }
+
+    /// The same for the place before an entry. `None`: the log has let it go meanwhile.
+    pub(crate) fn exact_id_before(&self, cursor: Cursor) -> Option<Bytes> {
+        Some(self.exact_id(self.log.position_before(cursor)?))
     }
 
     /// To be called by a follower after it has moved on.

@@ -91,7 +91,7 @@ impl WriterState {
             self.assign(channel, event, kind, received);
         }
         if ends {
-            channel.ending.set(Cause::Terminal, channel.log.head());
+            channel.ending.set(Cause::Terminal, &channel.log.tip());
         }
     }
 
@@ -112,7 +112,7 @@ impl WriterState {
 
     /// An event under an id of our own numbering; the origin's, if it has one, is left out.
     fn assign(&mut self, channel: &Channel, event: &Event, kind: Kind, received: Instant) {
-        let id = channel.epoch.id(channel.log.head() + 1);
+        let id = channel.epoch.id(self.writer.next_position());
         let block = event.block();
         let line = event.id_line().unwrap_or(0..0);
         let frame = frame(&[b"id: ", id.as_bytes(), b"\n", &block[..line.start], &block[line.end..]]);

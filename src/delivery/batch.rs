@@ -1,6 +1,6 @@
 //! What one wake takes from the log: consecutive entries as one run of bytes, shared by every client at the same place.
 
-use crate::log::{Entry, Log, Read};
+use crate::log::{Cursor, Entry, Log, Read};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ impl Framing {
 /// Consecutive entries, `from` to before `to`.
 #[derive(Debug, Clone)]
 pub(super) struct Batch {
-    pub(super) from: u64,
-    pub(super) to: u64,
+    pub(super) from: Cursor,
+    pub(super) to: Cursor,
     entries: Vec<Arc<Entry>>,
     chunked: Option<Bytes>,
     plain: Option<Bytes>,
@@ -41,18 +41,18 @@ pub(super) struct Batch {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Left {
     /// The first entry that has not been begun.
-    pub(super) next: u64,
+    pub(super) next: Cursor,
     /// What is missing of the entry before it; empty: it ended at an entry's end.
     pub(super) rest: Bytes,
 }
 
 impl Batch {
     /// The entries from `from` up to `to` (exclusive), as many as one batch takes. `None`: the log has let `from` go.
-    pub(super) fn read(log: &Log, from: u64, to: u64) -> Option<Self> {
+    pub(super) fn read(log: &Log, from: Cursor, to: Cursor) -> Option<Self> {
         let mut entries = Vec::new();
         let mut bytes = 0;
-        for position in from..to {
-            match log.read(position) {
+        for cursor in from.up_to(to) {
+            match log.read(cursor) {
                 Read::Entry(entry) if entries.is_empty() || bytes + entry.len_bytes() <= BATCH_BYTES_MAX => {
                     bytes += entry.len_bytes();
                     entries.push(entry);
@@ -104,14 +104,14 @@ impl Batch {
         for entry in &self.entries {
             if written == 0 {
                 return Left {
-                    next: entry.position,
+                    next: entry.cursor,
                     rest: Bytes::new(),
                 };
             }
             let bytes = framing.of(entry);
             if written < bytes.len() {
                 return Left {
-                    next: entry.position + 1,
+                    next: entry.cursor.next(),
                     rest: bytes.slice(written..),
                 };
             }

@@ -3,6 +3,7 @@
 use super::batch::Framing;
 use super::clock::Tick;
 use crate::channel::Subscription;
+use crate::log::Cursor;
 use crate::metrics::CloseReason;
 use crate::net::Stream;
 use crate::quotas::ClientPermit;
@@ -14,7 +15,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 pub(super) struct Client {
     pub(super) stream: Stream,
     /// The first entry of the log that has not been begun.
-    pub(super) next: u64,
+    pub(super) next: Cursor,
     /// What has to go out before it: the rest of an event (also when the log has let it go), or bytes of our own. Never empty.
     pub(super) rest: Option<Box<Bytes>>,
     pub(super) subscription: Subscription,

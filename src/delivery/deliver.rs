@@ -5,7 +5,7 @@ use super::shard::Shard;
 use super::shard_channel::Found;
 use crate::channel::{Cause, Channel, gap_block};
 use crate::config::SlowPolicy;
-use crate::log::frame;
+use crate::log::{Cursor, frame};
 use crate::metrics::{CloseReason, EvictReason, GapReason};
 use bytes::Bytes;
 use std::time::Duration;
@@ -80,12 +80,12 @@ impl Shard {
                 Ok(written) if written == bytes.len() => {
                     client.next = to;
                     client.active = now;
-                    shard_channel.counts.deliveries += to - from;
+                    shard_channel.counts.deliveries += to.since(from);
                     shard_channel.counts.bytes_sent += written as u64;
                 }
                 Ok(written) => {
                     let left = pass.batch.left(client.framing, written);
-                    shard_channel.counts.deliveries += left.next - from;
+                    shard_channel.counts.deliveries += left.next.since(from);
                     shard_channel.counts.bytes_sent += written as u64;
                     client.next = left.next;
                     client.rest = (!left.rest.is_empty()).then(|| Box::new(left.rest));
@@ -110,7 +110,7 @@ impl Shard {
         };
         let at_the_end = |client: &u32| {
             let client = &self.clients[*client as usize];
-            client.state == ClientState::Live && client.next > end.position
+            client.state == ClientState::Live && client.next > end.last
         };
         // The others come here by themselves, when they have read what is left for them.
         let clients = shard_channel.clients.iter().copied().filter(at_the_end);
@@ -235,7 +235,7 @@ impl Shard {
             };
             let left = batch.left(client.framing, written);
             shard_channel.counts.bytes_sent += written as u64;
-            shard_channel.counts.deliveries += left.next - client.next;
+            shard_channel.counts.deliveries += left.next.since(client.next);
             client.next = left.next;
             if written > 0 {
                 client.active = now;
@@ -266,7 +266,7 @@ impl Shard {
         let shard_channel = &mut self.channels[client.channel_key as usize];
         let source = shard_channel.channel.source();
         let to = before_terminal(&shard_channel.channel, shard_channel.target()).max(client.next);
-        let skipped = to.saturating_sub(client.next);
+        let skipped = to.since(client.next);
         client.after_rest = AfterRest::Log;
         if skipped == 0 {
             return;
@@ -285,11 +285,9 @@ impl Shard {
 }
 
 /// How far a client may jump: the terminal event is for everybody, as long as the log has it.
-fn before_terminal(channel: &Channel, target: u64) -> u64 {
+fn before_terminal(channel: &Channel, target: Cursor) -> Cursor {
     match channel.end() {
-        Some(end) if end.cause == Cause::Terminal && channel.log().tail() <= end.position => {
-            target.min(end.position.saturating_sub(1))
-        }
+        Some(end) if end.cause == Cause::Terminal && channel.log().tail() <= end.last => target.min(end.last),
         _ => target,
     }
 }

@@ -87,11 +87,7 @@ impl Shard {
             client.state = ClientState::Live;
             client.noted = 0;
             client.holds = false;
-            if shard_channel
-                .channel
-                .end()
-                .is_some_and(|end| client.next > end.position)
-            {
+            if shard_channel.channel.end().is_some_and(|end| client.next > end.last) {
                 return self.close(key, CloseReason::Ended);
             }
             let delay = self.until_look(key);

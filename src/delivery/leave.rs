@@ -89,8 +89,8 @@ impl Shard {
             _ => Duration::ZERO,
         };
         Lag {
-            events: (log.head() + 1).saturating_sub(client.next),
-            bytes: log.bytes_since(client.next - 1) + rest,
+            events: log.head().next().since(client.next),
+            bytes: log.bytes_from(client.next) + rest,
             stalled,
         }
     }

@@ -5,10 +5,10 @@ use super::mailbox::WakeFlag;
 use super::shard::{ChannelKey, Note};
 use super::stagger::StaggerCursor;
 use crate::channel::{Channel, Follower};
-use crate::log::frame;
+use crate::log::{AtomicCursor, Cursor, frame};
 use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// The shard's side of a channel. Lives while the shard has a client of it.
 pub(super) struct ShardChannel {
@@ -17,15 +17,15 @@ pub(super) struct ShardChannel {
     /// Keys of the clients, in no order: each client knows its `index` in it.
     pub(super) clients: Vec<u32>,
     /// Everything before it has been offered to every live client.
-    pub(super) next: u64,
+    pub(super) next: Cursor,
     /// The pass that is under way.
     pub(super) pass: Option<Pass>,
     /// The way round its clients, where delivery is staggered; there are no passes then.
     pub(super) cursor: Option<StaggerCursor>,
     /// Whether it stands in the shard's queue of channels with work.
     pub(super) queued: bool,
-    /// The lowest position that a client which isn't live still needs, under the policy `pause`: the upstream waits for it.
-    pub(super) held_at: Option<u64>,
+    /// The oldest entry that a client which isn't live still needs, under the policy `pause`: the upstream waits for it.
+    pub(super) held_at: Option<Cursor>,
     /// The last batch that was read for a client on its own: in a storm many come back to the same place.
     replayed: Option<Batch>,
     heartbeat: (Bytes, Bytes),
@@ -60,7 +60,7 @@ pub(super) struct Counts {
 /// The shard, as the channel sees it.
 pub(super) struct ShardFollower {
     pub(super) wake_flag: WakeFlag<Note, mio::Waker, ChannelKey>,
-    offered: AtomicU64,
+    offered: AtomicCursor,
 }
 
 impl Follower for ShardFollower {
@@ -68,7 +68,7 @@ impl Follower for ShardFollower {
         self.wake_flag.notify();
     }
 
-    fn offered(&self) -> u64 {
+    fn offered(&self) -> Cursor {
         self.offered.load(Ordering::Acquire)
     }
 }
@@ -77,12 +77,13 @@ impl ShardChannel {
     pub(super) fn new(channel: Arc<Channel>, wake_flag: WakeFlag<Note, mio::Waker, ChannelKey>) -> Self {
         let follower = Arc::new(ShardFollower {
             wake_flag,
-            offered: AtomicU64::new(channel.log().head()),
+            offered: AtomicCursor::new(channel.log().head()),
         });
         // Register, then look: what is published between the two raises the flag.
         channel.join(follower.clone());
-        let next = channel.log().head() + 1;
-        follower.offered.store(next - 1, Ordering::Release);
+        let head = channel.log().head();
+        let next = head.next();
+        follower.offered.store(head, Ordering::Release);
         let block = &channel.source().heartbeat.block;
         let heartbeat = (frame(&[block]), block.clone());
         let stagger = channel.source().stagger;
@@ -102,7 +103,7 @@ impl ShardChannel {
     }
 
     /// Where live clients will stand after the pass that is under way.
-    pub(super) fn target(&self) -> u64 {
+    pub(super) fn target(&self) -> Cursor {
         self.pass.as_ref().map_or(self.next, |pass| pass.batch.to)
     }
 
@@ -117,36 +118,36 @@ impl ShardChannel {
         if self.next > head {
             return Found::Nothing;
         }
-        match Batch::read(log, self.next, head + 1) {
+        match Batch::read(log, self.next, head.next()) {
             Some(batch) => {
                 self.pass = Some(Pass { batch, index: 0 });
                 Found::News
             }
             None => {
                 // The log went past us: everybody here reads on their own, and finds that out.
-                self.moved_to(log.tail().max(self.next + 1));
+                self.moved_to(log.tail().max(self.next.next()));
                 Found::Lapsed
             }
         }
     }
 
     /// Looks at the log, and moves on to its head: the first entry that is new, if any.
-    pub(super) fn take_news(&mut self) -> Option<u64> {
+    pub(super) fn take_news(&mut self) -> Option<Cursor> {
         self.follower.wake_flag.clear();
         let (from, head) = (self.next, self.channel.log().head());
         if from > head {
             return None;
         }
-        self.moved_to(head + 1);
+        self.moved_to(head.next());
         Some(from)
     }
 
     /// Whether so much has come since `from` that nobody should be kept waiting for it: the log would let it go.
-    pub(super) fn is_too_much(&self, from: u64) -> bool {
+    pub(super) fn is_too_much(&self, from: Cursor) -> bool {
         let (log, source) = (self.channel.log(), self.channel.source());
         let events = source.slow_client.events.min(source.log.events as u64);
         let bytes = source.slow_client.bytes.min(source.log.bytes);
-        (log.head() + 1).saturating_sub(from) > events / 4 || log.bytes_since(from - 1) > bytes / 4
+        log.head().next().since(from) > events / 4 || log.bytes_from(from) > bytes / 4
     }
 
     /// Ends the pass: every client has been offered its batch.
@@ -161,7 +162,7 @@ impl ShardChannel {
         }
     }
 
-    fn moved_to(&mut self, next: u64) {
+    fn moved_to(&mut self, next: Cursor) {
         self.next = next;
         self.tell_progress();
     }
@@ -169,12 +170,12 @@ impl ShardChannel {
     /// Tells the publishing side how far this shard is.
     pub(super) fn tell_progress(&mut self) {
         let next = self.held_at.map_or(self.next, |held| held.min(self.next));
-        self.follower.offered.store(next - 1, Ordering::Release);
+        self.follower.offered.store(next.before(), Ordering::Release);
         self.channel.progressed();
     }
 
     /// Entries for a client that reads on its own. `None`: the log has let `from` go.
-    pub(super) fn replay(&mut self, from: u64, to: u64) -> Option<&mut Batch> {
+    pub(super) fn replay(&mut self, from: Cursor, to: Cursor) -> Option<&mut Batch> {
         let fits = self
             .replayed
             .as_ref()

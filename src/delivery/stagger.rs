@@ -5,6 +5,7 @@
 
 use super::client::ClientState;
 use super::shard::Shard;
+use crate::log::Cursor;
 use std::time::{Duration, Instant};
 
 /// Clients that one channel's cursor reaches in one turn of the shard.
@@ -26,7 +27,7 @@ pub(super) struct StaggerCursor {
     /// When the next visit is due.
     next_at: Instant,
     /// The first entry that not everybody has been offered.
-    from: u64,
+    from: Cursor,
 }
 
 impl StaggerCursor {
@@ -36,12 +37,12 @@ impl StaggerCursor {
             index: 0,
             left: 0,
             next_at: Instant::now(),
-            from: 0,
+            from: Cursor::START,
         }
     }
 
     /// Something new, from `from` on: everybody has to be visited.
-    fn begin(&mut self, clients: usize, from: u64, now: Instant) {
+    fn begin(&mut self, clients: usize, from: Cursor, now: Instant) {
         if self.left == 0 {
             (self.next_at, self.from) = (now, from);
         }
@@ -139,7 +140,7 @@ impl Shard {
         clients.into_iter().for_each(|client| self.deliver_up_to(client, next));
     }
 
-    fn deliver_up_to(&mut self, key: u32, next: u64) {
+    fn deliver_up_to(&mut self, key: u32, next: Cursor) {
         let client = &self.clients[key as usize];
         if client.state == ClientState::Live && client.next < next {
             self.replay_later(key);
@@ -167,7 +168,7 @@ mod tests {
     fn one_round_takes_its_time_and_comes_to_everybody() {
         let mut cursor = StaggerCursor::new(Duration::from_secs(1));
         let start = Instant::now();
-        cursor.begin(10, 1, start);
+        cursor.begin(10, Cursor::nth(1), start);
         let mut seen = Vec::new();
         for ms in (0..1000).step_by(10) {
             while let Some(index) = cursor.next(10, start + Duration::from_millis(ms)) {
@@ -184,7 +185,7 @@ mod tests {
         let mut visits = vec![0; 100];
         for ms in 0..3000 {
             let now = start + Duration::from_millis(ms);
-            cursor.begin(100, ms, now);
+            cursor.begin(100, Cursor::nth(ms), now);
             while let Some(index) = cursor.next(100, now) {
                 visits[index] += 1;
             }

@@ -6,7 +6,7 @@
 
 use crate::channel::Channel;
 use crate::event_stream::Event;
-use crate::log::{Entry, Kind, Read};
+use crate::log::{Cursor, Entry, Kind, Read, ResumePoint};
 use crate::metrics::GapReason;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -33,7 +33,7 @@ pub(super) fn wait(parameter: Option<&[u8]>) -> Option<Duration> {
 
 /// What has been found so far.
 struct News {
-    next: u64,
+    next: Cursor,
     /// Names the place before `next`.
     id: Bytes,
     events: Vec<Value>,
@@ -53,7 +53,7 @@ pub(super) async fn news(
     tokio::pin!(leaving);
     loop {
         news.read(channel);
-        let ended = channel.end().is_some_and(|end| news.next > end.position);
+        let ended = channel.end().is_some_and(|end| news.next > end.last);
         if !news.events.is_empty() || news.gap.is_some() || ended {
             break;
         }
@@ -70,15 +70,12 @@ pub(super) async fn news(
 
 impl News {
     fn at(channel: &Channel, last_event_id: Option<&[u8]>) -> Self {
-        let place = channel.place(last_event_id);
-        // Its own id, where that leads here: so it does at the relay's siblings, and in its next process.
-        let leads_here = || {
-            let again = channel.place(Some(&place.id));
-            again.gap.is_none() && again.next == place.next
-        };
-        let id = match !place.id.is_empty() && leads_here() {
-            true => place.id,
-            false => channel.exact_id(place.next - 1),
+        let (place, id) = loop {
+            let place = channel.place(last_event_id);
+            // Unknown if the log has let the place go since: then there is another.
+            if let Some(id) = id_of(channel, &place) {
+                break (place, id);
+            }
         };
         Self {
             next: place.next,
@@ -109,7 +106,7 @@ impl News {
     }
 
     fn take(&mut self, channel: &Channel, entry: &Entry) {
-        self.next = entry.position + 1;
+        self.next = entry.cursor.next();
         self.id = match entry.is_named_by_id() {
             true => entry.id().clone(),
             false => channel.exact_id(entry.position),
@@ -137,6 +134,18 @@ impl News {
             document.insert("gap".to_owned(), gap);
         }
         Value::Object(document)
+    }
+}
+
+/// The id of a place: its own, where that leads here. So it does at the relay's siblings, and in its next process.
+fn id_of(channel: &Channel, place: &ResumePoint) -> Option<Bytes> {
+    let leads_here = || {
+        let again = channel.place(Some(&place.id));
+        again.gap.is_none() && again.next == place.next
+    };
+    match !place.id.is_empty() && leads_here() {
+        true => Some(place.id.clone()),
+        false => channel.exact_id_before(place.next),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One kept event, as the bytes that every client gets.
 
+use super::position::{Cursor, Position};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::time::Instant;
 
@@ -41,22 +42,26 @@ impl Draft {
 /// A kept event: immutable, shared by all readers.
 #[derive(Debug)]
 pub struct Entry {
-    /// Its place; the first entry of a log has 1.
-    pub position: u64,
+    /// Where readers find it.
+    pub cursor: Cursor,
+    /// Its number, as ids name it.
+    pub position: Position,
     /// Bytes of all entries before it: a lag in bytes is one subtraction.
     pub offset: u64,
-    first_with_id: u64,
+    first_with_id: Cursor,
     draft: Draft,
 }
 
 /// What is remembered of an entry that was let go: where it stood, and the id in force there.
 #[derive(Debug, Clone)]
 pub(super) struct EntryMeta {
-    /// Its place; 0: the place before the first entry.
-    pub(super) position: u64,
-    /// The lowest position that is known to carry the same id: where a client that names this id may have stopped.
-    /// Never above `position`; 0: the id was in use before, at a place that has been forgotten.
-    pub(super) first_with_id: u64,
+    /// Where it was.
+    pub(super) cursor: Cursor,
+    /// Its number.
+    pub(super) position: Position,
+    /// The first entry that is known to carry the same id: where a client that names this id may have stopped.
+    /// Never after `cursor`; the start: the id was in use before, at a place that has been forgotten.
+    pub(super) first_with_id: Cursor,
     /// The id in force after it; empty: none.
     pub(super) id: Bytes,
     /// Whether `id` came from the origin.
@@ -65,10 +70,11 @@ pub(super) struct EntryMeta {
 
 impl EntryMeta {
     /// The place before the first entry.
-    pub(super) fn start() -> Self {
+    pub(super) fn start(position: Position) -> Self {
         Self {
-            position: 0,
-            first_with_id: 0,
+            cursor: Cursor::START,
+            position,
+            first_with_id: Cursor::START,
             id: Bytes::new(),
             passed: false,
         }
@@ -76,9 +82,10 @@ impl EntryMeta {
 }
 
 impl Entry {
-    pub(super) fn new(position: u64, offset: u64, first_with_id: u64, draft: Draft) -> Self {
-        debug_assert!(first_with_id <= position);
+    pub(super) fn new(cursor: Cursor, position: Position, offset: u64, first_with_id: Cursor, draft: Draft) -> Self {
+        debug_assert!(first_with_id <= cursor && cursor.get() <= position.get());
         Self {
+            cursor,
             position,
             offset,
             first_with_id,
@@ -103,7 +110,7 @@ impl Entry {
 
     /// Whether its id names this place alone, as far as is known: a client that resumes with it goes on right behind.
     pub fn is_named_by_id(&self) -> bool {
-        !self.draft.id.is_empty() && (!self.draft.indexed || self.first_with_id == self.position)
+        !self.draft.id.is_empty() && (!self.draft.indexed || self.first_with_id == self.cursor)
     }
 
     /// What it is.
@@ -134,6 +141,7 @@ impl Entry {
     pub(super) fn meta(&self) -> EntryMeta {
         let Draft { id, indexed, .. } = &self.draft;
         EntryMeta {
+            cursor: self.cursor,
             position: self.position,
             first_with_id: self.first_with_id,
             id: id.clone(),
@@ -142,7 +150,7 @@ impl Entry {
     }
 
     /// See [`EntryMeta::first_with_id`].
-    pub(super) fn first_with_id(&self) -> u64 {
+    pub(super) fn first_with_id(&self) -> Cursor {
         self.first_with_id
     }
 }

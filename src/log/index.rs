@@ -1,22 +1,23 @@
 //! From an event id to the newest entry that carries it, in constant time, while the writer goes on.
 //!
-//! A hash table whose chains run through positions, newest first, as in the match finders of compressors: a bucket holds
-//! the newest position with that hash, a cell per position how far back the next older one is. An id that comes again
+//! A hash table whose chains run through cursors, newest first, as in the match finders of compressors: a bucket holds
+//! the newest cursor with that hash, a cell per cursor how far back the next older one is. An id that comes again
 //! replaces itself, so a chain holds each id once. Nothing else is removed: for readers a chain ends where it falls
 //! behind the log's tail. The table doubles with the log, up to the log's bound, so that a short log stays small.
 //!
 //! What has fallen behind the tail stays readable until its cell is used again, by the hash alone. So a reader can tell an id that has gone
-//! from one that never was, which is for people only: it may meet a cell that has just been reused. And the writer knows an id that comes back although the log has let it go: at least over the last [`CELLS_MIN`] positions, and over
+//! from one that never was, which is for people only: it may meet a cell that has just been reused. And the writer knows an id that comes back although the log has let it go: at least over the last [`CELLS_MIN`] entries, and over
 //! half as many again as a full log holds.
 //!
 //! Ids that come back as one have the same hash, since a header loses the spaces around a value and a client replaces what is no UTF-8:
 //! so they stand in one chain, and an id that came back changed is found as well.
 //!
 //! One writer; readers take no lock. A reader can meet a cell that the writer has just reused: then the tail has moved past
-//! the cell's position before, and whatever the cell says leads further back, where the reader sees the tail and stops.
+//! the cell's cursor before, and whatever the cell says leads further back, where the reader sees the tail and stops.
 //! It may miss an id that is being let go at that moment, never invent one: what is found is compared with the entry.
 
 use super::entry::Entry;
+use super::position::{AtomicCursor, Cursor};
 use crate::sync::{AtomicU64, Ordering, Swap};
 use std::borrow::Cow;
 use std::hash::BuildHasher;
@@ -43,37 +44,36 @@ pub(super) struct Index {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LastUse {
     /// Where. Behind the tail this is known by its hash alone.
-    pub(super) position: u64,
-    /// The next newer position in its chain; 0: it is the newest.
-    newer: u64,
+    pub(super) cursor: Cursor,
+    /// The next newer use in its chain; the start: it is the newest.
+    newer: Cursor,
 }
 
 #[derive(Debug)]
 struct Table {
-    /// Newest position by hash; 0: none. A power of two.
-    newest: Box<[AtomicU64]>,
-    /// [`Cell`]s by position modulo the length; as many. A cell holds for its position until one of `len` more is entered,
+    /// Newest entry by hash; the start: none. A power of two.
+    newest: Box<[AtomicCursor]>,
+    /// [`Cell`]s by cursor modulo the length; as many. A cell holds for its cursor until one of `len` more is entered,
     /// and `len` is at least the number of entries kept that are entered.
     older: Box<[AtomicU64]>,
-    /// The newest position entered. The writer's.
-    entered: AtomicU64,
+    /// The newest cursor entered. The writer's.
+    entered: AtomicCursor,
 }
 
-/// A position's part of a chain.
+/// A cursor's part of a chain.
 #[derive(Debug, Clone, Copy)]
 struct Cell {
     /// Upper half of the id's hash: spares a look at entries with another id.
     tag: u32,
-    /// How far back the next older position of the chain is; 0: none that still has a cell.
+    /// How far back the next older cursor of the chain is; 0: none that still has a cell.
     back: u32,
 }
 
 impl Cell {
-    fn new(hash: u64, position: u64, older: u64) -> Self {
-        let back = if older == 0 {
-            0
-        } else {
-            u32::try_from(position - older).unwrap_or(0)
+    fn new(hash: u64, cursor: Cursor, older: Cursor) -> Self {
+        let back = match older {
+            Cursor::START => 0,
+            older => u32::try_from(cursor.since(older)).unwrap_or(0),
         };
         Self { tag: tag(hash), back }
     }
@@ -89,12 +89,11 @@ impl Cell {
         u64::from(self.tag) << 32 | u64::from(self.back)
     }
 
-    /// The next older position, seen from this cell's; 0: none.
-    fn older(self, position: u64) -> u64 {
-        if self.back == 0 {
-            0
-        } else {
-            position.saturating_sub(self.back.into())
+    /// The next older use, seen from this cell's; the start: none.
+    fn older(self, cursor: Cursor) -> Cursor {
+        match self.back {
+            0 => Cursor::START,
+            back => cursor.back(back.into()),
         }
     }
 }
@@ -105,11 +104,11 @@ fn tag(hash: u64) -> u32 {
 
 impl Table {
     fn new(cells: usize) -> Self {
-        let zeros = || (0..cells).map(|_| AtomicU64::new(0)).collect();
+        let none = || AtomicCursor::new(Cursor::START);
         Self {
-            newest: zeros(),
-            older: zeros(),
-            entered: AtomicU64::new(0),
+            newest: (0..cells).map(|_| none()).collect(),
+            older: (0..cells).map(|_| AtomicU64::new(0)).collect(),
+            entered: none(),
         }
     }
 
@@ -117,57 +116,57 @@ impl Table {
         self.older.len()
     }
 
-    fn bucket(&self, hash: u64) -> &AtomicU64 {
+    fn bucket(&self, hash: u64) -> &AtomicCursor {
         &self.newest[hash as usize & (self.len() - 1)]
     }
 
-    fn cell(&self, position: u64) -> &AtomicU64 {
-        &self.older[position as usize & (self.len() - 1)]
+    fn cell(&self, cursor: Cursor) -> &AtomicU64 {
+        &self.older[cursor.get() as usize & (self.len() - 1)]
     }
 
     /// The writer's look: `entry` yields what is still kept.
-    fn last_use(&self, hash: u64, id: &[u8], entry: &impl Fn(u64) -> Option<Arc<Entry>>) -> Option<LastUse> {
-        let mut newer = 0;
-        let mut position = self.bucket(hash).load(Ordering::Relaxed);
-        while position != 0 && self.holds(position) {
-            let cell = Cell::unpack(self.cell(position).load(Ordering::Relaxed));
-            if cell.tag == tag(hash) && entry(position).is_none_or(|entry| entry.id() == id) {
-                return Some(LastUse { position, newer });
+    fn last_use(&self, hash: u64, id: &[u8], entry: &impl Fn(Cursor) -> Option<Arc<Entry>>) -> Option<LastUse> {
+        let mut newer = Cursor::START;
+        let mut cursor = self.bucket(hash).load(Ordering::Relaxed);
+        while cursor != Cursor::START && self.holds(cursor) {
+            let cell = Cell::unpack(self.cell(cursor).load(Ordering::Relaxed));
+            if cell.tag == tag(hash) && entry(cursor).is_none_or(|entry| entry.id() == id) {
+                return Some(LastUse { cursor, newer });
             }
-            newer = position;
-            position = cell.older(position);
+            newer = cursor;
+            cursor = cell.older(cursor);
         }
         None
     }
 
-    /// Whether a position's cell has not been used again. The table may yet have to grow before the next one is entered, so
+    /// Whether a cursor's cell has not been used again. The table may yet have to grow before the next one is entered, so
     /// that nothing else will do: not the distance from that one.
-    fn holds(&self, position: u64) -> bool {
-        position + self.len() as u64 > self.entered.load(Ordering::Relaxed)
+    fn holds(&self, cursor: Cursor) -> bool {
+        cursor + self.len() as u64 > self.entered.load(Ordering::Relaxed)
     }
 
-    fn insert(&self, hash: u64, position: u64) {
+    fn insert(&self, hash: u64, cursor: Cursor) {
         let bucket = self.bucket(hash);
-        let cell = Cell::new(hash, position, bucket.load(Ordering::Relaxed));
-        self.cell(position).store(cell.pack(), Ordering::Release);
-        bucket.store(position, Ordering::Release);
-        self.entered.store(position, Ordering::Relaxed);
+        let cell = Cell::new(hash, cursor, bucket.load(Ordering::Relaxed));
+        self.cell(cursor).store(cell.pack(), Ordering::Release);
+        bucket.store(cursor, Ordering::Release);
+        self.entered.store(cursor, Ordering::Relaxed);
     }
 
     /// Takes a use out of its chain, now that there is a newer one, at `again`.
-    fn unlink(&self, hash: u64, last: LastUse, again: u64) {
-        let newer = if last.newer == 0 { again } else { last.newer };
+    fn unlink(&self, hash: u64, last: LastUse, again: Cursor) {
+        let newer = if last.newer == Cursor::START { again } else { last.newer };
         if !self.holds(newer) {
             // `again` has its cell now, and with it the chain has ended before.
             return;
         }
-        let older = if self.holds(last.position) {
-            Cell::unpack(self.cell(last.position).load(Ordering::Relaxed)).older(last.position)
+        let older = if self.holds(last.cursor) {
+            Cell::unpack(self.cell(last.cursor).load(Ordering::Relaxed)).older(last.cursor)
         } else {
-            0
+            Cursor::START
         };
         let tag = Cell::unpack(self.cell(newer).load(Ordering::Relaxed)).tag;
-        debug_assert!(last.newer != 0 || tag == self::tag(hash));
+        debug_assert!(last.newer != Cursor::START || tag == self::tag(hash));
         let cell = Cell {
             tag,
             ..Cell::new(hash, newer, older)
@@ -197,57 +196,63 @@ impl Index {
     }
 
     /// The last use of an id, kept or not. Only the writer calls this.
-    pub(super) fn last_use(&self, id: &[u8], entry: impl Fn(u64) -> Option<Arc<Entry>>) -> Option<LastUse> {
+    pub(super) fn last_use(&self, id: &[u8], entry: impl Fn(Cursor) -> Option<Arc<Entry>>) -> Option<LastUse> {
         self.table().last_use(self.hash(id), id, &entry)
     }
 
-    /// Enters the id of `position`; `tail..position` are the kept entries before it. Only the writer calls this, and calls
+    /// Enters the id of `cursor`; `tail..cursor` are the kept entries before it. Only the writer calls this, and calls
     /// [`Index::entered`] once readers can see the entry.
-    pub(super) fn enter(&self, id: &[u8], position: u64, tail: u64, entry: impl Fn(u64) -> Option<Arc<Entry>>) -> bool {
+    pub(super) fn enter(
+        &self,
+        id: &[u8],
+        cursor: Cursor,
+        tail: Cursor,
+        entry: impl Fn(Cursor) -> Option<Arc<Entry>>,
+    ) -> bool {
         let table = self.table();
         let hash = self.hash(id);
-        let kept = (position + 1 - tail) as usize;
+        let kept = cursor.next().since(tail) as usize;
         if kept <= table.len() || table.len() >= self.cells_max {
-            table.insert(hash, position);
+            table.insert(hash, cursor);
             return true;
         }
         let grown = Table::new((kept * 2).next_power_of_two().min(self.cells_max));
-        for position in tail..position {
-            let Some(kept) = entry(position).filter(|entry| entry.is_indexed()) else {
+        for cursor in tail.up_to(cursor) {
+            let Some(kept) = entry(cursor).filter(|entry| entry.is_indexed()) else {
                 continue;
             };
             let hash = self.hash(kept.id());
             let last = grown.last_use(hash, kept.id(), &entry);
-            grown.insert(hash, position);
+            grown.insert(hash, cursor);
             if let Some(last) = last {
-                grown.unlink(hash, last, position);
+                grown.unlink(hash, last, cursor);
             }
         }
-        grown.insert(hash, position);
+        grown.insert(hash, cursor);
         self.table.store(Some(Arc::new(grown)));
         false
     }
 
-    /// Forgets the use before `position`, which readers had to find until now. Not after the table has grown.
-    pub(super) fn entered(&self, id: &[u8], position: u64, last: LastUse) {
-        self.table().unlink(self.hash(id), last, position);
+    /// Forgets the use before `cursor`, which readers had to find until now. Not after the table has grown.
+    pub(super) fn entered(&self, id: &[u8], cursor: Cursor, last: LastUse) {
+        self.table().unlink(self.hash(id), last, cursor);
     }
 
     /// The newest entry between the tail and the head whose id is this one, or if there is none, comes back as this.
     pub(super) fn find(
         &self,
         id: &[u8],
-        tail: impl Fn() -> u64,
-        entry: impl Fn(u64) -> Option<Arc<Entry>>,
+        tail: impl Fn() -> Cursor,
+        entry: impl Fn(Cursor) -> Option<Arc<Entry>>,
     ) -> Option<Arc<Entry>> {
         let table = self.table();
         let hash = self.hash(id);
-        let mut position = table.bucket(hash).load(Ordering::Acquire);
+        let mut cursor = table.bucket(hash).load(Ordering::Acquire);
         let mut alike = None;
-        while position != 0 && position >= tail() {
-            let cell = Cell::unpack(table.cell(position).load(Ordering::Acquire));
+        while cursor != Cursor::START && cursor >= tail() {
+            let cell = Cell::unpack(table.cell(cursor).load(Ordering::Acquire));
             if cell.tag == tag(hash)
-                && let Some(entry) = entry(position)
+                && let Some(entry) = entry(cursor)
             {
                 if entry.id() == id {
                     return Some(entry);
@@ -255,22 +260,22 @@ impl Index {
                 // The oldest of several: repeating is better than losing.
                 alike = Some(entry).filter(|entry| comes_back_as(entry.id(), id)).or(alike);
             }
-            position = cell.older(position);
+            cursor = cell.older(cursor);
         }
         alike
     }
 
     /// Whether an id was in use lately, and the log has let it go: as far as its hash can tell.
-    pub(super) fn remembers(&self, id: &[u8], tail: u64) -> bool {
+    pub(super) fn remembers(&self, id: &[u8], tail: Cursor) -> bool {
         let table = self.table();
         let hash = self.hash(id);
-        let mut position = table.bucket(hash).load(Ordering::Acquire);
-        while position != 0 && table.holds(position) {
-            let cell = Cell::unpack(table.cell(position).load(Ordering::Acquire));
-            if position < tail && cell.tag == tag(hash) {
+        let mut cursor = table.bucket(hash).load(Ordering::Acquire);
+        while cursor != Cursor::START && table.holds(cursor) {
+            let cell = Cell::unpack(table.cell(cursor).load(Ordering::Acquire));
+            if cursor < tail && cell.tag == tag(hash) {
                 return true;
             }
-            position = cell.older(position);
+            cursor = cell.older(cursor);
         }
         false
     }

@@ -4,7 +4,7 @@
 //! entry is marked; `read` doesn't compare positions; the head moves before the id is entered, or after the use before is
 //! unlinked.
 
-use super::{Draft, Epoch, Kind, Log, Numbering, Read, ResumePoint, Writer, frame};
+use super::{Cursor, Draft, Epoch, Kind, Log, Numbering, Position, Read, ResumePoint, Writer, frame};
 use crate::config::LogLimits;
 use crate::metrics::GapReason;
 use ::loom::thread;
@@ -68,12 +68,16 @@ fn while_written(
 
 const LETTERS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
-fn is_whole(position: u64, read: &Read) -> bool {
-    let id = LETTERS[position as usize - 1];
+fn letter(cursor: Cursor) -> &'static str {
+    LETTERS[cursor.get() as usize - 1]
+}
+
+fn is_whole(cursor: Cursor, read: &Read) -> bool {
+    let id = letter(cursor);
     match read {
         Read::Entry(entry) => {
-            let whole = entry.position == position && entry.id() == id && entry.plain() == id;
-            assert!(whole, "{position}: {entry:?}");
+            let whole = entry.cursor == cursor && entry.id() == id && entry.plain() == id;
+            assert!(whole, "{cursor:?}: {entry:?}");
             true
         }
         Read::NotYet | Read::Gone => false,
@@ -82,14 +86,14 @@ fn is_whole(position: u64, read: &Read) -> bool {
 
 #[test]
 fn a_reader_sees_its_entry_or_that_it_is_gone() {
-    for position in 1..=4 {
+    for cursor in (1..=4).map(Cursor::nth) {
         while_written(2, &LETTERS[..2], &LETTERS[2..4], move |log| {
             let before = log.head();
-            let read = log.read(position);
-            if !is_whole(position, &read) {
+            let read = log.read(cursor);
+            if !is_whole(cursor, &read) {
                 match read {
-                    Read::NotYet => assert!(position > before),
-                    _ => assert!(log.tail() > position, "{position} is not behind the tail"),
+                    Read::NotYet => assert!(cursor > before),
+                    _ => assert!(log.tail() > cursor, "{cursor:?} is not behind the tail"),
                 }
             }
         });
@@ -99,10 +103,10 @@ fn a_reader_sees_its_entry_or_that_it_is_gone() {
 #[test]
 fn a_follower_sees_everything_in_order_or_that_it_is_gone() {
     while_written(2, &[], &LETTERS[..3], |log| {
-        let mut next = 1;
+        let mut next = Cursor::nth(1);
         for _ in 0..3 {
             match log.read(next) {
-                read if is_whole(next, &read) => next += 1,
+                read if is_whole(next, &read) => next = next.next(),
                 Read::NotYet => thread::yield_now(),
                 _ => {
                     assert!(log.tail() > next);
@@ -117,8 +121,9 @@ fn a_follower_sees_everything_in_order_or_that_it_is_gone() {
 fn the_tip_is_one_place() {
     for events in [1, 2] {
         while_written(events, &LETTERS[..1], &LETTERS[1..3], |log| {
-            let (position, id) = log.tip();
-            assert_eq!(id, LETTERS[position as usize - 1]);
+            let tip = log.tip();
+            assert_eq!(tip.id, letter(tip.cursor));
+            assert_eq!(tip.position, Position::new(tip.cursor.get()));
         });
     }
 }
@@ -133,8 +138,9 @@ fn the_tip_of_a_log_that_forgets_is_one_place() {
         });
         writer.append(draft("a"));
         let reading = thread::spawn(move || {
-            let (position, id) = log.tip();
-            assert_eq!(id, LETTERS[position as usize - 1]);
+            let tip = log.tip();
+            assert_eq!(tip.id, letter(tip.cursor));
+            assert_eq!(tip.position, Position::new(tip.cursor.get()));
         });
         writer.trim(Instant::now() + Duration::from_secs(60));
         writer.append(draft("b"));
@@ -158,9 +164,9 @@ fn an_id_is_found_or_told_to_be_gone() {
     while_written(2, &LETTERS[..2], &LETTERS[2..4], |log| {
         let place = resume(log, "a");
         match place.gap {
-            None => assert_eq!(place.next, 2),
+            None => assert_eq!(place.next, Cursor::nth(2)),
             Some(_) => assert!(
-                place.next >= 3 && place.id == LETTERS[place.next as usize - 2],
+                place.next >= Cursor::nth(3) && place.id == letter(place.next.before()),
                 "{place:?}"
             ),
         }
@@ -168,7 +174,7 @@ fn an_id_is_found_or_told_to_be_gone() {
     while_written(2, &LETTERS[..2], &LETTERS[2..3], |log| {
         assert_eq!(
             (resume(log, "b").next, resume(log, "b").gap),
-            (3, None),
+            (Cursor::nth(3), None),
             "kept all the time"
         );
     });
@@ -183,15 +189,15 @@ fn an_id_that_comes_again_stays_where_it_was_first() {
     // With room for everything, where the table grows meanwhile, and where it doesn't.
     for before in [&["a", "b"][..], &["a", "b", "c"]] {
         while_written(4, before, &["a"], |log| {
-            assert_eq!((resume(log, "a").next, resume(log, "a").gap), (2, None));
-            assert_eq!((resume(log, "b").next, resume(log, "b").gap), (3, None));
+            assert_eq!((resume(log, "a").next, resume(log, "a").gap), (Cursor::nth(2), None));
+            assert_eq!((resume(log, "b").next, resume(log, "b").gap), (Cursor::nth(3), None));
         });
     }
     // With the first use going as the second comes.
     while_written(2, &["a", "b"], &["a"], |log| {
         let place = resume(log, "a");
         assert!(
-            matches!((place.next, place.gap), (2, None) | (2 | 3, Some(_))),
+            matches!((place.next.get(), place.gap), (2, None) | (2 | 3, Some(_))),
             "{place:?}"
         );
     });
@@ -205,7 +211,7 @@ fn an_event_that_can_be_read_can_be_resumed_after() {
             let head = log.head();
             if let Read::Entry(entry) = log.read(head) {
                 let place = resume(log, std::str::from_utf8(entry.id()).expect("a letter"));
-                assert_eq!((place.next, place.gap), (head + 1, None));
+                assert_eq!((place.next, place.gap), (head.next(), None));
             }
         });
     }
@@ -223,7 +229,7 @@ fn a_place_at_the_head_can_be_resumed_at() {
                 assigning: false,
             },
         );
-        assert_eq!(place.id, LETTERS[place.next as usize - 2]);
+        assert_eq!(place.id, letter(place.next.before()));
         let again = resume(log, std::str::from_utf8(&place.id).expect("a letter"));
         assert_eq!((again.next, again.gap), (place.next, None));
     });

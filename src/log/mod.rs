@@ -1,21 +1,28 @@
 //! The record of a channel's recent events: one writer, any number of readers, none of whom the writer waits for.
 //!
-//! Bounded in events, bytes and age. A reader holds a position and asks for what follows; when the writer has let that go,
+//! Bounded in events, bytes and age. A reader holds a [`Cursor`] and asks for what follows; when the writer has let that go,
 //! the reader is told ([`Read::Gone`]), never given something else.
 //!
-//! Positions count from 1 and never leave the process; clients know event ids, which the index turns into positions.
+//! Clients know event ids: the origin's, which the index turns into cursors, or an epoch with a [`Position`], which is
+//! searched for. Cursors never leave the process.
 
 mod entry;
+mod epoch;
 mod index;
 #[cfg(all(test, fanfare_loom))]
 mod loom;
+mod position;
 mod resume;
 mod ring;
+mod search;
 mod writer;
 
 pub use entry::{Draft, Entry, Kind};
 pub(crate) use entry::{frame, put_frame};
+pub use epoch::Epoch;
 pub(crate) use index::comes_back_as;
-pub use resume::{Epoch, Numbering, ResumePoint};
-pub use ring::{Log, Read};
+pub(crate) use position::AtomicCursor;
+pub use position::{Cursor, OutOfOrder, Position};
+pub use resume::{Numbering, ResumePoint};
+pub use ring::{Log, Read, Tip};
 pub use writer::Writer;

@@ -1,22 +1,21 @@
 //! Where a client's stream starts: from its last event ID, or by the source's `start`.
 
 use super::entry::EntryMeta;
+use super::epoch::Epoch;
 use super::index::comes_back_as;
+use super::position::Cursor;
 use super::ring::Log;
+use super::search::Search;
 use crate::config::Start;
 use crate::metrics::GapReason;
 use crate::sync::Ordering;
 use bytes::Bytes;
 
-/// The name of one unbroken numbering: the first part of assigned ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Epoch(String);
-
 /// A place in the log at which a stream starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResumePoint {
-    /// The position of the first entry to be sent.
-    pub next: u64,
+    /// The first entry to be sent.
+    pub next: Cursor,
     /// The id in force before it, where it is known; empty: none.
     pub id: Bytes,
     /// Why events may be missing before it.
@@ -46,47 +45,6 @@ impl Numbering<'_> {
     }
 }
 
-impl Epoch {
-    /// A new numbering: its name has not been used before, and holds no position of an older one.
-    pub fn new() -> Self {
-        // 60 bits in 12 characters, without vowels (no words) and without a dot (it separates the number).
-        const ALPHABET: &[u8; 32] = b"0123456789bcdfghjklmnpqrstvwxz_-";
-        let mut seed = [0u8; 8];
-        // A failing random source leaves the clock: two processes within a nanosecond would have to collide.
-        if getrandom::fill(&mut seed).is_err() {
-            let now = std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .unwrap_or_default();
-            seed = (now.as_nanos() as u64).to_le_bytes();
-        }
-        let seed = u64::from_le_bytes(seed);
-        Self(
-            (0..12)
-                .map(|i| char::from(ALPHABET[(seed >> (5 * i)) as usize & 31]))
-                .collect(),
-        )
-    }
-
-    /// The id of the event at a position; position 0 is the place before the first.
-    pub fn id(&self, position: u64) -> String {
-        format!("{}.{position}", self.0)
-    }
-
-    /// The position that an id of this epoch names.
-    pub fn position(&self, id: &[u8]) -> Option<u64> {
-        let number = id.strip_prefix(self.0.as_bytes())?.strip_prefix(b".")?;
-        // Only as we write them: no sign, no leading zero, so that an id has one form.
-        let plain = number == b"0" || (number.first()? != &b'0' && number.iter().all(u8::is_ascii_digit));
-        plain.then(|| std::str::from_utf8(number).ok()?.parse().ok()).flatten()
-    }
-}
-
-impl Default for Epoch {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Log {
     /// The place after the event that a client names as its last.
     ///
@@ -95,25 +53,28 @@ impl Log {
     /// follows, the place is the oldest entry, with the reason.
     pub fn resume(&self, last_event_id: &[u8], numbering: &Numbering<'_>) -> ResumePoint {
         if let Some(position) = numbering.epoch.position(last_event_id) {
-            // Head before tail: the tail only grows.
-            let reached = position <= self.head();
-            return match (reached, position + 1 >= self.tail()) {
-                (true, true) => ResumePoint {
-                    next: position + 1,
+            return match self.search(position) {
+                Search::Found(cursor) => ResumePoint {
+                    next: cursor.next(),
                     id: Bytes::copy_from_slice(last_event_id),
                     gap: None,
                 },
-                (true, false) => self.oldest(numbering, Some(GapReason::Evicted)),
-                (false, _) => self.oldest(numbering, Some(GapReason::UnknownId)),
+                // What was given that number is not known any more. What came before it the client has had.
+                Search::Hole(before) => ResumePoint {
+                    gap: Some(GapReason::UnknownId),
+                    ..self.after(&before, numbering)
+                },
+                Search::Evicted => self.oldest(numbering, Some(GapReason::Evicted)),
+                Search::NotYet => self.oldest(numbering, Some(GapReason::UnknownId)),
             };
         }
         if last_event_id.is_empty() {
             return self.oldest(numbering, Some(GapReason::UnknownId));
         }
         if let Some(entry) = self.find(last_event_id) {
-            return if entry.first_with_id() + 1 >= self.tail() {
+            return if entry.first_with_id().next() >= self.tail() {
                 ResumePoint {
-                    next: entry.first_with_id() + 1,
+                    next: entry.first_with_id().next(),
                     id: entry.id().clone(),
                     gap: None,
                 }
@@ -124,8 +85,8 @@ impl Log {
         // No kept entry has it. Whoever stands right before the oldest one has missed nothing all the same.
         let last_evicted = self.last_evicted();
         match last_evicted.passed && comes_back_as(&last_evicted.id, last_event_id) {
-            true if last_evicted.first_with_id == last_evicted.position => ResumePoint {
-                next: last_evicted.position + 1,
+            true if last_evicted.first_with_id == last_evicted.cursor => ResumePoint {
+                next: last_evicted.cursor.next(),
                 id: last_evicted.id,
                 gap: None,
             },
@@ -141,10 +102,9 @@ impl Log {
             Start::Live => self.after(&self.meta_of_head(), numbering),
             Start::Latest => {
                 let latest = self.shared.newest_event.load(Ordering::Relaxed);
-                let before = latest
-                    .checked_sub(1)
-                    .filter(|_| latest >= self.tail())
-                    .and_then(|before| self.meta(before));
+                let before = (latest != Cursor::START && latest >= self.tail())
+                    .then(|| self.meta(latest.before()))
+                    .flatten();
                 self.after(&before.unwrap_or_else(|| self.meta_of_head()), numbering)
             }
             Start::Earliest => self.oldest(numbering, None),
@@ -160,7 +120,7 @@ impl Log {
     }
 
     fn after(&self, meta: &EntryMeta, numbering: &Numbering<'_>) -> ResumePoint {
-        let next = meta.position + 1;
+        let next = meta.cursor.next();
         let mut id = numbering.id_after(meta);
         if id.is_empty()
             && !meta.passed

@@ -1,4 +1,4 @@
-//! The ring: slots by position, written by one, read by many without a lock.
+//! The ring: slots by cursor, written by one, read by many without a lock.
 //!
 //! The writer's order is what readers rely on: an entry that goes becomes the last evicted, then the tail moves, then its slot
 //! is reused; a slot is filled before the head moves. So a reader that finds another entry than it asked for, or none,
@@ -6,6 +6,7 @@
 
 use super::entry::{Entry, EntryMeta};
 use super::index::Index;
+use super::position::{AtomicCursor, Cursor, Position};
 use super::writer::Writer;
 use crate::config::LogLimits;
 use crate::sync::{AtomicU64, Ordering, Swap, spin_loop};
@@ -25,12 +26,14 @@ pub struct Log {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Position of the newest entry; 0 before the first.
-    pub(super) head: AtomicU64,
-    /// Position of the oldest entry kept; `head + 1` when none is.
-    pub(super) tail: AtomicU64,
-    /// Position of the newest entry that a client dispatches; 0 before the first.
-    pub(super) newest_event: AtomicU64,
+    /// The place before the first entry.
+    pub(super) start: Position,
+    /// The newest entry; the start before the first.
+    pub(super) head: AtomicCursor,
+    /// The oldest entry kept; the one after the head when none is.
+    pub(super) tail: AtomicCursor,
+    /// The newest entry that a client dispatches; the start before the first.
+    pub(super) newest_event: AtomicCursor,
     /// Bytes kept.
     pub(super) bytes: AtomicU64,
     /// Bytes ever written.
@@ -38,12 +41,23 @@ pub(super) struct Shared {
     /// The newest entry that was let go, if any: `tail - 1`, or ahead of the tail for the moment in which it moves.
     pub(super) last_evicted: Swap<EntryMeta>,
     pub(super) index: Index,
-    /// Slot `position % slots` of the ring; as many as events are kept at most.
+    /// Slot `cursor % slots` of the ring; as many as events are kept at most.
     pages: Box<[OnceLock<Box<[Slot]>>]>,
     pub(super) slots: u64,
 }
 
-/// What a reader finds at a position.
+/// The newest entry, as far as those who don't read it need to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tip {
+    /// Where readers find it; the start before the first.
+    pub cursor: Cursor,
+    /// Its number.
+    pub position: Position,
+    /// The id in force after it; empty: none.
+    pub id: Bytes,
+}
+
+/// What a reader finds at a cursor.
 #[derive(Debug)]
 pub enum Read {
     /// The entry.
@@ -55,13 +69,19 @@ pub enum Read {
 }
 
 impl Log {
-    /// An empty log and its only writer.
+    /// An empty log whose numbering begins, and its only writer.
     pub fn new(limits: LogLimits) -> (Writer, Log) {
+        Self::continuing(Position::START, limits)
+    }
+
+    /// An empty log that goes on behind a position, up to which the numbering has been used, and its only writer.
+    pub fn continuing(start: Position, limits: LogLimits) -> (Writer, Log) {
         let slots = limits.events.max(1);
         let shared = Shared {
-            head: AtomicU64::new(0),
-            tail: AtomicU64::new(1),
-            newest_event: AtomicU64::new(0),
+            start,
+            head: AtomicCursor::new(Cursor::START),
+            tail: AtomicCursor::new(Cursor::START.next()),
+            newest_event: AtomicCursor::new(Cursor::START),
             bytes: AtomicU64::new(0),
             end: AtomicU64::new(0),
             last_evicted: Swap::empty(),
@@ -75,13 +95,13 @@ impl Log {
         (Writer::new(log.clone(), limits), log)
     }
 
-    /// Position of the newest entry; 0 before the first.
-    pub fn head(&self) -> u64 {
+    /// The newest entry; the start before the first.
+    pub fn head(&self) -> Cursor {
         self.shared.head.load(Ordering::Acquire)
     }
 
-    /// Position of the oldest entry kept; above the head when none is.
-    pub fn tail(&self) -> u64 {
+    /// The oldest entry kept; after the head when none is.
+    pub fn tail(&self) -> Cursor {
         self.shared.tail.load(Ordering::Acquire)
     }
 
@@ -90,9 +110,9 @@ impl Log {
         self.shared.bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes of the kept entries after a position.
-    pub fn bytes_since(&self, position: u64) -> u64 {
-        match self.read(position + 1) {
+    /// Bytes of the kept entries from this one on.
+    pub fn bytes_from(&self, cursor: Cursor) -> u64 {
+        match self.read(cursor) {
             Read::Entry(next) => self.shared.end.load(Ordering::Relaxed).saturating_sub(next.offset),
             Read::NotYet => 0,
             Read::Gone => self.bytes(),
@@ -101,25 +121,32 @@ impl Log {
 
     /// Events kept; exact when nothing is being written.
     pub fn events(&self) -> u64 {
-        (self.head() + 1).saturating_sub(self.tail())
+        self.head().next().since(self.tail())
     }
 
-    /// The entry at a position.
-    pub fn read(&self, position: u64) -> Read {
+    /// The entry at a cursor.
+    pub fn read(&self, cursor: Cursor) -> Read {
         // The head first: an entry at or below it that is not found has been let go.
-        if position > self.head() {
+        if cursor > self.head() {
             return Read::NotYet;
         }
-        match self.shared.slot(position).and_then(|slot| slot.load()) {
-            Some(entry) if entry.position == position => Read::Entry(entry),
+        match self.shared.slot(cursor).and_then(|slot| slot.load()) {
+            Some(entry) if entry.cursor == cursor => Read::Entry(entry),
             _ => Read::Gone,
         }
     }
 
-    /// The newest position, and the id in force there (empty: none), as one consistent pair.
-    pub fn tip(&self) -> (u64, Bytes) {
-        let meta = self.meta_of_head();
-        (meta.position, meta.id)
+    /// The newest entry, as one consistent look.
+    pub fn tip(&self) -> Tip {
+        let EntryMeta {
+            cursor, position, id, ..
+        } = self.meta_of_head();
+        Tip { cursor, position, id }
+    }
+
+    /// The position of the entry before this one. `None`: it is no longer known.
+    pub fn position_before(&self, cursor: Cursor) -> Option<Position> {
+        self.meta(cursor.before()).map(|meta| meta.position)
     }
 
     pub(super) fn meta_of_head(&self) -> EntryMeta {
@@ -132,11 +159,11 @@ impl Log {
         }
     }
 
-    /// What is known of a position: of every kept one, and of the newest that was let go.
-    pub(super) fn meta(&self, position: u64) -> Option<EntryMeta> {
-        match self.entry(position) {
+    /// What is known of an entry: of every kept one, and of the newest that was let go.
+    pub(super) fn meta(&self, cursor: Cursor) -> Option<EntryMeta> {
+        match self.entry(cursor) {
             Some(entry) => Some(entry.meta()),
-            None => Some(self.last_evicted()).filter(|meta| meta.position == position),
+            None => Some(self.last_evicted()).filter(|meta| meta.cursor == cursor),
         }
     }
 
@@ -145,14 +172,12 @@ impl Log {
         self.shared
             .last_evicted
             .load()
-            .map_or_else(EntryMeta::start, |meta| EntryMeta::clone(&meta))
+            .map_or_else(|| EntryMeta::start(self.shared.start), |meta| EntryMeta::clone(&meta))
     }
 
     /// The newest kept entry with this id, or if there is none, with one that comes back as this.
     pub(super) fn find(&self, id: &[u8]) -> Option<Arc<Entry>> {
-        self.shared
-            .index
-            .find(id, || self.tail(), |position| self.entry(position))
+        self.shared.index.find(id, || self.tail(), |cursor| self.entry(cursor))
     }
 
     /// Whether this id was kept lately, as far as is known.
@@ -160,8 +185,8 @@ impl Log {
         self.shared.index.remembers(id, self.tail())
     }
 
-    pub(super) fn entry(&self, position: u64) -> Option<Arc<Entry>> {
-        match self.read(position) {
+    pub(super) fn entry(&self, cursor: Cursor) -> Option<Arc<Entry>> {
+        match self.read(cursor) {
             Read::Entry(entry) => Some(entry),
             Read::NotYet | Read::Gone => None,
         }
@@ -169,13 +194,13 @@ impl Log {
 }
 
 impl Shared {
-    fn slot(&self, position: u64) -> Option<&Slot> {
-        let n = (position % self.slots) as usize;
+    fn slot(&self, cursor: Cursor) -> Option<&Slot> {
+        let n = (cursor.get() % self.slots) as usize;
         Some(&self.pages[n / PAGE_SLOTS].get()?[n % PAGE_SLOTS])
     }
 
-    pub(super) fn slot_for_writing(&self, position: u64) -> &Slot {
-        let n = (position % self.slots) as usize;
+    pub(super) fn slot_for_writing(&self, cursor: Cursor) -> &Slot {
+        let n = (cursor.get() % self.slots) as usize;
         let page = self.pages[n / PAGE_SLOTS].get_or_init(|| (0..PAGE_SLOTS).map(|_| Slot::empty()).collect());
         &page[n % PAGE_SLOTS]
     }

@@ -2,6 +2,7 @@
 
 use super::entry::{Draft, Entry, Kind};
 use super::index::LastUse;
+use super::position::{Cursor, OutOfOrder, Position};
 use super::ring::{Log, Read};
 use crate::config::LogLimits;
 use crate::sync::Ordering;
@@ -13,6 +14,8 @@ use std::time::Instant;
 pub struct Writer {
     log: Log,
     limits: LogLimits,
+    /// Position of the newest entry; before the first, the place where the log begins.
+    newest: Position,
     /// Bytes of all entries ever written.
     offset: u64,
     /// Offset of the oldest entry kept; `offset` if none is.
@@ -28,6 +31,7 @@ struct Kept {
 impl Writer {
     pub(super) fn new(log: Log, limits: LogLimits) -> Self {
         Self {
+            newest: log.shared.start,
             log,
             limits,
             offset: 0,
@@ -40,39 +44,60 @@ impl Writer {
         &self.log
     }
 
-    /// Appends an entry and returns its position. Readers see it at once; waking them is the caller's.
-    pub fn append(&mut self, draft: Draft) -> u64 {
-        let position = self.log.head() + 1;
+    /// The position that an entry gets to which none is given.
+    pub fn next_position(&self) -> Position {
+        self.newest.next()
+    }
+
+    /// Appends an entry under the next position. Readers see it at once; waking them is the caller's.
+    pub fn append(&mut self, draft: Draft) -> Cursor {
+        self.put(self.next_position(), draft)
+    }
+
+    /// Appends an entry under a position that was given elsewhere, and that may leave a hole.
+    pub fn append_at(&mut self, position: Position, draft: Draft) -> Result<Cursor, OutOfOrder> {
+        if position <= self.newest {
+            return Err(OutOfOrder {
+                given: position,
+                newest: self.newest,
+            });
+        }
+        Ok(self.put(position, draft))
+    }
+
+    fn put(&mut self, position: Position, draft: Draft) -> Cursor {
+        let cursor = self.log.head().next();
         let len = draft.frame.len() as u64;
         let indexed = draft.is_indexed();
         // Before room is made: the entry that goes for this one may be the one that had its id.
         let last_use = if indexed { self.last_use(&draft.id) } else { None };
         let first_with_id = match last_use {
-            Some(last) => self.first_with_id(last.position, &draft.id),
+            Some(last) => self.first_with_id(last.cursor, &draft.id),
             // The index may have used its cell again by now, and a client may stand there all the same.
             None if indexed => Some(self.log.last_evicted())
                 .filter(|meta| meta.passed && meta.id == draft.id)
-                .map_or(position, |meta| meta.first_with_id),
-            None => position,
+                .map_or(cursor, |meta| meta.first_with_id),
+            None => cursor,
         };
         self.make_room(len, draft.received);
 
         let shared = &self.log.shared;
-        let entry = Arc::new(Entry::new(position, self.offset, first_with_id, draft));
-        shared.slot_for_writing(position).store(Some(entry.clone()));
+        let entry = Arc::new(Entry::new(cursor, position, self.offset, first_with_id, draft));
+        shared.slot_for_writing(cursor).store(Some(entry.clone()));
+        self.newest = position;
         self.offset += len;
         shared.bytes.store(self.offset - self.tail_offset, Ordering::Relaxed);
         shared.end.store(self.offset, Ordering::Relaxed);
         if matches!(entry.kind(), Kind::Event | Kind::Terminal) {
-            shared.newest_event.store(position, Ordering::Relaxed);
+            shared.newest_event.store(cursor, Ordering::Relaxed);
         }
-        let kept = |position| self.log.entry(position);
-        let entered = indexed && shared.index.enter(entry.id(), position, self.log.tail(), kept);
-        shared.head.store(position, Ordering::Release);
+        let kept = |cursor| self.log.entry(cursor);
+        let entered = indexed && shared.index.enter(entry.id(), cursor, self.log.tail(), kept);
+        shared.head.store(cursor, Ordering::Release);
         if let (true, Some(last)) = (entered, last_use) {
-            shared.index.entered(entry.id(), position, last);
+            shared.index.entered(entry.id(), cursor, last);
         }
-        position
+        cursor
     }
 
     /// Lets go what is older than the log's age. To be called from time to time, also when nothing is written.
@@ -102,35 +127,35 @@ impl Writer {
         let mut next = tail;
         while let Read::Entry(oldest) = self.log.read(next) {
             let kept = Kept {
-                events: head + 1 - next,
+                events: head.next().since(next),
                 bytes: self.offset - self.tail_offset,
             };
             if !too_much(&kept, &oldest) {
                 break;
             }
             self.tail_offset = oldest.offset + oldest.len_bytes();
-            next += 1;
+            next = next.next();
             last_evicted = Some(oldest);
         }
-        debug_assert!(next <= head + 1 && (next == head + 1) == (self.offset == self.tail_offset));
+        debug_assert!(next <= head.next() && (next == head.next()) == (self.offset == self.tail_offset));
         let Some(last_evicted) = last_evicted else { return };
         shared.last_evicted.store(Some(Arc::new(last_evicted.meta())));
         shared.tail.store(next, Ordering::Release);
-        for position in tail..next {
-            shared.slot_for_writing(position).store(None);
+        for cursor in tail.up_to(next) {
+            shared.slot_for_writing(cursor).store(None);
         }
         shared.bytes.store(self.offset - self.tail_offset, Ordering::Relaxed);
     }
 
     fn last_use(&self, id: &[u8]) -> Option<LastUse> {
-        self.log.shared.index.last_use(id, |position| self.log.entry(position))
+        self.log.shared.index.last_use(id, |cursor| self.log.entry(cursor))
     }
 
-    /// The first place of an id that was last used at a position before this one; 0 when it has been forgotten.
-    fn first_with_id(&self, last_use: u64, id: &[u8]) -> u64 {
+    /// The first entry with an id that was last used at an earlier one; the start when it has been forgotten.
+    fn first_with_id(&self, last_use: Cursor, id: &[u8]) -> Cursor {
         match self.log.meta(last_use) {
             Some(meta) if meta.passed && meta.id == id => meta.first_with_id,
-            _ => 0,
+            _ => Cursor::START,
         }
     }
 }

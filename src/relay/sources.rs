@@ -5,6 +5,7 @@ use crate::channel::Channel;
 use crate::config::{Config, Source};
 use crate::critical::CriticalTasks;
 use crate::http::Place;
+use crate::log::Epoch;
 use crate::metrics::Metrics;
 use crate::proxy::Links;
 use crate::quotas::Quotas;
@@ -104,7 +105,7 @@ impl Served {
 }
 
 fn start(source: &Arc<Source>, metrics: &Metrics, critical: &CriticalTasks, tasks: &mut JoinSet<()>) -> Live {
-    let channel = Channel::new(source.clone(), metrics.source(&source.name));
+    let channel = Channel::new(source.clone(), metrics.source(&source.name), Epoch::new());
     let (mut upstreams, mut statuses) = (Vec::new(), Vec::new());
     for runner in UpstreamRunner::of(source, metrics) {
         let status = Arc::new(StatusCell::new());

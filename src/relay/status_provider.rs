@@ -3,7 +3,7 @@
 use super::sources::{Live, Served, Sources};
 use crate::channel::Channel;
 use crate::delivery::{ClientReport, Shards, SourceReport};
-use crate::log::{Log, Read};
+use crate::log::{Cursor, Log, Read, Tip};
 use crate::metrics::Metrics;
 use crate::quotas::Quotas;
 use crate::status::{
@@ -218,14 +218,14 @@ fn upstream_state(status: &upstream::Status) -> UpstreamState {
 
 fn head(channel: &Channel) -> Option<HeadStatus> {
     let log = channel.log();
-    let (head, id) = log.tip();
-    let age = match log.read(head) {
+    let Tip { cursor, id, .. } = log.tip();
+    let age = match log.read(cursor) {
         Read::Entry(entry) => entry.received().elapsed(),
         // Let go by age: at least that old.
         Read::NotYet | Read::Gone => channel.source().log.age,
     };
     let id = (!id.is_empty()).then(|| String::from_utf8_lossy(&id).into_owned());
-    (head > 0).then_some(HeadStatus {
+    (cursor > Cursor::START).then_some(HeadStatus {
         id,
         age_seconds: age.as_secs_f64(),
     })

@@ -8,6 +8,7 @@ use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Subscription};
 use crate::config::Source;
 use crate::critical::OnPanic;
+use crate::log::Epoch;
 use crate::metrics::{Metrics, Protocol, RefuseReason, SourceMetrics};
 use crate::path::{BadParameter, Parameters, Template};
 use crate::quotas::{ChannelPermit, Quotas, UpstreamsPermit};
@@ -119,7 +120,7 @@ impl Templated {
 
     fn open(&self, parameters: &Parameters, permit: ChannelPermit, upstreams: UpstreamsPermit) -> Live {
         let list = &self.list;
-        let channel = Channel::new(list.source.clone(), list.metrics.clone());
+        let channel = Channel::new(list.source.clone(), list.metrics.clone(), Epoch::new());
         let statuses: Arc<[_]> = list.runners.iter().map(|_| Arc::new(StatusCell::new())).collect();
         let (first, answer) = FirstResponse::new(list.runners.len());
         let life = live(

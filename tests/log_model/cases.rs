@@ -2,6 +2,7 @@
 
 use crate::pair::{Pair, Step};
 use fanfare::config::LogLimits;
+use fanfare::log::{Cursor, Position};
 use fanfare::metrics::GapReason;
 use std::time::Duration;
 
@@ -115,4 +116,33 @@ fn an_id_is_known_as_long_as_it_is_kept() {
             pair.check();
         }
     }
+}
+
+/// Numbers that were given from outside, with a wide hole: what lies in it is a gap, and what came before it is not sent again.
+#[test]
+fn a_number_in_a_hole() {
+    let mut pair = Pair::continuing(Position::new(1_000), limits_of(100, 100_000, 0), true);
+    for round in 0..4 {
+        for _ in 0..10 {
+            pair.step(&Step::Inherited, 5);
+        }
+        pair.model.given = Some(Position::new(10_000 << (round * 8)));
+    }
+    let numbered = |number| {
+        pair.log.resume(
+            pair.model.epoch.id(Position::new(number)).as_bytes(),
+            &pair.model.numbering(),
+        )
+    };
+    let place = numbered(5_000);
+    assert_eq!((place.next, place.gap), (Cursor::nth(11), Some(GapReason::UnknownId)));
+    assert_eq!(place.id, pair.model.epoch.id(Position::new(1_010)));
+    assert_eq!((numbered(1_010).next, numbered(1_010).gap), (Cursor::nth(11), None));
+    assert_eq!((numbered(10_003).next, numbered(10_003).gap), (Cursor::nth(15), None));
+    assert_eq!(numbered(u64::MAX).gap, Some(GapReason::UnknownId));
+    assert_eq!(
+        numbered(999).gap,
+        Some(GapReason::Evicted),
+        "it was given before the log began"
+    );
 }

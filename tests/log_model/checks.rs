@@ -1,37 +1,43 @@
 //! What must hold after every step: the record, where clients start, and where they resume.
 
-use crate::REMEMBERED_POSITIONS;
+use crate::REMEMBERED_ENTRIES;
 use crate::pair::Pair;
 use bytes::Bytes;
 use fanfare::config::Start;
-use fanfare::log::{Kind, Read, ResumePoint};
+use fanfare::log::{Cursor, Kind, Position, Read, ResumePoint, Tip};
 use fanfare::metrics::GapReason;
 
 impl Pair {
     fn check_record(&self) {
         let (log, model) = (&self.log, &self.model);
         let (head, tail) = (model.head(), model.tail);
-        assert_eq!((log.head(), log.tail(), log.events()), (head, tail, head + 1 - tail));
+        assert_eq!((log.head(), log.tail()), (Cursor::nth(head), Cursor::nth(tail)));
+        assert_eq!(log.events(), head + 1 - tail);
         assert_eq!(log.bytes(), model.bytes(model.kept()));
         let in_force = model.written.last().map_or(Bytes::new(), |entry| entry.id.clone());
-        assert_eq!(log.tip(), (head, in_force));
-        for position in 0..=head + 2 {
-            match log.read(position) {
+        let tip = Tip {
+            cursor: Cursor::nth(head),
+            position: model.position(head),
+            id: in_force,
+        };
+        assert_eq!(log.tip(), tip);
+        for cursor in 0..=head + 2 {
+            match log.read(Cursor::nth(cursor)) {
                 Read::Entry(entry) => {
-                    assert!(model.kept().contains(&position));
-                    let written = model.at(position);
-                    assert_eq!(entry.position, position);
-                    assert_eq!(entry.offset, model.bytes(1..=position - 1));
+                    assert!(model.kept().contains(&cursor));
+                    let written = model.at(cursor);
+                    assert_eq!((entry.cursor.get(), entry.position), (cursor, written.position));
+                    assert_eq!(entry.offset, model.bytes(1..=cursor - 1));
                     assert_eq!((entry.id(), entry.chunked()), (&written.id, &written.frame));
                     assert_eq!((entry.kind(), entry.received()), (written.kind, written.received));
                 }
-                Read::NotYet => assert!(position > head),
-                Read::Gone => assert!(position < tail),
+                Read::NotYet => assert!(cursor > head),
+                Read::Gone => assert!(cursor < tail),
             }
             assert_eq!(
-                log.bytes_since(position),
-                model.bytes((position + 1).max(tail)..=head),
-                "since {position}"
+                log.bytes_from(Cursor::nth(cursor)),
+                model.bytes(cursor.max(tail)..=head),
+                "from {cursor}"
             );
         }
     }
@@ -39,7 +45,7 @@ impl Pair {
     fn check_starts(&self) {
         let (log, model) = (&self.log, &self.model);
         let place = |next: u64| ResumePoint {
-            next,
+            next: Cursor::nth(next),
             id: model.id_after(next - 1),
             gap: None,
         };
@@ -52,26 +58,30 @@ impl Pair {
 
     fn check_resume_by_number(&self) {
         let (log, model) = (&self.log, &self.model);
-        for position in 0..=model.head() + 2 {
+        let newest = model.position(model.head());
+        for number in model.start.get().saturating_sub(2)..=newest.get() + 2 {
+            let position = Position::new(number);
             let id = Bytes::from(model.epoch.id(position));
             let place = log.resume(&id, &model.numbering());
-            let oldest = |gap| ResumePoint {
-                next: model.tail,
-                id: model.id_after(model.tail - 1),
+            let after = |cursor: u64, gap| ResumePoint {
+                next: Cursor::nth(cursor + 1),
+                id: model.id_after(cursor),
                 gap: Some(gap),
             };
-            let expected = if position > model.head() {
-                oldest(GapReason::UnknownId)
-            } else if position + 1 < model.tail {
-                oldest(GapReason::Evicted)
-            } else {
-                ResumePoint {
-                    next: position + 1,
+            let last_evicted = model.tail - 1;
+            let before = (last_evicted..=model.head()).rfind(|&cursor| model.position(cursor) <= position);
+            let expected = match before {
+                _ if position > newest => after(last_evicted, GapReason::UnknownId),
+                None => after(last_evicted, GapReason::Evicted),
+                Some(cursor) if model.position(cursor) == position => ResumePoint {
+                    next: Cursor::nth(cursor + 1),
                     id,
                     gap: None,
-                }
+                },
+                // In a hole: what came before it is not sent again.
+                Some(cursor) => after(cursor, GapReason::UnknownId),
             };
-            assert_eq!(place, expected, "number {position}");
+            assert_eq!(place, expected, "number {number}");
         }
     }
 
@@ -89,7 +99,7 @@ impl Pair {
                     assert_eq!(
                         place,
                         ResumePoint {
-                            next: first + 1,
+                            next: Cursor::nth(first + 1),
                             id: id.clone(),
                             gap: None
                         },
@@ -99,7 +109,7 @@ impl Pair {
                 Some(_) => self.assert_gap(&place, id, &[GapReason::Evicted]),
                 None if place.gap.is_some() => self.assert_gap(&place, id, &[GapReason::Evicted]),
                 // The use before was longer ago than is remembered: after the first one that is.
-                None => assert!(place.next > model.tail - 1 && place.next <= last + 1, "{place:?}"),
+                None => assert!((model.tail..=last + 1).contains(&place.next.get()), "{place:?}"),
             },
             (Some(_), _) => self.assert_gap(&place, id, &[GapReason::Evicted, GapReason::UnknownId]),
             (None, _) => self.assert_gap(&place, id, &[GapReason::UnknownId]),
@@ -109,14 +119,14 @@ impl Pair {
             let reach = uses().rev().take_while({
                 let mut newer = model.head() + 1;
                 move |&p| {
-                    let known = p + REMEMBERED_POSITIONS > newer || newer > model.head();
+                    let known = p + REMEMBERED_ENTRIES > newer || newer > model.head();
                     newer = p;
                     known
                 }
             });
             for was in reach {
                 assert!(
-                    place.next <= was + 1 && place.next >= model.tail,
+                    (model.tail..=was + 1).contains(&place.next.get()),
                     "{id:?} at {was}: {place:?}"
                 );
             }
@@ -125,7 +135,7 @@ impl Pair {
 
     fn assert_gap(&self, place: &ResumePoint, id: &Bytes, reasons: &[GapReason]) {
         let oldest = ResumePoint {
-            next: self.model.tail,
+            next: Cursor::nth(self.model.tail),
             id: self.model.id_after(self.model.tail - 1),
             gap: place.gap,
         };
@@ -146,7 +156,7 @@ impl Pair {
             .collect();
         ids.sort();
         ids.dedup();
-        let foreign = ["never", "id", "unique 0", "0.1", ".1", "vcdfghjklmnp.1"];
+        let foreign = ["never", "id", "unique 0", "0.1", ".1", "another.1"];
         for id in ids.into_iter().chain(foreign.map(Bytes::from)) {
             self.check_resume(&id);
         }

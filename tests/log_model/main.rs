@@ -10,5 +10,5 @@ mod model;
 mod pair;
 mod properties;
 
-/// An id that was let go is remembered at least so many positions after its last use.
-const REMEMBERED_POSITIONS: u64 = 64;
+/// An id that was let go is remembered until at least so many entries after its last use.
+const REMEMBERED_ENTRIES: u64 = 64;

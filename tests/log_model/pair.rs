@@ -3,7 +3,7 @@
 use crate::model::Model;
 use bytes::Bytes;
 use fanfare::config::LogLimits;
-use fanfare::log::{Epoch, Kind, Log, Writer};
+use fanfare::log::{Cursor, Draft, Epoch, Kind, Log, OutOfOrder, Position, Writer};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub(crate) enum Step {
     Reset,
     /// A gap event or a relayed comment: no id of its own.
     Between(Kind),
+    /// What comes next is given a position that leaves so many out.
+    Hole(u8),
     /// The clock goes on.
     Wait(u8),
     /// The sweep that comes about once a second.
@@ -34,10 +36,16 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new(limits: LogLimits, assigning: bool) -> Self {
-        let (writer, log) = Log::new(limits);
+        Self::continuing(Position::START, limits, assigning)
+    }
+
+    pub(crate) fn continuing(start: Position, limits: LogLimits, assigning: bool) -> Self {
+        let (writer, log) = Log::continuing(start, limits);
         let model = Model {
             limits,
-            epoch: Epoch::new(),
+            epoch: Epoch::named("epoch"),
+            start,
+            given: None,
             written: Vec::new(),
             tail: 1,
             id: Bytes::new(),
@@ -60,14 +68,29 @@ impl Pair {
             model.id_is_passed = true;
             model.id = id;
         } else if model.assigning {
-            model.id = model.epoch.id(model.head() + 1).into();
+            model.id = model.epoch.id(model.next_position()).into();
         }
         self.append(Kind::Event, len);
     }
 
     pub(crate) fn append(&mut self, kind: Kind, len: usize) {
+        let given = self.model.given;
         let draft = self.model.append(kind, len);
-        assert_eq!(self.writer.append(draft), self.model.head());
+        let cursor = match given {
+            None => self.writer.append(draft),
+            Some(given) => {
+                self.refuse_used(draft.clone());
+                self.writer.append_at(given, draft).expect("above all others")
+            }
+        };
+        assert_eq!(cursor, Cursor::nth(self.model.head()));
+    }
+
+    /// No position is ever given twice.
+    fn refuse_used(&mut self, draft: Draft) {
+        let newest = self.model.position(self.model.head() - 1);
+        let refused = Err(OutOfOrder { given: newest, newest });
+        assert_eq!(self.writer.append_at(newest, draft), refused);
     }
 
     pub(crate) fn step(&mut self, step: &Step, len: usize) {
@@ -80,6 +103,10 @@ impl Pair {
             Step::Inherited => self.event(None, len),
             Step::Reset => self.event(Some(Bytes::new()), len),
             Step::Between(kind) => self.append(kind, len),
+            Step::Hole(missing) => {
+                let next = self.model.next_position().get();
+                self.model.given = Some(Position::new(next + u64::from(missing)));
+            }
             Step::Wait(seconds) => self.model.now += Duration::from_secs(seconds.into()),
             Step::Trim => {
                 self.writer.trim(self.model.now);

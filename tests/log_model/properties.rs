@@ -2,7 +2,7 @@
 
 use crate::pair::{Pair, Step};
 use fanfare::config::LogLimits;
-use fanfare::log::Kind;
+use fanfare::log::{Kind, Position};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -14,10 +14,19 @@ fn steps() -> impl Strategy<Value = (Step, usize)> {
         4 => Just(Step::Inherited),
         1 => Just(Step::Reset),
         1 => prop_oneof![Just(Kind::Gap), Just(Kind::NonEvent)].prop_map(Step::Between),
+        1 => (0u8..9).prop_map(Step::Hole),
         1 => (0u8..8).prop_map(Step::Wait),
         1 => Just(Step::Trim),
     ];
     (step, prop_oneof![9 => 1usize..20, 1 => 20usize..90])
+}
+
+fn numbered() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => Just(Step::Inherited),
+        1 => Just(Step::Between(Kind::Gap)),
+        1 => (0u8..9).prop_map(Step::Hole),
+    ]
 }
 
 fn limits() -> impl Strategy<Value = LogLimits> {
@@ -39,10 +48,12 @@ proptest! {
         limits in limits(),
         // Some streams are numbered by the relay until the origin's first id.
         assigning in any::<bool>(),
-        numbered in prop::collection::vec(prop_oneof![4 => Just(Step::Inherited), 1 => Just(Step::Between(Kind::Gap))], 0..8),
+        // Some numberings were begun before.
+        start in prop_oneof![Just(0u64), 1u64..100],
+        numbered in prop::collection::vec(numbered(), 0..8),
         steps in prop::collection::vec(steps(), 0..50),
     ) {
-        let mut pair = Pair::new(limits, assigning);
+        let mut pair = Pair::continuing(Position::new(start), limits, assigning);
         pair.check();
         for step in &numbered {
             pair.step(step, 5);

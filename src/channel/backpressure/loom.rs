@@ -6,20 +6,20 @@
 use super::Backpressure;
 use crate::channel::followers::{Follower, Followers};
 use crate::config::LogLimits;
-use crate::log::{Draft, Kind, Log, frame};
+use crate::log::{AtomicCursor, Cursor, Draft, Kind, Log, frame};
 use crate::sync::model::block_on;
-use crate::sync::{AtomicU64, AtomicUsize, Notify, Ordering};
+use crate::sync::{AtomicUsize, Notify, Ordering};
 use ::loom::{model, thread};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-struct Shard(AtomicU64);
+struct Shard(AtomicCursor);
 
 impl Follower for Shard {
     fn notify(&self) {}
 
-    fn offered(&self) -> u64 {
+    fn offered(&self) -> Cursor {
         self.0.load(Ordering::Acquire)
     }
 }
@@ -64,7 +64,7 @@ fn scene(shards: &[Arc<Shard>]) -> Arc<Scene> {
 }
 
 fn follower() -> Arc<Shard> {
-    Arc::new(Shard(AtomicU64::new(0)))
+    Arc::new(Shard(AtomicCursor::new(Cursor::START)))
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_follower_that_moves_wakes_the_publisher() {
         let shard = {
             let scene = scene.clone();
             thread::spawn(move || {
-                follower.0.store(1, Ordering::Release);
+                follower.0.store(Cursor::nth(1), Ordering::Release);
                 scene.backpressure.progressed();
             })
         };
@@ -94,7 +94,7 @@ fn the_slower_of_two_followers_wakes_the_publisher() {
         let shards = followers.map(|follower| {
             let scene = scene.clone();
             thread::spawn(move || {
-                follower.0.store(2, Ordering::Release);
+                follower.0.store(Cursor::nth(2), Ordering::Release);
                 scene.backpressure.progressed();
             })
         });

@@ -4,6 +4,7 @@
 //! new follower and the joiner the new head.
 
 use super::{Follower, Followers};
+use crate::log::Cursor;
 use ::loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use ::loom::{model, thread};
 use std::sync::Arc;
@@ -16,8 +17,8 @@ impl Follower for Notified {
         self.0.store(true, Ordering::Release);
     }
 
-    fn offered(&self) -> u64 {
-        0
+    fn offered(&self) -> Cursor {
+        Cursor::START
     }
 }
 

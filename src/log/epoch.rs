@@ -1,0 +1,54 @@
+//! The name of a numbering, and the ids that it gives.
+
+use super::position::Position;
+
+/// The name of one unbroken numbering: the first part of assigned ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epoch(String);
+
+impl Epoch {
+    /// A new numbering: its name has not been used before, and holds no position of an older one.
+    pub fn new() -> Self {
+        // 60 bits in 12 characters, without vowels (no words) and without a dot (it separates the number).
+        const ALPHABET: &[u8; 32] = b"0123456789bcdfghjklmnpqrstvwxz_-";
+        let mut seed = [0u8; 8];
+        // A failing random source leaves the clock: two processes within a nanosecond would have to collide.
+        if getrandom::fill(&mut seed).is_err() {
+            let now = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default();
+            seed = (now.as_nanos() as u64).to_le_bytes();
+        }
+        let seed = u64::from_le_bytes(seed);
+        Self(
+            (0..12)
+                .map(|i| char::from(ALPHABET[(seed >> (5 * i)) as usize & 31]))
+                .collect(),
+        )
+    }
+
+    /// A numbering that was begun elsewhere, or before.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The id of the event at a position, and of the place after it.
+    pub fn id(&self, position: Position) -> String {
+        format!("{}.{position}", self.0)
+    }
+
+    /// The position that an id of this epoch names.
+    pub fn position(&self, id: &[u8]) -> Option<Position> {
+        let number = id.strip_prefix(self.0.as_bytes())?.strip_prefix(b".")?;
+        // Only as we write them: no sign, no leading zero, so that an id has one form.
+        let plain = number == b"0" || (number.first()? != &b'0' && number.iter().all(u8::is_ascii_digit));
+        let number = plain.then(|| std::str::from_utf8(number).ok()?.parse().ok()).flatten();
+        number.map(Position::new)
+    }
+}
+
+impl Default for Epoch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
