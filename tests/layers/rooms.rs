@@ -26,7 +26,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("upstream", "wake_up_batching config metrics event_stream"),
     (
         "source",
-        "critical path config metrics quotas event_stream channel upstream",
+        "critical path config metrics quotas event_stream log channel upstream",
     ),
     ("delivery", "critical sync config metrics quotas net log channel"),
     // A client's way.
