@@ -1,5 +1,6 @@
 //! Stories of configuration files: what operators write, and what they are told.
 
+mod documentation;
 mod environment;
 mod keys;
 mod legacy;

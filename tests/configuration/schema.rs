@@ -27,13 +27,13 @@ fn the_example_is_right_and_complete() {
 fn the_schema_is_in_step() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fanfare.schema.json");
     let expected = format!("{:#}\n", config::json_schema());
-    if std::env::var_os("FANFARE_WRITE_SCHEMA").is_some() {
+    if std::env::var_os("FANFARE_WRITE_DOCS").is_some() {
         std::fs::write(&path, &expected).expect("written");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == expected,
-        "docs/fanfare.schema.json is behind: FANFARE_WRITE_SCHEMA=1 cargo test --test configuration"
+        "docs/fanfare.schema.json is behind: FANFARE_WRITE_DOCS=1 cargo test --test configuration"
     );
 }
 
