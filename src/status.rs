@@ -137,7 +137,7 @@ pub enum UpstreamState {
     Connecting,
     /// The reconnection time runs.
     Waiting,
-    /// Nobody needs it.
+    /// It has no clients, and is not connected.
     Idle,
     /// The origin has ended the stream for good.
     Ended,
@@ -259,7 +259,7 @@ pub const SLOWEST_MAX: usize = 10;
 
 /// Leaves the slowest of `clients`, slowest first: by bytes behind the head, then events, then time stalled.
 ///
-/// Every shard can do it to its own, and whoever gathers them to the rest.
+/// Every shard does so with its own clients, and the status provider with what the shards report.
 pub fn keep_slowest(clients: &mut Vec<ClientStatus>) {
     clients.sort_by(|a, b| {
         let by_lag = (b.lag_bytes, b.lag_events).cmp(&(a.lag_bytes, a.lag_events));

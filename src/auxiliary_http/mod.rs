@@ -181,7 +181,7 @@ async fn serve<H: Handler>(socket: TcpStream, limits: Limits, handler: &H) {
         .half_close(false)
         .serve_connection(TokioIo::new(socket), service);
     let mut connection = pin!(connection);
-    // A connection's failure is its peer's affair; there is nobody to tell.
+    // A connection's failure is not logged: the peer causes it, and sees it.
     let Some(age) = limits.connection_age else {
         let _ = connection.await;
         return;

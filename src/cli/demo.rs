@@ -14,7 +14,7 @@ pub(super) const PAGE: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(I
 /// Clients at one time. Few enough for the open files of any machine, so that the first line is no warning.
 const CLIENTS_MAX: usize = 500;
 
-/// Over how long the ends of the streams are spread: who presses Ctrl-C waits for it.
+/// Over how long the ends of the streams are spread: the person at the terminal waits that long after Ctrl-C.
 const DRAIN_SPREAD: Duration = Duration::from_millis(200);
 /// When whatever is left is cut.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);

@@ -30,7 +30,7 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
             password,
         });
     }
-    // Who follows by hand sees silence.
+    // The person at the terminal sees that nothing comes, and may wait for as long as they like.
     upstream.read_timeout = std::time::Duration::ZERO;
     let metrics = Metrics::new();
     let handles = Handles {

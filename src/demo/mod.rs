@@ -32,7 +32,7 @@ pub use layout::{SECTIONS, STREAM_PATH, STREAMS_MAX};
 /// Streams, and some room for feeds, posts and the page.
 const CONNECTIONS_MAX: usize = STREAMS_MAX + 56;
 
-/// From one entry to the next, when nobody posts.
+/// From one entry of its own to the next.
 const PUBLISH_EVERY: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(6);
 
 /// Entries at the start, so that there is something to look at.

@@ -39,7 +39,7 @@ enum Fate {
     /// It is collected in `[kept..]`, and read at its end.
     #[default]
     Collected,
-    /// A comment that nobody wants, or that does not fit: it was never part of the event.
+    /// A comment that is not asked for, or that does not fit: comments are no part of an event.
     Ignored,
     /// A line of an oversized block that can't matter any more.
     Dropped,
@@ -74,7 +74,7 @@ impl Assembly {
         self.fields = fields;
     }
 
-    /// Whether there is nothing in the making: what comes next may as well begin elsewhere.
+    /// Whether there is nothing in the making, so that the next block may be a slice of a read.
     pub(super) fn is_idle(&self) -> bool {
         self.buffer.is_empty() && self.fate == Fate::Collected && self.oversized.is_none()
     }

@@ -4,8 +4,8 @@ use memchr::memrchr;
 use std::ops::Range;
 use std::time::Duration;
 
-/// The longest reconnection time that a `retry` field can name; a larger number means this one. Some 49 days: nobody
-/// means more, and sums with it can't overflow.
+/// The longest reconnection time that a `retry` field can name; a larger number means this one. Some 49 days: longer than
+/// any that is meant, and short enough that sums with it can't overflow.
 pub const RECONNECTION_TIME_MAX: Duration = Duration::from_millis(u32::MAX as u64);
 
 /// What a line that is not blank means. Offsets count from the line's start.
@@ -21,7 +21,7 @@ pub(super) enum Line {
     Id(usize),
     /// A `retry` field that counts.
     Retry(Duration),
-    /// A field that means nothing to anyone, but is harmless.
+    /// A field that the standard does not know. It is passed on: it changes nothing.
     Unknown,
     /// A line that must not be passed on: an `id` or a `retry` field that does not count, since a client's library may be
     /// less strict; and one that begins with a BOM, since it would lose it at the start of a stream and mean something then.

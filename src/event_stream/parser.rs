@@ -144,8 +144,8 @@ impl Parser {
         0
     }
 
-    /// The path of almost all bytes: blocks in plain form that lie in the read at hand. What is neither goes to the
-    /// assembly, from its block's first line on.
+    /// The path of almost all bytes: blocks in plain form that lie in the read at hand. Any other block goes to the
+    /// assembly, from its first line on.
     #[inline]
     fn next_whole(&mut self, fields: &mut Fields) -> Whole {
         let read = &*self.read;

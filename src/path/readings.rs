@@ -7,7 +7,7 @@ use super::normal::{BadPath, Reading, normalise};
 ///
 /// Servers disagree about whether empty segments count (nginx and Tomcat merge them, Node does not), whether a `;`
 /// ends a name (Tomcat) or is a part of it (nginx, Node), whether `%2F` separates segments (nginx), and `//name/` at the
-/// beginning is a host to whoever resolves the target as a reference (`new URL(request.url, base)`).
+/// beginning is a host for a server that resolves the target as a reference (`new URL(request.url, base)`).
 pub fn one_meaning<T: PartialEq>(path: &str, matched: impl Fn(&str) -> T) -> Result<T, BadPath> {
     let meant = matched(&normalise(path)?);
     match !is_read_in_one_way(path) && readings(path).any(|reading| matched(&reading) != meant) {

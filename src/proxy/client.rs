@@ -49,13 +49,13 @@ impl Origins {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_MAX)
-            // We say the client's.
+            // `Host` is the client's (`request.rs`).
             .set_host(false)
             // Endless heads end here.
             .http1_max_buf_size(READ_BYTES_MAX)
             // Origins that compare names by case expect them as documents write them.
             .http1_title_case_headers(true)
-            // RFC 9112, 5.1 and 5.2: whoever passes an answer on mends these two.
+            // RFC 9112, 5.1 and 5.2: a proxy repairs these two.
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .build(Connector);

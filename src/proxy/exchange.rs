@@ -30,7 +30,7 @@ pub(super) struct Exchange {
 struct Asked<'a> {
     origin: &'a Origin,
     method: Method,
-    /// From where the answer's URLs are looked at; `None`: they are not rewritten.
+    /// What the answer's URLs are resolved against; `None`: they are not rewritten.
     view: Option<View<'a>>,
     /// The validators of what the client has.
     known: Vec<HeaderValue>,
@@ -135,7 +135,8 @@ impl Exchange {
         })
     }
 
-    /// From where the answer's URLs are looked at; `None`: neither the client nor the configuration says who we are.
+    /// What the answer's URLs are resolved against; `None`: neither the client nor the configuration says under which name
+    /// the relay is reached.
     fn view<'a>(&self, origin: &'a Origin, request: &RequestParts, public: &Public) -> Option<View<'a>> {
         if !origin.rewrites() {
             return None;

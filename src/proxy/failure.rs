@@ -1,4 +1,4 @@
-//! Why a passed request has no answer from its origin, what the client is told of it, and as what it is counted.
+//! Why a proxied request has no answer from its origin, what the client is told, and how it is counted.
 
 use crate::metrics::RefuseReason;
 use hyper::StatusCode;
@@ -6,9 +6,9 @@ use hyper::StatusCode;
 /// Why there is no answer from the origin. What is said in words is for the log.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The request can't be passed on.
+    /// The request is malformed in a way that only a proxy minds.
     BadRequest(&'static str),
-    /// Nor this one.
+    /// The request's body has a transfer coding that is not known.
     NotImplemented,
     /// A method that is not proxied.
     Method,
@@ -16,14 +16,14 @@ pub(crate) enum Failure {
     Busy,
     /// The client did not send the body that it promised.
     ClientTimeout,
-    /// Not reached, or what it answered is none.
+    /// The origin can't be reached, or its answer can't be understood.
     Origin(String),
-    /// Not reached, or not answered, in time.
+    /// The origin can't be reached, or does not answer, in time.
     OriginTimeout(String),
 }
 
 impl Failure {
-    /// What the client is told; nothing of what is behind us.
+    /// What the client is told. It says nothing of the origin, whose address may be internal.
     pub(crate) fn answer(&self) -> (StatusCode, &'static str) {
         match self {
             Failure::BadRequest(why) => (StatusCode::BAD_REQUEST, why),
@@ -42,7 +42,7 @@ impl Failure {
         }
     }
 
-    /// As what it is counted.
+    /// The metric's label.
     pub(crate) fn reason(&self) -> RefuseReason {
         match self {
             Failure::BadRequest(_) | Failure::NotImplemented => RefuseReason::BadRequest,

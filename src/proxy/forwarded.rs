@@ -1,10 +1,11 @@
-//! For whom we ask: `Forwarded` (RFC 7239) and its elders, `X-Forwarded-For`, `-Proto`, `-Host`.
+//! The headers that tell an origin of the client behind a proxy: `Forwarded` (RFC 7239), and the older
+//! `X-Forwarded-For`, `-Proto`, `-Host`.
 //!
 //! What a trusted proxy sent is continued: the lists of addresses grow by the proxy's own address. `X-Forwarded-Proto` and `-Host` say how
-//! the client asked, which does not change on the way, so they stay as they are. What anybody else sent is replaced.
+//! the client asked, which does not change on the way, so they stay as they are. What any other peer sent is replaced.
 //!
-//! A proxy that speaks only one of the two kinds is heard in both: an origin that reads the other must not take the proxy for the
-//! client.
+//! What a proxy says in one of the two kinds is written in both: an origin that reads the other kind must not take the
+//! proxy for the client.
 
 use crate::config::Network;
 use hyper::HeaderMap;
@@ -165,7 +166,7 @@ impl Before {
     }
 }
 
-/// Our own element: who asked us, for which host, and how. (There is no TLS listener.)
+/// The relay's own element: the peer, the host that was asked for, and the scheme. (There is no TLS listener.)
 fn element(node: &str, host: Option<&str>) -> String {
     match host {
         Some(host) => format!("for={node};host={};proto=http", quoted(host)),

@@ -1,4 +1,4 @@
-//! What is believed of whom, and what the origin reads.
+//! Which peers' headers count, and what the origin gets.
 
 use super::*;
 

@@ -5,7 +5,7 @@ use hyper::header::{
     CONNECTION, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
-/// Those that are so whether `Connection` names them or not. Credentials for a proxy are the proxy's, and nobody else's.
+/// Headers of one connection, whether `Connection` names them or not. Credentials for a proxy are meant for that proxy.
 const ALWAYS: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -32,7 +32,7 @@ pub(super) struct Said {
     pub(super) close: bool,
     /// The body comes in chunks.
     pub(super) chunked: bool,
-    /// The body is coded in another way, which nobody asked for.
+    /// The body has a transfer coding other than `chunked`; none was asked for.
     pub(super) coded: bool,
 }
 
@@ -52,7 +52,8 @@ pub(super) fn remove(headers: &mut HeaderMap) -> Said {
         headers.remove(name);
     }
     for name in named {
-        // Whom the message is for, how long it is, and whether it is waited for, can't be made a matter of the connection.
+        // `Connection` must not remove the headers that say to which host the message goes, how long it is, and whether the
+        // client waits for a 100.
         if !matches!(name.as_str(), "host" | "content-length" | "expect" | "trailer") {
             headers.remove(name.as_str());
         }

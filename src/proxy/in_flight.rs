@@ -43,7 +43,7 @@ impl InFlight {
         self.metrics.answered(status.as_u16());
     }
 
-    /// What comes goes on until somebody ends it.
+    /// The response is a stream or a tunnel: it has no end of its own.
     pub(super) fn is_endless(&mut self) {
         self.endless = true;
         self.metrics.seconds.record(self.began.elapsed());

@@ -1,7 +1,7 @@
 //! The request as the origin gets it.
 //!
 //! Method, path, query and body are the client's, byte for byte, and so is `Host`: an origin builds its links from it, and
-//! they come out public. What concerns only the client's connection is left out, and for whom we ask is put in.
+//! they come out public. What concerns only the client's connection is left out, and headers with the client's address are put in.
 
 use super::failure::Failure;
 use super::forwarded::{Public, forward};
@@ -47,7 +47,7 @@ pub(super) fn outgoing(
     let public = forward(headers, peer, host.as_ref().map(Authority::as_str), trusted);
     let presented = match &host {
         Some(host) => host.as_str().to_owned(),
-        // HTTP/1.0: nothing was asked for, and something has to be.
+        // HTTP/1.0 without a host: the origin needs one.
         None => origin.to.host_field(),
     };
     headers.insert(

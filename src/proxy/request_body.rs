@@ -1,8 +1,8 @@
 //! The request's body on its way to the origin: read from the client only as the origin takes it.
 //!
 //! A client that says `Expect: 100-continue` gets its 100 when the body is first read. So it is not read before the origin
-//! has sent its own 100, or has left us without an answer for a while (RFC 9110, 10.1.1: nobody waits without bound). When the
-//! origin has answered in full and closes, the rest of the body is of no use to anybody, and is held back.
+//! has sent its own 100, or has left us without an answer for a while (RFC 9110, 10.1.1: a proxy does not wait without bound).
+//! When the origin has answered in full and closes, the rest of the body has no reader, and is held back.
 
 use super::body::BodyError;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 /// How long an origin's 100 is waited for. Origins that don't know it say nothing and want the body.
 const CONTINUE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the body and the one who waits for the answer know of each other.
+/// What the task that sends the body and the task that waits for the answer share.
 #[derive(Debug)]
 pub(super) struct RequestBodyState {
     state: Mutex<State>,
@@ -25,7 +25,7 @@ pub(super) struct RequestBodyState {
 #[derive(Debug)]
 struct State {
     gate: Gate,
-    /// Whoever polls the body and was sent away.
+    /// Wakes the task that polled the body while it was held back.
     waker: Option<Waker>,
     /// When the body moved last.
     moved: Instant,
@@ -83,7 +83,7 @@ impl RequestBodyState {
         });
     }
 
-    /// The answer has been read, or nobody wants it any more.
+    /// The answer has been read, or its reader is gone.
     pub(super) fn over(&self) {
         self.turn(|gate| if gate == Gate::HeldBack { Gate::Shut } else { gate });
     }
@@ -93,7 +93,7 @@ impl RequestBodyState {
         self.state().moved
     }
 
-    /// Whether it is the client who is waited for.
+    /// Whether the origin waits for the client.
     pub(super) fn waits_for_client(&self) -> bool {
         let state = self.state();
         state.waits_for_client && !state.ended

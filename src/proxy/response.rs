@@ -35,7 +35,7 @@ pub(super) fn to_client(parts: &mut Parts, method: &Method, body: &Incoming) -> 
         && parts.headers.contains_key(CONTENT_LENGTH)
         && let Some(length) = body.size_hint().exact()
     {
-        // However often, and in whatever form, it was said.
+        // The origin may have said it several times, and in other forms.
         parts.headers.insert(CONTENT_LENGTH, length.into());
     }
     // Each side of us speaks its own version. The rest of what hyper notes is about the origin's connection.

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 /// Bytes taken from one side at a time.
 const COPY_BYTES: usize = 16 * 1024;
 
-/// After one side has ended, the other may go on as long as it sends something this often: what is on its way arrives, and nobody holds a
-/// tunnel that leads nowhere.
+/// After one side has ended, the other may go on as long as it sends something this often: bytes that are on their way
+/// arrive, and a tunnel with one end does not stay open.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// The origin's side, which has answered `101`.

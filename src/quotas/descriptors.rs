@@ -2,7 +2,7 @@
 //!
 //! Of the limit on open files a *reserve* is set aside for what must always work: upstreams of sources without parameters, the
 //! admin, accepting, names, files. The rest is the pool, out of which come connections of clients (each for as long as its
-//! socket is open), proxied requests (one for the origin's side) and upstreams of channels. Whoever does not fit is refused at
+//! socket is open), proxied requests (one for the origin's side) and upstreams of channels. What does not fit is refused at
 //! once.
 //!
 //! A connection that has asked for nothing yet may be closed for another; what lasts may not. So a part of the pool is never

@@ -1,4 +1,4 @@
-//! The quotas of the process: how many clients, proxied requests and channels it serves at one time, and of whose descriptors.
+//! The quotas of the process: how many clients, proxied requests and channels it serves at one time, and from which descriptors.
 //!
 //! Everything is taken at once or refused at once, and given back by `Drop`.
 
@@ -102,7 +102,7 @@ impl Quotas {
         self.answers.taken()
     }
 
-    /// From now on the process is not ready. It serves on: whoever sends clients here needs a while to notice.
+    /// From now on the process is not ready. It serves on: load balancers need a while to notice.
     pub fn announce_drain(&self) {
         self.drain.announce();
     }

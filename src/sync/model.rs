@@ -56,7 +56,7 @@ impl<T> Swap<T> {
 }
 
 /// `std::sync::mpsc`: what was sent is seen by a receive that acquires it, which may come late. The checker's own queue is
-/// seen by everybody at once, and would hide a missing fence.
+/// seen by every thread at once, and would hide a missing fence.
 pub(crate) mod mpsc {
     use loom::sync::atomic::{AtomicUsize, Ordering};
     pub(crate) use std::sync::mpsc::{SendError, TryRecvError};
@@ -113,7 +113,7 @@ pub(crate) mod mpsc {
     }
 }
 
-/// `tokio::sync::Notify`, as far as `notify_waiters` goes: it wakes whoever has called `notified` before.
+/// `tokio::sync::Notify`, as far as `notify_waiters` goes: it wakes those that have called `notified` before.
 #[derive(Debug)]
 pub(crate) struct Notify {
     calls: AtomicUsize,

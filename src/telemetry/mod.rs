@@ -94,7 +94,7 @@ fn fatal_line(format: LogFormat, message: &str) -> String {
     }
 }
 
-/// The standard library's hook writes to standard error itself, and waits for whoever reads it.
+/// The standard library's hook writes to standard error itself, and waits for its reader.
 fn log_panic(format: LogFormat, info: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let mut message = format!("thread `{}`: {info}", thread.name().unwrap_or("?"));

@@ -1,7 +1,7 @@
 //! Where log lines go: a bounded queue, and a thread of its own that writes them to standard error.
 //!
-//! A line is put into the queue or dropped and counted, and never waited for: whoever reads the log, or the disk that holds it,
-//! can't stop or end what serves clients. The thread survives every error of `write`: a reader that has gone (EPIPE), a full disk
+//! A line is put into the queue or dropped and counted, and never waited for: neither the log's
+//! reader nor the disk that holds it can stop or end what serves clients. The thread survives every error of `write`: a reader that has gone (EPIPE), a full disk
 //! (ENOSPC), a pipe without blocking that is full (EAGAIN). See docs/decisions/0016.
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -241,7 +241,7 @@ mod tests {
             let began = Instant::now();
             output.flush(Duration::from_millis(50));
             assert!(began.elapsed() >= Duration::from_millis(50), "nobody reads");
-            // Once somebody does, every line that was not dropped is there, and whole.
+            // Once there is a reader, every line that was not dropped comes, and is whole.
             let dropped = output.dropped();
             let mut lines = BufReader::new(reader).lines();
             for _ in 0..pushed - dropped {

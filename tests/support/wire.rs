@@ -50,7 +50,7 @@ impl Wire {
         within("the peer to take bytes", self.io.write_all(bytes.as_ref())).await
     }
 
-    /// Bytes that nobody has to take: of them as many as go at once.
+    /// Bytes that the peer need not take: as many of them as the socket takes at once.
     pub fn offer(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.io.try_write(bytes)
     }

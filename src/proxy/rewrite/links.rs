@@ -36,7 +36,7 @@ enum Stream {
     Named(Arc<StatusCell>),
 }
 
-/// From where a URL is looked at: the request in whose answer it stands.
+/// What a URL is resolved against: the request in whose answer it stands.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     /// Scheme and authority of the relay, as the client is to see it.
@@ -136,13 +136,13 @@ impl Stream {
     }
 }
 
-/// Whatever its scheme: the origin can't know how the client reached us.
+/// The scheme does not count: the origin can't know how the client reached the relay.
 fn leads_to_us(url: &Url, view: &View<'_>) -> bool {
     let field = url.host_field();
     field == view.request.host_field() || field == view.public.host_field()
 }
 
-/// `None`: a URL that can't be asked either.
+/// `None`: a URL to which no request can be made.
 fn stream_at(url: &str) -> Option<Stream> {
     let url = Url::parse(url).ok()?;
     let path = Pattern::new(url.path_and_query().as_str());

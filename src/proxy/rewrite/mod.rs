@@ -36,7 +36,7 @@ use passthrough::PassthroughReason;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Bodies larger than this are parsed where they keep nobody waiting.
+/// Bodies larger than this are parsed on a thread for blocking work, so that no other task waits for them.
 const PARSED_AT_ONCE_BYTES: usize = 64 * 1024;
 
 /// What bodies are rewritten with.

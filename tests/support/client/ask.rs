@@ -44,7 +44,7 @@ impl Ask {
         self
     }
 
-    /// As few bytes in the kernel as it allows: whoever stops reading is noticed soon.
+    /// The smallest receive buffer that the kernel allows: a client that stops reading is noticed soon.
     pub fn small_receive_buffer(mut self) -> Self {
         self.receive_buffer = Some(4096);
         self

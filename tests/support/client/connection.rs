@@ -14,7 +14,7 @@ pub async fn connect(address: SocketAddr, receive_buffer: Option<usize>) -> TcpS
         socket.set_recv_buffer_size(bytes).unwrap();
     }
     within("a connection to the relay", async {
-        // A full backlog or a relay that has no descriptor: the kernel makes us wait.
+        // With a full backlog, or a relay without descriptors, the kernel lets connect(2) wait.
         let connecting = tokio::task::spawn_blocking(move || socket.connect(&address.into()).map(|()| socket));
         match connecting.await {
             Ok(connected) => connected,
