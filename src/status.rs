@@ -90,7 +90,7 @@ pub struct SourceStatus {
     pub clients: ClientCounts,
     /// How far the clients are behind the head.
     pub lag: LagStatus,
-    /// The slowest first; at most [`SLOWEST_MAX`].
+    /// The slowest first, as far as the shards name them.
     pub slowest: Vec<ClientStatus>,
 }
 
@@ -254,20 +254,6 @@ pub struct ClientStatus {
     pub stalled_seconds: f64,
 }
 
-/// How many of the slowest clients are shown.
-pub const SLOWEST_MAX: usize = 10;
-
-/// Leaves the slowest of `clients`, slowest first: by bytes behind the head, then events, then time stalled.
-///
-/// Every shard does so with its own clients, and the status provider with what the shards report.
-pub fn keep_slowest(clients: &mut Vec<ClientStatus>) {
-    clients.sort_by(|a, b| {
-        let by_lag = (b.lag_bytes, b.lag_events).cmp(&(a.lag_bytes, a.lag_events));
-        by_lag.then(b.stalled_seconds.total_cmp(&a.stalled_seconds))
-    });
-    clients.truncate(SLOWEST_MAX);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,30 +290,6 @@ mod tests {
                 prop_assert!(less * 100 < values.len() * percent);
             }
         }
-    }
-
-    fn client(peer: &str, lag_events: u64, lag_bytes: u64, stalled_seconds: f64) -> ClientStatus {
-        let protocol = Protocol::Http11.label();
-        ClientStatus {
-            peer: peer.into(),
-            protocol,
-            lag_events,
-            lag_bytes,
-            connected_seconds: 1.0,
-            stalled_seconds,
-        }
-    }
-
-    #[test]
-    fn the_slowest_come_first() {
-        let mut clients: Vec<_> = (0..20).map(|n| client("other", 0, n, 0.0)).collect();
-        clients.push(client("c", 5, 100, 0.0));
-        clients.push(client("a", 6, 100, 0.0));
-        clients.push(client("b", 5, 100, 2.0));
-        keep_slowest(&mut clients);
-        assert_eq!(clients.len(), SLOWEST_MAX);
-        let peers: Vec<_> = clients.iter().map(|client| client.peer.as_str()).collect();
-        assert_eq!(peers[..4], ["a", "b", "c", "other"]);
     }
 
     #[test]

@@ -19,12 +19,13 @@ mod shard;
 mod shards;
 mod slow_client;
 mod stagger;
+mod survey;
 mod shard_channel;
 mod wheel;
 
 pub use batch::Framing;
 pub(crate) use join::jittered;
-pub use report::{ClientReport, ShardReport, SourceReport};
+pub use report::{ClientReport, ShardReport, SourceReport, keep_slowest};
 pub use shards::Shards;
 
 use crate::channel::Subscription;

@@ -1,16 +1,13 @@
-//! What a shard knows of its clients, for `/status` and the sampled metrics.
+//! What the shards tell of their clients, as plain data.
 
-use super::client::ClientState;
-use super::shard::Shard;
 use crate::metrics::Protocol;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Clients named one by one.
-const SLOWEST: usize = 10;
-/// Lags sampled per channel and second.
-const LAG_SAMPLES: usize = 256;
+/// Clients named one by one: an operator looks at a few, and a report stays small however many lag.
+const SLOWEST_MAX: usize = 10;
 
 /// One shard's answer.
 #[derive(Debug, Default)]
@@ -28,7 +25,7 @@ pub struct SourceReport {
     pub lag_events: Vec<u64>,
     /// Each client's lag in bytes.
     pub lag_bytes: Vec<u64>,
-    /// The ones that are farthest behind, farthest first.
+    /// The ones that are farthest behind, as [`keep_slowest`] leaves them.
     pub slowest: Vec<ClientReport>,
 }
 
@@ -49,59 +46,61 @@ pub struct ClientReport {
     pub connected: Duration,
 }
 
-impl Shard {
-    pub(super) fn report(&self) -> ShardReport {
-        let now = self.clock.tick();
-        let mut report = ShardReport::default();
-        for (key, client) in &self.clients {
-            let name = &client.subscription.channel().source().name;
-            let lag = self.lag(key as u32);
-            if !report.sources.contains_key(name) {
-                report.sources.insert(name.clone(), SourceReport::default());
-            }
-            let Some(source) = report.sources.get_mut(name) else {
-                continue;
-            };
-            source.by_protocol[client.subscription.protocol().index()] += 1;
-            source.lag_events.push(lag.events);
-            source.lag_bytes.push(lag.bytes);
-            if lag.bytes > 0 {
-                source.slowest.push(ClientReport {
-                    peer: client.peer.address(),
-                    protocol: client.subscription.protocol(),
-                    lag_events: lag.events,
-                    lag_bytes: lag.bytes,
-                    stalled: lag.stalled,
-                    connected: now.since(client.opened),
-                });
-            }
+/// Leaves the slowest of `clients`, slowest first: by bytes behind the head, then events, then time
+/// stalled.
+///
+/// A shard does it to its own clients and the status to those of all shards. Both have to choose
+/// alike, or a shard would leave out one of the slowest of all.
+pub fn keep_slowest(clients: &mut Vec<ClientReport>) {
+    clients.sort_by_key(|client| Reverse((client.lag_bytes, client.lag_events, client.stalled)));
+    clients.truncate(SLOWEST_MAX);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    /// The port tells them apart.
+    fn client(port: u16, lag_events: u64, lag_bytes: u64, stalled_s: u64) -> ClientReport {
+        ClientReport {
+            peer: (Ipv4Addr::LOCALHOST, port).into(),
+            protocol: Protocol::Http11,
+            lag_events,
+            lag_bytes,
+            stalled: Duration::from_secs(stalled_s),
+            connected: Duration::ZERO,
         }
-        for source in report.sources.values_mut() {
-            source
-                .slowest
-                .sort_by_key(|client| std::cmp::Reverse((client.lag_events, client.lag_bytes)));
-            source.slowest.truncate(SLOWEST);
-        }
-        report
     }
 
-    /// A sample of the clients' lags, the same part of every channel's: the histogram keeps each value for some seconds.
-    pub(super) fn sample_lags(&self) {
-        for (_, shard_channel) in &self.channels {
-            let lag_events = &shard_channel.channel.metrics().lag_events;
-            let stride = shard_channel.clients.len().div_ceil(LAG_SAMPLES).max(1);
-            for &key in shard_channel
-                .clients
-                .iter()
-                .skip(fastrand::usize(..stride))
-                .step_by(stride)
-            {
-                let lag = match self.clients[key as usize].state {
-                    ClientState::Live => 0,
-                    _ => self.lag(key).events,
-                };
-                lag_events.record(lag as f64);
-            }
+    fn ports(clients: &[ClientReport]) -> Vec<u16> {
+        clients.iter().map(|client| client.peer.port()).collect()
+    }
+
+    #[test]
+    fn the_slowest_come_first() {
+        let mut clients: Vec<_> = (0..20).map(|n| client(9, 0, n, 0)).collect();
+        clients.push(client(3, 5, 100, 0));
+        clients.push(client(1, 6, 100, 0));
+        clients.push(client(2, 5, 100, 2));
+        keep_slowest(&mut clients);
+        assert_eq!(clients.len(), SLOWEST_MAX);
+        assert_eq!(ports(&clients)[..4], [1, 2, 3, 9]);
+    }
+
+    #[test]
+    fn what_shards_choose_holds_the_slowest_of_all() {
+        // Many small events behind, or few large ones.
+        let client = |n: u16| client(n, u64::from(n * 7 % 31), u64::from(n * 11 % 37), 0);
+        let mut all: Vec<_> = (0..60).map(client).collect();
+        let mut gathered = Vec::new();
+        for shard in all.chunks(20) {
+            let mut shard = shard.to_vec();
+            keep_slowest(&mut shard);
+            gathered.extend(shard);
+            keep_slowest(&mut gathered);
         }
+        keep_slowest(&mut all);
+        assert_eq!(ports(&gathered), ports(&all));
     }
 }

@@ -2,13 +2,13 @@
 
 use super::sources::{Live, Served, Sources};
 use crate::channel::Channel;
-use crate::delivery::{ClientReport, Shards, SourceReport};
+use crate::delivery::{ClientReport, Shards, SourceReport, keep_slowest};
 use crate::log::{Cursor, Log, Read, Tip};
 use crate::metrics::Metrics;
 use crate::quotas::Quotas;
 use crate::status::{
     ClientCounts, ClientStatus, HeadStatus, LagStatus, LastError, LogStatus, NotReady, Quantiles, Readiness,
-    SourceState, SourceStatus, Status, StatusProvider, UpstreamState, UpstreamStatus, keep_slowest,
+    SourceState, SourceStatus, Status, StatusProvider, UpstreamState, UpstreamStatus,
 };
 use crate::timestamp::Timestamp;
 use crate::upstream::{self, Phase, StatusCell};
@@ -124,7 +124,7 @@ fn source_status(served: &Served, reports: impl Iterator<Item = SourceReport>) -
         }
         lag_events.extend(report.lag_events);
         lag_bytes.extend(report.lag_bytes);
-        slowest.extend(report.slowest.iter().map(client_status));
+        slowest.extend(report.slowest);
         keep_slowest(&mut slowest);
     }
     SourceStatus {
@@ -144,7 +144,7 @@ fn source_status(served: &Served, reports: impl Iterator<Item = SourceReport>) -
             events: Quantiles::of(&mut lag_events),
             bytes: Quantiles::of(&mut lag_bytes),
         },
-        slowest,
+        slowest: slowest.iter().map(client_status).collect(),
     }
 }
 
