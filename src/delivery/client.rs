@@ -2,6 +2,7 @@
 
 use super::batch::Framing;
 use super::clock::Tick;
+use super::slow_client::SlowState;
 use crate::channel::Subscription;
 use crate::log::Cursor;
 use crate::metrics::CloseReason;
@@ -34,14 +35,11 @@ pub(super) struct Client {
     /// When its stream has to end (drain, `max_age`), if `leaves` is set.
     pub(super) leave_at: Tick,
     pub(super) leaves: Option<CloseReason>,
-    /// What the slow-client policy remembers from one look to the next: under `pause` the tick since which the upstream stands
-    /// still for it, if `holds` is set; else how many bytes it was behind.
-    pub(super) noted: u32,
+    /// What the slow-client policy remembers from one look to the next.
+    pub(super) slow_state: SlowState,
     pub(super) state: ClientState,
     pub(super) after_rest: AfterRest,
     pub(super) framing: Framing,
-    /// Whether the upstream stands still for it (`pause`).
-    pub(super) holds: bool,
 }
 
 /// What a client is doing. It is in exactly one of these.
@@ -84,8 +82,8 @@ pub(super) enum Flow {
     Done,
     /// The socket is full.
     Blocked,
-    /// The client is gone.
-    Broken,
+    /// The client is gone, for this reason.
+    Broken(CloseReason),
 }
 
 impl Client {
@@ -93,7 +91,7 @@ impl Client {
     pub(super) fn flush_rest(&mut self, now: Tick, sent: &mut u64) -> Flow {
         let Some(rest) = &mut self.rest else { return Flow::Done };
         match write(&self.stream, rest) {
-            Err(_) => Flow::Broken,
+            Err(error) => Flow::Broken(reason_of(&error)),
             Ok(written) => {
                 *sent += written as u64;
                 if written > 0 {
@@ -122,6 +120,23 @@ pub(super) fn write(stream: &Stream, bytes: &[u8]) -> io::Result<usize> {
     match stream.write(bytes) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         written => written,
+    }
+}
+
+/// Why a client is gone whose socket failed with this.
+pub(super) fn reason_of(error: &io::Error) -> CloseReason {
+    match error.kind() {
+        // Linux says so where the peer had closed in order, and was then written to once more.
+        io::ErrorKind::BrokenPipe => CloseReason::Client,
+        _ => CloseReason::Error,
+    }
+}
+
+/// Why a client is gone whose socket says that it has ended.
+pub(super) fn reason_of_end(stream: &Stream) -> CloseReason {
+    match stream.take_error() {
+        Ok(None) => CloseReason::Client,
+        Ok(Some(error)) | Err(error) => reason_of(&error),
     }
 }
 

@@ -1,14 +1,12 @@
 //! Delivering: passes over the live clients, and turns of those that read the log on their own.
 
-use super::client::{AfterRest, ClientState, Flow, write};
+use super::client::{AfterRest, ClientState, Flow, reason_of, write};
 use super::shard::Shard;
 use super::shard_channel::Found;
 use crate::channel::{Cause, Channel, gap_block};
-use crate::config::SlowPolicy;
 use crate::log::{Cursor, frame};
-use crate::metrics::{CloseReason, EvictReason, GapReason};
+use crate::metrics::{CloseReason, GapReason};
 use bytes::Bytes;
-use std::time::Duration;
 
 /// Clients of one channel that are written to before another channel has its turn.
 const SLICE_CLIENTS: usize = 256;
@@ -20,8 +18,6 @@ const REPLAYS_PER_TURN: usize = 32;
 const ENDS_PER_TURN: usize = 64;
 /// Bytes that such a client gets before it goes to the end of the queue.
 const REPLAY_BYTES_PER_TURN: usize = 128 * 1024;
-/// How often a blocked client's lag is looked at.
-pub(super) const LAG_CHECK_EVERY: Duration = Duration::from_millis(250);
 
 impl Shard {
     /// Goes on with the passes of the channels that have one, each a slice at a time.
@@ -91,13 +87,13 @@ impl Shard {
                     client.rest = (!left.rest.is_empty()).then(|| Box::new(left.rest));
                     stuck.push(client_key);
                 }
-                Err(_) => gone.push(client_key),
+                Err(error) => gone.push((client_key, reason_of(&error))),
             }
         }
         pass.index = end;
         stuck.into_iter().for_each(|key| self.block(key));
         alone.into_iter().for_each(|key| self.replay_later(key));
-        gone.into_iter().for_each(|key| self.left(key));
+        gone.into_iter().for_each(|(key, reason)| self.left(key, reason));
         self.end_pass_if_done(key);
         end - begin
     }
@@ -161,21 +157,7 @@ impl Shard {
         let client = &mut self.clients[key as usize];
         client.state = ClientState::Replaying;
         self.replaying.push_back((key, client.generation));
-    }
-
-    /// A client's socket is full.
-    pub(super) fn block(&mut self, key: u32) {
-        let client = &mut self.clients[key as usize];
-        client.state = ClientState::Blocked;
-        client.active = self.clock.tick();
-        let channel_key = client.channel_key;
-        // A look that is due soon stays: put off at each block, it would never come to who reads a little all the time. Under
-        // `pause` it may: the upstream already goes at the pace of who takes something.
-        let pauses = client.subscription.channel().source().slow_client.policy == SlowPolicy::Pause;
-        if pauses || client.armed.since(client.active) > LAG_CHECK_EVERY {
-            self.arm(key, LAG_CHECK_EVERY);
-        }
-        self.holds_changed(channel_key);
+        self.waiting_changed(key);
     }
 
     /// Gives some of the clients that read on their own a turn each.
@@ -209,7 +191,7 @@ impl Shard {
             match client.flush_rest(now, &mut shard_channel.counts.bytes_sent) {
                 Flow::Done => {}
                 Flow::Blocked => return self.block(key),
-                Flow::Broken => return self.left(key),
+                Flow::Broken(reason) => return self.left(key, reason),
             }
             if client.after_rest == AfterRest::Skip {
                 self.jump(key);
@@ -217,7 +199,6 @@ impl Shard {
             }
             let target = shard_channel.target();
             if client.next >= target {
-                self.holds_changed(channel_key);
                 return self.settle(key);
             }
             if budget == 0 {
@@ -230,8 +211,9 @@ impl Shard {
                 self.replayed.push(channel_key);
             }
             let bytes = batch.bytes(client.framing);
-            let Ok(written) = write(&client.stream, &bytes) else {
-                return self.left(key);
+            let written = match write(&client.stream, &bytes) {
+                Ok(written) => written,
+                Err(error) => return self.left(key, reason_of(&error)),
             };
             let left = batch.left(client.framing, written);
             shard_channel.counts.bytes_sent += written as u64;
@@ -245,18 +227,6 @@ impl Shard {
                 return self.block(key);
             }
             budget = budget.saturating_sub(written);
-        }
-    }
-
-    /// The log has let go what a client needs next.
-    fn lapsed(&mut self, key: u32) {
-        let client = &mut self.clients[key as usize];
-        let policy = client.subscription.channel().source().slow_client.policy;
-        if policy == SlowPolicy::Skip {
-            client.after_rest = AfterRest::Skip;
-            self.replay_later(key);
-        } else {
-            self.evict(key, EvictReason::Log);
         }
     }
 

@@ -8,6 +8,7 @@ use super::leave::LOOK_MAX;
 use super::mailbox::WakeFlag;
 use super::shard::{ChannelKey, Shard};
 use super::shard_channel::ShardChannel;
+use super::slow_client::SlowState;
 use crate::channel::{Channel, gap_block, retry_block};
 use crate::config::{Forward, Source};
 use crate::log::{ResumePoint, put_frame};
@@ -61,12 +62,10 @@ impl Shard {
             armed: now.plus(LOOK_MAX),
             leave_at: now,
             leaves: None,
-            // Who comes back from far is catching up from the beginning.
-            noted: u32::MAX,
+            slow_state: SlowState::RETURNING,
             state: ClientState::Replaying,
             after_rest: AfterRest::Log,
             framing,
-            holds: false,
         };
         keys.push(key);
         self.limit_age(&mut client, channel.source(), now);
@@ -75,7 +74,7 @@ impl Shard {
         match flow {
             Flow::Done => self.settle(key),
             Flow::Blocked => self.block(key),
-            Flow::Broken => self.left(key),
+            Flow::Broken(reason) => self.left(key, reason),
         }
     }
 
@@ -85,9 +84,11 @@ impl Shard {
         let shard_channel = &self.channels[client.channel_key as usize];
         if client.next >= shard_channel.target() {
             client.state = ClientState::Live;
-            client.noted = 0;
-            client.holds = false;
-            if shard_channel.channel.end().is_some_and(|end| client.next > end.last) {
+            client.slow_state = SlowState::LEVEL;
+            let next = client.next;
+            let ended = shard_channel.channel.end().is_some_and(|end| next > end.last);
+            self.waiting_changed(key);
+            if ended {
                 return self.close(key, CloseReason::Ended);
             }
             let delay = self.until_look(key);

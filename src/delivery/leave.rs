@@ -1,15 +1,14 @@
-//! Leaving: a client goes, lags too far, grows too old, or is drained; and the timers that find that out.
+//! Leaving: a client goes, grows too old, is evicted or drained; and the timers that find out what is due.
 
 use super::Framing;
 use super::client::{AfterRest, ClientState, Flow};
-use super::clock::{TICK, Tick};
-use super::deliver::LAG_CHECK_EVERY;
+use super::clock::TICK;
+use super::lag::LAG_CHECK_EVERY;
 use super::shard::{Draining, Shard};
-use super::slow_client::{Lag, over};
 use crate::channel::retry_block;
-use crate::config::{Drain, SlowPolicy};
+use crate::config::Drain;
 use crate::log::frame;
-use crate::metrics::{CloseReason, EvictReason};
+use crate::metrics::CloseReason;
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -73,88 +72,11 @@ impl Shard {
             match client.write_own(beat, now, &mut shard_channel.counts.bytes_sent) {
                 Flow::Done => {}
                 Flow::Blocked => return self.block(key),
-                Flow::Broken => return self.left(key),
+                Flow::Broken(reason) => return self.left(key, reason),
             }
         }
         let delay = self.until_look(key);
         self.arm(key, delay);
-    }
-
-    pub(super) fn lag(&self, key: u32) -> Lag {
-        let client = &self.clients[key as usize];
-        let log = self.channels[client.channel_key as usize].channel.log();
-        let rest = client.rest.as_ref().map_or(0, |rest| rest.len() as u64);
-        let stalled = match client.state {
-            ClientState::Blocked => self.clock.tick().since(client.active),
-            _ => Duration::ZERO,
-        };
-        Lag {
-            events: log.head().next().since(client.next),
-            bytes: log.bytes_from(client.next) + rest,
-            stalled,
-        }
-    }
-
-    /// A blocked client: is it too slow?
-    fn check_lag(&mut self, key: u32) {
-        let lag = self.lag(key);
-        let now = self.clock.tick();
-        let client = &mut self.clients[key as usize];
-        let limits = client.subscription.channel().source().slow_client;
-        let mut reason = over(&limits, &lag);
-        if limits.policy != SlowPolicy::Pause {
-            let lag_bytes = u32::try_from(lag.bytes).unwrap_or(u32::MAX);
-            let catches_up = lag_bytes < std::mem::replace(&mut client.noted, lag_bytes);
-            // Cutting who comes nearer would only send it back to where it is now.
-            reason = reason.filter(|reason| !catches_up || *reason == EvictReason::Stall);
-        }
-        match limits.policy {
-            SlowPolicy::Evict => {
-                if let Some(reason) = reason {
-                    return self.evict(key, reason);
-                }
-            }
-            SlowPolicy::Skip => {
-                if reason.is_some() {
-                    client.after_rest = AfterRest::Skip;
-                }
-                // Even a jump needs a socket that takes something.
-                if !limits.stall.is_zero() && lag.stalled >= 2 * limits.stall {
-                    return self.evict(key, EvictReason::Stall);
-                }
-            }
-            SlowPolicy::Pause => {
-                let holds = client.subscription.channel().waits_for(lag.events, lag.bytes);
-                if holds && !client.holds {
-                    client.noted = now.0;
-                }
-                client.holds = holds;
-                if holds && now.since(Tick(client.noted)) >= limits.pause_max {
-                    return self.evict(key, reason.unwrap_or(EvictReason::Pause));
-                }
-                if let Some(EvictReason::Stall) = reason {
-                    return self.evict(key, EvictReason::Stall);
-                }
-            }
-        }
-        self.arm(key, LAG_CHECK_EVERY);
-    }
-
-    /// Ends the stream of a client that is too slow.
-    pub(super) fn evict(&mut self, key: u32, reason: EvictReason) {
-        let lag = self.lag(key);
-        let client = &self.clients[key as usize];
-        let channel = client.subscription.channel();
-        channel.metrics().evictions[reason as usize].increment(1);
-        tracing::debug!(
-            source = channel.source().name,
-            peer = %client.peer.address(),
-            reason = reason.label(),
-            lag_events = lag.events,
-            lag_bytes = lag.bytes,
-            "slow client evicted"
-        );
-        self.close(key, CloseReason::Evicted);
     }
 
     /// Begins to end a stream: the rest of an event that is under way, then the farewell, as the socket takes them.
@@ -170,10 +92,8 @@ impl Shard {
         client.state = ClientState::Closing(reason);
         client.after_rest = AfterRest::Farewell;
         client.leave_at = until;
-        client.holds = false;
-        let channel_key = client.channel_key;
         self.arm(key, until.since(now));
-        self.holds_changed(channel_key);
+        self.waiting_changed(key);
         self.go_on_closing(key);
     }
 
@@ -198,7 +118,7 @@ impl Shard {
             match client.flush_rest(now, &mut shard_channel.counts.bytes_sent) {
                 Flow::Done => {}
                 Flow::Blocked => return,
-                Flow::Broken => return self.remove(key, reason),
+                Flow::Broken(_) => return self.remove(key, reason),
             }
             if client.after_rest == AfterRest::Farewell {
                 client.after_rest = AfterRest::Nothing;
@@ -209,8 +129,8 @@ impl Shard {
                 client.rest = (!farewell.is_empty()).then(|| Box::new(farewell));
             } else {
                 // Unread bytes would make a reset of the close, and take what was not read yet from the client.
-                client.stream.discard();
-                // Fails if the client is gone already: then there is nobody to tell.
+                // Both fail if the client is gone already: then there is nobody to tell.
+                let _ = client.stream.discard();
                 let _ = client.stream.finish();
                 return self.remove(key, reason);
             }
@@ -231,11 +151,11 @@ impl Shard {
         self.remove(key, reason);
     }
 
-    /// A client is gone, of its own accord or with its connection.
-    pub(super) fn left(&mut self, key: u32) {
+    /// A client is gone, of its own accord or with its connection. One whose end had begun is counted by the reason of that.
+    pub(super) fn left(&mut self, key: u32, reason: CloseReason) {
         let reason = match self.clients[key as usize].state {
             ClientState::Closing(reason) => reason,
-            _ => CloseReason::Client,
+            _ => reason,
         };
         self.remove(key, reason);
     }
@@ -262,7 +182,7 @@ impl Shard {
                 self.replay_later(moved_key);
             }
         }
-        self.holds_changed(channel_key);
+        self.set_waiting(channel_key, key, None);
         self.leave_channel_if_empty(channel_key);
     }
 
@@ -283,36 +203,6 @@ impl Shard {
             client.leaves = Some(CloseReason::Drained);
             client.leave_at = now.plus(delay);
             self.arm(key, delay);
-        }
-    }
-
-    /// Under the policy `pause`, a client of this channel began to hold the upstream, or ceased to.
-    pub(super) fn holds_changed(&mut self, key: u32) {
-        let pauses = self.channels[key as usize].channel.source().slow_client.policy == SlowPolicy::Pause;
-        if pauses && !self.holding.contains(&key) {
-            self.holding.push(key);
-        }
-    }
-
-    /// Tells the publishing sides how far the slowest clients are, where they wait for them.
-    pub(super) fn tell_holds(&mut self) {
-        for key in std::mem::take(&mut self.holding) {
-            let Some(shard_channel) = self.channels.get_mut(key as usize) else {
-                continue;
-            };
-            let waits = |client: &&u32| {
-                matches!(
-                    self.clients[**client as usize].state,
-                    ClientState::Blocked | ClientState::Replaying
-                )
-            };
-            shard_channel.held_at = shard_channel
-                .clients
-                .iter()
-                .filter(waits)
-                .map(|&client| self.clients[client as usize].next)
-                .min();
-            shard_channel.tell_progress();
         }
     }
 }

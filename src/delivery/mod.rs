@@ -13,6 +13,7 @@ mod client;
 mod clock;
 mod deliver;
 mod join;
+mod lag;
 mod leave;
 mod report;
 mod shard;
@@ -21,6 +22,7 @@ mod slow_client;
 mod stagger;
 mod survey;
 mod shard_channel;
+mod waiting;
 mod wheel;
 
 pub use batch::Framing;

@@ -4,13 +4,14 @@
 //! the rest by more than a fraction of a millisecond or so; what is left is done in the next turn, which then doesn't sleep.
 
 use super::NewClient;
-use super::client::{Client, ClientState};
+use super::client::{Client, ClientState, reason_of, reason_of_end};
 use super::clock::{Clock, TICK};
 use super::mailbox::{Mailbox, MailboxSender};
 use super::report::ShardReport;
 use super::shard_channel::ShardChannel;
 use super::wheel::{Due, Wheel};
 use crate::config::Drain;
+use crate::metrics::CloseReason;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 use std::collections::{HashMap, VecDeque};
@@ -68,7 +69,7 @@ pub(super) struct Shard {
     pub(super) replaying: VecDeque<Due>,
     /// Channels that keep a batch for them.
     pub(super) replayed: Vec<u32>,
-    /// Channels in whose `pause` somebody moved.
+    /// Channels in which a client began to wait, moved or ceased to wait, each once (`pause`).
     pub(super) holding: Vec<u32>,
     /// Channels that are being staggered.
     pub(super) staggering: Vec<u32>,
@@ -206,10 +207,15 @@ impl Shard {
             return;
         }
         if event.is_error() || event.is_read_closed() || event.is_write_closed() {
-            return self.left(key);
+            let reason = reason_of_end(&client.stream);
+            return self.left(key, reason);
         }
-        if event.is_readable() && !client.stream.discard() {
-            return self.left(key);
+        if event.is_readable() {
+            match client.stream.discard() {
+                Ok(true) => {}
+                Ok(false) => return self.left(key, CloseReason::Client),
+                Err(error) => return self.left(key, reason_of(&error)),
+            }
         }
         if event.is_writable() {
             match client.state {

@@ -4,6 +4,7 @@ use super::batch::{Batch, Framing};
 use super::mailbox::WakeFlag;
 use super::shard::{ChannelKey, Note};
 use super::stagger::StaggerCursor;
+use super::waiting::Waiting;
 use crate::channel::{Channel, Follower};
 use crate::log::{AtomicCursor, Cursor, frame};
 use bytes::Bytes;
@@ -24,8 +25,10 @@ pub(super) struct ShardChannel {
     pub(super) cursor: Option<StaggerCursor>,
     /// Whether it stands in the shard's queue of channels with work.
     pub(super) queued: bool,
-    /// The oldest entry that a client which isn't live still needs, under the policy `pause`: the upstream waits for it.
-    pub(super) held_at: Option<Cursor>,
+    /// The clients that the upstream waits for, under the policy `pause`.
+    pub(super) waiting: Waiting,
+    /// Whether it stands in the shard's list of channels in which one of these moved.
+    pub(super) waiting_moved: bool,
     /// The last batch that was read for a client on its own: in a storm many come back to the same place.
     replayed: Option<Batch>,
     heartbeat: (Bytes, Bytes),
@@ -95,7 +98,8 @@ impl ShardChannel {
             next,
             pass: None,
             queued: false,
-            held_at: None,
+            waiting: Waiting::default(),
+            waiting_moved: false,
             replayed: None,
             heartbeat,
             counts: Counts::default(),
@@ -169,7 +173,8 @@ impl ShardChannel {
 
     /// Tells the publishing side how far this shard is.
     pub(super) fn tell_progress(&mut self) {
-        let next = self.held_at.map_or(self.next, |held| held.min(self.next));
+        let waits_at = self.waiting.lowest().unwrap_or(self.next);
+        let next = waits_at.min(self.next);
         self.follower.offered.store(next.before(), Ordering::Release);
         self.channel.progressed();
     }

@@ -33,9 +33,9 @@ macro_rules! labels {
 labels! {
     /// Why a client's stream ended: the `reason` of `fanfare_connections_closed_total`.
     CloseReason {
-        /// The client left.
+        /// The client closed in order.
         Client = "client",
-        /// The socket failed.
+        /// The connection was reset, or failed otherwise.
         Error = "error",
         /// The slow-client policy.
         Evicted = "evicted",

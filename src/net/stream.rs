@@ -65,19 +65,28 @@ impl Stream {
         }
     }
 
-    /// Reads and drops what the peer has sent. Whether it may send more.
+    /// Reads and drops what the peer has sent. Whether it may send more; an error: the connection failed.
     ///
     /// Unread bytes would turn a close into a reset, which takes from the peer what it has not read yet.
-    pub fn discard(&self) -> bool {
+    pub fn discard(&self) -> io::Result<bool> {
         let mut scratch = [0; DISCARD_BYTES];
         for _ in 0..DISCARD_ROUNDS {
             match self.read(&mut scratch) {
-                Ok(0) => return false,
+                Ok(0) => return Ok(false),
                 Ok(_) => {}
-                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) => return Err(error),
             }
         }
-        true
+        Ok(true)
+    }
+
+    /// What the connection failed with, if it did (`SO_ERROR`). Taking it clears it.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match &self.transport {
+            Transport::Tcp(stream) => stream.take_error(),
+            Transport::Unix(stream) => stream.take_error(),
+        }
     }
 
     /// Makes the coming close a reset: what the kernel still holds for the peer is freed at once.

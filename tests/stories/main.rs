@@ -21,6 +21,7 @@ mod merged;
 mod ids;
 mod listeners;
 mod log_output;
+mod observed;
 mod outages;
 mod proxy;
 mod quiet;
