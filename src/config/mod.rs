@@ -41,19 +41,22 @@ mod yaml;
 #[cfg(test)]
 mod table_tests;
 
+// The ready form: what the rest of the program reads.
 pub use addresses::{ADMIN, LISTEN, Listen, Network, parse_listen};
 pub use cors::Cors;
 pub use credentials::Credentials;
-pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
 pub use end_rules::EndWhen;
 pub use files::UpstreamTls;
 pub use heartbeat::Heartbeat;
-pub use load::{Loaded, load, load_from, print, read};
 pub use pass::Pass;
 pub use process::{Drain, Limits};
 pub use root::{Config, Reload};
-pub use schema::{json_schema, key_table};
 pub use secret::Secret;
 pub use source::{Forward, Ids, Refuse, Source, Start};
 pub use stream::{LogLimits, SlowClient, SlowPolicy};
 pub use upstream::{Target, Upstream};
+
+// The file: for the command line alone (`tests/layers/` holds that).
+pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
+pub use load::{Loaded, load, load_from, print, read};
+pub use schema::{json_schema, key_table};
