@@ -133,17 +133,19 @@ fn paths_are_told_apart(section: &Section<'_>) {
     for (entry, item) in sources.entries("").unwrap_or_default() {
         for (path, at) in source::paths(&item) {
             for (other, name, line) in &served {
-                let whose = format!("the path of `{name}` in line {line}");
+                // Made only where two clash: there are as many pairs as sources squared.
+                let whose = || format!("the path of `{name}` in line {line}");
                 match path.against(other) {
                     Overlap::None => {}
-                    Overlap::Same => at.mistake(format!("{} is also {whose}", at.found()), "each path once"),
+                    Overlap::Same => at.mistake(format!("{} is also {}", at.found(), whose()), "each path once"),
                     Overlap::Ambiguous => at.mistake(
-                        format!("{} and {whose} fit the same requests", at.found()),
+                        format!("{} and {} fit the same requests", at.found(), whose()),
                         "templated paths that can be told apart",
                     ),
                     Overlap::LiteralFirst => at.warn(format!(
-                        "{} and {whose} fit the same request: the path without parameters wins",
-                        at.found()
+                        "{} and {} fit the same request: the path without parameters wins",
+                        at.found(),
+                        whose()
                     )),
                 }
             }
