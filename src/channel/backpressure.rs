@@ -11,29 +11,45 @@ use crate::log::Log;
 use crate::sync::{AtomicUsize, Notify, Ordering, fence};
 
 pub(super) struct Backpressure {
-    /// How far the head may be ahead of the slowest follower.
-    events_max: u64,
-    bytes_max: u64,
     waiting: AtomicUsize,
     moved: Notify,
 }
 
-impl Backpressure {
+/// How far the head may be ahead of the slowest follower.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) events: u64,
+    pub(super) bytes: u64,
+}
+
+impl Limits {
     /// Half of what a client may lag, and of what the log holds: what has been offered late is still there.
-    pub(super) fn new(source: &Source) -> Self {
+    pub(super) fn of(source: &Source) -> Self {
         let events = source.slow_client.events.min(source.log.events as u64);
         let bytes = source.slow_client.bytes.min(source.log.bytes);
         Self {
-            events_max: (events / 2).max(1),
-            bytes_max: (bytes / 2).max(1),
-            waiting: AtomicUsize::new(0),
-            moved: Notify::new(),
+            events: (events / 2).max(1),
+            bytes: (bytes / 2).max(1),
         }
     }
 
+    /// Whether a follower this far behind makes the publishing side wait.
+    pub(super) fn are_exceeded(self, events: u64, bytes: u64) -> bool {
+        events > self.events || bytes > self.bytes
+    }
+
     /// Whether so much has been published without a look at the followers that it is time for one.
-    pub(super) fn is_batch(&self, entries: u64, bytes: u64) -> bool {
-        entries > self.events_max / 2 || bytes > self.bytes_max / 2
+    pub(super) fn make_a_batch(self, entries: u64, bytes: u64) -> bool {
+        entries > self.events / 2 || bytes > self.bytes / 2
+    }
+}
+
+impl Backpressure {
+    pub(super) fn new() -> Self {
+        Self {
+            waiting: AtomicUsize::new(0),
+            moved: Notify::new(),
+        }
     }
 
     /// A follower moved on, or left.
@@ -45,8 +61,9 @@ impl Backpressure {
         }
     }
 
-    pub(super) async fn wait(&self, log: &Log, followers: &Followers) {
-        if !self.ahead(log, followers) {
+    /// Completes when the followers are near enough for more, by the limits at that time.
+    pub(super) async fn wait(&self, log: &Log, followers: &Followers, limits: impl Fn() -> Limits) {
+        if !is_ahead(log, followers, limits()) {
             return;
         }
         let _counted = Counted::new(&self.waiting);
@@ -56,25 +73,20 @@ impl Backpressure {
             tokio::pin!(moved);
             moved.as_mut().enable();
             fence(Ordering::SeqCst);
-            if !self.ahead(log, followers) {
+            if !is_ahead(log, followers, limits()) {
                 return;
             }
             moved.await;
         }
     }
+}
 
-    fn ahead(&self, log: &Log, followers: &Followers) -> bool {
-        let head = log.head();
-        let Some(offered) = followers.offered() else {
-            return false;
-        };
-        self.is_too_far(head.since(offered), log.bytes_from(offered.next()))
-    }
-
-    /// Whether a follower this far behind makes the publishing side wait.
-    pub(super) fn is_too_far(&self, events: u64, bytes: u64) -> bool {
-        events > self.events_max || bytes > self.bytes_max
-    }
+fn is_ahead(log: &Log, followers: &Followers, limits: Limits) -> bool {
+    let head = log.head();
+    let Some(offered) = followers.offered() else {
+        return false;
+    };
+    limits.are_exceeded(head.since(offered), log.bytes_from(offered.next()))
 }
 
 #[cfg(all(test, fanfare_loom))]

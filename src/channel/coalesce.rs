@@ -65,7 +65,7 @@ impl WriterState {
     /// Publishes what is due by `now`, or all of it. Returns whether there was anything.
     pub(super) fn release(&mut self, channel: &Channel, now: Instant, all: bool) -> bool {
         let mut any = false;
-        let limits = channel.source.log;
+        let limits = channel.settings.load().log;
         while let Some(due) = self.held.first_due() {
             // What the log could not hold is not held here either.
             let too_much = self.held.queue.len() > limits.events || self.held.bytes > limits.bytes;
@@ -84,9 +84,6 @@ impl WriterState {
 impl Channel {
     /// Releases what is held, in time. Never completes.
     pub(crate) async fn release_in_time(&self) {
-        if self.source.coalesce.is_zero() {
-            return std::future::pending().await;
-        }
         loop {
             let first_due = self.writer_state().held.first_due();
             match first_due {

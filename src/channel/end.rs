@@ -125,7 +125,7 @@ impl Channel {
             id.is_some_and(|id| comes_back_as(&self.log.tip().id, id) || self.epoch.position(id) == Some(end.position));
         match end.cause {
             // Whoever comes late learns the end too, for a while.
-            Cause::Terminal => has_all || end.at.elapsed() >= self.source.linger,
+            Cause::Terminal => has_all || end.at.elapsed() >= self.settings.load().linger,
             // At the origin there is nothing any more; but a client that was cut before the end gets the rest.
             Cause::Origin if has_all || id.is_none() => true,
             Cause::Origin => {

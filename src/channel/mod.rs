@@ -12,16 +12,18 @@ mod end_rules;
 mod json_pointer;
 mod backpressure;
 mod publisher;
+mod settings;
 
 pub(crate) use blocks::{gap_block, retry_block};
 pub use end::{Cause, End};
 pub use followers::Follower;
 pub use publisher::Publisher;
+pub use settings::Settings;
 
-use crate::config::{Ids, Source, Start};
+use crate::config::{Ids, Start};
 use crate::log::{Cursor, Epoch, Log, Numbering, Position, ResumePoint};
 use crate::metrics::{GapReason, Protocol, SourceMetrics};
-use backpressure::Backpressure;
+use backpressure::{Backpressure, Limits};
 use bytes::Bytes;
 use end::Ending;
 use followers::Followers;
@@ -33,7 +35,8 @@ use tokio::sync::Notify;
 
 /// A live source.
 pub struct Channel {
-    source: Arc<Source>,
+    name: Box<str>,
+    settings: Settings,
     metrics: Arc<SourceMetrics>,
     epoch: Epoch,
     log: Log,
@@ -70,7 +73,8 @@ pub struct Subscription {
 
 impl Channel {
     /// A channel with an empty log, whose numbering is `epoch`.
-    pub fn new(source: Arc<Source>, metrics: Arc<SourceMetrics>, epoch: Epoch) -> Arc<Self> {
+    pub fn new(settings: Settings, metrics: Arc<SourceMetrics>, epoch: Epoch) -> Arc<Self> {
+        let source = settings.snapshot();
         let (writer, log) = Log::new(source.log);
         metrics.channels.increment(1.0);
         Arc::new(Self {
@@ -84,7 +88,7 @@ impl Channel {
             writer_state: Mutex::new(WriterState::new(writer)),
             followers: Followers::new(),
             held: Notify::new(),
-            backpressure: Backpressure::new(&source),
+            backpressure: Backpressure::new(),
             ending: Ending::new(),
             upstreams: AtomicUsize::new(source.upstreams.len()),
             subscribers: AtomicUsize::new(0),
@@ -93,15 +97,21 @@ impl Channel {
             left: AtomicU64::new(0),
             idle: Notify::new(),
             origin_retry: AtomicU64::new(0),
-            source,
+            name: source.name.as_str().into(),
+            settings,
             metrics,
             log,
         })
     }
 
-    /// What it is an instance of.
-    pub fn source(&self) -> &Arc<Source> {
-        &self.source
+    /// The configured name of its source.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The settings of its source, which may be replaced at any time.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The handles of its source.
@@ -158,7 +168,7 @@ impl Channel {
 
     /// Whether a follower this far behind makes the publishing side wait.
     pub fn waits_for(&self, lag_events: u64, lag_bytes: u64) -> bool {
-        self.backpressure.is_too_far(lag_events, lag_bytes)
+        Limits::of(&self.settings.load()).are_exceeded(lag_events, lag_bytes)
     }
 
     /// Counts a client in.
@@ -222,7 +232,7 @@ impl Channel {
 
     /// Once the stream has ended there is no next event to start with: who comes late learns at least the end.
     fn start(&self) -> Start {
-        match self.source.start {
+        match self.settings.load().start {
             Start::Live if self.end().is_some_and(|end| end.cause == Cause::Terminal) => Start::Latest,
             start => start,
         }
@@ -241,10 +251,12 @@ impl Channel {
     /// A stream that has ended by its terminal event is kept whole for `linger`, and then let go whole.
     pub fn sweep(&self, now: Instant) {
         let ended = self.end().filter(|end| end.cause == Cause::Terminal);
+        let settings = self.settings.load();
         let mut writer_state = self.writer_state();
+        writer_state.limit(settings.log);
         match ended {
             None => writer_state.trim(now),
-            Some(end) if now.saturating_duration_since(end.at) >= self.source.linger => writer_state.clear(),
+            Some(end) if now.saturating_duration_since(end.at) >= settings.linger => writer_state.clear(),
             Some(_) => {}
         }
         writer_state.gauge(self.log.events() as f64, self.log.bytes() as f64, &self.metrics);

@@ -1,9 +1,10 @@
 //! From the parser's items to the log's entries: ids are passed or assigned, and the one copy is made.
 
+use super::backpressure::Limits;
 use super::coalesce::CoalesceBuffer;
 use super::end_rules::is_terminal;
 use super::{Cause, Channel, gap_block, retry_block};
-use crate::config::{Forward, Ids};
+use crate::config::{Forward, Ids, LogLimits};
 use crate::event_stream::{Event, Item};
 use crate::log::{Draft, Kind, Writer, frame};
 use crate::metrics::{GapReason, SourceMetrics};
@@ -51,6 +52,11 @@ impl WriterState {
             gauged_events: 0.0,
             gauged_bytes: 0.0,
         }
+    }
+
+    /// Bounds the log anew.
+    pub(super) fn limit(&mut self, limits: LogLimits) {
+        self.writer.limit(limits);
     }
 
     /// Lets go what is too old.
@@ -157,11 +163,10 @@ impl Publisher {
         if channel.ending.is_over() {
             return;
         }
-        let ends = is_terminal(&channel.source.end_when, &event);
-        if !channel.source.coalesce.is_zero() && !ends {
-            writer_state
-                .held
-                .hold(event, &self.id, received + channel.source.coalesce);
+        let settings = channel.settings.load();
+        let ends = is_terminal(&settings.end_when, &event);
+        if !settings.coalesce.is_zero() && !ends {
+            writer_state.held.hold(event, &self.id, received + settings.coalesce);
             channel.held.notify_one();
             return;
         }
@@ -184,10 +189,10 @@ impl Publisher {
     }
 
     fn gap(&mut self, reason: GapReason, received: Instant) {
-        let source = &self.channel.source;
+        let settings = self.channel.settings.load();
         self.channel.metrics.gaps[reason as usize].increment(1);
-        if let Some(event_type) = &source.gap_event {
-            let block = gap_block(event_type, reason, &source.name, None);
+        if let Some(event_type) = &settings.gap_event {
+            let block = gap_block(event_type, reason, self.channel.name(), None);
             let mut writer_state = self.channel.writer_state();
             // What came before it goes before it.
             writer_state.release(&self.channel, received, true);
@@ -235,7 +240,7 @@ impl Publisher {
                 self.gap(GapReason::OversizedEvent, received);
             }
             Item::Comment(line) => {
-                if self.channel.source.comments == Forward::Always {
+                if self.channel.settings.load().comments == Forward::Always {
                     self.channel
                         .writer_state()
                         .append(frame(&[&line, b"\n"]), Kind::NonEvent, received);
@@ -246,7 +251,7 @@ impl Publisher {
                 self.channel
                     .origin_retry
                     .store(millis.saturating_add(1), Ordering::Relaxed);
-                if self.channel.source.retry == Forward::Always {
+                if self.channel.settings.load().retry == Forward::Always {
                     let block = retry_block(time);
                     self.channel
                         .writer_state()
@@ -270,9 +275,7 @@ impl Publisher {
 
     /// Whether so much has been handed over since the last flush that it is time for one.
     pub fn full(&self) -> bool {
-        self.channel
-            .backpressure
-            .is_batch(self.unflushed_entries, self.unflushed_bytes)
+        Limits::of(&self.channel.settings.load()).make_a_batch(self.unflushed_entries, self.unflushed_bytes)
     }
 
     /// Whether the stream's last event has been published, by whichever upstream.
@@ -291,9 +294,14 @@ impl Publisher {
 
     /// Completes when the followers are near enough for more.
     pub async fn ready(&mut self) {
-        self.channel
-            .backpressure
-            .wait(&self.channel.log, &self.channel.followers)
-            .await;
+        let Channel {
+            backpressure,
+            log,
+            followers,
+            settings,
+            ..
+        } = &*self.channel;
+        let limits = || Limits::of(&settings.load());
+        backpressure.wait(log, followers, limits).await;
     }
 }

@@ -36,9 +36,14 @@ impl Shard {
     fn slice(&mut self, key: u32) -> usize {
         let now = self.clock.tick();
         let shard_channel = &mut self.channels[key as usize];
-        if shard_channel.cursor.is_some() {
+        if shard_channel.follow_stagger() {
             return self.stagger(key);
         }
+        if shard_channel.cursor.is_some() {
+            self.end_stagger(key);
+        }
+        let shard_channel = &mut self.channels[key as usize];
+        shard_channel.cursor = None;
         match shard_channel.begin_pass() {
             Found::News => {}
             Found::Nothing => {
@@ -234,17 +239,17 @@ impl Shard {
     fn jump(&mut self, key: u32) {
         let client = &mut self.clients[key as usize];
         let shard_channel = &mut self.channels[client.channel_key as usize];
-        let source = shard_channel.channel.source();
-        let to = before_terminal(&shard_channel.channel, shard_channel.target()).max(client.next);
+        let channel = &shard_channel.channel;
+        let to = before_terminal(channel, shard_channel.target()).max(client.next);
         let skipped = to.since(client.next);
         client.after_rest = AfterRest::Log;
         if skipped == 0 {
             return;
         }
         client.next = to;
-        shard_channel.channel.metrics().gaps[GapReason::Skipped as usize].increment(1);
-        if let Some(event_type) = &source.gap_event {
-            let block = gap_block(event_type, GapReason::Skipped, &source.name, Some(skipped));
+        channel.metrics().gaps[GapReason::Skipped as usize].increment(1);
+        if let Some(event_type) = &channel.settings().load().gap_event {
+            let block = gap_block(event_type, GapReason::Skipped, channel.name(), Some(skipped));
             let bytes = match client.framing {
                 super::Framing::Chunked => frame(&[block.as_bytes()]),
                 super::Framing::Plain => Bytes::from(block),

@@ -68,7 +68,7 @@ impl Shard {
             framing,
         };
         keys.push(key);
-        self.limit_age(&mut client, channel.source(), now);
+        self.limit_age(&mut client, &channel.settings().load(), now);
         let flow = client.write_own(opening, now, &mut self.channels[channel_key as usize].counts.bytes_sent);
         self.clients.insert(client);
         match flow {
@@ -147,10 +147,10 @@ pub(crate) fn jittered(mean: Duration, part: f64) -> Duration {
 /// The bytes before the log: the response head, a comment so that everybody on the way sees the stream open, the reconnection
 /// time, the id of the place, and the gap event if the place is not where the client wanted to go on.
 fn opening(head: &[u8], framing: Framing, retry: Option<Duration>, channel: &Channel, place: &ResumePoint) -> Bytes {
-    let source = channel.source();
+    let settings = channel.settings().load();
     let retry = retry.map(retry_block).unwrap_or_default();
-    let gap = match (place.gap, &source.gap_event) {
-        (Some(reason), Some(event_type)) => gap_block(event_type, reason, &source.name, None),
+    let gap = match (place.gap, &settings.gap_event) {
+        (Some(reason), Some(event_type)) => gap_block(event_type, reason, channel.name(), None),
         _ => String::new(),
     };
     let id: [&[u8]; 3] = if place.id.is_empty() {
@@ -183,8 +183,9 @@ fn count_resume(channel: &Channel, last_event_id: Option<&[u8]>, place: &ResumeP
 impl Channel {
     /// The reconnection time that a client is told when its stream begins or is cut: ours, spread; or the origin's last one.
     pub(super) fn opening_retry(&self) -> Option<Duration> {
-        match self.source().retry {
-            Forward::Never => Some(jittered(self.source().reconnect, self.source().reconnect_jitter)),
+        let settings = self.settings().load();
+        match settings.retry {
+            Forward::Never => Some(jittered(settings.reconnect, settings.reconnect_jitter)),
             Forward::Always => self.origin_retry(),
         }
     }

@@ -31,7 +31,7 @@ impl Shard {
         let client = &mut self.clients[key as usize];
         client.state = ClientState::Blocked;
         client.active = self.clock.tick();
-        let policy = client.subscription.channel().source().slow_client.policy;
+        let policy = client.subscription.channel().settings().load().slow_client.policy;
         // A look that is due soon stays: put off at each block, it would never come to one that reads a little all the time.
         if slow_client::blocking_puts_off_looks(policy) || client.armed.since(client.active) > LAG_CHECK_EVERY {
             self.arm(key, LAG_CHECK_EVERY);
@@ -71,7 +71,7 @@ impl Shard {
             holds_upstream: channel.waits_for(lag.events, lag.bytes),
             now: self.clock.tick(),
         };
-        slow_client::decide(&channel.source().slow_client, &look, &mut client.slow_state)
+        slow_client::decide(&channel.settings().load().slow_client, &look, &mut client.slow_state)
     }
 
     /// Ends the stream of a client that is too slow.
@@ -81,7 +81,7 @@ impl Shard {
         let channel = client.subscription.channel();
         channel.metrics().evictions[reason as usize].increment(1);
         tracing::debug!(
-            source = channel.source().name,
+            source = channel.name(),
             peer = %client.peer.address(),
             reason = reason.label(),
             lag_events = lag.events,
@@ -95,7 +95,7 @@ impl Shard {
     /// it has to know.
     pub(super) fn waiting_changed(&mut self, key: u32) {
         let client = &self.clients[key as usize];
-        let waits = slow_client::upstream_waits(client.subscription.channel().source().slow_client.policy)
+        let waits = slow_client::upstream_waits(client.subscription.channel().settings().load().slow_client.policy)
             && matches!(client.state, ClientState::Blocked | ClientState::Replaying);
         let (channel_key, cursor) = (client.channel_key, waits.then_some(client.next));
         self.set_waiting(channel_key, key, cursor);

@@ -50,7 +50,7 @@ impl Shard {
     pub(super) fn until_look(&self, key: u32) -> Duration {
         let now = self.clock.tick();
         let client = &self.clients[key as usize];
-        let every = client.subscription.channel().source().heartbeat.every;
+        let every = client.subscription.channel().settings().load().heartbeat.every;
         let mut delay = LOOK_MAX;
         if !every.is_zero() {
             delay = delay.min(every.saturating_sub(now.since(client.active)));
@@ -65,7 +65,7 @@ impl Shard {
     fn heartbeat(&mut self, key: u32) {
         let now = self.clock.tick();
         let client = &mut self.clients[key as usize];
-        let every = client.subscription.channel().source().heartbeat.every;
+        let every = client.subscription.channel().settings().load().heartbeat.every;
         if !every.is_zero() && now.since(client.active) >= every {
             let shard_channel = &mut self.channels[client.channel_key as usize];
             let beat = shard_channel.heartbeat(client.framing);
@@ -101,7 +101,8 @@ impl Shard {
         self.clients[key as usize]
             .subscription
             .channel()
-            .source()
+            .settings()
+            .load()
             .slow_client
             .stall
     }

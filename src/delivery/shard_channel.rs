@@ -31,6 +31,7 @@ pub(super) struct ShardChannel {
     pub(super) waiting_moved: bool,
     /// The last batch that was read for a client on its own: in a storm many come back to the same place.
     replayed: Option<Batch>,
+    /// The heartbeat in force, as it was last written: for HTTP/1.1, and as a block.
     heartbeat: (Bytes, Bytes),
     pub(super) counts: Counts,
 }
@@ -87,11 +88,8 @@ impl ShardChannel {
         let head = channel.log().head();
         let next = head.next();
         follower.offered.store(head, Ordering::Release);
-        let block = &channel.source().heartbeat.block;
-        let heartbeat = (frame(&[block]), block.clone());
-        let stagger = channel.source().stagger;
         Self {
-            cursor: (!stagger.is_zero()).then(|| StaggerCursor::new(stagger)),
+            cursor: None,
             channel,
             follower,
             clients: Vec::new(),
@@ -101,7 +99,7 @@ impl ShardChannel {
             waiting: Waiting::default(),
             waiting_moved: false,
             replayed: None,
-            heartbeat,
+            heartbeat: Default::default(),
             counts: Counts::default(),
         }
     }
@@ -148,7 +146,7 @@ impl ShardChannel {
 
     /// Whether so much has come since `from` that nobody should be kept waiting for it: the log would let it go.
     pub(super) fn is_too_much(&self, from: Cursor) -> bool {
-        let (log, source) = (self.channel.log(), self.channel.source());
+        let (log, source) = (self.channel.log(), self.channel.settings().load());
         let events = source.slow_client.events.min(source.log.events as u64);
         let bytes = source.slow_client.bytes.min(source.log.bytes);
         log.head().next().since(from) > events / 4 || log.bytes_from(from) > bytes / 4
@@ -197,7 +195,23 @@ impl ShardChannel {
         self.replayed = None;
     }
 
-    pub(super) fn heartbeat(&self, framing: Framing) -> Bytes {
+    /// Puts the `stagger` in force into effect, between two passes. Whether delivery is to be staggered.
+    pub(super) fn follow_stagger(&mut self) -> bool {
+        let over = self.channel.settings().load().stagger;
+        match &mut self.cursor {
+            Some(cursor) => cursor.set_over(over),
+            None if self.pass.is_none() && !over.is_zero() => self.cursor = Some(StaggerCursor::new(over)),
+            None => {}
+        }
+        self.cursor.is_some() && !over.is_zero()
+    }
+
+    pub(super) fn heartbeat(&mut self, framing: Framing) -> Bytes {
+        let settings = self.channel.settings().load();
+        let block = &settings.heartbeat.block;
+        if self.heartbeat.1 != block {
+            self.heartbeat = (frame(&[block]), block.clone());
+        }
         match framing {
             Framing::Chunked => self.heartbeat.0.clone(),
             Framing::Plain => self.heartbeat.1.clone(),

@@ -40,7 +40,7 @@ impl Shards {
     /// job's events wake one shard and not all.
     pub fn hand_over(&self, new_client: NewClient) {
         let channel = new_client.subscription.channel();
-        let together = channel.source().is_templated() && channel.subscribers() <= TOGETHER_MAX;
+        let together = channel.settings().load().is_templated() && channel.subscribers() <= TOGETHER_MAX;
         let n = match together {
             true => channel.preferred_shard(),
             false => self.next.fetch_add(1, Ordering::Relaxed),

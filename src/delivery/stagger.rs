@@ -41,6 +41,10 @@ impl StaggerCursor {
         }
     }
 
+    pub(super) fn set_over(&mut self, over: Duration) {
+        self.over = over;
+    }
+
     /// Something new, from `from` on: everybody has to be visited.
     fn begin(&mut self, clients: usize, from: Cursor, now: Instant) {
         if self.left == 0 {
@@ -129,7 +133,7 @@ impl Shard {
     }
 
     /// Clients that the cursor has missed, since indices change as clients leave, are not left behind.
-    fn end_stagger(&mut self, key: u32) {
+    pub(super) fn end_stagger(&mut self, key: u32) {
         let Some(shard_channel) = self.channels.get_mut(key as usize) else {
             return;
         };

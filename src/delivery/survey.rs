@@ -12,10 +12,10 @@ impl Shard {
         let now = self.clock.tick();
         let mut report = ShardReport::default();
         for (key, client) in &self.clients {
-            let name = &client.subscription.channel().source().name;
+            let name = client.subscription.channel().name();
             let lag = self.lag(key as u32);
             if !report.sources.contains_key(name) {
-                report.sources.insert(name.clone(), SourceReport::default());
+                report.sources.insert(name.to_owned(), SourceReport::default());
             }
             let Some(source) = report.sources.get_mut(name) else {
                 continue;

@@ -98,17 +98,17 @@ impl Server {
             && channel.end().is_some()
             && channel.is_over_for(request::last_event_id(request).as_deref())
         {
-            return answered(response::ended(request, found.source()));
+            return answered(response::ended(request, &found.source()));
         }
         answered(match wants {
             Wants::Stream | Wants::Poll => return self.let_in(snapshot, request, peer, found, wants),
             Wants::Head => match found {
                 Found::Templated(templated, Err(bad)) => self.bad_parameter(request, &templated, bad),
-                _ => response::head(request, found.source()),
+                _ => response::head(request, &found.source()),
             },
-            Wants::Preflight => response::preflight(request, found.source()),
-            Wants::OtherMethod => self.refuse(request, found.source(), RefuseReason::Method),
-            Wants::OtherType => self.refuse(request, found.source(), RefuseReason::NotAcceptable),
+            Wants::Preflight => response::preflight(request, &found.source()),
+            Wants::OtherMethod => self.refuse(request, &found.source(), RefuseReason::Method),
+            Wants::OtherType => self.refuse(request, &found.source(), RefuseReason::NotAcceptable),
         })
     }
 
@@ -141,7 +141,7 @@ impl Server {
                 Some(wait) => Some(wait),
                 None => {
                     self.refused(RefuseReason::BadRequest);
-                    return answered(response::bad_wait(request, found.source()));
+                    return answered(response::bad_wait(request, &found.source()));
                 }
             },
             _ => None,
@@ -149,7 +149,7 @@ impl Server {
         let peer = request::client_address(request, peer, &snapshot.trusted_proxies);
         let permit = match self.quotas.admit(peer.ip()) {
             Ok(permit) => permit,
-            Err(reason) => return answered(self.refuse(request, found.source(), reason)),
+            Err(reason) => return answered(self.refuse(request, &found.source(), reason)),
         };
         let protocol = match request.version() {
             Version::HTTP_10 => Protocol::Http10,
@@ -169,8 +169,10 @@ impl Server {
         match templated.enter(parameters, protocol) {
             OpenOutcome::In(subscription) => newcomer.join(subscription),
             OpenOutcome::Asking(subscription, first) => newcomer.later(subscription, Some(first)),
-            OpenOutcome::Refused(status) => answered(self.origin_refused(request, templated.source(), status)),
-            OpenOutcome::Full(reason) => answered(self.refuse(request, templated.source(), reason)),
+            OpenOutcome::Refused(status) => {
+                answered(self.origin_refused(request, &templated.settings().load(), status))
+            }
+            OpenOutcome::Full(reason) => answered(self.refuse(request, &templated.settings().load(), reason)),
         }
     }
 
@@ -186,7 +188,7 @@ impl Server {
 
     fn bad_parameter(&self, request: &Request<()>, templated: &Templated, bad: BadParameter) -> Response {
         self.refused(RefuseReason::BadRequest);
-        response::bad_parameter(request, templated.source(), bad)
+        response::bad_parameter(request, &templated.settings().load(), bad)
     }
 }
 
@@ -247,7 +249,7 @@ impl Deferred {
                 },
             };
             if let Some(status) = refused {
-                return Err(server.origin_refused(&request, subscription.channel().source(), status));
+                return Err(server.origin_refused(&request, &subscription.channel().settings().load(), status));
             }
         }
         let Some(wait) = wait else {
@@ -256,7 +258,7 @@ impl Deferred {
         let last_event_id = request::last_event_id(&request);
         let channel = subscription.channel();
         if channel.is_over_for(last_event_id.as_deref()) {
-            return Err(response::ended(&request, channel.source()));
+            return Err(response::ended(&request, &channel.settings().load()));
         }
         let wait = match hurried {
             true => Duration::ZERO,
@@ -271,7 +273,7 @@ impl Deferred {
         let news = long_poll::news(channel, last_event_id, wait, no_longer).await;
         // Its place is another's while the answer is written.
         drop(permit);
-        Err(response::news(&request, channel.source(), &news))
+        Err(response::news(&request, &channel.settings().load(), &news))
     }
 }
 
@@ -284,10 +286,10 @@ fn join(request: &Request<()>, permit: ClientPermit, peer: SocketAddr, subscript
     let channel = subscription.channel();
     let last_event_id = request::last_event_id(request);
     if channel.end().is_some() && channel.is_over_for(last_event_id.as_deref()) {
-        return Err(response::ended(request, channel.source()));
+        return Err(response::ended(request, &channel.settings().load()));
     }
     Ok(StreamStart {
-        head: stream_head::bytes(request, channel.source()),
+        head: stream_head::bytes(request, &channel.settings().load()),
         framing: match request.version() {
             Version::HTTP_10 => Framing::Plain,
             _ => Framing::Chunked,

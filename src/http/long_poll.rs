@@ -160,7 +160,7 @@ fn event_json(event: &Event, id: &[u8]) -> Value {
 
 fn gap(channel: &Channel, reason: GapReason) -> Value {
     channel.metrics().gaps[reason.index()].increment(1);
-    json!({ "reason": reason.label(), "source": channel.source().name })
+    json!({ "reason": reason.label(), "source": channel.name() })
 }
 
 /// Invalid UTF-8 is replaced, as a client's decoder would.

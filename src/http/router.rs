@@ -56,7 +56,7 @@ impl Router {
         for place in places {
             match place {
                 Place::Plain(channel) => {
-                    for path in &channel.source().paths {
+                    for path in &channel.settings().snapshot().paths {
                         // Checked when the configuration was read.
                         let path = path::normalise(path).map_or_else(|_| path.clone(), Into::into);
                         router.plain.insert(path, channel.clone());
@@ -99,10 +99,10 @@ impl Router {
 }
 
 impl Found {
-    pub(crate) fn source(&self) -> &Arc<Source> {
+    pub(crate) fn source(&self) -> Arc<Source> {
         match self {
-            Found::Plain(channel) => channel.source(),
-            Found::Templated(templated, _) => templated.source(),
+            Found::Plain(channel) => channel.settings().snapshot(),
+            Found::Templated(templated, _) => templated.settings().snapshot(),
         }
     }
 

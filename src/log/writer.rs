@@ -44,6 +44,11 @@ impl Writer {
         &self.log
     }
 
+    /// Bounds the log anew, from the next entry on. It never keeps more events than it was made for.
+    pub fn limit(&mut self, limits: LogLimits) {
+        self.limits = limits;
+    }
+
     /// The position that an entry gets to which none is given.
     pub fn next_position(&self) -> Position {
         self.newest.next()
@@ -113,9 +118,10 @@ impl Writer {
 
     /// One event is always kept, however large: bounds are checked against what is there before it.
     fn make_room(&mut self, len: u64, now: Instant) {
-        let (limits, slots) = (self.limits, self.log.shared.slots);
+        let limits = self.limits;
+        let events_max = self.log.shared.slots.min(limits.events.max(1) as u64);
         self.let_go_while(|kept, oldest| {
-            kept.events >= slots || kept.bytes.saturating_add(len) > limits.bytes || is_old(&limits, oldest, now)
+            kept.events >= events_max || kept.bytes.saturating_add(len) > limits.bytes || is_old(&limits, oldest, now)
         });
     }
 

@@ -9,6 +9,7 @@ mod budget;
 mod sources;
 
 use crate::admin::Admin;
+use crate::channel::Settings;
 use crate::config::Config;
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
@@ -140,6 +141,11 @@ impl Relay {
     /// The numbers and states that the admin listener shows.
     pub fn status_provider(&self) -> &dyn StatusProvider {
         &*self.status
+    }
+
+    /// The settings of a source, by its name. What replaces them is in force at once, also for the clients that are connected.
+    pub fn settings(&self, source: &str) -> Option<&Settings> {
+        self.status.settings(source)
     }
 
     /// Completes once a part has failed without which the relay must not go on, with its name.

@@ -1,7 +1,7 @@
 //! The channels of the configured sources, and the tasks that feed them.
 
 use super::SWEEP_EVERY;
-use crate::channel::Channel;
+use crate::channel::{Channel, Settings};
 use crate::config::{Config, Source};
 use crate::critical::CriticalTasks;
 use crate::http::Place;
@@ -42,7 +42,7 @@ impl Sources {
     pub(super) fn start(config: &Config, metrics: &Metrics, quotas: &Arc<Quotas>, critical: &CriticalTasks) -> Self {
         let mut tasks = JoinSet::new();
         let serve = |source: &Arc<Source>| match source.is_templated() {
-            true => Served::Templated(Templated::new(source.clone(), metrics, quotas.clone())),
+            true => Served::Templated(Templated::new(Settings::new(source.clone()), metrics, quotas.clone())),
             false => Served::Plain(start(source, metrics, critical, &mut tasks)),
         };
         let list: Arc<[_]> = config.sources.iter().map(serve).collect();
@@ -56,7 +56,9 @@ impl Sources {
 
     /// Which URLs are theirs.
     pub(super) fn links(&self) -> Links {
-        Links::new(self.list.iter().map(|served| (&**served.source(), served.statuses())))
+        let settings: Vec<_> = self.list.iter().map(|served| served.settings().snapshot()).collect();
+        let sources = settings.iter().map(|source| &**source);
+        Links::new(sources.zip(self.list.iter().map(Served::statuses)))
     }
 
     pub(super) fn list(&self) -> &[Served] {
@@ -96,16 +98,20 @@ impl Served {
         }
     }
 
-    pub(super) fn source(&self) -> &Arc<Source> {
+    pub(super) fn settings(&self) -> &Settings {
         match self {
-            Served::Plain(live) => live.channel.source(),
-            Served::Templated(templated) => templated.source(),
+            Served::Plain(live) => live.channel.settings(),
+            Served::Templated(templated) => templated.settings(),
         }
     }
 }
 
 fn start(source: &Arc<Source>, metrics: &Metrics, critical: &CriticalTasks, tasks: &mut JoinSet<()>) -> Live {
-    let channel = Channel::new(source.clone(), metrics.source(&source.name), Epoch::new());
+    let channel = Channel::new(
+        Settings::new(source.clone()),
+        metrics.source(&source.name),
+        Epoch::new(),
+    );
     let (mut upstreams, mut statuses) = (Vec::new(), Vec::new());
     for runner in UpstreamRunner::of(source, metrics) {
         let status = Arc::new(StatusCell::new());
@@ -114,15 +120,13 @@ fn start(source: &Arc<Source>, metrics: &Metrics, critical: &CriticalTasks, task
         let part = format!("the upstream {} of source {}", runner.name(), source.name);
         tasks.spawn(critical.clone().watch(part, runner.keep(channel.clone(), status)));
     }
-    if !source.coalesce.is_zero() {
-        let channel = channel.clone();
-        let part = format!("the coalescing of source {}", source.name);
-        tasks.spawn(
-            critical
-                .clone()
-                .watch(part, async move { channel.release_in_time().await }),
-        );
-    }
+    let part = format!("the coalescing of source {}", source.name);
+    let held = channel.clone();
+    tasks.spawn(
+        critical
+            .clone()
+            .watch(part, async move { held.release_in_time().await }),
+    );
     Live {
         channel,
         upstreams,

@@ -1,7 +1,7 @@
 //! What the admin listener sees of the relay.
 
 use super::sources::{Live, Served, Sources};
-use crate::channel::Channel;
+use crate::channel::{Channel, Settings};
 use crate::delivery::{ClientReport, Shards, SourceReport, keep_slowest};
 use crate::log::{Cursor, Log, Read, Tip};
 use crate::metrics::Metrics;
@@ -35,6 +35,11 @@ impl RelayStatus {
             started: Instant::now(),
         }
     }
+
+    pub(super) fn settings(&self, source: &str) -> Option<&Settings> {
+        let mut all = self.sources.list().iter().map(Served::settings);
+        all.find(|settings| settings.load().name == source)
+    }
 }
 
 impl StatusProvider for RelayStatus {
@@ -42,7 +47,8 @@ impl StatusProvider for RelayStatus {
         Box::pin(async {
             let mut reports = self.shards.report().await;
             let sources = self.sources.list().iter().map(|served| {
-                let name = &served.source().name;
+                let settings = served.settings().snapshot();
+                let name = &settings.name;
                 let parts = reports.iter_mut().filter_map(|report| report.sources.remove(name));
                 source_status(served, parts)
             });
@@ -59,13 +65,13 @@ impl StatusProvider for RelayStatus {
         // A templated source has no upstream before its first client: it is never waited for.
         let required = || {
             self.sources.list().iter().filter_map(|served| match served {
-                Served::Plain(live) if live.channel.source().required => Some(live),
+                Served::Plain(live) if live.channel.settings().load().required => Some(live),
                 _ => None,
             })
         };
         Readiness {
             draining: self.quotas.drain_announced(),
-            required: required().map(|live| live.channel.source().name.clone()).collect(),
+            required: required().map(|live| live.channel.name().to_owned()).collect(),
             reasons: required().flat_map(not_ready).collect(),
         }
     }
@@ -77,7 +83,7 @@ impl StatusProvider for RelayStatus {
 
 /// What keeps a source from being ready: each of its upstreams that is not connected.
 fn not_ready(live: &Live) -> impl Iterator<Item = NotReady> + '_ {
-    let source = &live.channel.source().name;
+    let source = live.channel.name().to_owned();
     live.upstreams
         .iter()
         .zip(&*live.statuses)
@@ -107,7 +113,7 @@ struct ChannelSnapshots {
 }
 
 fn source_status(served: &Served, reports: impl Iterator<Item = SourceReport>) -> SourceStatus {
-    let source = served.source();
+    let source = served.settings().snapshot();
     let (channels, statuses): (Vec<_>, Vec<_>) = served.channels().into_iter().unzip();
     let read = |statuses: &Arc<[Arc<StatusCell>]>| statuses.iter().map(|status| status.read()).collect();
     let snapshots = ChannelSnapshots {
@@ -222,7 +228,7 @@ fn head(channel: &Channel) -> Option<HeadStatus> {
     let age = match log.read(cursor) {
         Read::Entry(entry) => entry.received().elapsed(),
         // Let go by age: at least that old.
-        Read::NotYet | Read::Gone => channel.source().log.age,
+        Read::NotYet | Read::Gone => channel.settings().load().log.age,
     };
     let id = (!id.is_empty()).then(|| String::from_utf8_lossy(&id).into_owned());
     (cursor > Cursor::START).then_some(HeadStatus {

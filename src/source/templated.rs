@@ -5,8 +5,7 @@
 
 use super::first_response::{First, FirstResponse};
 use super::upstream_runner::UpstreamRunner;
-use crate::channel::{Channel, Subscription};
-use crate::config::Source;
+use crate::channel::{Channel, Settings, Subscription};
 use crate::critical::OnPanic;
 use crate::log::Epoch;
 use crate::metrics::{Metrics, Protocol, RefuseReason, SourceMetrics};
@@ -32,7 +31,7 @@ pub struct Templated {
 
 /// What the channels' lives share.
 struct List {
-    source: Arc<Source>,
+    settings: Settings,
     metrics: Arc<SourceMetrics>,
     templates: Vec<Template>,
     runners: Vec<UpstreamRunner>,
@@ -64,14 +63,15 @@ pub(crate) enum OpenOutcome {
 }
 
 impl Templated {
-    pub(crate) fn new(source: Arc<Source>, metrics: &Metrics, quotas: Arc<Quotas>) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings, metrics: &Metrics, quotas: Arc<Quotas>) -> Arc<Self> {
+        let source = settings.snapshot();
         let list = List {
             metrics: metrics.source(&source.name),
             templates: source.paths.iter().map(|path| Template::new(path)).collect(),
             runners: UpstreamRunner::of(&source, metrics),
             quotas,
             channels: Mutex::default(),
-            source,
+            settings,
         };
         Arc::new(Self {
             list: Arc::new(list),
@@ -79,9 +79,9 @@ impl Templated {
         })
     }
 
-    /// What it is configured to be.
-    pub fn source(&self) -> &Arc<Source> {
-        &self.list.source
+    /// Its settings, which may be replaced at any time.
+    pub fn settings(&self) -> &Settings {
+        &self.list.settings
     }
 
     /// The parameters in a request's path (in its normal form), if it is one of this source's.
@@ -120,7 +120,7 @@ impl Templated {
 
     fn open(&self, parameters: &Parameters, permit: ChannelPermit, upstreams: UpstreamsPermit) -> Live {
         let list = &self.list;
-        let channel = Channel::new(list.source.clone(), list.metrics.clone(), Epoch::new());
+        let channel = Channel::new(list.settings.clone(), list.metrics.clone(), Epoch::new());
         let statuses: Arc<[_]> = list.runners.iter().map(|_| Arc::new(StatusCell::new())).collect();
         let (first, answer) = FirstResponse::new(list.runners.len());
         let life = live(
@@ -249,11 +249,11 @@ async fn live(
             channel.finish();
             REFUSAL_KEPT
         }
-        (false, Some(_)) => list.source.linger,
+        (false, Some(_)) => list.settings.load().linger,
         // Of merged upstreams one was refused, and the last of the others has ended: nobody is left who could say more.
         (false, None) => {
             channel.finish();
-            list.source.linger
+            list.settings.load().linger
         }
     };
     tokio::time::sleep(kept).await;
@@ -287,7 +287,7 @@ async fn supply(
 async fn idle(list: &List, parameters: &Parameters, channel: &Arc<Channel>) {
     loop {
         let since = channel.idle().await;
-        let until = since + list.source.idle_timeout;
+        let until = since + list.settings.load().idle_timeout;
         tokio::time::sleep_until(until.into()).await;
         // Somebody may have been in meanwhile, and left again: then it is idle since then.
         if channel.idle_since() == Some(since) && list.remove(parameters, channel, true) {

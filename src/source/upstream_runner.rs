@@ -38,7 +38,7 @@ impl UpstreamRunner {
 
     /// One run, until the origin or the sink ends it.
     pub(crate) async fn run<S: Sink>(&self, channel: &Channel, target: Target, sink: S, status: Arc<StatusCell>) {
-        let source = channel.source();
+        let source = channel.settings().snapshot();
         let options = Options {
             source: source.name.clone(),
             target,
@@ -71,7 +71,8 @@ impl UpstreamRunner {
             if status.phase() != Phase::Ended {
                 return;
             }
-            tokio::time::sleep(channel.source().retry_ended_after).await;
+            let pause = channel.settings().load().retry_ended_after;
+            tokio::time::sleep(pause).await;
             publisher = channel.publisher_again();
         }
     }

@@ -27,6 +27,7 @@ mod proxy;
 mod quiet;
 mod refusals;
 mod resume;
+mod settings;
 mod slow_clients;
 mod tail;
 mod templated;

@@ -3,12 +3,12 @@
 //! Tried by hand, each makes a model fail: no fence in `progressed`; no fence in `wait`; `wait` counts itself in after its
 //! last look.
 
-use super::Backpressure;
+use super::{Backpressure, Limits};
 use crate::channel::followers::{Follower, Followers};
 use crate::config::LogLimits;
 use crate::log::{AtomicCursor, Cursor, Draft, Kind, Log, frame};
+use crate::sync::Ordering;
 use crate::sync::model::block_on;
-use crate::sync::{AtomicUsize, Notify, Ordering};
 use ::loom::{model, thread};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ impl Follower for Shard {
         self.0.load(Ordering::Acquire)
     }
 }
+
+const LIMITS: Limits = Limits { events: 1, bytes: 1000 };
 
 struct Scene {
     log: Log,
@@ -50,16 +52,10 @@ fn scene(shards: &[Arc<Shard>]) -> Arc<Scene> {
     for follower in shards {
         followers.add(follower.clone());
     }
-    let backpressure = Backpressure {
-        events_max: 1,
-        bytes_max: 1000,
-        waiting: AtomicUsize::new(0),
-        moved: Notify::new(),
-    };
     Arc::new(Scene {
         log,
         followers,
-        backpressure,
+        backpressure: Backpressure::new(),
     })
 }
 
@@ -79,7 +75,7 @@ fn a_follower_that_moves_wakes_the_publisher() {
                 scene.backpressure.progressed();
             })
         };
-        block_on(scene.backpressure.wait(&scene.log, &scene.followers));
+        block_on(scene.backpressure.wait(&scene.log, &scene.followers, || LIMITS));
         shard.join().expect("no panic");
     });
 }
@@ -98,7 +94,7 @@ fn the_slower_of_two_followers_wakes_the_publisher() {
                 scene.backpressure.progressed();
             })
         });
-        block_on(scene.backpressure.wait(&scene.log, &scene.followers));
+        block_on(scene.backpressure.wait(&scene.log, &scene.followers, || LIMITS));
         for shard in shards {
             shard.join().expect("no panic");
         }
@@ -119,7 +115,7 @@ fn a_follower_that_leaves_wakes_the_publisher() {
                 scene.backpressure.progressed();
             })
         };
-        block_on(scene.backpressure.wait(&scene.log, &scene.followers));
+        block_on(scene.backpressure.wait(&scene.log, &scene.followers, || LIMITS));
         shard.join().expect("no panic");
     });
 }
