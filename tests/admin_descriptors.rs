@@ -5,13 +5,15 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 use fanfare::admin::Admin;
+use fanfare::config::Listen;
 use fanfare::metrics::Metrics;
+use fanfare::net::bind;
 use fanfare::status::{Readiness, Status, StatusProvider};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::File;
 use std::future::Future;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +34,8 @@ impl StatusProvider for Relay {
 
 #[test]
 fn the_listener_outlives_a_lack_of_descriptors() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let admin = Admin::start(listener, Arc::new(Relay(Metrics::new()))).unwrap();
+    let listener = bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+    let admin = Admin::start(listener, Arc::new(Relay(Metrics::new())), 64).unwrap();
     // Fill every descriptor but the one that the client itself needs.
     let before = getrlimit(Resource::Nofile);
     setrlimit(

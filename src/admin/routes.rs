@@ -1,11 +1,19 @@
 //! Which path answers what.
 
 use super::health;
+use crate::auxiliary_http::Handler;
 use crate::auxiliary_http::response::{self, HTML, JSON, Response, TEXT};
 use crate::status::{NotReady, Readiness, StatusProvider};
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use hyper::{Method, StatusCode};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How often the histograms' samples are sorted into buckets; until then each of them takes 16 bytes.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How long `/status` waits for the data path. Whoever asks learns that it does not answer, and can ask again.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,8 +29,66 @@ const DASHBOARD_POLICY: HeaderValue = HeaderValue::from_static(
 /// The text format of Prometheus, by its version.
 const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
 
+/// Who may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exposure {
+    /// Whoever is on this machine.
+    Loopback,
+    /// Anybody: nothing is shown of clients and events.
+    Public,
+}
+
+impl Exposure {
+    /// Of a listener at this address.
+    pub(super) fn at(address: Option<SocketAddr>) -> Self {
+        match address {
+            Some(address) if !address.ip().to_canonical().is_loopback() => Self::Public,
+            _ => Self::Loopback,
+        }
+    }
+}
+
+const METHODS: &str = "GET, HEAD";
+
+/// What is served, and of what.
+pub(super) struct Routes {
+    provider: Arc<dyn StatusProvider>,
+    exposure: Exposure,
+    /// Statuses are made one at a time: no probe waits behind a crowd of them.
+    status: Semaphore,
+}
+
+impl Routes {
+    pub(super) fn new(provider: Arc<dyn StatusProvider>, exposure: Exposure) -> Self {
+        Self {
+            provider,
+            exposure,
+            status: Semaphore::new(1),
+        }
+    }
+}
+
+impl Handler for Routes {
+    async fn handle(&self, request: hyper::Request<Incoming>) -> Response {
+        answer(self, request.method(), request.uri().path()).await
+    }
+
+    async fn background(&self) {
+        let mut upkeep = tokio::time::interval(UPKEEP_EVERY);
+        upkeep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            upkeep.tick().await;
+            self.provider.metrics().run_upkeep();
+        }
+    }
+}
+
 /// Answers a request for `path`. HEAD is answered as GET; hyper leaves the body out.
-pub(super) async fn answer(provider: &dyn StatusProvider, method: &Method, path: &str) -> Response {
+async fn answer(routes: &Routes, method: &Method, path: &str) -> Response {
+    let provider = &*routes.provider;
+    if path == "*" {
+        return response::options(METHODS);
+    }
     if !matches!(
         path,
         "/" | "/livez" | "/readyz" | "/metrics" | "/status" | "/ping" | "/healthcheck"
@@ -33,14 +99,20 @@ pub(super) async fn answer(provider: &dyn StatusProvider, method: &Method, path:
         );
     }
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return response::method_not_allowed("GET, HEAD");
+        return response::method_not_allowed(METHODS);
+    }
+    if routes.exposure == Exposure::Public && matches!(path, "/" | "/status") {
+        return response::problem(
+            StatusCode::FORBIDDEN,
+            "status and dashboard are served on a loopback address only: see `admin` in the configuration",
+        );
     }
     match path {
         // That it is answered is the answer: a process that drains is alive.
         "/livez" => response::whole(StatusCode::OK, TEXT, "ok\n"),
         "/readyz" => readyz(&provider.readiness()),
         "/metrics" => response::whole(StatusCode::OK, METRICS_TYPE, provider.metrics().render()),
-        "/status" => status(provider).await,
+        "/status" => status(routes).await,
         "/ping" => response::whole(StatusCode::OK, TEXT, "pong"),
         "/healthcheck" => healthcheck(&provider.readiness()),
         _ => dashboard(),
@@ -74,8 +146,14 @@ fn readyz(readiness: &Readiness) -> Response {
     }
 }
 
-async fn status(provider: &dyn StatusProvider) -> Response {
-    let Ok(status) = tokio::time::timeout(STATUS_TIMEOUT, provider.status()).await else {
+async fn status(routes: &Routes) -> Response {
+    let status = async {
+        let turn = routes.status.acquire().await;
+        // Before the work: by now the others wait for their turn, and the next probe is not behind all of them.
+        tokio::task::yield_now().await;
+        (routes.provider.status().await, turn)
+    };
+    let Ok((status, _turn)) = tokio::time::timeout(STATUS_TIMEOUT, status).await else {
         let detail = format!("the data path has not answered within {} s", STATUS_TIMEOUT.as_secs());
         return response::problem(StatusCode::SERVICE_UNAVAILABLE, &detail);
     };
@@ -112,7 +190,6 @@ mod tests {
     use http_body_util::BodyExt as _;
     use std::future::Future;
     use std::pin::Pin;
-    use std::sync::Arc;
     use tokio::time::Instant;
 
     /// A data path that answers after a while.
@@ -138,11 +215,15 @@ mod tests {
         }
     }
 
+    fn slow(status: Duration, exposure: Exposure) -> Routes {
+        Routes::new(Arc::new(Slow(status, Metrics::new())), exposure)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_data_path_that_does_not_answer_is_waited_for_two_seconds() {
         let began = Instant::now();
         let response = answer(
-            &Slow(Duration::from_secs(3600), Metrics::new()),
+            &slow(Duration::from_secs(3600), Exposure::Loopback),
             &Method::GET,
             "/status",
         )
@@ -157,12 +238,36 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_data_path_that_is_slow_still_answers() {
         let response = answer(
-            &Slow(Duration::from_millis(1900), Metrics::new()),
+            &slow(Duration::from_millis(1900), Exposure::Loopback),
             &Method::GET,
             "/status",
         )
         .await;
         assert_eq!(response.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn beyond_this_machine_there_are_health_and_metrics_alone() {
+        for (address, status) in [
+            ("127.0.0.1:1", 200),
+            ("127.9.9.9:1", 200),
+            ("[::1]:1", 200),
+            ("[::ffff:127.0.0.1]:1", 200),
+            ("0.0.0.0:1", 403),
+            ("[::]:1", 403),
+            ("192.0.2.1:1", 403),
+        ] {
+            let exposure = Exposure::at(Some(address.parse().unwrap()));
+            let slow = slow(Duration::ZERO, exposure);
+            for path in ["/", "/status"] {
+                let response = answer(&slow, &Method::GET, path).await;
+                assert_eq!(response.status(), status, "{address}{path}");
+            }
+            for path in ["/livez", "/readyz", "/metrics", "/ping", "/healthcheck"] {
+                let response = answer(&slow, &Method::GET, path).await;
+                assert_eq!(response.status(), 200, "{address}{path}");
+            }
+        }
     }
 
     /// No request leaves the page's server: dashboards are opened where there is no internet.

@@ -1,49 +1,44 @@
 //! A small HTTP/1.1 server on a thread and runtime of its own: the admin listener, and the demo's origin.
 //!
-//! It is apart from the data path on purpose: no load there delays an answer here. Everything is bounded: connections,
-//! the time for a request's head (which is also how long a connection may stay idle), the head's size, and, where the
-//! answers are short, a connection's age, which bounds a peer that reads nothing. Running out of descriptors pauses
-//! accepting and never ends it. Dropping the [`Server`] closes the listener and every connection, and waits for the
-//! thread.
+//! It is apart from the data path on purpose: no load there delays an answer here. Its connections are accepted and read as clients' are
+//! (`net`, `http/connection.rs`): heads are bounded, and whoever says nothing is let go when others come. Running out of descriptors pauses
+//! accepting and never ends it. Dropping the [`Server`] closes the listener and every connection, and waits for the thread.
 
 pub(crate) mod response;
 
+use crate::http::connection::{Connection, HeadLimits, Next};
+use crate::http::exchange::{self, Answer, Exchange, Terms};
+use crate::http::head::ReadAhead;
+use crate::net::{Accepted, Askers, Listener, PendingConnections, Phase, Stream, Watched, accept, watch};
+use crate::quotas::Descriptors;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use response::Response;
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::pin::pin;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
-/// From the connection's opening, or the last answer, to the end of the next request head. Longer than the 15 s
-/// between the scrapes of a common Prometheus, so that it can keep its connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+const HEAD_LIMITS: HeadLimits = HeadLimits {
+    header_timeout: Duration::from_secs(10),
+    // Longer than the 60 s between the scrapes of a patient Prometheus, so that it can keep its connection.
+    keep_alive: Duration::from_secs(75),
+    // Browsers' cookies for `localhost` included.
+    header_bytes: 16 * 1024,
+};
 
-/// Read buffer, and so the largest request head: browsers' cookies for `localhost` included.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-
-/// From the end of a connection's age to its being cut: time for the answer that is under way.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// After a failure that is ours (no descriptor, no memory) and not the peer's.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+/// The part of all connections that makes room together when there is no place for another one.
+const ROOM_PART: usize = 8;
 
 /// What differs between the servers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Connections at one time; the next ones wait in the kernel's queue.
+    /// Connections at one time. Before there are more, others are let go.
     pub(crate) connections: usize,
-    /// When a connection is closed after the answer that is under way; `None` where answers have no end.
-    pub(crate) connection_age: Option<Duration>,
+    /// Whether an answer that has begun may be broken off for another connection; not where answers have no end.
+    pub(crate) askers: Askers,
 }
 
 /// What answers.
@@ -68,12 +63,11 @@ impl Server {
     /// Serves on `listener`, on a thread called `name`.
     pub(crate) fn start<H: Handler>(
         name: &str,
-        listener: TcpListener,
+        listener: Listener,
         limits: Limits,
         handler: Arc<H>,
     ) -> io::Result<Self> {
-        let addr = listener.local_addr()?;
-        listener.set_nonblocking(true)?;
+        let addr = listener.address().ok_or(io::ErrorKind::Unsupported)?;
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = std::sync::mpsc::channel();
         // The runtime is made on its thread, because it must not be dropped on one that drives another runtime.
@@ -86,8 +80,12 @@ impl Server {
             runtime.block_on(async move {
                 let background = Arc::clone(&handler);
                 tokio::spawn(async move { background.background().await });
+                let budget = Arc::new(Descriptors::of(limits.connections));
+                let connections = Connections::new(handler, limits, &budget);
                 tokio::select! {
-                    never = accept_all(&listener, limits, &handler) => match never {},
+                    ended = accept(listener, connections, budget) => {
+                        tracing::error!(?ended, "nothing is accepted any more");
+                    }
                     // The sender never sends: this is its being dropped.
                     _ = stopped => {}
                 }
@@ -121,76 +119,71 @@ impl Drop for Server {
 }
 
 /// A runtime, and the listener registered with it.
-fn enter(listener: TcpListener) -> io::Result<(tokio::runtime::Runtime, tokio::net::TcpListener)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+fn enter(listener: Listener) -> io::Result<(tokio::runtime::Runtime, tokio::io::unix::AsyncFd<Listener>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Whoever comes is seen after each answer, and not after all that are due.
+        .event_interval(1)
+        .build()?;
     let listener = {
         let _entered = runtime.enter();
-        tokio::net::TcpListener::from_std(listener)?
+        watch(listener)?
     };
     Ok((runtime, listener))
 }
 
-async fn accept_all<H: Handler>(listener: &tokio::net::TcpListener, limits: Limits, handler: &Arc<H>) -> Infallible {
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let mut failing = false;
-    loop {
-        let place = Arc::clone(&places)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
-        match listener.accept().await {
-            Ok((socket, _)) => {
-                failing = false;
-                let handler = Arc::clone(handler);
-                tokio::spawn(async move {
-                    serve(socket, limits, &*handler).await;
-                    drop(place);
-                });
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                // Once per burst: this can go on for as long as another part of the process holds the descriptors.
-                if !failing {
-                    tracing::warn!(%error, "can't accept connections, trying again");
-                    failing = true;
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+/// The connections of a server.
+struct Connections<H> {
+    handler: Arc<H>,
+    pending: PendingConnections,
+    pending_max: usize,
+    room_at_once: usize,
+}
+
+impl<H: Handler> Connections<H> {
+    fn new(handler: Arc<H>, limits: Limits, budget: &Descriptors) -> Self {
+        Self {
+            handler,
+            pending: PendingConnections::new(limits.askers),
+            pending_max: budget.pending_max(),
+            room_at_once: limits.connections.div_ceil(ROOM_PART),
         }
     }
 }
 
-/// The peer went away between its connecting and our accepting (accept(2)): the next one may well be there.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
+impl<H: Handler> Accepted for Connections<H> {
+    fn connection(&self, stream: Stream, peer: SocketAddr) {
+        let connection = Connection::new(peer, ReadAhead::default());
+        let phase = connection.phase();
+        let task = serve(self.handler.clone(), connection, stream);
+        self.pending.spawn(task, phase, self.pending_max);
+    }
+
+    fn make_room(&self) {
+        self.pending.make_room(self.room_at_once);
+    }
 }
 
-async fn serve<H: Handler>(socket: TcpStream, limits: Limits, handler: &H) {
-    // Answers are written as a whole. Where it fails the connection is gone, and reading will say so.
-    let _ = socket.set_nodelay(true);
-    let service = service_fn(|request| async { Ok::<_, Infallible>(handler.handle(request).await) });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
-        // A client that closes its sending half has left: streams are ended at once and not at the next write.
-        .half_close(false)
-        .serve_connection(TokioIo::new(socket), service);
-    let mut connection = pin!(connection);
-    // A connection's failure is not logged: the peer causes it, and sees it.
-    let Some(age) = limits.connection_age else {
-        let _ = connection.await;
-        return;
-    };
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        () = tokio::time::sleep(age) => {
-            connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection).await;
+/// Serves a connection to its end. How it fails is its peer's affair; there is nobody to tell.
+async fn serve<H: Handler>(handler: Arc<H>, mut connection: Connection, stream: Stream) {
+    let Ok(stream) = Watched::new(stream) else { return };
+    loop {
+        let head = match connection.next(&stream, HEAD_LIMITS).await {
+            Next::Request(head) => *head,
+            Next::Malformed(refused) => return connection.refuse(&stream, refused).await,
+            Next::TooLate | Next::Nothing => return,
+        };
+        let handler = handler.clone();
+        let asked = Exchange::Asked {
+            by: Box::new(move |request| Box::pin(async move { Answer::of(handler.handle(request).await) })),
+            phase: Phase::Answering,
+        };
+        let terms = Terms {
+            header_bytes: HEAD_LIMITS.header_bytes,
+            quotas: None,
+        };
+        if !exchange::serve(&mut connection, &stream, head, asked, terms).await {
+            return;
         }
     }
 }

@@ -1,16 +1,12 @@
 //! The responses of a [`super::Server`], each in one line at its place of use.
 
+use crate::http::problem;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Full};
 use hyper::StatusCode;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
-use std::convert::Infallible;
 
-/// The body of every response: whole, or an event stream.
-pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
-
-/// A response.
-pub(crate) type Response = hyper::Response<Body>;
+pub(crate) use crate::http::response::{Body, Response};
 
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -28,7 +24,7 @@ pub(crate) fn whole(status: StatusCode, content_type: HeaderValue, body: impl In
     let body = body.into();
     // Set here and not left to hyper, so that HEAD, which has no body, has the same head (RFC 9110, 9.3.2).
     let length = HeaderValue::from(body.len());
-    let mut response = Response::new(Full::new(body).boxed_unsync());
+    let mut response = Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
@@ -40,22 +36,20 @@ pub(crate) fn whole(status: StatusCode, content_type: HeaderValue, body: impl In
 
 /// An error (RFC 9457).
 pub(crate) fn problem(status: StatusCode, detail: &str) -> Response {
-    let body = serde_json::json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or("Error"),
-        "status": status.as_u16(),
-        "detail": detail,
-    });
-    whole(
-        status,
-        HeaderValue::from_static("application/problem+json"),
-        body.to_string(),
-    )
+    whole(status, problem::MEDIA_TYPE, problem::details(status, detail))
 }
 
 /// 405, with what is allowed (RFC 9110, 15.5.6).
 pub(crate) fn method_not_allowed(allow: &'static str) -> Response {
     let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("allowed here: {allow}"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// `OPTIONS *`: what the server can do (RFC 9110, 9.3.7).
+pub(crate) fn options(allow: &'static str) -> Response {
+    let mut response = Response::new(Full::default().map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     response
 }

@@ -16,6 +16,7 @@ mod stream;
 
 use crate::auxiliary_http::response::Response;
 use crate::auxiliary_http::{Handler, Limits, Server};
+use crate::net::{Askers, Listener};
 use changelog::Changelog;
 use hyper::body::Incoming;
 use site::Site;
@@ -68,12 +69,12 @@ impl Origin {
             relayed_stream: OnceLock::new(),
             publish_every,
         });
-        // Streams have no end: no bound on a connection's age.
+        // Streams have no end.
         let limits = Limits {
             connections: CONNECTIONS_MAX,
-            connection_age: None,
+            askers: Askers::Stay,
         };
-        let server = Server::start("fanfare-demo", listener, limits, Arc::clone(&site))?;
+        let server = Server::start("fanfare-demo", Listener::try_from(listener)?, limits, Arc::clone(&site))?;
         Ok(Self { server, site })
     }
 

@@ -106,7 +106,7 @@ fn page(site: &Site) -> Response {
 
 fn open(site: &Site, request: &Request<Incoming>) -> Response {
     if request.method() == Method::HEAD {
-        return stream::head(Empty::new().boxed_unsync());
+        return stream::head(Empty::new().map_err(|never| match never {}).boxed_unsync());
     }
     let Ok(place) = Arc::clone(&site.streams).try_acquire_owned() else {
         let mut response = response::problem(StatusCode::SERVICE_UNAVAILABLE, "every place for a stream is taken");

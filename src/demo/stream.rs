@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -54,7 +53,7 @@ pub(super) fn open(
             }
         }
     });
-    let frames = ReceiverStream::new(body).map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
+    let frames = ReceiverStream::new(body).map(|bytes| Ok(Frame::data(bytes)));
     head(StreamBody::new(frames).boxed_unsync())
 }
 

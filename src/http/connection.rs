@@ -1,51 +1,86 @@
-//! A connection that needs more than to be handed to a shard: a request that has not come yet, an answer that is no event stream, or the
-//! next request behind one.
+//! A connection on which requests are read, one after the other.
 //!
-//! Heads are read here, every one of them. hyper writes the answers and reads the bodies, one request at a time (`exchange.rs`); between
-//! two requests a connection holds neither a buffer nor anything of hyper's.
+//! Heads are read here, every one of them, whoever answers. hyper writes the answers and reads the bodies, one request at a time
+//! (`exchange.rs`); between two requests a connection holds neither a buffer nor anything of hyper's.
 
-use super::exchange::{self, Exchange};
-use super::handler::{Decision, Deferred, Outcome};
-use super::head::{Malformed, ReadAhead};
-use super::phase::{Phase, SharedPhase};
-use super::server::{READ_BYTES, Server, Step};
-use crate::metrics::RefuseReason;
-use crate::net::{Stream, Watched};
+use super::head::{Malformed, ReadAhead, RequestHead};
+use crate::net::{Phase, SharedPhase, Watched};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::Notify;
 use tokio::time::timeout;
+
+/// Bytes read at one time: more than nearly every request head.
+pub(super) const READ_BYTES: usize = 4096;
 
 /// How long a connection is read after its last answer, and its bytes at most: a socket that is closed with bytes unread resets the
 /// connection, and the answer may be lost with it (RFC 9112, 9.6).
 const LINGER_MAX: Duration = Duration::from_secs(2);
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
-pub(super) struct Connection {
-    pub(super) server: Arc<Server>,
+/// What bounds the wait for a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadLimits {
+    /// From the beginning of the wait, or of the head on a connection that has been used before, to the head's end.
+    pub(crate) header_timeout: Duration,
+    /// How long a connection that has been used before may wait for the beginning of a head.
+    pub(crate) keep_alive: Duration,
+    pub(crate) header_bytes: usize,
+}
+
+/// What comes next on a connection.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Request(Box<RequestHead>),
+    Malformed(Refused),
+    /// No head within `header_timeout`, or it took another's room for too long.
+    TooLate,
+    /// Nothing: the client has left, or has let its connection lie idle.
+    Nothing,
+}
+
+/// A request that is none.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) why: Malformed,
+    /// It was one for a head alone.
+    pub(crate) to_head: bool,
+}
+
+/// What has come of a request, if that is enough to tell.
+pub(super) fn look(ahead: &mut ReadAhead, bytes_max: usize) -> Option<Next> {
+    let to_head = ahead.asks_for_head();
+    match ahead.next(bytes_max) {
+        Ok(Some(head)) => Some(Next::Request(Box::new(head))),
+        Ok(None) => None,
+        Err(why) => Some(Next::Malformed(Refused { why, to_head })),
+    }
+}
+
+pub(crate) struct Connection {
     pub(super) peer: SocketAddr,
     /// What is here of the next request.
     pub(super) ahead: ReadAhead,
     phase: Arc<SharedPhase>,
+    /// A request has come over it.
+    is_used: bool,
 }
 
 impl Connection {
-    pub(super) fn new(server: Arc<Server>, peer: SocketAddr, ahead: ReadAhead) -> Self {
+    pub(crate) fn new(peer: SocketAddr, ahead: ReadAhead) -> Self {
         Self {
-            server,
             peer,
             ahead,
             phase: Arc::new(SharedPhase::new(Phase::Head)),
+            is_used: false,
         }
     }
 
-    pub(super) fn phase(&self) -> Arc<SharedPhase> {
+    pub(crate) fn phase(&self) -> Arc<SharedPhase> {
         self.phase.clone()
     }
 
@@ -53,103 +88,66 @@ impl Connection {
         self.phase.set(phase);
     }
 
-    /// Serves it to its end, or until it is a shard's.
-    pub(super) async fn run(mut self, stream: Stream, first: Step) {
-        let stream = match Watched::new(stream) {
-            Ok(stream) => stream,
-            Err(error) => return tracing::debug!(peer = %self.peer, %error, "connection dropped: it can't be watched"),
-        };
-        let mut step = match first {
-            Step::Read => self.read_head(&stream).await,
-            step => Some(step),
-        };
-        while let Some(Step::Do(head, decision)) = step {
-            // What is large has a box of its own: most connections wait here for a head.
-            let exchange = match decision {
-                Decision::Now(outcome) => Exchange::of(outcome),
-                Decision::Later(deferred) => match Box::pin(self.wait(&stream, deferred)).await {
-                    Some(outcome) => Exchange::of(outcome),
-                    None => return,
-                },
-                Decision::Proxy(proxied) => Ok(Exchange::Proxy(proxied)),
-            };
-            let exchange = match exchange {
-                Ok(exchange) => exchange,
-                Err(start) => return self.server.hand_over(stream.into_stream(), *start),
-            };
-            if !Box::pin(exchange::serve(&mut self, &stream, *head, exchange)).await {
-                return;
-            }
-            step = match self.server.step(&mut self.ahead, self.peer) {
-                Step::Read => self.read_next(&stream).await,
-                step => Some(step),
-            };
-        }
-        if let Some(Step::Refuse { why, to_head }) = step {
-            Box::pin(self.refuse(&stream, why, to_head)).await;
-        }
+    /// A request has come over it: it may lie idle now, if there is to be another.
+    pub(super) fn use_for(&mut self, phase: Phase) {
+        self.is_used = true;
+        self.enter(phase);
     }
 
-    /// A request on a connection that has been used before; `None`: none comes.
-    async fn read_next(&mut self, stream: &Watched) -> Option<Step> {
-        if self.ahead.is_empty() {
+    /// Whether it is to make room for another.
+    pub(super) fn has_to_leave(&self) -> bool {
+        self.phase.has_to_leave()
+    }
+
+    /// The next request.
+    pub(crate) async fn next(&mut self, stream: &Watched, limits: HeadLimits) -> Next {
+        if let Some(next) = look(&mut self.ahead, limits.header_bytes) {
+            return next;
+        }
+        if self.is_used && self.ahead.is_empty() {
             self.enter(Phase::Idle);
-            let keep_alive = self.server.snapshot.load().limits.keep_alive;
-            let read = timeout(keep_alive, poll_fn(|cx| self.poll_read(cx, stream))).await;
-            if !matches!(read, Ok(Ok(1..))) {
-                return None;
+            match timeout(limits.keep_alive, self.read(stream)).await {
+                Ok(Ok(1..)) => {}
+                _ => return Next::Nothing,
             }
         }
-        self.read_head(stream).await
-    }
-
-    /// Reads until a head is complete, or can't become one; `None`: it does not come, or not in time.
-    async fn read_head(&mut self, stream: &Watched) -> Option<Step> {
         self.enter(Phase::Head);
-        let in_time = self.server.snapshot.load().limits.header_timeout;
-        let step = timeout(in_time, async {
-            loop {
-                match self.server.step(&mut self.ahead, self.peer) {
-                    Step::Read => {}
-                    step => return Some(step),
-                }
-                if !matches!(poll_fn(|cx| self.poll_read(cx, stream)).await, Ok(1..)) {
-                    return None;
-                }
-            }
-        });
-        step.await.unwrap_or_else(|_elapsed| {
-            self.server.refused(RefuseReason::HeaderTimeout);
-            tracing::debug!(peer = %self.peer, "the request did not come in time");
-            None
-        })
+        let head = timeout(limits.header_timeout, self.read_head(stream, limits.header_bytes));
+        head.await.unwrap_or(Next::TooLate)
     }
 
-    /// Waits for what an answer depends on; `None`: the client has left.
-    async fn wait(&mut self, stream: &Watched, deferred: Box<Deferred>) -> Option<Outcome> {
-        self.enter(Phase::Waiting);
-        let (server, is_stream) = (self.server.clone(), deferred.is_stream());
-        let has_ended = Notify::new();
-        let mut outcome = pin!(deferred.outcome(&server, has_ended.notified()));
-        let mut ended = pin!(self.ended(stream));
-        let mut told = false;
+    /// Reads until a head is complete, or can't become one.
+    async fn read_head(&mut self, stream: &Watched, bytes_max: usize) -> Next {
         loop {
-            tokio::select! {
-                outcome = &mut outcome => return Some(outcome),
-                () = &mut ended, if !told => {
-                    // A stream's client that says so has left. A poll's gets its answer, at once.
-                    if is_stream {
-                        return None;
-                    }
-                    told = true;
-                    has_ended.notify_one();
-                }
+            if let Some(next) = look(&mut self.ahead, bytes_max) {
+                return next;
+            }
+            match self.read(stream).await {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Next::TooLate,
+                Ok(_) | Err(_) => return Next::Nothing,
             }
         }
+    }
+
+    /// Reads what comes. If the connection has to make room, only what is here already; `WouldBlock`: that is nothing.
+    async fn read(&mut self, stream: &Watched) -> io::Result<usize> {
+        if !self.has_to_leave() {
+            let phase = self.phase.clone();
+            tokio::select! {
+                biased;
+                read = poll_fn(|cx| self.poll_read(cx, stream)) => return read,
+                () = phase.asked_to_leave() => {}
+            }
+        }
+        let mut scratch = [0; READ_BYTES];
+        let read = stream.stream().read(&mut scratch)?;
+        self.ahead.push(&scratch[..read]);
+        Ok(read)
     }
 
     /// Completes when the client sends no more.
-    async fn ended(&mut self, stream: &Watched) {
+    pub(super) async fn ended(&mut self, stream: &Watched) {
         // A broken connection has ended too.
         let _ = poll_fn(|cx| self.poll_ended(cx, stream)).await;
     }
@@ -173,11 +171,10 @@ impl Connection {
         Poll::Ready(Ok(read))
     }
 
-    async fn refuse(&mut self, mut stream: &Watched, why: Malformed, to_head: bool) {
+    /// Says that a request is none.
+    pub(crate) async fn refuse(&mut self, mut stream: &Watched, refused: Refused) {
         self.enter(Phase::Lingering);
-        self.server.refused(RefuseReason::BadRequest);
-        tracing::debug!(peer = %self.peer, reason = RefuseReason::BadRequest.label(), ?why, "request refused");
-        let response = why.response(to_head);
+        let response = refused.why.response(refused.to_head);
         // Who has gone, or takes nothing, needs no answer.
         if matches!(timeout(LINGER_MAX, stream.write_all(&response)).await, Ok(Ok(()))) {
             self.linger(stream, LINGER_MAX, LINGER_BYTES_MAX).await;

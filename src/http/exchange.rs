@@ -3,11 +3,13 @@
 use super::connection::Connection;
 use super::handler::{Outcome, StreamStart};
 use super::head::{BodyLength, RequestHead};
-use super::phase::Phase;
-use super::proxied::{self, Afterwards, ProxiedRequest};
-use super::request_io::RequestIo;
+use super::proxied::{self, Afterwards};
+use super::request_io::{Progress, RequestIo};
 use super::response::Response;
-use crate::net::Watched;
+use super::watched_client::WatchedClient;
+use crate::net::{Phase, Watched};
+use crate::proxy::is_event_stream;
+use crate::quotas::Quotas;
 use bytes::{Bytes, BytesMut};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -15,8 +17,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::{Future as _, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use tokio::sync::oneshot;
 
@@ -24,11 +27,46 @@ use tokio::sync::oneshot;
 const HYPER_BYTES_MIN: usize = 8192;
 
 /// How a request is answered.
-pub(super) enum Exchange {
+pub(crate) enum Exchange {
     /// By this.
     Response(Box<Response>),
-    /// By its origin.
-    Proxy(Box<ProxiedRequest>),
+    /// By one that is given all of the request.
+    Asked {
+        by: Asked,
+        /// In which the connection is meanwhile.
+        phase: Phase,
+    },
+}
+
+/// Makes an answer of a request.
+pub(crate) type Asked = Box<dyn FnOnce(Request<Incoming>) -> Answering + Send>;
+type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// An answer, and what the connection has to know of it.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    pub(crate) afterwards: Option<Afterwards>,
+}
+
+impl Answer {
+    /// This, and nothing else.
+    pub(crate) fn of(response: Response) -> Self {
+        let afterwards = None;
+        Self { response, afterwards }
+    }
+}
+
+/// What an exchange goes by.
+pub(crate) struct Terms<'a> {
+    pub(crate) header_bytes: usize,
+    /// Where a process is known to leave.
+    pub(crate) quotas: Option<&'a Arc<Quotas>>,
+}
+
+impl Terms<'_> {
+    fn draining(&self) -> bool {
+        self.quotas.is_some_and(|quotas| quotas.draining())
+    }
 }
 
 impl Exchange {
@@ -39,62 +77,51 @@ impl Exchange {
             Err(response) => Ok(Exchange::Response(Box::new(response))),
         }
     }
+
+    fn phase(&self) -> Phase {
+        match self {
+            Exchange::Response(_) => Phase::Answering,
+            Exchange::Asked { phase, .. } => *phase,
+        }
+    }
 }
 
 /// Answers a request. Whether there may be another on this connection.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     connection: &mut Connection,
     stream: &Watched,
     head: RequestHead,
     exchange: Exchange,
+    terms: Terms<'_>,
 ) -> bool {
-    let (server, peer) = (connection.server.clone(), connection.peer);
-    connection.enter(match exchange {
-        Exchange::Response(_) => Phase::Answering,
-        Exchange::Proxy(_) => Phase::Waiting,
-    });
+    let peer = connection.peer;
+    connection.use_for(exchange.phase());
     let (ahead, here) = with_body(head.bytes, head.body, connection);
-    let io = RequestIo::new(stream, ahead, head.body, here);
+    let progress = Progress::default();
+    let io = RequestIo::new(stream, ahead, head.body, here, &progress);
     let (sender, mut receiver) = oneshot::channel();
     let once = Cell::new(Some((exchange, sender)));
-    let service = {
-        let server = server.clone();
-        service_fn(move |request: Request<Incoming>| {
-            let (once, server) = (once.take(), server.clone());
-            async move {
-                let response = match once {
-                    Some((Exchange::Response(response), _)) => {
-                        // While its body lives, hyper keeps a second read buffer.
-                        drop(request);
-                        *response
-                    }
-                    Some((Exchange::Proxy(proxied), sender)) => proxied.exchange(&server, request, peer, sender).await,
-                    // hyper is given one request alone.
-                    None => std::future::pending().await,
-                };
-                Ok::<_, Infallible>(response)
-            }
-        })
-    };
+    let service = service_fn(move |request: Request<Incoming>| {
+        let once = once.take();
+        async move { Ok::<_, Infallible>(answer(once, request).await) }
+    });
     // The response says that it is the last one.
-    let draining = server.quotas.draining();
+    let draining = terms.draining();
     let mut http = http1::Builder::new()
         // How long a head may take is not hyper's affair.
         .header_read_timeout(None)
-        .max_buf_size(HYPER_BYTES_MIN.max(server.snapshot.load().limits.header_bytes))
+        .max_buf_size(HYPER_BYTES_MIN.max(terms.header_bytes))
         // Who has said everything still gets an answer.
         .half_close(true)
         // Where chunks end only hyper knows: nobody could say where the next head begins.
         .keep_alive(head.body != BodyLength::Chunked && !draining)
         .serve_connection(io, service);
     let (mut begun, mut closing) = (false, draining);
-    // What is read here of a body would be missing there.
-    let mut watched = head.body == BodyLength::Known(0);
-    let mut has_ended = false;
-    let mut afterwards: Option<Afterwards> = None;
+    let mut client = WatchedClient::new(head.request.version());
+    let mut afterwards: Option<Answered> = None;
     let done = poll_fn(|cx| {
         // hyper has to read the request first: it would close a connection without one.
-        if std::mem::replace(&mut begun, true) && !closing && server.quotas.draining() {
+        if std::mem::replace(&mut begun, true) && !closing && terms.draining() {
             // Before the response's head is written, so that it says so.
             Pin::new(&mut http).graceful_shutdown();
             closing = true;
@@ -105,19 +132,10 @@ pub(super) async fn serve(
         if afterwards.is_none() {
             afterwards = receiver.try_recv().ok();
         }
-        // Who breaks off has left. Who only sends no more gets an answer, but a stream's client has left then, too: to find
-        // out by writing may take for ever.
-        let is_stream = afterwards.as_ref().is_some_and(|afterwards| afterwards.is_stream);
-        if watched && let Poll::Ready(ended) = connection.poll_ended(cx, stream) {
-            if ended.is_err() {
-                return Poll::Ready(None);
-            }
-            (watched, has_ended) = (false, true);
-        }
-        match is_stream && has_ended {
-            true => Poll::Ready(None),
-            false => Poll::Pending,
-        }
+        let is_stream = afterwards.as_ref().is_some_and(|answered| answered.is_stream);
+        client
+            .poll_left(cx, connection, stream, &progress, is_stream)
+            .map(|()| None)
     })
     .await;
     let afterwards = afterwards.or_else(|| receiver.try_recv().ok());
@@ -130,17 +148,42 @@ pub(super) async fn serve(
         }
         None => return false,
     }
-    if let Some(afterwards) = afterwards
+    if let Some(afterwards) = afterwards.and_then(|answered| answered.afterwards)
         && afterwards.has_more_to_do()
     {
         proxied::go_on(afterwards, connection, stream, parts.read_buf).await;
         return false;
     }
-    if parts.io.may_go_on() && !closing {
+    if parts.io.may_go_on() && !closing && !connection.has_to_leave() {
         return true;
     }
     connection.leave(stream).await;
     false
+}
+
+/// What is known of an answer that is being written.
+struct Answered {
+    is_stream: bool,
+    afterwards: Option<Afterwards>,
+}
+
+async fn answer(once: Option<(Exchange, oneshot::Sender<Answered>)>, request: Request<Incoming>) -> Response {
+    match once {
+        Some((Exchange::Response(response), _)) => {
+            // While its body lives, hyper keeps a second read buffer.
+            drop(request);
+            *response
+        }
+        Some((Exchange::Asked { by, .. }, sender)) => {
+            let Answer { response, afterwards } = by(request).await;
+            let is_stream = is_event_stream(response.headers());
+            // The connection may be gone by now.
+            let _ = sender.send(Answered { is_stream, afterwards });
+            response
+        }
+        // hyper is given one request alone.
+        None => std::future::pending().await,
+    }
 }
 
 /// A head, and what is here of its body; and how much that is.

@@ -3,23 +3,23 @@
 //! The head of every request is read here (`head/`), and the handler decides on it. One that opens an event stream over HTTP/1.x ends as a
 //! bare stream in a delivery shard, wherever it stands on its connection. Every other response is written by hyper.
 
-mod connection;
+mod client_connection;
+pub(crate) mod connection;
 mod cors;
-mod exchange;
+pub(crate) mod exchange;
 mod handler;
-mod head;
+pub(crate) mod head;
 mod long_poll;
-mod pending;
-mod phase;
 pub(crate) mod problem;
 mod proxied;
 mod request;
 mod request_io;
-mod response;
+pub(crate) mod response;
 mod router;
 mod server;
 mod snapshot;
 mod stream_head;
+mod watched_client;
 
 pub use router::{Place, Router};
 

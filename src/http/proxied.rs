@@ -3,9 +3,10 @@
 //! The place is held until the kernel has all of the answer, so that nobody who counts places takes the rest of it away.
 
 use super::connection::Connection;
-use super::response::{self, Response};
+use super::exchange::{Answer, Exchange};
+use super::response;
 use super::server::Server;
-use crate::net::Watched;
+use crate::net::{Phase, Watched};
 use crate::proxy::{Failure, Proxied, Proxy, Tunnel, Unread, is_event_stream};
 use crate::quotas::ProxyPermit;
 use bytes::Bytes;
@@ -14,7 +15,6 @@ use hyper::body::Incoming;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// After an answer that did not wait for all of the request's body: how long the rest of it is read and thrown away.
 const LINGER_MAX: Duration = Duration::from_secs(10);
@@ -28,25 +28,25 @@ pub(super) struct ProxiedRequest {
 }
 
 /// What the connection has to know of it once hyper has the answer.
-pub(super) struct Afterwards {
+pub(crate) struct Afterwards {
     _permit: ProxyPermit,
     /// What follows a `101`.
     tunnel: Option<Tunnel>,
     unread: Unread,
-    /// The answer is an event stream.
-    pub(super) is_stream: bool,
 }
 
 impl ProxiedRequest {
-    /// Asks the origin. What the connection has to know goes to `afterwards`.
-    pub(super) async fn exchange(
-        self,
-        server: &Arc<Server>,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-        afterwards: oneshot::Sender<Afterwards>,
-    ) -> Response {
-        let Self { proxy, at, permit } = self;
+    /// The exchange that asks the origin.
+    pub(super) fn into_exchange(self: Box<Self>, server: &Arc<Server>, peer: SocketAddr) -> Exchange {
+        let server = server.clone();
+        Exchange::Asked {
+            by: Box::new(move |request| Box::pin(async move { self.answer(&server, request, peer).await })),
+            phase: Phase::Waiting,
+        }
+    }
+
+    async fn answer(self, server: &Server, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+        let Self { proxy, at, mut permit } = self;
         let (passed, unread) = proxy.send(at, request, peer.ip()).await;
         let (response, tunnel) = match passed {
             Ok(Proxied { response, tunnel }) => (response, tunnel),
@@ -60,19 +60,18 @@ impl ProxiedRequest {
                 (response, None)
             }
         };
-        let is_stream = is_event_stream(response.headers());
-        let mut permit = permit;
-        if is_stream || tunnel.is_some() {
+        if is_event_stream(response.headers()) || tunnel.is_some() {
             permit.not_awaited();
         }
-        // The connection may be gone by now.
-        let _ = afterwards.send(Afterwards {
+        let afterwards = Afterwards {
             _permit: permit,
             tunnel,
             unread,
-            is_stream,
-        });
-        response
+        };
+        Answer {
+            response,
+            afterwards: Some(afterwards),
+        }
     }
 }
 

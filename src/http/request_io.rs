@@ -8,10 +8,30 @@ use crate::net::Watched;
 use bytes::{Buf as _, Bytes};
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 /// Bytes of a body read at one time.
 const READ_BYTES: usize = 32 * 1024;
+
+/// How far a request and its response are.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    has_request: AtomicBool,
+    has_response: AtomicBool,
+}
+
+impl Progress {
+    /// Whether all of the request has been read.
+    pub(super) fn has_request(&self) -> bool {
+        self.has_request.load(Ordering::Relaxed)
+    }
+
+    /// Whether the response has begun.
+    pub(super) fn has_response(&self) -> bool {
+        self.has_response.load(Ordering::Relaxed)
+    }
+}
 
 pub(super) struct RequestIo<'a> {
     stream: &'a Watched,
@@ -20,19 +40,29 @@ pub(super) struct RequestIo<'a> {
     /// What is still to be read of the body; `None`: where it ends only hyper knows.
     left: Option<u64>,
     asked_for_more: bool,
+    progress: &'a Progress,
 }
 
 impl<'a> RequestIo<'a> {
     /// `begun`: what has been read of the body.
-    pub(super) fn new(stream: &'a Watched, ahead: Bytes, body: BodyLength, begun: usize) -> Self {
+    pub(super) fn new(
+        stream: &'a Watched,
+        ahead: Bytes,
+        body: BodyLength,
+        begun: usize,
+        progress: &'a Progress,
+    ) -> Self {
+        let left = match body {
+            BodyLength::Known(bytes) => Some(bytes.saturating_sub(begun as u64)),
+            BodyLength::Chunked => None,
+        };
+        progress.has_request.store(left == Some(0), Ordering::Relaxed);
         Self {
             stream,
             ahead,
-            left: match body {
-                BodyLength::Known(bytes) => Some(bytes.saturating_sub(begun as u64)),
-                BodyLength::Chunked => None,
-            },
+            left,
             asked_for_more: false,
+            progress,
         }
     }
 
@@ -66,8 +96,10 @@ impl hyper::rt::Read for RequestIo<'_> {
         let len = room.min(left).min(READ_BYTES);
         let read = ready!(self.stream.poll_read(cx, &mut scratch[..len]))?;
         into.put_slice(&scratch[..read]);
-        if let Some(left) = &mut self.left {
+        let this = &mut *self;
+        if let Some(left) = &mut this.left {
             *left -= read as u64;
+            this.progress.has_request.store(*left == 0, Ordering::Relaxed);
         }
         Poll::Ready(Ok(()))
     }
@@ -75,6 +107,7 @@ impl hyper::rt::Read for RequestIo<'_> {
 
 impl hyper::rt::Write for RequestIo<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.progress.has_response.store(true, Ordering::Relaxed);
         self.stream.poll_write(cx, bytes)
     }
 

@@ -13,10 +13,10 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, 
 use hyper::{Request, StatusCode};
 
 /// What hyper writes: a response of our own, or an origin's.
-pub(super) type Response = hyper::Response<Body>;
-pub(super) type Body = UnsyncBoxBody<Bytes, BodyError>;
+pub(crate) type Response = hyper::Response<Body>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
 /// Why an origin's body can't go on.
-pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The methods of a source's path.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");

@@ -1,21 +1,18 @@
 //! What every connection is served with, and the way from an accepted connection to a client in a shard.
 
-use super::connection::Connection;
+use super::client_connection::{self, First};
+use super::connection::{self, Connection, HeadLimits, Next, READ_BYTES};
 use super::handler::{Decision, StreamStart};
-use super::head::{Malformed, ReadAhead, RequestHead};
-use super::pending::PendingConnections;
-use super::phase::Phase;
+use super::head::ReadAhead;
 use super::snapshot::Snapshot;
 use crate::delivery::{NewClient, Shards};
 use crate::metrics::{ListenerMetrics, RefuseReason};
-use crate::net::{Accepted, Stream};
+use crate::net::{Accepted, Askers, PendingConnections, Phase, Stream};
 use crate::quotas::Quotas;
 use arc_swap::ArcSwap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-/// Bytes read at one time: more than nearly every request head.
-pub(super) const READ_BYTES: usize = 4096;
 
 /// Connections that make room together when there is no descriptor for another one.
 const ROOM_AT_ONCE: usize = 8;
@@ -27,17 +24,6 @@ pub(crate) struct Server {
     pub(super) quotas: Arc<Quotas>,
     metrics: ListenerMetrics,
     pending: PendingConnections,
-}
-
-/// What a connection has to do next.
-pub(super) enum Step {
-    /// To read a head, of which nothing or a part is here.
-    Read,
-    /// To do what was decided about a request.
-    Do(Box<RequestHead>, Decision),
-    /// To say that a request is none.
-    /// (`to_head`: it was one for a head alone.)
-    Refuse { why: Malformed, to_head: bool },
 }
 
 impl Server {
@@ -52,7 +38,7 @@ impl Server {
             shards,
             quotas,
             metrics,
-            pending: PendingConnections::default(),
+            pending: PendingConnections::new(Askers::Stay),
         }
     }
 
@@ -65,17 +51,26 @@ impl Server {
         self.metrics.refused[reason as usize].increment(1);
     }
 
-    /// What is to be done with what is here of a connection.
-    pub(super) fn step(self: &Arc<Self>, ahead: &mut ReadAhead, peer: SocketAddr) -> Step {
+    /// What bounds the wait for a request.
+    pub(super) fn limits(&self) -> HeadLimits {
+        let limits = &self.snapshot.load().limits;
+        HeadLimits {
+            header_timeout: limits.header_timeout,
+            keep_alive: limits.keep_alive,
+            header_bytes: limits.header_bytes,
+        }
+    }
+
+    /// What is to be done with what has come of a new connection.
+    fn first(&self, ahead: &mut ReadAhead, peer: SocketAddr) -> First {
         let snapshot = self.snapshot.load();
-        let to_head = ahead.asks_for_head();
-        match ahead.next(snapshot.limits.header_bytes) {
-            Ok(Some(head)) => {
+        match connection::look(ahead, snapshot.limits.header_bytes) {
+            Some(Next::Request(head)) => {
                 let decision = self.handle(&snapshot, &head.request, peer);
-                Step::Do(Box::new(head), decision)
+                First::Decided(head, decision)
             }
-            Ok(None) => Step::Read,
-            Err(why) => Step::Refuse { why, to_head },
+            Some(next) => First::Other(next),
+            None => First::Unknown,
         }
     }
 
@@ -108,38 +103,30 @@ impl Accepted for Arc<Server> {
         self.metrics.opened.increment(1);
         let mut ahead = ReadAhead::default();
         let mut scratch = [0; READ_BYTES];
-        let step = match stream.read(&mut scratch) {
+        let first = match stream.read(&mut scratch) {
             Ok(0) => return,
             Ok(read) => {
                 ahead.push(&scratch[..read]);
-                self.step(&mut ahead, peer)
+                self.first(&mut ahead, peer)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Step::Read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => First::Unknown,
             Err(_) => return,
         };
-        if let Step::Do(_, Decision::Now(Ok(start))) = step {
+        if let First::Decided(_, Decision::Now(Ok(start))) = first {
             return self.hand_over(stream, start);
         }
-        let connection = Connection::new(self.clone(), peer, ahead);
+        let connection = Connection::new(peer, ahead);
         let phase = connection.phase();
-        if !matches!(step, Step::Read) {
+        if !matches!(first, First::Unknown) {
             // It has asked, though its task has not run yet: it makes room for nobody.
             phase.set(Phase::Answering);
         }
-        let made_room = self
-            .pending
-            .spawn(connection.run(stream, step), phase, self.quotas.handshakes_max());
-        // One that has been answered was refused nothing.
-        if made_room == Some(Phase::Head) {
-            self.refused(RefuseReason::HeaderTimeout);
-        }
+        let task = client_connection::serve(self.clone(), connection, stream, first);
+        self.pending.spawn(task, phase, self.quotas.handshakes_max());
     }
 
     fn make_room(&self) {
-        let made = self.pending.make_room(ROOM_AT_ONCE);
-        for _ in made.iter().filter(|&&phase| phase == Phase::Head) {
-            self.refused(RefuseReason::HeaderTimeout);
-        }
+        self.pending.make_room(ROOM_AT_ONCE);
     }
 
     fn starved(&self) {

@@ -1,12 +1,13 @@
 //! The one loop that accepts connections, and the one place that tells its errors apart.
 
 use super::starvation::{News, Starvation};
-use super::{Listener, Stream, watch};
+use super::{Listener, Stream};
 use crate::quotas::Descriptors;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
 
 /// Connections accepted before other tasks have their turn.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -32,13 +33,12 @@ pub(crate) trait Accepted {
     fn starved(&self) {}
 }
 
-/// Accepts connections until it is dropped. No error of `accept` ends it. One for which the budget has no descriptor left is closed
-/// at once: those who wait in the kernel's queue would not know that nobody comes.
-pub(crate) async fn accept(listener: Listener, server: impl Accepted, budget: Arc<Descriptors>) -> io::Result<()> {
-    let name = listener.to_string();
+/// Accepts connections of a listener that the runtime watches, until it is dropped. No error of `accept` ends it. A connection for
+/// which the budget has no descriptor left is closed at once: those who wait in the kernel's queue would not know that nobody comes.
+pub(crate) async fn accept(fd: AsyncFd<Listener>, server: impl Accepted, budget: Arc<Descriptors>) -> io::Result<()> {
+    let name = fd.get_ref().to_string();
     let mut starvation = Starvation::default();
     let mut last = Instant::now();
-    let fd = watch(listener)?;
     let (mut full, mut pauses) = (false, 0);
     loop {
         let mut ready = fd.readable().await?;
@@ -57,10 +57,7 @@ pub(crate) async fn accept(listener: Listener, server: impl Accepted, budget: Ar
                     accepted += 1;
                     let Some(descriptor) = descriptor else {
                         if starvation.failed(Instant::now()) == Some(News::Begun) {
-                            tracing::warn!(
-                                listener = name,
-                                "no descriptors left for clients: connections are closed"
-                            );
+                            tracing::warn!(listener = name, "no descriptors left for connections: they are closed");
                         }
                         server.starved();
                         continue;

@@ -5,7 +5,7 @@ use crate::config::Listen;
 use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -45,6 +45,21 @@ pub fn bind(listen: &Listen) -> io::Result<Listener> {
         Listen::Unix(path) => Kind::Unix(bind_unix(path)?, path.clone()),
     };
     Ok(Listener { kind })
+}
+
+/// A listener that somebody else has bound.
+impl TryFrom<TcpListener> for Listener {
+    type Error = io::Error;
+
+    fn try_from(listener: TcpListener) -> io::Result<Self> {
+        let socket = Socket::from(listener);
+        // Answers are written as a whole.
+        socket.set_tcp_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            kind: Kind::Tcp(socket),
+        })
+    }
 }
 
 impl Listener {

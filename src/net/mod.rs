@@ -2,15 +2,20 @@
 //!
 //! - A [`Stream`] is made once, when its connection is accepted, and never wrapped again on its way to whoever writes to it last.
 //! - No error of `accept` ends the loop, and none of them fills the log.
+//! - A connection that has asked for nothing may be let go for another one ([`PendingConnections`]).
 
 mod accept;
 mod listener;
+mod pending;
+mod phase;
 mod starvation;
 mod stream;
 mod watched;
 
 pub(crate) use accept::{Accepted, accept};
 pub use listener::{Listener, bind};
+pub(crate) use pending::{Askers, PendingConnections};
+pub(crate) use phase::{Phase, SharedPhase};
 pub use stream::Stream;
 pub(crate) use watched::Watched;
 

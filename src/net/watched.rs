@@ -53,6 +53,20 @@ impl Watched {
             }
         }
     }
+
+    /// Completes when the connection is broken: by a reset, or by both sides' ends.
+    pub(crate) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            // An error wakes whoever waits for room to write; the end of the peer's bytes alone does not.
+            let Ok(mut ready) = ready!(self.0.poll_write_ready(cx)) else {
+                return Poll::Ready(());
+            };
+            if ready.ready().is_write_closed() || ready.ready().is_error() {
+                return Poll::Ready(());
+            }
+            ready.clear_ready();
+        }
+    }
 }
 
 impl AsyncRead for &Watched {

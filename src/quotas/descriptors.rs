@@ -97,6 +97,15 @@ impl Descriptors {
         }
     }
 
+    /// So many that are set aside for connections of one kind alone.
+    pub(crate) fn of(count: usize) -> Self {
+        Self {
+            free: Arc::new(Quota::new(count)),
+            lasting: Quota::new(0),
+            pending: count,
+        }
+    }
+
     /// The descriptor of something that exists already, or is about to.
     pub(crate) fn take(&self) -> Option<Descriptor> {
         self.free.take(1).then(|| Descriptor(self.free.clone()))
@@ -113,7 +122,7 @@ impl Descriptors {
 
     /// How many connections may have asked for nothing yet. Beyond their own part they get half of what is free, so that what lasts
     /// always finds the other half. A quarter of their part stays free: a connection that was told to go is there a moment longer.
-    pub(super) fn pending_max(&self) -> usize {
+    pub(crate) fn pending_max(&self) -> usize {
         PENDING_MAX.min(self.pending - self.pending / 4 + self.lasting.free() / 2)
     }
 }

@@ -11,11 +11,12 @@ mod sources;
 use crate::admin::Admin;
 use crate::channel::Settings;
 use crate::config::Config;
+use crate::config::Listen;
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
 use crate::http::{Router, Server, Snapshot};
 use crate::metrics::Metrics;
-use crate::net::{Listener, accept, bind};
+use crate::net::{Listener, accept, bind, watch};
 use crate::proxy::Proxy;
 use crate::quotas::Quotas;
 use crate::status::StatusProvider;
@@ -24,7 +25,7 @@ use budget::budget;
 use sources::{Served, Sources};
 use start_error::ListenerName;
 use status_provider::RelayStatus;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -65,7 +66,7 @@ impl Relay {
         let bound: Vec<Listener> = bound.collect::<Result<_, _>>()?;
         let admin_listener = config.admin.map(|address| {
             let listener = ListenerName::Admin(address);
-            TcpListener::bind(address).map_err(|error| StartError::Bind { listener, error })
+            bind(&Listen::Tcp(address)).map_err(|error| StartError::Bind { listener, error })
         });
         let admin_listener = admin_listener.transpose()?;
 
@@ -91,20 +92,18 @@ impl Relay {
         for bound in bound {
             tracing::info!(address = %bound, "listening for clients");
             let part = format!("the listener {bound}");
-            let (accepting, other) = (
-                accept(bound, server.clone(), quotas.descriptors().clone()),
-                critical.clone(),
-            );
+            let accepting = accept(watch(bound)?, server.clone(), quotas.descriptors().clone());
+            let other = critical.clone();
             listeners.spawn(critical.clone().watch(part.clone(), async move {
                 if let Err(error) = accepting.await {
-                    tracing::error!(%error, "{part} can't be watched");
+                    tracing::error!(%error, "{part} is watched no more");
                     other.fail(&part);
                 }
             }));
         }
         let admin = match admin_listener {
             Some(listener) => {
-                let admin = Admin::start(listener, status.clone() as Arc<dyn StatusProvider>)?;
+                let admin = Admin::start(listener, status.clone() as Arc<dyn StatusProvider>, budget.admin)?;
                 tracing::info!(address = %admin.addr(), "listening for the admin");
                 Some(admin)
             }

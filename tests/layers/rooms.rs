@@ -12,7 +12,6 @@ pub(crate) const ROOMS: &[Room] = &[
     ("critical", ""),
     ("wake_up_batching", ""),
     ("sync", ""),
-    ("auxiliary_http", ""),
     ("telemetry", "timestamp"),
     ("path", ""),
     ("config", "path"),
@@ -37,12 +36,13 @@ pub(crate) const ROOMS: &[Room] = &[
     ),
     // The process around them.
     ("status", "timestamp metrics"),
-    ("admin", "auxiliary_http status"),
+    ("auxiliary_http", "quotas net http"),
+    ("admin", "net http auxiliary_http status"),
     (
         "relay",
         "timestamp critical config metrics quotas net log channel upstream source delivery proxy http status admin",
     ),
-    ("demo", "timestamp auxiliary_http"),
+    ("demo", "timestamp net http auxiliary_http"),
     ("cli", "error telemetry config metrics event_stream upstream demo"),
     ("main", "error signals wake_up_batching telemetry config relay demo cli"),
 ];

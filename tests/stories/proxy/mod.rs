@@ -3,6 +3,7 @@
 mod bodies;
 mod connections;
 mod heads;
+mod leaving;
 mod paths;
 mod quotas;
 mod rewriting;
