@@ -17,6 +17,8 @@ const PENDING_MAX: usize = 8192;
 const PENDING_MIN: usize = 2;
 /// Pending connections get this part of the pool.
 const PENDING_PART: usize = 8;
+/// This part of what lasts is never given to proxied requests: an origin that answers none keeps no client out.
+const NOT_PROXIED_PART: usize = 8;
 
 /// Admin connections: probes, scrapers, a few people with the dashboard open; and the same where descriptors are scarce.
 const ADMIN_MAX: usize = 64;
@@ -75,6 +77,8 @@ impl Budget {
 pub(crate) struct Descriptors {
     free: Arc<Quota>,
     lasting: Quota,
+    /// Those of `lasting` that proxied requests may have.
+    proxied: Quota,
     pending: usize,
 }
 
@@ -93,6 +97,7 @@ impl Descriptors {
         Self {
             free: Arc::new(Quota::new(budget.pool())),
             lasting: Quota::new(budget.lasting()),
+            proxied: Quota::new(budget.lasting() - budget.lasting() / NOT_PROXIED_PART),
             pending: budget.pending,
         }
     }
@@ -102,6 +107,7 @@ impl Descriptors {
         Self {
             free: Arc::new(Quota::new(count)),
             lasting: Quota::new(0),
+            proxied: Quota::new(0),
             pending: count,
         }
     }
@@ -118,6 +124,23 @@ impl Descriptors {
 
     pub(super) fn give_back_lasting(&self, count: usize) {
         self.lasting.give_back(count);
+    }
+
+    /// The same for a proxied request, which leaves a part to others.
+    pub(super) fn take_proxied(&self, count: usize) -> bool {
+        if !self.proxied.take(count) {
+            return false;
+        }
+        let taken = self.take_lasting(count);
+        if !taken {
+            self.proxied.give_back(count);
+        }
+        taken
+    }
+
+    pub(super) fn give_back_proxied(&self, count: usize) {
+        self.lasting.give_back(count);
+        self.proxied.give_back(count);
     }
 
     /// How many connections may have asked for nothing yet. Beyond their own part they get half of what is free, so that what lasts
@@ -159,6 +182,18 @@ mod tests {
         assert!(descriptors.take().is_some() && descriptors.pending_max() >= 8);
         descriptors.give_back_lasting(2);
         assert!(descriptors.take_lasting(2) && !descriptors.take_lasting(1));
+    }
+
+    #[test]
+    fn proxied_requests_leave_room_for_clients() {
+        for limit in [255, 256, 257] {
+            let descriptors = Descriptors::new(&Budget::new(limit, 30, 1));
+            let lasting = descriptors.lasting.free();
+            while descriptors.take_proxied(2) {}
+            assert!(descriptors.lasting.free() >= lasting / NOT_PROXIED_PART, "{limit}");
+            descriptors.give_back_proxied(2);
+            assert!(descriptors.take_proxied(2));
+        }
     }
 
     #[test]

@@ -195,12 +195,12 @@ impl Quotas {
         if !self.proxied.take(1) {
             return Err(RefuseReason::Passes);
         }
-        if !self.descriptors.take_lasting(PER_PROXIED) {
+        if !self.descriptors.take_proxied(PER_PROXIED) {
             self.proxied.give_back(1);
             return Err(RefuseReason::Descriptors);
         }
         let Some(descriptor) = self.descriptors.take() else {
-            self.descriptors.give_back_lasting(PER_PROXIED);
+            self.descriptors.give_back_proxied(PER_PROXIED);
             self.proxied.give_back(1);
             return Err(RefuseReason::Descriptors);
         };
@@ -277,7 +277,7 @@ impl Drop for ClientPermit {
 
 impl Drop for ProxyPermit {
     fn drop(&mut self) {
-        self.quotas.descriptors.give_back_lasting(PER_PROXIED);
+        self.quotas.descriptors.give_back_proxied(PER_PROXIED);
         self.quotas.proxied.give_back(1);
         self.not_awaited();
     }
