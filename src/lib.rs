@@ -32,6 +32,7 @@ pub mod telemetry;
 // What several of them use.
 pub mod wake_up_batching;
 mod auxiliary_http;
+mod redaction;
 mod sync;
 pub mod timestamp;
 pub mod critical;

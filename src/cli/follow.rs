@@ -5,6 +5,7 @@ use crate::config::{Credentials, Secret, Upstream};
 use crate::error::Exit;
 use crate::event_stream::{Event, Item, ParserOptions};
 use crate::metrics::Metrics;
+use crate::redaction::redact;
 use crate::upstream::{self, Failure, Handles, Options, Reason, Resume, Sink, StatusCell, Verdict};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -48,7 +49,7 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
         reports: None,
     };
     let (finish, mut finished) = oneshot::channel();
-    let url = upstream::redact(&args.url);
+    let url = redact(&args.url);
     let colours = match args.color {
         Colour::Always => true,
         Colour::Never => false,

@@ -3,8 +3,9 @@
 use super::field::{Keys, row};
 use super::files::file_path;
 use super::item::{Item, Section};
-use super::secret::{MASK, Secret};
+use super::secret::Secret;
 use super::shape::{Key, Shape};
+use crate::redaction::MASK;
 use std::io::Read as _;
 
 /// A secret's file: a password or a token, not a disk.

@@ -2,8 +2,8 @@
 
 use super::codec::Custom;
 use super::item::Item;
-use super::secret::{MASK, names_a_secret};
 use super::shape::Shape;
+use crate::redaction::{MASK, names_a_secret};
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value as Json};
 

@@ -5,9 +5,9 @@
 
 use super::diagnostics::{Collector, Place};
 use super::node::{Entry, Node, Scalar, Value, child};
-use super::secret::MASK;
 use super::shape::{Key, Shape};
 use super::wording::{nearest, quoted, shown};
+use crate::redaction::MASK;
 
 /// Keys that begin so are free: a place for anchors.
 pub(super) const FREE_PREFIX: &str = "x-";

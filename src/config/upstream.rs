@@ -136,7 +136,7 @@ const TARGET: Keys<Target> = Keys {
         }
     },
     print: |target, map| {
-        let print = |url: &String| Json::from(super::secret::mask_query(url));
+        let print = |url: &String| Json::from(crate::redaction::mask_secrets(url));
         let (key, value) = match target {
             Target::Urls(urls) if urls.len() == 1 => ("url", print(&urls[0])),
             Target::Urls(urls) => ("urls", urls.iter().map(print).collect()),

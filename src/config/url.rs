@@ -2,8 +2,9 @@
 
 use super::codec::{Codec, Custom};
 use super::item::Item;
-use super::secret::{MASK, Secret, mask_query};
+use super::secret::Secret;
 use super::shape::Shape;
+use crate::redaction::{MASK, mask_secrets};
 use url::{ParseError, Url};
 
 /// A checked URL.
@@ -120,7 +121,7 @@ pub(super) const STREAM_URL: Custom<OriginUrl> = Custom {
         }
         Some(url)
     },
-    print: |url| Some(mask_query(&url.url).into()),
+    print: |url| Some(mask_secrets(&url.url).into()),
 };
 
 /// Scheme and authority, nothing else.

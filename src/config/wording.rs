@@ -1,6 +1,6 @@
 //! How messages show what stands in a file, and what was probably meant.
 
-use super::secret::{mask, mask_query};
+use crate::redaction::{mask_credentials, mask_secrets};
 use std::ops::RangeInclusive;
 
 /// Characters of a value that a message shows.
@@ -8,7 +8,7 @@ const SHOWN_CHARS_MAX: usize = 60;
 
 /// Text as a message shows it: one line, bounded, secrets in URLs masked.
 pub(super) fn shown(text: &str) -> String {
-    let masked = mask_query(&mask(text));
+    let masked = mask_secrets(&mask_credentials(text));
     let mut out = String::from("`");
     for c in masked.chars().take(SHOWN_CHARS_MAX) {
         // Printable characters stay, backslashes and quotes too: the operator has to find them in the file.

@@ -33,7 +33,6 @@ mod watchdog;
 pub use report::Reports;
 pub use run::{Handles, Options, run};
 pub use status::{LastError, Phase, Status, StatusCell};
-pub use url::redact;
 
 // What standing in front of an origin shares with following a stream of it.
 pub(crate) use connect::{Io, open as connect};

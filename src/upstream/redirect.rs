@@ -3,8 +3,9 @@
 use super::connect::connect;
 use super::exchange::{Answer, exchange};
 use super::request::{Home, Wanted};
-use super::url::{Url, redact};
+use super::url::Url;
 use super::{Failure, Reason};
+use crate::redaction::redact;
 use hyper::StatusCode;
 use hyper::header::LOCATION;
 use tokio::time::Instant;

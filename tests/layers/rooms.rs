@@ -13,8 +13,9 @@ pub(crate) const ROOMS: &[Room] = &[
     ("wake_up_batching", ""),
     ("sync", ""),
     ("telemetry", "timestamp"),
+    ("redaction", ""),
     ("path", ""),
-    ("config", "path"),
+    ("config", "redaction path"),
     ("metrics", "telemetry"),
     ("quotas", "sync config metrics"),
     ("net", "config quotas"),
@@ -22,7 +23,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("event_stream", ""),
     ("log", "sync config metrics"),
     ("channel", "sync config metrics event_stream log"),
-    ("upstream", "wake_up_batching config metrics event_stream"),
+    ("upstream", "wake_up_batching redaction config metrics event_stream"),
     (
         "source",
         "critical path config metrics quotas event_stream log channel upstream",
@@ -43,7 +44,7 @@ pub(crate) const ROOMS: &[Room] = &[
         "timestamp critical config metrics quotas net log channel upstream source delivery proxy http status admin",
     ),
     ("demo", "timestamp net http auxiliary_http"),
-    ("cli", "error telemetry config metrics event_stream upstream demo"),
+    ("cli", "error telemetry redaction config metrics event_stream upstream demo"),
     ("main", "error signals wake_up_batching telemetry config relay demo cli"),
 ];
 
