@@ -30,7 +30,7 @@ pub mod status;
 pub mod telemetry;
 
 // What several of them use.
-pub mod wake_up_batching;
+mod wake_up_batching;
 mod auxiliary_http;
 mod redaction;
 mod sync;

@@ -6,7 +6,7 @@ use fanfare::cli::{Cli, Command, Demo, DemoArgs, Logs, ServeArgs};
 use fanfare::config::Config;
 use fanfare::error::Exit;
 use fanfare::signals::LeaveSignals;
-use fanfare::{cli, demo, relay::Relay, telemetry, wake_up_batching};
+use fanfare::{cli, demo, relay::Relay, telemetry};
 use std::io::Write as _;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -102,8 +102,9 @@ fn tail(args: cli::TailArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     runtime.block_on(cli::tail(args)).map(Into::into)
 }
 
-/// Threads of the runtime, which reads upstreams and requests: delivery is the shards'. Each thread more is one more that is woken, and that
-/// looks for work which the others have done by then (docs/decisions/0008).
+/// Threads of the runtime, which reads requests and proxies them: upstreams have a runtime of their own, and delivery is
+/// the shards'. Each thread more is one more that is woken, and that looks for work which the others have done by then
+/// (docs/decisions/0008).
 fn runtime_threads(shards: usize) -> usize {
     (shards / 2).max(1)
 }
@@ -112,7 +113,7 @@ fn runtime_threads(shards: usize) -> usize {
 fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(runtime_threads(config.workers))
-        .on_thread_park(wake_up_batching::before_sleep)
+        .thread_name("requests")
         .enable_all()
         .build()?;
     let exit = runtime.block_on(async {

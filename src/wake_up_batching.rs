@@ -1,9 +1,9 @@
-//! The runtime's threads take what comes in rounds when a lot comes, as network cards do with interrupts.
+//! The threads that read from upstreams take what comes in rounds when a lot comes, as network cards do with interrupts.
 //!
-//! With thousands of upstreams, each event by itself would end a thread's sleep, and a shard's. A thread that reads from upstreams thousands
-//! of times a second waits a moment before it looks again: what comes meanwhile is taken together, by one look, and wakes a shard once.
-//! Reads are counted, and not how short the sleeps are: a request and its answer that go to and fro make short sleeps too, and would only
-//! be slowed down. See docs/decisions/0009.
+//! With thousands of upstreams, each event by itself would end a thread's sleep, and a shard's. A thread that reads from
+//! upstreams thousands of times a second waits a moment before it looks again: what comes meanwhile is taken together, by
+//! one look, and wakes a shard once. Reads are counted, and not how short the sleeps are. Only the runtime of the upstreams
+//! (`upstream::UpstreamRuntime`) does this: whatever else its threads did would wait too. See docs/decisions/0009 and 0024.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -45,8 +45,14 @@ pub(crate) fn read() {
     READS.set(READS.get().saturating_add(1));
 }
 
+/// Reads from upstreams on this thread since its window began.
+#[cfg(test)]
+pub(crate) fn reads_here() -> u32 {
+    READS.get()
+}
+
 /// For [`tokio::runtime::Builder::on_thread_park`].
-pub fn before_sleep() {
+pub(crate) fn before_sleep() {
     let now = Instant::now();
     let mut window = WINDOWS.get().unwrap_or(Window {
         began: now,

@@ -6,7 +6,6 @@
 mod start_error;
 mod status_provider;
 mod budget;
-mod sources;
 
 use crate::admin::Admin;
 use crate::channel::Settings;
@@ -14,15 +13,16 @@ use crate::config::Config;
 use crate::config::Listen;
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
-use crate::http::{Router, Server, Snapshot};
+use crate::http::{Place, Router, Server, Snapshot};
 use crate::metrics::Metrics;
 use crate::net::{Listener, accept, bind, watch};
-use crate::proxy::Proxy;
+use crate::proxy::{Links, Proxy};
 use crate::quotas::Quotas;
+use crate::source::{LiveSource, Registry};
 use crate::status::StatusProvider;
+use crate::upstream::UpstreamRuntime;
 use arc_swap::ArcSwap;
 use budget::budget;
-use sources::{Served, Sources};
 use start_error::ListenerName;
 use status_provider::RelayStatus;
 use std::net::SocketAddr;
@@ -56,7 +56,7 @@ impl Drop for Connections {
 }
 
 impl Relay {
-    /// Starts everything. To be called within a tokio runtime, which then runs the upstreams and the handshakes.
+    /// Starts everything. To be called within a tokio runtime, which then serves requests; upstreams have their own.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let bound = config
             .listen
@@ -73,11 +73,13 @@ impl Relay {
         let metrics = Metrics::new();
         let critical = CriticalTasks::default();
         let shards = Arc::new(Shards::start(config.workers, &critical)?);
+        let runtime = UpstreamRuntime::start(config.workers)?;
         let budget = budget(&config);
         let quotas = Quotas::new(&config.limits, &budget);
-        let sources = Sources::start(&config, &metrics, &quotas, &critical);
-        let router = Router::new(sources.list().iter().map(Served::place));
-        let proxy = Proxy::new(&config, sources.links(), metrics.proxy(), quotas.clone());
+        let registry = Registry::new(runtime, metrics.clone(), quotas.clone(), critical.clone());
+        config.sources.iter().for_each(|source| registry.add(source));
+        let router = Router::new(registry.list().iter().map(|live| place(live)));
+        let proxy = Proxy::new(&config, links(&registry), metrics.proxy(), quotas.clone());
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::new(&config, router, proxy)));
         let server = Arc::new(Server::new(
             snapshot,
@@ -85,7 +87,7 @@ impl Relay {
             quotas.clone(),
             metrics.listener(),
         ));
-        let status = Arc::new(RelayStatus::new(metrics, sources, shards.clone(), quotas.clone()));
+        let status = Arc::new(RelayStatus::new(metrics, registry, shards.clone(), quotas.clone()));
 
         let addresses = bound.iter().map(Listener::address).collect();
         let mut listeners = JoinSet::new();
@@ -143,7 +145,7 @@ impl Relay {
     }
 
     /// The settings of a source, by its name. What replaces them is in force at once, also for the clients that are connected.
-    pub fn settings(&self, source: &str) -> Option<&Settings> {
+    pub fn settings(&self, source: &str) -> Option<Settings> {
         self.status.settings(source)
     }
 
@@ -183,5 +185,18 @@ impl Relay {
 /// After its turn, how long a proxied event stream may take to come to the end of an event.
 const LAST_EVENT_MAX: Duration = Duration::from_millis(1500);
 
-/// How often the logs let go of what is too old.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// A live source, as the router takes it.
+fn place(live: &LiveSource) -> Place {
+    match live {
+        LiveSource::Plain(plain) => Place::Plain(plain.channel.clone()),
+        LiveSource::Templated(templated) => Place::Templated(templated.shared().clone()),
+    }
+}
+
+/// Which URLs belong to the live sources.
+fn links(registry: &Registry) -> Links {
+    let list = registry.list();
+    let settings: Vec<_> = list.iter().map(|live| live.settings().snapshot()).collect();
+    let sources = settings.iter().map(|source| &**source);
+    Links::new(sources.zip(list.iter().map(|live| live.statuses())))
+}

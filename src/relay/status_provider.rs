@@ -1,11 +1,11 @@
 //! What the admin listener sees of the relay.
 
-use super::sources::{Live, Served, Sources};
 use crate::channel::{Channel, Settings};
 use crate::delivery::{ClientReport, Shards, SourceReport, keep_slowest};
 use crate::log::{Cursor, Log, Read, Tip};
 use crate::metrics::Metrics;
 use crate::quotas::Quotas;
+use crate::source::{LiveSource, Plain, Registry};
 use crate::status::{
     ClientCounts, ClientStatus, HeadStatus, LagStatus, LastError, LogStatus, NotReady, Quantiles, Readiness,
     SourceState, SourceStatus, Status, StatusProvider, UpstreamState, UpstreamStatus,
@@ -19,26 +19,25 @@ use std::time::Instant;
 
 pub(super) struct RelayStatus {
     metrics: Arc<Metrics>,
-    sources: Sources,
+    registry: Registry,
     shards: Arc<Shards>,
     quotas: Arc<Quotas>,
     started: Instant,
 }
 
 impl RelayStatus {
-    pub(super) fn new(metrics: Arc<Metrics>, sources: Sources, shards: Arc<Shards>, quotas: Arc<Quotas>) -> Self {
+    pub(super) fn new(metrics: Arc<Metrics>, registry: Registry, shards: Arc<Shards>, quotas: Arc<Quotas>) -> Self {
         Self {
             metrics,
-            sources,
+            registry,
             shards,
             quotas,
             started: Instant::now(),
         }
     }
 
-    pub(super) fn settings(&self, source: &str) -> Option<&Settings> {
-        let mut all = self.sources.list().iter().map(Served::settings);
-        all.find(|settings| settings.load().name == source)
+    pub(super) fn settings(&self, source: &str) -> Option<Settings> {
+        self.registry.settings(source)
     }
 }
 
@@ -46,11 +45,11 @@ impl StatusProvider for RelayStatus {
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
         Box::pin(async {
             let mut reports = self.shards.report().await;
-            let sources = self.sources.list().iter().map(|served| {
-                let settings = served.settings().snapshot();
-                let name = &settings.name;
+            let list = self.registry.list();
+            let sources = list.iter().map(|live| {
+                let name = &live.name();
                 let parts = reports.iter_mut().filter_map(|report| report.sources.remove(name));
-                source_status(served, parts)
+                source_status(live, parts)
             });
             Status {
                 version: env!("CARGO_PKG_VERSION"),
@@ -63,15 +62,16 @@ impl StatusProvider for RelayStatus {
 
     fn readiness(&self) -> Readiness {
         // A templated source has no upstream before its first client: it is never waited for.
+        let list = self.registry.list();
         let required = || {
-            self.sources.list().iter().filter_map(|served| match served {
-                Served::Plain(live) if live.channel.settings().load().required => Some(live),
+            list.iter().filter_map(|live| match &**live {
+                LiveSource::Plain(plain) if plain.channel.settings().load().required => Some(plain),
                 _ => None,
             })
         };
         Readiness {
             draining: self.quotas.drain_announced(),
-            required: required().map(|live| live.channel.name().to_owned()).collect(),
+            required: required().map(|plain| plain.channel.name().to_owned()).collect(),
             reasons: required().flat_map(not_ready).collect(),
         }
     }
@@ -82,11 +82,12 @@ impl StatusProvider for RelayStatus {
 }
 
 /// What keeps a source from being ready: each of its upstreams that is not connected.
-fn not_ready(live: &Live) -> impl Iterator<Item = NotReady> + '_ {
-    let source = live.channel.name().to_owned();
-    live.upstreams
+fn not_ready(plain: &Plain) -> impl Iterator<Item = NotReady> + '_ {
+    let source = plain.channel.name().to_owned();
+    plain
+        .upstreams
         .iter()
-        .zip(&*live.statuses)
+        .zip(&*plain.statuses)
         .filter_map(move |(name, status)| {
             let status = status.read();
             if matches!(status.phase, Phase::Connected { .. } | Phase::Ended) {
@@ -112,15 +113,15 @@ struct ChannelSnapshots {
     upstreams: Vec<Vec<upstream::Status>>,
 }
 
-fn source_status(served: &Served, reports: impl Iterator<Item = SourceReport>) -> SourceStatus {
-    let source = served.settings().snapshot();
-    let (channels, statuses): (Vec<_>, Vec<_>) = served.channels().into_iter().unzip();
+fn source_status(live: &LiveSource, reports: impl Iterator<Item = SourceReport>) -> SourceStatus {
+    let source = live.settings().snapshot();
+    let (channels, statuses): (Vec<_>, Vec<_>) = live.channels().into_iter().unzip();
     let read = |statuses: &Arc<[Arc<StatusCell>]>| statuses.iter().map(|status| status.read()).collect();
     let snapshots = ChannelSnapshots {
         channels,
         upstreams: statuses.iter().map(read).collect(),
     };
-    let names = served.upstreams();
+    let names = live.upstreams();
     let upstreams = names.iter().enumerate().map(|(n, name)| snapshots.upstream(n, name));
     let (mut counts, mut lag_events, mut lag_bytes, mut slowest) =
         (ClientCounts::default(), Vec::new(), Vec::new(), Vec::new());
@@ -140,9 +141,9 @@ fn source_status(served: &Served, reports: impl Iterator<Item = SourceReport>) -
         state: snapshots.state(),
         upstreams: upstreams.collect(),
         channels: snapshots.channels.len() as u64,
-        head: match served {
-            Served::Plain(live) => head(&live.channel),
-            Served::Templated(_) => None,
+        head: match live {
+            LiveSource::Plain(plain) => head(&plain.channel),
+            LiveSource::Templated(_) => None,
         },
         log: snapshots.log(),
         clients: counts,

@@ -22,6 +22,7 @@ mod redirect;
 mod report;
 mod request;
 mod run;
+mod runtime;
 mod spoken;
 mod status;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod watchdog;
 
 pub use report::Reports;
 pub use run::{Handles, Options, run};
+pub(crate) use runtime::UpstreamRuntime;
 pub use status::{LastError, Phase, Status, StatusCell};
 
 // What standing in front of an origin shares with following a stream of it.

@@ -44,8 +44,11 @@ pub(crate) const ROOMS: &[Room] = &[
         "timestamp critical config metrics quotas net log channel upstream source delivery proxy http status admin",
     ),
     ("demo", "timestamp net http auxiliary_http"),
-    ("cli", "error telemetry redaction config metrics event_stream upstream demo"),
-    ("main", "error signals wake_up_batching telemetry config relay demo cli"),
+    (
+        "cli",
+        "error telemetry redaction config metrics event_stream upstream demo",
+    ),
+    ("main", "error signals telemetry config relay demo cli"),
 ];
 
 /// The rooms that may know how a configuration file is written, and how mistakes in it are told. All others get what it
@@ -71,7 +74,6 @@ pub(crate) const CIRCLES: &[(&str, &str)] = &[
     ("delivery", "the shard and what works on all of its fields"),
     ("http", "a connection and the server that takes it over"),
     ("log", "the ring and its writer"),
-    ("relay", "the sources and the interval of the sweep"),
 ];
 
 /// Whether a list names this word.

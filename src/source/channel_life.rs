@@ -1,0 +1,111 @@
+//! The life of a templated source's channel, as one task: it is fed until its stream ends or its last client has been gone
+//! for a while, stays for those who come late, and is taken out of the list.
+
+use super::channel_list::ChannelList;
+use super::first_response::FirstResponse;
+use super::upstream_runner::UpstreamRunner;
+use crate::channel::Channel;
+use crate::critical::OnPanic;
+use crate::path::Parameters;
+use crate::quotas::UpstreamsPermit;
+use crate::upstream::StatusCell;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How long the origin's refusal of a channel is remembered.
+const REFUSAL_KEPT: Duration = Duration::from_secs(1);
+
+/// A channel of the list, and what feeds it.
+pub(super) struct ChannelLife {
+    pub(super) list: Arc<ChannelList>,
+    pub(super) runners: Arc<[UpstreamRunner]>,
+    pub(super) parameters: Parameters,
+    pub(super) channel: Arc<Channel>,
+    pub(super) statuses: Arc<[Arc<StatusCell>]>,
+    pub(super) first: FirstResponse,
+}
+
+/// How the supply of a channel came to its end.
+enum Over {
+    /// By the terminal event, or the upstreams have returned: ended by the origin, or refused.
+    Supplied,
+    /// Nobody was in for `idle_timeout`: it has been taken out of the list.
+    Idle,
+}
+
+impl ChannelLife {
+    /// The whole of it.
+    pub(super) async fn live(self, upstreams: UpstreamsPermit) {
+        let channel = &self.channel;
+        // After a panic nothing would feed it any more: its clients come back to a new one.
+        let _gone = OnPanic(|| {
+            self.remove();
+            channel.finish();
+        });
+        let over = tokio::select! {
+            () = self.supply() => Over::Supplied,
+            () = channel.terminated() => Over::Supplied,
+            () = channel.release_in_time() => Over::Supplied,
+            () = self.idle() => Over::Idle,
+        };
+        // They are closed, though the channel may stay.
+        drop(upstreams);
+        match over {
+            Over::Idle => return,
+            // An upstream that was still waiting for its origin has ended too.
+            Over::Supplied if channel.has_terminated() => self.statuses.iter().for_each(|status| status.ended()),
+            Over::Supplied => {}
+        }
+        let linger = channel.settings().load().linger;
+        let kept = match (self.first.refused(), channel.end()) {
+            // Whoever is in gets what there is, then the end; whoever comes back gets the origin's answer.
+            (true, _) => {
+                channel.finish();
+                REFUSAL_KEPT
+            }
+            (false, Some(_)) => linger,
+            // Of merged upstreams one was refused, and the last of the others has ended: nothing more can come.
+            (false, None) => {
+                channel.finish();
+                linger
+            }
+        };
+        tokio::time::sleep(kept).await;
+        self.remove();
+    }
+
+    /// Runs all upstreams of the channel until each has returned.
+    async fn supply(&self) {
+        let run = |n: usize| {
+            let (runners, channel, status) = (self.runners.clone(), self.channel.clone(), self.statuses[n].clone());
+            let target = runners[n].target().map(|url| self.parameters.fill(url));
+            let sink = self.first.sink(channel.publisher());
+            async move { runners[n].run(&channel, target, sink, status).await }
+        };
+        // One is the rule, and needs no task of its own.
+        let mut others = JoinSet::new();
+        for n in 1..self.statuses.len() {
+            others.spawn(run(n));
+        }
+        run(0).await;
+        while others.join_next().await.is_some() {}
+    }
+
+    /// Completes when nobody has been in for `idle_timeout`, and the channel is out of the list.
+    async fn idle(&self) {
+        loop {
+            let since = self.channel.idle().await;
+            let until = since + self.channel.settings().load().idle_timeout;
+            tokio::time::sleep_until(until.into()).await;
+            // Somebody may have been in meanwhile, and left again: then it is idle since then.
+            if self.channel.idle_since() == Some(since) && self.list.remove(&self.parameters, &self.channel, true) {
+                return;
+            }
+        }
+    }
+
+    fn remove(&self) {
+        self.list.remove(&self.parameters, &self.channel, false);
+    }
+}

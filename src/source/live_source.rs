@@ -1,0 +1,101 @@
+//! A source at work: what makes a configured source live, and ends with it.
+
+use super::channel_list::ChannelUpstreams;
+use super::plain::Plain;
+use super::surroundings::Surroundings;
+use super::templated::Templated;
+use crate::channel::Settings;
+use crate::config::Source;
+use crate::upstream::StatusCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A source at work: it owns its channels, its upstreams and every task that feeds them.
+///
+/// Dropping it closes the connections to its origins. Others share its channels, since clients are in them; what they hold
+/// feeds nothing.
+pub(crate) enum LiveSource {
+    /// With its one channel.
+    Plain(Plain),
+    /// With a channel per set of parameters.
+    Templated(TemplatedOwner),
+}
+
+/// What owns a templated source's channels. The router shares [`Templated`], and opens nothing once this is gone.
+pub(crate) struct TemplatedOwner(Arc<Templated>);
+
+impl Drop for TemplatedOwner {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl TemplatedOwner {
+    /// What a router shares.
+    pub(crate) fn shared(&self) -> &Arc<Templated> {
+        &self.0
+    }
+}
+
+impl LiveSource {
+    /// Opens the channel of a source without parameters and connects its upstreams. One with parameters waits for its
+    /// first client.
+    pub(super) fn start(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
+        match source.is_templated() {
+            true => Self::Templated(TemplatedOwner(Templated::new(Settings::new(source.clone()), surroundings))),
+            false => Self::Plain(Plain::start(source, surroundings)),
+        }
+    }
+
+    /// Its settings, which may be replaced at any time.
+    pub(crate) fn settings(&self) -> &Settings {
+        match self {
+            Self::Plain(plain) => plain.channel.settings(),
+            Self::Templated(templated) => templated.0.settings(),
+        }
+    }
+
+    /// The configured name.
+    pub(crate) fn name(&self) -> String {
+        self.settings().load().name.clone()
+    }
+
+    /// The statuses of the upstreams of its one channel; none with parameters.
+    pub(crate) fn statuses(&self) -> Vec<Arc<StatusCell>> {
+        match self {
+            Self::Plain(plain) => plain.statuses.to_vec(),
+            Self::Templated(_) => Vec::new(),
+        }
+    }
+
+    /// Its open channels.
+    pub(crate) fn channels(&self) -> Vec<ChannelUpstreams> {
+        match self {
+            Self::Plain(plain) => vec![(plain.channel.clone(), plain.statuses.clone())],
+            Self::Templated(templated) => templated.0.channels(),
+        }
+    }
+
+    /// The configured names of its upstreams.
+    pub(crate) fn upstreams(&self) -> Vec<&str> {
+        match self {
+            Self::Plain(plain) => plain.upstreams.iter().map(String::as_str).collect(),
+            Self::Templated(templated) => templated.0.upstreams().collect(),
+        }
+    }
+
+    /// Lets go of what is too old in its logs. To be called about once a second.
+    pub(super) fn sweep(&self, now: Instant) {
+        for (channel, _) in self.channels() {
+            channel.sweep(now);
+        }
+    }
+
+    /// Ends its streams: clients get what there is, and are let go in order.
+    pub(super) fn end(&self) {
+        match self {
+            Self::Plain(plain) => plain.channel.finish(),
+            Self::Templated(templated) => templated.0.close().iter().for_each(|channel| channel.finish()),
+        }
+    }
+}
