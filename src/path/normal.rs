@@ -62,14 +62,18 @@ fn check(path: &str) -> Result<(), BadPath> {
     }
     let separated = Reading::WIDEST.separators(path);
     let is_dots = |segment: &str| {
-        let name = segment.split(';').next().unwrap_or_default();
-        let name: Cow<'_, [u8]> = percent_decode_str(name).into();
+        let name: Cow<'_, [u8]> = percent_decode_str(name(segment)).into();
         matches!(&*name, b"." | b"..")
     };
     match separated.split('/').any(is_dots) {
         true => Err(BadPath::DotSegment),
         false => Ok(()),
     }
+}
+
+/// A segment without its parameters.
+fn name(segment: &str) -> &str {
+    segment.split(';').next().unwrap_or_default()
 }
 
 /// One of the ways in which origins read a path.
@@ -79,6 +83,8 @@ pub(super) struct Reading {
     pub(super) merges: bool,
     /// What stands behind a `;` in a segment is no part of its name.
     pub(super) cuts: bool,
+    /// The same, but before anything is decoded: up to the next `/` as it was written.
+    pub(super) cuts_first: bool,
     /// `%2F` separates segments.
     pub(super) decodes_slashes: bool,
     /// `%3B` is a `;`.
@@ -90,6 +96,7 @@ impl Reading {
     const NORMAL: Self = Self {
         merges: true,
         cuts: true,
+        cuts_first: false,
         decodes_slashes: false,
         decodes_semicolons: false,
     };
@@ -98,18 +105,23 @@ impl Reading {
     const WIDEST: Self = Self {
         merges: true,
         cuts: true,
+        cuts_first: false,
         decodes_slashes: true,
         decodes_semicolons: true,
     };
 
     /// A path as it is read.
     pub(super) fn of(self, path: &str) -> String {
-        let path = self.separators(path);
+        let cut: Cow<'_, str> = match self.cuts_first {
+            true => path.split('/').map(name).collect::<Vec<_>>().join("/").into(),
+            false => path.into(),
+        };
+        let path = self.separators(&cut);
         let last = path.split('/').count() - 1;
         let mut out = String::with_capacity(path.len());
         for (at, segment) in path.split('/').enumerate() {
             let name = match self.cuts {
-                true => segment.split(';').next().unwrap_or_default(),
+                true => name(segment),
                 false => segment,
             };
             if at > 0 && at < last && name.is_empty() && self.merges {
