@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Serve(args) => serve(&args, &logs),
         Command::Demo(args) => demo(&args, &logs),
-        Command::Check(args) => cli::check(&args, &mut std::io::stdout(), &mut std::io::stderr())
+        Command::Check(args) => cli::check(&args, std::io::stdin(), &mut std::io::stdout(), &mut std::io::stderr())
             .map(Into::into)
             .map_err(Into::into),
         Command::Tail(args) => tail(args, &logs),

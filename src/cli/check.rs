@@ -1,49 +1,109 @@
-//! `check`: what is wrong with a configuration, all of it; or what it comes down to.
+//! `check`: what is wrong with a configuration, and what will hurt, all of it; or what it comes down to.
 
 use super::find::find;
-use crate::config;
+use super::machine::machine_of;
+use crate::config::{self, Diagnostic, Loaded};
 use crate::error::Exit;
-use std::io::Write;
-use std::path::PathBuf;
+use serde_json::Value as Json;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Standard input, where a file is asked for, and what messages call it.
+const STDIN: (&str, &str) = ("-", "<stdin>");
 
 /// `check`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct CheckArgs {
-    /// Configuration file [default: $FANFARE_CONFIG, then fanfare.yaml, then /etc/fanfare/fanfare.yaml]
+    /// Configuration file, `-` for standard input [default: $FANFARE_CONFIG, then fanfare.yaml, then /etc/fanfare/fanfare.yaml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print the effective configuration, secrets masked; a legacy file in the new form
     #[arg(long)]
     pub print: bool,
+    /// Write mistakes and warnings to standard output, as a JSON array for editors
+    #[arg(long, conflicts_with = "print")]
+    pub json: bool,
 }
 
-/// Checks a file: mistakes and warnings go to `err`, one a line; the result, or the configuration, to `out`.
-pub fn check(args: &CheckArgs, out: &mut impl Write, err: &mut impl Write) -> std::io::Result<Exit> {
+/// What there is to say of a file.
+struct Checked {
+    /// What messages call the file.
+    name: String,
+    /// `None`: it can't be used.
+    loaded: Option<Loaded>,
+    said: Vec<Diagnostic>,
+}
+
+/// Checks a file: mistakes and warnings go to `err`, one a line; the result, or the configuration, to `out`. `stdin` is
+/// read if the file is `-`.
+pub fn check(args: &CheckArgs, stdin: impl Read, out: &mut impl Write, err: &mut impl Write) -> std::io::Result<Exit> {
     let file = match find(args.config.as_deref()) {
         Ok(file) => file,
         Err(error) => {
-            writeln!(err, "fanfare: {error}")?;
+            if args.json {
+                let whole = Diagnostic::of_the_whole("", error.to_string());
+                write_json(&[whole], out)?;
+            } else {
+                writeln!(err, "fanfare: {error}")?;
+            }
             return Ok(Exit::Usage);
         }
     };
-    let loaded = match config::load(&file) {
-        Ok(loaded) => loaded,
-        Err(mistakes) => {
-            writeln!(err, "{mistakes}")?;
-            return Ok(Exit::Usage);
+    let checked = Checked::of(&file, stdin);
+    match args.json {
+        true => write_json(&checked.said, out)?,
+        false => checked.say(args.print, out, err)?,
+    }
+    Ok(match checked.loaded {
+        Some(_) => Exit::Done,
+        None => Exit::Usage,
+    })
+}
+
+impl Checked {
+    fn of(file: &Path, stdin: impl Read) -> Self {
+        let (name, read) = match file.as_os_str() == STDIN.0 {
+            true => (STDIN.1.to_owned(), config::load_from(stdin, STDIN.1)),
+            false => (file.display().to_string(), config::load(file)),
+        };
+        let judged = read.and_then(|loaded| {
+            let machine = machine_of(&loaded.config);
+            loaded.judge(&machine)
+        });
+        match judged {
+            Ok(loaded) => Self {
+                name,
+                said: loaded.warnings.clone(),
+                loaded: Some(loaded),
+            },
+            Err(mistakes) => Self {
+                name,
+                said: mistakes.iter().cloned().collect(),
+                loaded: None,
+            },
         }
-    };
-    for warning in &loaded.warnings {
-        writeln!(err, "warning: {warning}")?;
     }
-    if args.print {
-        write!(out, "{}", config::print(&loaded))?;
-    } else {
-        let sources = counted(loaded.config.sources.len(), "source");
-        let warnings = counted(loaded.warnings.len(), "warning");
-        writeln!(out, "{}: no mistakes; {sources}, {warnings}", file.display())?;
+
+    fn say(&self, print: bool, out: &mut impl Write, err: &mut impl Write) -> std::io::Result<()> {
+        for said in &self.said {
+            let kind = if self.loaded.is_some() { "warning: " } else { "" };
+            writeln!(err, "{kind}{said}")?;
+        }
+        match &self.loaded {
+            Some(loaded) if print => write!(out, "{}", config::print(loaded)),
+            Some(loaded) => {
+                let sources = counted(loaded.config.sources.len(), "source");
+                let warnings = counted(self.said.len(), "warning");
+                writeln!(out, "{}: no mistakes; {sources}, {warnings}", self.name)
+            }
+            None => Ok(()),
+        }
     }
-    Ok(Exit::Done)
+}
+
+fn write_json(said: &[Diagnostic], out: &mut impl Write) -> std::io::Result<()> {
+    let said: Json = said.iter().map(Diagnostic::to_json).collect();
+    writeln!(out, "{said:#}")
 }
 
 fn counted(number: usize, what: &str) -> String {
@@ -55,16 +115,17 @@ fn counted(number: usize, what: &str) -> String {
 mod tests {
     use super::*;
 
-    fn checked(text: &str, print: bool) -> (Exit, String, String) {
+    /// Of a file; or of standard input, if there is no file.
+    fn checked(args: CheckArgs, text: &str) -> (Exit, String, String) {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("f.yaml");
         std::fs::write(&file, text).expect("written");
         let args = CheckArgs {
-            config: Some(file.clone()),
-            print,
+            config: args.config.or_else(|| Some(file.clone())),
+            ..args
         };
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = check(&args, &mut out, &mut err).expect("written");
+        let exit = check(&args, text.as_bytes(), &mut out, &mut err).expect("written");
         let text = |bytes| {
             String::from_utf8(bytes)
                 .expect("text")
@@ -73,23 +134,36 @@ mod tests {
         (exit, text(out), text(err))
     }
 
+    fn plain() -> CheckArgs {
+        CheckArgs::default()
+    }
+
+    fn print() -> CheckArgs {
+        CheckArgs { print: true, ..plain() }
+    }
+
+    fn json() -> CheckArgs {
+        CheckArgs { json: true, ..plain() }
+    }
+
+    /// Few clients: the limit on open files of the machine that tests this is not known.
+    const RIGHT: &str = "sources: {a: {path: /, upstream: http://o/}}\nlimits: {clients: 1}\n";
+    const WRONG: &str = "sources: {a: {path: /, upstraem: http://o/}}\n";
+
     #[test]
     fn a_right_file() {
-        let (exit, out, err) = checked(
-            "sources: {a: {path: /, upstream: http://o/}}\ndrain: {spread: 1m}\n",
-            false,
-        );
+        let (exit, out, err) = checked(plain(), &format!("{RIGHT}drain: {{spread: 1m}}\n"));
         assert_eq!(exit, Exit::Done);
         assert_eq!(out, "f.yaml: no mistakes; 1 source, 1 warning\n");
         assert!(
-            err.starts_with("warning: f.yaml:2:8: drain: `spread` is longer"),
+            err.starts_with("warning: f.yaml:3:8: drain: `spread` is longer"),
             "{err}"
         );
     }
 
     #[test]
     fn a_wrong_file() {
-        let (exit, out, err) = checked("sources: {a: {path: /, upstraem: http://o/}}\n", true);
+        let (exit, out, err) = checked(print(), WRONG);
         assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
         assert_eq!(
             err,
@@ -100,8 +174,50 @@ mod tests {
 
     #[test]
     fn printing_is_yaml_only() {
-        let (exit, out, err) = checked("sources: {a: {path: /, upstream: http://o/}}\n", true);
+        let (exit, out, err) = checked(print(), RIGHT);
         assert_eq!((exit, err.as_str()), (Exit::Done, ""));
         assert!(config::read(&out, "printed", &|_| None).is_ok(), "{out}");
+    }
+
+    #[test]
+    fn editors_get_json() {
+        let (exit, out, err) = checked(json(), WRONG);
+        assert_eq!((exit, err.as_str()), (Exit::Usage, ""));
+        let said: Json = serde_json::from_str(&out).expect("JSON");
+        let expected = serde_json::json!([
+            {
+                "severity": "mistake", "file": "f.yaml", "line": 1, "column": 14, "key": "sources.a.upstream",
+                "message": "missing", "expected": "a URL, a mapping, or a list of them",
+            },
+            {
+                "severity": "mistake", "file": "f.yaml", "line": 1, "column": 24, "key": "sources.a.upstraem",
+                "message": "unknown key `upstraem`; did you mean `upstream`?", "expected": null,
+            },
+        ]);
+        assert_eq!(said, expected);
+
+        assert_eq!(checked(json(), RIGHT), (Exit::Done, "[]\n".to_owned(), String::new()));
+        let (exit, out, _) = checked(json(), &format!("{RIGHT}drain: {{spread: 1m}}\n"));
+        let said: Json = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(
+            (exit, &said[0]["severity"], &said[0]["line"]),
+            (Exit::Done, &"warning".into(), &3.into())
+        );
+    }
+
+    #[test]
+    fn editors_send_what_is_not_saved() {
+        let stdin = CheckArgs {
+            config: Some("-".into()),
+            ..plain()
+        };
+        let (exit, out, _) = checked(stdin.clone(), RIGHT);
+        assert_eq!(
+            (exit, out.as_str()),
+            (Exit::Done, "<stdin>: no mistakes; 1 source, 0 warnings\n")
+        );
+        let (exit, _, err) = checked(stdin, WRONG);
+        assert_eq!(exit, Exit::Usage);
+        assert!(err.starts_with("<stdin>:1:14: sources.a.upstream: missing"), "{err}");
     }
 }

@@ -8,6 +8,7 @@ mod demo;
 mod find;
 mod follow;
 mod health;
+mod machine;
 mod serve;
 mod tail;
 
@@ -138,6 +139,7 @@ mod tests {
             "fanfare demo --listen 0.0.0.0:9080 --admin 127.0.0.1:0 --page 127.0.0.1:0",
             "fanfare check",
             "fanfare check --config f.yaml --print",
+            "fanfare check --config - --json",
             "fanfare tail http://o/sse --json --user relay:secret",
             "fanfare health --admin 127.0.0.1:7090 --live",
             "fanfare schema",
@@ -159,6 +161,7 @@ mod tests {
             "fanfare serve --log fanfare=loud",
             "fanfare serve --log-format xml",
             "fanfare serve --unknown",
+            "fanfare check --json --print",
             "fanfare tail",
             "fanfare tail nowhere",
             "fanfare tail ftp://o/sse",

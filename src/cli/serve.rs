@@ -1,6 +1,7 @@
 //! `serve`: its arguments, and the configuration that follows from them.
 
 use super::find::{NotFound, find};
+use super::machine::machine;
 use crate::config::{self, Config, Diagnostics, Listen, Loaded};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -97,7 +98,10 @@ impl ServeArgs {
             Some(admin) if admin.port() != 0 && loaded.config.listen.contains(&Listen::Tcp(admin)) => {
                 Err(ServeError::SameAddress(admin))
             }
-            _ => Ok(Configured { loaded, file }),
+            _ => Ok(Configured {
+                loaded: loaded.judge(&machine())?,
+                file,
+            }),
         }
     }
 }
@@ -165,6 +169,18 @@ mod tests {
         let mut args = upstream("http://o/");
         args.listeners.admin = Some(config::LISTEN);
         assert!(matches!(args.configure(), Err(ServeError::SameAddress(_))));
+    }
+
+    #[test]
+    fn an_upstream_may_not_be_the_relay_itself() {
+        let mut args = upstream("http://localhost:9999/events");
+        assert!(args.configure().is_ok());
+        args.listeners.listen = vec![parse_listen("127.0.0.1:9999").expect("an address")];
+        let told = args.configure().expect_err("a mistake").to_string();
+        assert!(
+            told.starts_with("command line: --upstream: `http://localhost:9999/events` is the relay's own address"),
+            "{told}"
+        );
     }
 
     #[test]

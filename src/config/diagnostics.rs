@@ -43,6 +43,18 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// A mistake that concerns a file as a whole.
+    pub(crate) fn of_the_whole(file: &str, what: String) -> Self {
+        Self {
+            severity: Severity::Mistake,
+            file: file.to_owned(),
+            place: Place::default(),
+            key: String::new(),
+            what,
+            expected: None,
+        }
+    }
+
     /// As editors and scripts take it.
     pub fn to_json(&self) -> Json {
         json!({
@@ -84,9 +96,7 @@ pub struct Diagnostics(Vec<Diagnostic>);
 impl Diagnostics {
     /// One mistake that concerns the file as a whole.
     pub(super) fn whole(file: &str, what: String) -> Self {
-        let diagnostics = Collector::new(file);
-        diagnostics.mistake(Place::default(), "", what, None);
-        Self(diagnostics.mistakes.into_inner())
+        Self(vec![Diagnostic::of_the_whole(file, what)])
     }
 
     /// The mistakes, in the order of their places.
@@ -134,8 +144,8 @@ impl Collector {
         self.mistakes.borrow_mut().push(mistake);
     }
 
-    pub(super) fn warning(&self, place: Place, key: &str, what: impl Into<String>) {
-        let warning = self.diagnostic(Severity::Warning, place, key, what.into(), None);
+    pub(super) fn warning(&self, place: Place, key: &str, what: impl Into<String>, expected: Option<String>) {
+        let warning = self.diagnostic(Severity::Warning, place, key, what.into(), expected);
         self.warnings.borrow_mut().push(warning);
     }
 

@@ -47,7 +47,7 @@ impl<'a> Item<'a> {
 
     /// Records a warning at this node.
     pub(super) fn warn(&self, what: impl Into<String>) {
-        self.diagnostics.warning(self.node.place, &self.path, what);
+        self.diagnostics.warning(self.node.place, &self.path, what, None);
     }
 
     /// What stands here, for a message.
@@ -240,7 +240,7 @@ impl<'a> Section<'a> {
     /// Records a warning about a key.
     pub(super) fn warn_at(&self, key: &str, what: impl Into<String>) {
         let path = child(&self.item.path, key);
-        self.item.diagnostics.warning(self.place(key), &path, what);
+        self.item.diagnostics.warning(self.place(key), &path, what, None);
     }
 
     fn place(&self, key: &str) -> Place {

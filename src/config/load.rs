@@ -19,6 +19,22 @@ pub struct Loaded {
     pub log: Option<String>,
     /// What has no effect, or not the one it seems to have.
     pub warnings: Vec<Diagnostic>,
+    /// What stands where, until the configuration has been judged.
+    pub(super) written: Option<Written>,
+}
+
+/// A file as it was read. It holds secrets, so its `Debug` is no more than its name.
+#[derive(Clone)]
+pub(super) struct Written {
+    /// As it was named.
+    pub(super) file: String,
+    pub(super) root: Node,
+}
+
+impl std::fmt::Debug for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.file)
+    }
 }
 
 impl Loaded {
@@ -28,6 +44,7 @@ impl Loaded {
             config,
             log: None,
             warnings: Vec::new(),
+            written: None,
         }
     }
 }
@@ -76,7 +93,16 @@ pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -
         }
     };
     let ((config, log), warnings) = diagnostics.finish(read)?;
-    Ok(Loaded { config, log, warnings })
+    let written = node.map(|root| Written {
+        file: file_name.to_owned(),
+        root,
+    });
+    Ok(Loaded {
+        config,
+        log,
+        warnings,
+        written,
+    })
 }
 
 /// The file's text: every value is written, defaults too, secrets as `***`. What is written is read back as the same

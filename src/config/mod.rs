@@ -19,9 +19,12 @@ mod headers;
 mod heartbeat;
 mod interpolate;
 mod item;
+mod judge;
 mod legacy;
 mod load;
+mod machine;
 mod node;
+mod own_address;
 mod pass;
 mod paths;
 mod process;
@@ -58,5 +61,6 @@ pub use upstream::{Target, Upstream};
 
 // The file: for the command line alone (`tests/layers/` holds that).
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
+pub use machine::Machine;
 pub use load::{Loaded, load, load_from, print, read};
 pub use schema::{json_schema, key_table};

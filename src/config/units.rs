@@ -120,6 +120,20 @@ pub(super) fn format_size(bytes: u64) -> String {
         )
 }
 
+/// A byte size for people: one digit behind the point, in the largest unit that it fills.
+pub(super) fn about_size(bytes: u64) -> String {
+    let (mut number, mut unit) = (bytes as f64, "B");
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if number < 1024.0 {
+            break;
+        }
+        (number, unit) = (number / 1024.0, larger);
+    }
+    // Downwards: what is allowed is not exceeded by rounding.
+    let number = (number * 10.0).floor() / 10.0;
+    format!("{number}{unit}")
+}
+
 /// The digits in front, with at most one point among them, and what follows.
 fn split_number(text: &str) -> (&str, &str) {
     let end = text

@@ -180,6 +180,15 @@ fn url_items<'a>(item: &Item<'a>) -> Vec<Item<'a>> {
         .collect()
 }
 
+/// Where the `url`th URL of a source's `nth` upstream is written, in a file of the new form or of the legacy one.
+pub(super) fn written<'a>(root: &Item<'a>, source: &str, nth: usize, url: usize) -> Option<Item<'a>> {
+    if let Some(backends) = root.at("backends") {
+        return backends.one_or_more().into_iter().nth(nth)?.at("uri");
+    }
+    let upstreams = root.at("sources")?.at(source)?.at("upstream")?.one_or_more();
+    url_items(upstreams.get(nth)?).into_iter().nth(url)
+}
+
 fn check(section: &Section<'_>, upstream: Option<&mut Upstream>) {
     let item = &section.item;
     let parsed = |item: Item<'_>| OriginUrl::parse(item.peek()?).ok();

@@ -2,6 +2,7 @@
 
 mod documentation;
 mod environment;
+mod judged;
 mod keys;
 mod legacy;
 mod mistakes;

@@ -46,7 +46,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("demo", "timestamp net http auxiliary_http"),
     (
         "cli",
-        "error telemetry redaction config metrics event_stream upstream demo",
+        "error telemetry redaction config metrics quotas event_stream upstream demo",
     ),
     ("main", "error signals telemetry config relay demo cli"),
 ];
@@ -57,7 +57,7 @@ pub(crate) const FORMAT_ROOMS: &str = "config cli main";
 
 /// What `config` offers about files: to read and print them, mistakes with their places, the schema, the table of keys.
 pub(crate) const FORMAT: &str =
-    "Diagnostic Diagnostics Loaded Place Severity json_schema key_table load load_from print read";
+    "Diagnostic Diagnostics Loaded Machine Place Severity json_schema key_table load load_from print read";
 
 /// The room of the parser, and all that it may take from other crates: no I/O, no clock, no runtime.
 pub(crate) const PARSER: (&str, &str) = (
