@@ -61,6 +61,6 @@ pub use upstream::{Target, Upstream};
 
 // The file: for the command line alone (`tests/layers/` holds that).
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
-pub use machine::Machine;
 pub use load::{Loaded, load, load_from, print, read};
+pub use machine::Machine;
 pub use schema::{json_schema, key_table};

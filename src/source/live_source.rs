@@ -42,7 +42,10 @@ impl LiveSource {
     /// first client.
     pub(super) fn start(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
         match source.is_templated() {
-            true => Self::Templated(TemplatedOwner(Templated::new(Settings::new(source.clone()), surroundings))),
+            true => Self::Templated(TemplatedOwner(Templated::new(
+                Settings::new(source.clone()),
+                surroundings,
+            ))),
             false => Self::Plain(Plain::start(source, surroundings)),
         }
     }

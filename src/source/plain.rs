@@ -24,7 +24,11 @@ impl Plain {
     /// wait for ever.
     pub(super) fn start(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
         let metrics = &surroundings.metrics;
-        let channel = Channel::new(Settings::new(source.clone()), metrics.source(&source.name), Epoch::new());
+        let channel = Channel::new(
+            Settings::new(source.clone()),
+            metrics.source(&source.name),
+            Epoch::new(),
+        );
         let mut tasks = JoinSet::new();
         let (mut upstreams, mut statuses) = (Vec::new(), Vec::new());
         for runner in UpstreamRunner::of(source, metrics) {
@@ -41,7 +45,10 @@ impl Plain {
         // Whether anything is held back, the settings say at the time.
         let part = format!("the coalescing of source {}", source.name);
         let held = channel.clone();
-        let task = surroundings.critical.clone().watch(part, async move { held.release_in_time().await });
+        let task = surroundings
+            .critical
+            .clone()
+            .watch(part, async move { held.release_in_time().await });
         tasks.spawn_on(task, &surroundings.upstreams);
         Self {
             channel,

@@ -73,7 +73,7 @@ fn a_template_is_served_for_every_value() {
     let text =
         "sources: {jobs: {path: '/jobs/{job}', upstream: 'http://localhost:9080/jobs/{job}', log: {bytes: 64KiB}}}";
     assert!(
-        wrong(text).starts_with("f.yaml:1:48: sources.jobs.upstream: "),
+        wrong(text).starts_with("f.yaml:1:49: sources.jobs.upstream: "),
         "{}",
         wrong(text)
     );
@@ -124,7 +124,7 @@ fn what_is_passed_must_not_come_back() {
     ));
     assert_eq!(
         told,
-        "f.yaml:6:23: pass[0].to: `http://127.0.0.1:9080` is the relay's own address: what is passed would come back; \
+        "f.yaml:6:21: pass[0].to: `http://127.0.0.1:9080` is the relay's own address: what is passed would come back; \
          expected an origin"
     );
 }
@@ -138,7 +138,7 @@ fn a_stream_that_is_passed_too_is_told() {
     };
     assert_eq!(
         warned(&file("/events")),
-        "f.yaml:4:24: pass[0].to: the stream of source `s` is also passed, at `/web/sse`: every client there is one more \
+        "f.yaml:4:23: pass[0].to: the stream of source `s` is also passed, at `/web/sse`: every client there is one more \
          connection to the origin; expected `/web/sse` among the paths of `s`"
     );
     assert_eq!(warned(&file("[/events, /web/sse]")), "");
@@ -151,20 +151,20 @@ fn logs_have_to_fit_into_the_memory() {
     };
     assert_eq!(
         warned(&jobs(", log: {bytes: 16MiB}", "")),
-        "f.yaml:1:77: sources.jobs.log.bytes: `limits.channels` (10000) times `log.bytes` of `jobs` (16MiB) is 156.2GiB, and \
-         there are 1GiB of memory; expected `limits.channels` of at most 64, or `log.bytes` of at most 104.9KiB"
+        "f.yaml:1:75: sources.jobs.log.bytes: `limits.channels` (10000) times `log.bytes` of `jobs` (16MiB) is 156.2GiB, and \
+         there are 1GiB of memory; expected `limits.channels` of at most 64, or `log.bytes` of at most 104.8KiB"
     );
     assert!(warned(&jobs("", "limits: {channels: 65}\n")).starts_with("f.yaml:1:20: limits.channels: "));
     assert_eq!(warned(&jobs("", "limits: {channels: 64}\n")), "");
     assert_eq!(warned(&jobs(", log: {bytes: 100KiB}", "")), "");
-    assert!(warned(&with("log: {bytes: 2GiB}")).starts_with("f.yaml:1:1: sources: `log.bytes` of all sources"));
+    assert!(warned(&with("log: {bytes: 2GiB}")).starts_with("f.yaml:2:3: sources: `log.bytes` of all sources"));
 }
 
 #[test]
 fn clients_have_to_fit_under_the_limit_on_open_files() {
     assert_eq!(
         warned(&format!("{}limits: {{clients: 300000}}\n", with(""))),
-        "f.yaml:5:20: limits.clients: `limits.clients` is 300000, and 200000 fit under the limit on open files here; expected \
+        "f.yaml:5:19: limits.clients: `limits.clients` is 300000, and 200000 fit under the limit on open files here; expected \
          a higher limit (`LimitNOFILE=`, `ulimit -Hn`), or at most 200000"
     );
     assert_eq!(warned(&with("")), "");

@@ -7,6 +7,7 @@ mod leaving;
 mod paths;
 mod quotas;
 mod rewriting;
+mod rounds;
 mod trouble;
 
 use crate::support::relay::{PATH, TestRelay};
