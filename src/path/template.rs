@@ -1,7 +1,6 @@
 //! Templated paths: which parameters a request's path holds, and an upstream's URL with them.
 
 use super::{decode, encode_component, normal_segment, segments};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Longest value of a parameter, in bytes after decoding.
@@ -67,29 +66,45 @@ impl Template {
 }
 
 impl Parameters {
-    /// A URL of the source's with the values put in.
+    /// A URL of the source's with the values put in. Everything but unreserved characters is encoded: a value is one
+    /// segment, or one value of a query.
     pub(crate) fn fill(&self, url: &str) -> String {
-        let mut out = String::with_capacity(url.len() + 64);
-        let mut rest = url;
-        while let Some(open) = rest.find('{') {
-            out.push_str(&rest[..open]);
-            rest = &rest[open + 1..];
-            let known = self.0.iter().find_map(|(name, value)| {
-                let after = rest.strip_prefix(&**name)?.strip_prefix('}')?;
-                Some((value, after))
-            });
-            match known {
-                Some((value, after)) => {
-                    // Everything but unreserved characters is encoded: a value is one segment, or one value of a query.
-                    let _ = write!(out, "{}", encode_component(value));
-                    rest = after;
-                }
-                // Checked when the configuration was read: not a place for one of ours.
-                None => out.push('{'),
-            }
-        }
-        out + rest
+        let value = |name: &str| self.0.iter().find(|(known, _)| &**known == name);
+        fill(url, |name| Some(encode_component(&value(name)?.1).to_string()))
     }
+}
+
+/// A part of a text with `{parameter}`s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// What stands for itself.
+    Literal(&'a str),
+    /// The name of a parameter.
+    Parameter(&'a str),
+}
+
+/// The parts of a text with `{parameter}`s, in order; none of them is empty.
+pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let (mut pieces, mut rest) = (Vec::new(), text);
+    while let Some((literal, (name, after))) = rest
+        .split_once('{')
+        .and_then(|(literal, behind)| Some((literal, behind.split_once('}')?)))
+    {
+        pieces.extend((!literal.is_empty()).then_some(Piece::Literal(literal)));
+        pieces.push(Piece::Parameter(name));
+        rest = after;
+    }
+    pieces.extend((!rest.is_empty()).then_some(Piece::Literal(rest)));
+    pieces
+}
+
+/// A text with its `{parameter}`s replaced. One without a value stays as it is.
+pub(crate) fn fill(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let filled = |piece| match piece {
+        Piece::Literal(text) => text.to_owned(),
+        Piece::Parameter(name) => value(name).unwrap_or_else(|| format!("{{{name}}}")),
+    };
+    pieces(text).into_iter().map(filled).collect()
 }
 
 /// Decoded once. What could mean another path at the origin (separators, dots, what is encoded twice stays encoded), or
@@ -110,6 +125,34 @@ fn value(segment: &str) -> Result<Box<str>, BadParameter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_taken_apart_at_their_parameters() {
+        use Piece::{Literal, Parameter};
+        for (text, expected) in [
+            ("", vec![]),
+            ("/a", vec![Literal("/a")]),
+            (
+                "/{a}{b}?x={a}",
+                vec![
+                    Literal("/"),
+                    Parameter("a"),
+                    Parameter("b"),
+                    Literal("?x="),
+                    Parameter("a"),
+                ],
+            ),
+            ("{a}/{", vec![Parameter("a"), Literal("/{")]),
+            ("}{a}", vec![Literal("}"), Parameter("a")]),
+        ] {
+            assert_eq!(pieces(text), expected, "{text}");
+            assert_eq!(fill(text, |_| None), text);
+        }
+        assert_eq!(
+            fill("/{a}/{b}", |name| (name == "a").then(|| "{b}".to_owned())),
+            "/{b}/{b}"
+        );
+    }
 
     fn fit(template: &str, path: &str) -> Option<Result<Vec<String>, BadParameter>> {
         let fitted = Template::new(template).fit(path)?;

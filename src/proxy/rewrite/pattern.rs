@@ -1,5 +1,7 @@
 //! Paths with `{parameter}`s: which text fits one, and what one becomes when its parameters are filled in.
 
+use crate::path::{Piece, pieces};
+
 /// A path, perhaps with a query, in which parameters stand for text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
@@ -20,21 +22,13 @@ impl Pattern {
     /// was parsed.
     pub(super) fn new(text: &str) -> Self {
         let text = text.replace("%7B", "{").replace("%7D", "}");
-        let (mut parts, mut rest) = (Vec::new(), text.as_str());
-        while let Some((literal, after)) = rest.split_once('{') {
-            let Some((name, after)) = after.split_once('}') else {
-                break;
-            };
-            if !literal.is_empty() {
-                parts.push(Part::Literal(literal.to_owned()));
-            }
-            parts.push(Part::Parameter(name.to_owned()));
-            rest = after;
+        let part = |piece| match piece {
+            Piece::Literal(text) => Part::Literal(text.to_owned()),
+            Piece::Parameter(name) => Part::Parameter(name.to_owned()),
+        };
+        Self {
+            parts: pieces(&text).into_iter().map(part).collect(),
         }
-        if !rest.is_empty() {
-            parts.push(Part::Literal(rest.to_owned()));
-        }
-        Self { parts }
     }
 
     /// Whether there is a parameter.
