@@ -9,6 +9,11 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+/// The program; another build of it, where a measurement wants one.
+fn program() -> std::ffi::OsString {
+    std::env::var_os("FANFARE_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_fanfare").into())
+}
+
 /// Clock ticks per second in /proc (`getconf CLK_TCK`; the same on every Linux).
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -41,7 +46,7 @@ impl TestProcess {
             .arg("-c")
             .arg(format!("{limit}exec \"$@\""))
             .arg("sh")
-            .arg(env!("CARGO_BIN_EXE_fanfare"))
+            .arg(program())
             .args(["serve", "--log", "debug", "--log-format", "json", "--config"])
             .arg(&file)
             .envs(environment.iter().copied())
@@ -82,7 +87,7 @@ impl TestProcess {
         let file = dir.path().join("fanfare.yaml");
         let setup = setup.clone().ports(address, admin);
         std::fs::write(&file, setup.yaml()).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_fanfare"))
+        let child = Command::new(program())
             .args(["serve", "--log", "debug", "--log-format", "json", "--config"])
             .arg(&file)
             .stderr(log)

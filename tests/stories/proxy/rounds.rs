@@ -1,6 +1,7 @@
 //! Proxied requests don't wait for the rounds in which upstreams are read when a lot comes.
 //!
-//! Also a measurement: `cargo test --release --test stories -- --nocapture proxied_requests_do_not_wait`.
+//! Also a measurement, of the program that `FANFARE_PROGRAM` names:
+//! `cargo test --test stories -- --nocapture proxied_requests_do_not_wait`.
 
 use super::get;
 use crate::support::origin::{TestOrigin, within};
