@@ -142,7 +142,7 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
     exit
 }
 
-/// The demo talks to a person; where nobody reads, it goes on all the same.
+/// The demo talks to a person; with standard output closed it goes on all the same.
 fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }

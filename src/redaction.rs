@@ -23,7 +23,7 @@ pub(crate) fn names_a_secret(name: &str) -> bool {
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
-/// A URL as it may be shown to all who see logs, errors and `/status`: without userinfo and fragment, all values of its
+/// A URL as it may be shown in logs, errors and `/status`: without userinfo and fragment, all values of its
 /// query masked. Works on any text, also on one that is no URL.
 pub(crate) fn redact(url: &str) -> String {
     let url = url.split('#').next().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The admin listener: health, metrics, status, dashboard.
 //!
 //! It runs on a thread and runtime of its own, so that a loaded data path can't starve it, and sees the data path only
-//! through [`StatusProvider`]. There is always room for a probe, whoever else is connected. It has no access control of its own,
+//! through [`StatusProvider`]. There is always room for a probe, however many others are connected. It has no access control of its own,
 //! so status and dashboard, which show addresses of clients and event ids, are served on loopback addresses only.
 
 mod health;
@@ -25,7 +25,7 @@ impl Admin {
     pub fn start(listener: Listener, provider: Arc<dyn StatusProvider>, connections: usize) -> io::Result<Self> {
         let limits = Limits {
             connections,
-            // Whoever reads an answer slowly takes no probe's place.
+            // A client that reads its answer slowly takes no probe's place.
             askers: Askers::MakeRoom,
         };
         let exposure = Exposure::at(listener.address());

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 /// How often the histograms' samples are sorted into buckets; until then each of them takes 16 bytes.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// How long `/status` waits for the data path. Whoever asks learns that it does not answer, and can ask again.
+/// How long `/status` waits for the data path. After that the client learns that there is no answer, and can ask again.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 const DASHBOARD: &str = include_str!("dashboard.html");
@@ -29,12 +29,12 @@ const DASHBOARD_POLICY: HeaderValue = HeaderValue::from_static(
 /// The text format of Prometheus, by its version.
 const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
 
-/// Who may come.
+/// From where a path is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exposure {
-    /// Whoever is on this machine.
+    /// Loopback addresses only.
     Loopback,
-    /// Anybody: nothing is shown of clients and events.
+    /// Any address: nothing is shown of clients and events.
     Public,
 }
 

@@ -1,7 +1,7 @@
 //! A small HTTP/1.1 server on a thread and runtime of its own: the admin listener, and the demo's origin.
 //!
 //! It is apart from the data path on purpose: no load there delays an answer here. Its connections are accepted and read as clients' are
-//! (`net`, `http/connection.rs`): heads are bounded, and whoever says nothing is let go when others come. Running out of descriptors pauses
+//! (`net`, `http/connection.rs`): heads are bounded, and connections that say nothing are let go when others come. Running out of descriptors pauses
 //! accepting and never ends it. Dropping the [`Server`] closes the listener and every connection, and waits for the thread.
 
 pub(crate) mod response;
@@ -122,7 +122,7 @@ impl Drop for Server {
 fn enter(listener: Listener) -> io::Result<(tokio::runtime::Runtime, tokio::io::unix::AsyncFd<Listener>)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // Whoever comes is seen after each answer, and not after all that are due.
+        // New connections are seen after each answer, and not after all that are due.
         .event_interval(1)
         .build()?;
     let listener = {
@@ -164,7 +164,7 @@ impl<H: Handler> Accepted for Connections<H> {
     }
 }
 
-/// Serves a connection to its end. How it fails is its peer's affair; there is nobody to tell.
+/// Serves a connection to its end. Its failures are not logged: the peer causes them, and sees them.
 async fn serve<H: Handler>(handler: Arc<H>, mut connection: Connection, stream: Stream) {
     let Ok(stream) = Watched::new(stream) else { return };
     loop {

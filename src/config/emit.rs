@@ -60,7 +60,7 @@ fn inline(value: &Json) -> String {
     }
 }
 
-/// Plain where nobody can doubt that it is text, else `escaped` in double quotes. Keys hold no references: nothing in
+/// Plain where every reader takes it for text, else `escaped` in double quotes. Keys hold no references: nothing in
 /// them is escaped.
 fn quoted(text: &str, escaped: &str) -> String {
     let starts_plainly = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')

@@ -160,7 +160,7 @@ fn check(section: &Section<'_>, source: Option<&mut Source>) {
     let Some(source) = source else { return };
     upstream::name_apart(&mut source.upstreams);
     if first.is_templated() {
-        // Who comes late to a job's stream wants all of it.
+        // A client that comes late to a job's stream needs all of it.
         if section.get("start").is_none() {
             source.start = Start::Earliest;
         }

@@ -47,7 +47,7 @@ impl OriginUrl {
             None => (None, authority),
         };
         if authority.contains(['{', '}']) {
-            // The client would choose whom the relay connects to.
+            // The client would choose the host that the relay connects to.
             return Err("a URL with a parameter in its host");
         }
         let parameters = parameters(target)?;

@@ -1,6 +1,6 @@
 //! A connection on which requests are read, one after the other.
 //!
-//! Heads are read here, every one of them, whoever answers. hyper writes the answers and reads the bodies, one request at a time
+//! Every head is read here, whatever answers it. hyper writes the answers and reads the bodies, one request at a time
 //! (`exchange.rs`); between two requests a connection holds neither a buffer nor anything of hyper's.
 
 use super::head::{Malformed, ReadAhead, RequestHead};
@@ -175,7 +175,7 @@ impl Connection {
     pub(crate) async fn refuse(&mut self, mut stream: &Watched, refused: Refused) {
         self.enter(Phase::Lingering);
         let response = refused.why.response(refused.to_head);
-        // Who has gone, or takes nothing, needs no answer.
+        // A client that has gone, or takes nothing, needs no answer.
         if matches!(timeout(LINGER_MAX, stream.write_all(&response)).await, Ok(Ok(()))) {
             self.linger(stream, LINGER_MAX, LINGER_BYTES_MAX).await;
         }
@@ -197,7 +197,7 @@ impl Connection {
             }
             Poll::Ready(())
         });
-        // Who sends on for longer was not going to read.
+        // A client that sends for longer was not going to read.
         let _ = timeout(time_max, read_all).await;
     }
 

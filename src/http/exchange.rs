@@ -108,12 +108,12 @@ pub(crate) async fn serve(
     // The response says that it is the last one.
     let draining = terms.draining();
     let mut http = http1::Builder::new()
-        // How long a head may take is not hyper's affair.
+        // The head has been read, within its time, before hyper.
         .header_read_timeout(None)
         .max_buf_size(HYPER_BYTES_MIN.max(terms.header_bytes))
-        // Who has said everything still gets an answer.
+        // A client that has closed its sending half still gets an answer.
         .half_close(true)
-        // Where chunks end only hyper knows: nobody could say where the next head begins.
+        // Only hyper knows where the chunks end, and with them where the next head begins.
         .keep_alive(head.body != BodyLength::Chunked && !draining)
         .serve_connection(io, service);
     let (mut begun, mut closing) = (false, draining);

@@ -43,7 +43,7 @@ pub(super) type Outcome = Result<StreamStart, Response>;
 /// What is to be done about a request.
 pub(super) enum Decision {
     Now(Outcome),
-    /// It is known once somebody else has spoken: the origin of a channel that is being opened, or whoever has an event for a poll.
+    /// It waits: for the origin of a channel that is being opened, or for an event that a poll can be answered with.
     Later(Box<Deferred>),
     /// The origin answers.
     Proxy(Box<ProxiedRequest>),

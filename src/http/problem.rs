@@ -1,4 +1,4 @@
-//! Problem details (RFC 9457): the body of every error, whoever says it.
+//! Problem details (RFC 9457): the body of every error of the relay's own.
 
 use bytes::Bytes;
 use http_body_util::Full;

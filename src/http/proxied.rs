@@ -1,6 +1,6 @@
 //! A proxied request, from the connection's side: its place, its answer, and what comes after.
 //!
-//! The place is held until the kernel has all of the answer, so that nobody who counts places takes the rest of it away.
+//! The place is held until the kernel has all of the answer, so that a drain, which counts places, does not cut the rest of it.
 
 use super::connection::Connection;
 use super::exchange::{Answer, Exchange};

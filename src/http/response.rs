@@ -97,7 +97,7 @@ fn add(response: &mut Response, fields: Vec<(HeaderName, HeaderValue)>) {
 /// A request that can't be passed on at the moment.
 pub(super) fn busy() -> Response {
     let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail(RefuseReason::Passes));
-    // Spread, so that those who come together don't come back together.
+    // Spread, so that clients that came together don't come back together.
     let after = fastrand::u64(1..=BUSY_SECONDS_MAX);
     response.headers_mut().insert(RETRY_AFTER, after.into());
     response

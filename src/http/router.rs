@@ -86,7 +86,7 @@ impl Router {
         })
     }
 
-    /// Who serves a path, which is in its normal form. A path without parameters goes before one with them.
+    /// What serves a path, which is in its normal form. A path without parameters goes before one with them.
     fn source(&self, path: &str) -> Option<Found> {
         if let Some(channel) = self.plain.get(path) {
             return Some(Found::Plain(channel.clone()));

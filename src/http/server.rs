@@ -118,7 +118,7 @@ impl Accepted for Arc<Server> {
         let connection = Connection::new(peer, ahead);
         let phase = connection.phase();
         if !matches!(first, First::Unknown) {
-            // It has asked, though its task has not run yet: it makes room for nobody.
+            // It has asked, though its task has not run yet: it is not ended to make room.
             phase.set(Phase::Answering);
         }
         let task = client_connection::serve(self.clone(), connection, stream, first);

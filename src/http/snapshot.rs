@@ -5,7 +5,7 @@ use crate::config::{Config, Limits, Network};
 use crate::proxy::Proxy;
 use std::sync::Arc;
 
-/// The settings of one moment. Nobody keeps a part of it beyond the request that it was loaded for.
+/// The settings of one moment. No part of it is kept beyond the request that it was loaded for.
 pub(crate) struct Snapshot {
     pub(crate) router: Router,
     /// `None`: nothing is passed to an origin.

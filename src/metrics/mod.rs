@@ -255,7 +255,7 @@ fn histogram(recorder: &PrometheusRecorder, definition: &Definition, values: &[&
     recorder.register_histogram(&key(definition, Kind::Histogram, values), &METADATA)
 }
 
-/// A family without a series yet is announced all the same: whoever writes a query sees that it exists.
+/// A family without a series yet is announced all the same, so that it is known to exist when queries are written.
 fn announce_absent(text: &mut String) {
     for definition in definitions::ALL.iter().filter(|definition| definition.is_recorded()) {
         let (name, kind) = (definition.name, definition.kind.label());

@@ -34,7 +34,8 @@ pub(crate) trait Accepted {
 }
 
 /// Accepts connections of a listener that the runtime watches, until it is dropped. No error of `accept` ends it. A connection for
-/// which the budget has no descriptor left is closed at once: those who wait in the kernel's queue would not know that nobody comes.
+/// which the budget has no descriptor left is closed at once: a client in the kernel's queue
+/// would not learn that it is not going to be served.
 pub(crate) async fn accept(fd: AsyncFd<Listener>, server: impl Accepted, budget: Arc<Descriptors>) -> io::Result<()> {
     let name = fd.get_ref().to_string();
     let mut starvation = Starvation::default();
@@ -73,7 +74,7 @@ pub(crate) async fn accept(fd: AsyncFd<Listener>, server: impl Accepted, budget:
                         tracing::warn!(listener = name, %error, "can't accept; trying again every 100 ms");
                     }
                     server.starved();
-                    // Who waits stays in the kernel's queue, and is accepted once somebody has left.
+                    // A connection that waits stays in the kernel's queue, and is accepted once another has ended.
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     break;
                 }

@@ -47,7 +47,7 @@ pub fn bind(listen: &Listen) -> io::Result<Listener> {
     Ok(Listener { kind })
 }
 
-/// A listener that somebody else has bound.
+/// A listener that was bound elsewhere.
 impl TryFrom<TcpListener> for Listener {
     type Error = io::Error;
 
@@ -112,7 +112,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// A socket file that a process left behind which is gone is replaced; one that somebody answers on is not, and a file of
+/// A socket file that a process left behind which is gone is replaced; one on which a process answers is not, and a file of
 /// any other kind was not left by a listener.
 fn bind_unix(path: &PathBuf) -> io::Result<UnixListener> {
     let listener = match UnixListener::bind(path) {

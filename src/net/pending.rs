@@ -1,8 +1,8 @@
 //! The connections that have a task of their own: bounded, the oldest makes room.
 //!
 //! A client that means it sends its request at once. So when there are too many, the one that has waited longest is the
-//! one to let go: thousands of connections that say nothing keep nobody out. It looks once more whether its request has
-//! come, since closing a connection with bytes unread resets it: whoever has asked is answered.
+//! one to let go: thousands of connections that say nothing keep no client out. It looks once more whether its
+//! request has come, since closing a connection with bytes unread resets it: a request that has come is answered.
 
 use super::phase::{Phase, SharedPhase};
 use std::cell::Cell;

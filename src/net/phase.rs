@@ -12,7 +12,7 @@ pub(crate) enum Phase {
     Head,
     /// It has been answered, and may be used again.
     Idle,
-    /// Its answer depends on somebody else: a channel that is being opened, an event that a poll waits for, an origin.
+    /// Its answer depends on something else: a channel that is being opened, an event that a poll waits for, an origin.
     Waiting,
     /// Its answer is being written, and is ours.
     Answering,

@@ -1,7 +1,8 @@
 //! What is said of a listener that can't accept: that it began, and that it is over for good.
 //!
-//! Under want the two follow each other at every connection that comes and goes: whoever opens connections could fill the log with
-//! them. So want is over only after a while without an error, and is said again only after a longer one.
+//! While descriptors are scarce the two follow each other at every connection that comes and goes, so a client that opens
+//! connections could fill the log. So the shortage counts as over only after a while without an error, and is logged
+//! again only after a longer one.
 
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// What a peer's bytes go through. (TLS will be a further kind: the encryption is the stream's, whoever holds it.)
+/// What a peer's bytes go through. (TLS will be a further kind: the encryption goes with the stream.)
 #[derive(Debug)]
 pub struct Stream {
     transport: Transport,

@@ -20,7 +20,7 @@ impl Watched {
         watch(stream).map(Self)
     }
 
-    /// The stream, which nobody watches any more.
+    /// The stream, which is not watched any more.
     pub(crate) fn into_stream(self) -> Stream {
         self.0.into_inner()
     }
@@ -57,7 +57,7 @@ impl Watched {
     /// Completes when the connection is broken: by a reset, or by both sides' ends.
     pub(crate) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            // An error wakes whoever waits for room to write; the end of the peer's bytes alone does not.
+            // An error wakes the task that waits for room to write; the end of the peer's bytes alone does not.
             let Ok(mut ready) = ready!(self.0.poll_write_ready(cx)) else {
                 return Poll::Ready(());
             };

@@ -17,8 +17,7 @@ const ALWAYS: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// Protocols that are no tunnel for bytes of two parties who agree: in HTTP/2 a client could ask for any path, TLS would hide what it
-/// asks for.
+/// Protocols that are not switched to: in HTTP/2 a client could ask for any path, and TLS would hide what it asks for.
 const NOT_SWITCHED_TO: [&str; 4] = ["h2c", "h2", "http", "tls"];
 
 /// What the connection's headers said.

@@ -167,7 +167,7 @@ impl Relay {
         self.listeners.shutdown().await;
         self.shards.drain(&drain);
         let empty = tokio::time::timeout(drain.timeout, self.quotas.empty()).await.is_ok();
-        // Event streams and WebSockets from origins end in their turns, and whoever does not read that is cut.
+        // Event streams and WebSockets from origins end in their turns; one whose client does not read is cut.
         let turns = (drain.spread + LAST_EVENT_MAX).min(drain.timeout);
         let _ = tokio::time::timeout_at(began + turns, self.quotas.nothing_proxied()).await;
         let all_left = empty && self.quotas.cut() == 0;

@@ -1,5 +1,5 @@
 //! The life of a templated source's channel, as one task: it is fed until its stream ends or its last client has been gone
-//! for a while, stays for those who come late, and is taken out of the list.
+//! for a while, stays for clients that come late, and is taken out of the list.
 
 use super::channel_list::ChannelList;
 use super::first_response::FirstResponse;
@@ -30,7 +30,7 @@ pub(super) struct ChannelLife {
 enum Over {
     /// By the terminal event, or the upstreams have returned: ended by the origin, or refused.
     Supplied,
-    /// Nobody was in for `idle_timeout`: it has been taken out of the list.
+    /// It had no client for `idle_timeout`: it has been taken out of the list.
     Idle,
 }
 
@@ -59,7 +59,7 @@ impl ChannelLife {
         }
         let linger = channel.settings().load().linger;
         let kept = match (self.first.refused(), channel.end()) {
-            // Whoever is in gets what there is, then the end; whoever comes back gets the origin's answer.
+            // Its clients get what there is, then the end; one that comes back gets the origin's answer.
             (true, _) => {
                 channel.finish();
                 REFUSAL_KEPT
@@ -92,13 +92,13 @@ impl ChannelLife {
         while others.join_next().await.is_some() {}
     }
 
-    /// Completes when nobody has been in for `idle_timeout`, and the channel is out of the list.
+    /// Completes when there was no client for `idle_timeout`, and the channel is out of the list.
     async fn idle(&self) {
         loop {
             let since = self.channel.idle().await;
             let until = since + self.channel.settings().load().idle_timeout;
             tokio::time::sleep_until(until.into()).await;
-            // Somebody may have been in meanwhile, and left again: then it is idle since then.
+            // A client may have come and left meanwhile: then it is idle since that one left.
             if self.channel.idle_since() == Some(since) && self.list.remove(&self.parameters, &self.channel, true) {
                 return;
             }

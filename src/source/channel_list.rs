@@ -87,8 +87,8 @@ impl OpenChannel {
     }
 }
 
-/// Takes out the channel whose stream has ended first, if one has: it is kept for those who come late, but not at the
-/// price of one that is wanted now. Where it succeeds, there is a place again.
+/// Takes out the channel whose stream has ended first, if one has: it is kept for clients that come late, but not at
+/// the price of one that is asked for now. Where it succeeds, there is a place again.
 pub(super) fn make_room(channels: &mut Channels) -> bool {
     let oldest = channels
         .iter()

@@ -1,4 +1,4 @@
-//! The first answer of the origin to a new channel of a templated source: it is the answer to the clients who wait for it.
+//! The first answer of the origin to a new channel of a templated source: it is the answer to the clients that wait for it.
 
 use crate::channel::Publisher;
 use crate::event_stream::Item;

@@ -16,7 +16,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// A stream that lasted this long has lived, however short the reconnection time.
 const LIVED_MIN: Duration = Duration::from_secs(1);
 
-/// Even the shortest range of waits ends at this multiple of where it begins: nobody comes back with everybody else.
+/// Even the shortest range of waits ends at this multiple of where it begins, so that relays that were cut together don't come back together.
 const SPREAD_MIN: f64 = 1.1;
 
 /// The waits between attempts.
@@ -67,7 +67,7 @@ impl Backoff {
         let drawn = self.base + (longest - self.base).mul_f64(chance);
         match retry_after {
             None => drawn,
-            // Later than told by up to a tenth: whoever else was told the same comes then too.
+            // Later than told by up to a tenth: other clients were told the same time.
             Some(told) => drawn.max(told.min(RETRY_AFTER_MAX).mul_f64(1.0 + chance * (SPREAD_MIN - 1.0))),
         }
     }

@@ -38,7 +38,7 @@ pub(super) async fn connect(home: &Home<'_>, url: &Url, deadline: Instant) -> Re
     open(url, &config.tls, home.is(url), config.http2, deadline).await
 }
 
-/// The same for whoever has no upstream. `at_home`: the URL leads where the TLS settings belong.
+/// The same without an upstream. `at_home`: the URL leads where the TLS settings belong.
 pub(crate) async fn open(
     url: &Url,
     tls: &UpstreamTls,
@@ -120,7 +120,7 @@ async fn tcp(addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
 
 async fn open_tcp(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
-    // A port of this machine on which nobody listens can, by chance, be the one that our own end was given.
+    // A port of this machine on which no program listens can, by chance, be the one that our own end was given.
     if stream.local_addr()? == address {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }

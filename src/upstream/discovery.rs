@@ -29,7 +29,7 @@ const ATOM: &str = "http://www.w3.org/2005/Atom";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 const EVENT_STREAM: &str = "text/event-stream";
 
-/// How the relation of the change log's own stream ends, whoever's domain it begins with.
+/// How the relation of the change log's own stream ends, whatever domain it begins with.
 const CHANGE_LOG_RELATION: &str = "/relation/changelog";
 
 /// Gets the feed, and returns the stream's URL.

@@ -1,7 +1,7 @@
 //! One request and its answer on one connection, HTTP/1.1 or HTTP/2.
 //!
-//! hyper's connection is a future of its own. It is polled by whoever polls the answer, so a read wakes one task and not
-//! two, and nothing outlives the answer: dropping it closes the connection. Only HTTP/2 needs tasks of its own; they live
+//! hyper's connection is a future of its own. It is polled wherever the answer is polled, so a read wakes one task and
+//! not two, and nothing outlives the answer: dropping it closes the connection. Only HTTP/2 needs tasks of its own; they live
 //! in a set that the answer owns.
 
 use super::connect::{Io, within};
@@ -28,7 +28,7 @@ const READ_BYTES_MAX: usize = 64 * 1024;
 /// What an HTTP/2 origin may send before we take it, in bytes: per stream and connection, of which there is one each.
 const HTTP2_WINDOW_BYTES: u32 = 256 * 1024;
 
-/// The connection's own future. Its error reaches the one who asks by way of the answer.
+/// The connection's own future. Its error comes out of the answer, too.
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An answer whose body is still to be read.

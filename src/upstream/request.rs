@@ -1,4 +1,4 @@
-//! The request: what it says, and to whom it says what is secret.
+//! The request: what it says, and which origins get what is secret.
 //!
 //! An upstream's *home* is the origin (scheme, host, port) that the operator configured. Credentials, configured headers
 //! and the client certificate go to it alone; elsewhere, where redirects and feeds can lead, goes a plain request.

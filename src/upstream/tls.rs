@@ -1,4 +1,4 @@
-//! TLS towards an origin: whom to trust, and how to show who we are.
+//! TLS towards an origin: the roots that are trusted, and the client certificate.
 //!
 //! A client configuration is made for each connection: files are read anew, so that a renewed certificate or CA takes
 //! effect at the next reconnect, and a file that is missing now heals by itself. Session resumption is off: its memory
@@ -77,7 +77,7 @@ async fn client_config(tls: &UpstreamTls, at_home: bool, http2: bool) -> Result<
         Some(file) => roots_in(file).await?,
         None => system_roots().await?,
     };
-    // Explicit: a process-wide default would be whoever's came first.
+    // Explicit: a process-wide default would be the one that was installed first.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -103,7 +103,7 @@ const LEVEL: Custom<&'static str> = Custom {
     read: |item| {
         let form = "one of `OFF`, `ERROR`, `WARN`, `INFO`, `DEBUG`, `TRACE`, `ALL`";
         let filter = match item.text(form)?.to_ascii_uppercase().as_str() {
-            // YAML 1.1 reads a bare OFF as false, and so does whoever rewrote the file with a tool.
+            // YAML 1.1 reads a bare OFF as false, and tools that rewrite files write it so.
             "OFF" | "FALSE" => Some("off"),
             "ERROR" => Some("error"),
             "WARN" => Some("warn"),

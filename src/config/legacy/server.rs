@@ -54,7 +54,7 @@ impl Server {
 
 impl Connector {
     fn address(&self, default: SocketAddr) -> SocketAddr {
-        // Whoever used the old proxy's admin from another machine says so with `bindHost`: ours shows more.
+        // An admin that is to be reached from other machines needs `bindHost`: ours shows more than the old proxy's.
         SocketAddr::new(self.host.unwrap_or(default.ip()), self.port.unwrap_or(default.port()))
     }
 }

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Uri, Version};
 
-/// Fields of a head: more than anybody sends. (hyper's bound is the same.)
+/// Fields of a head: more than any client sends. (hyper's bound is the same.)
 const FIELDS_MAX: usize = 100;
 
 /// Parses a head, its end included.

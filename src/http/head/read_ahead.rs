@@ -49,7 +49,7 @@ impl ReadAhead {
                 let head = self.bytes.split_to(end);
                 (self.looked_at, self.has_line) = (0, false);
                 if self.bytes.is_empty() {
-                    // The buffer goes with the head: who waits for the next one holds no memory.
+                    // The buffer goes with the head: a connection that waits for the next one holds no memory.
                     self.bytes = BytesMut::new();
                 }
                 parse::parse(head).map(Some)
@@ -104,7 +104,7 @@ impl ReadAhead {
         None
     }
 
-    /// Finds out early what never becomes a request, so that whoever speaks something else is told at once.
+    /// Finds out early what never becomes a request, so that a client of another protocol is told at once.
     fn check_line(&mut self) -> Result<(), Malformed> {
         if self.has_line {
             return Ok(());

@@ -22,7 +22,7 @@ pub(super) fn may_begin(bytes: &[u8]) -> bool {
     !bytes.iter().any(u8::is_ascii_control)
 }
 
-/// Makes 1.1 of a later version of HTTP/1: who speaks 1.2 understands 1.1 (RFC 9110, 2.5).
+/// Makes 1.1 of a later version of HTTP/1: a client of 1.2 understands 1.1 (RFC 9110, 2.5).
 pub(super) fn bring_down(head: &mut [u8]) {
     let end = memchr::memchr(b'\n', head).unwrap_or(head.len());
     let end = end - usize::from(head[..end].ends_with(b"\r"));

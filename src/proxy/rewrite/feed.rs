@@ -74,7 +74,7 @@ fn changes(text: &str, links: &Links, view: &View<'_>) -> Result<Vec<(Range<usiz
             continue;
         };
         let resolved = base_of(link, &view.request).and_then(|base| base.join(href.value()));
-        // A link that leads nowhere is not ours to mend.
+        // A link that can't be resolved stays as it is.
         let Ok(url) = resolved else { continue };
         let Some(ours) = links.rewritten(&url, view) else {
             continue;
