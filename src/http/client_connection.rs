@@ -1,5 +1,5 @@
-//! A client's connection that needs more than to be handed to a shard: a request that has not come yet, an answer that is no event stream,
-//! or the next request behind one.
+//! A client's connection that is not handed to a shard at once: its request has not come yet, or its answer is no event
+//! stream, behind which another request may come.
 
 use super::connection::{Connection, Next};
 use super::exchange::{self, Exchange};
@@ -18,7 +18,7 @@ pub(super) enum First {
     Unknown,
     /// Its first request, and what was decided about it.
     Decided(Box<RequestHead>, Decision),
-    /// Its request is none.
+    /// Its request can't be understood, or the client has left.
     Other(Next),
 }
 
@@ -59,7 +59,8 @@ pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, strea
     }
 }
 
-/// The next request and what is to be done about it; `None`: there is none, and that was said where it had to be. `next`: it has come.
+/// The next request, with the decision about it; `None`: none comes, and a malformed one has been answered. `next`: what
+/// has been read already.
 async fn decided(
     server: &Arc<Server>,
     connection: &mut Connection,

@@ -43,15 +43,15 @@ pub(crate) enum Next {
     Nothing,
 }
 
-/// A request that is none.
+/// A request that can't be understood.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) why: Malformed,
-    /// It was one for a head alone.
+    /// It was a `HEAD`: the refusal has no body.
     pub(crate) to_head: bool,
 }
 
-/// What has come of a request, if that is enough to tell.
+/// What has been read, once that is a whole head or can't become one.
 pub(super) fn look(ahead: &mut ReadAhead, bytes_max: usize) -> Option<Next> {
     let to_head = ahead.asks_for_head();
     match ahead.next(bytes_max) {
@@ -88,7 +88,7 @@ impl Connection {
         self.phase.set(phase);
     }
 
-    /// A request has come over it: it may lie idle now, if there is to be another.
+    /// A request has come over it: from now on it may be idle between two requests.
     pub(super) fn use_for(&mut self, phase: Phase) {
         self.is_used = true;
         self.enter(phase);
@@ -171,7 +171,7 @@ impl Connection {
         Poll::Ready(Ok(read))
     }
 
-    /// Says that a request is none.
+    /// Answers a request that can't be understood, and ends.
     pub(crate) async fn refuse(&mut self, mut stream: &Watched, refused: Refused) {
         self.enter(Phase::Lingering);
         let response = refused.why.response(refused.to_head);
@@ -181,7 +181,7 @@ impl Connection {
         }
     }
 
-    /// Says that nothing more comes, and lets what was said arrive.
+    /// Closes the sending half, and reads until the client does the same, so that what was written arrives.
     pub(super) async fn linger(&mut self, stream: &Watched, time_max: Duration, bytes_max: usize) {
         let mut left = bytes_max;
         if stream.stream().finish().is_err() {

@@ -28,17 +28,17 @@ const HYPER_BYTES_MIN: usize = 8192;
 
 /// How a request is answered.
 pub(crate) enum Exchange {
-    /// By this.
+    /// By this response.
     Response(Box<Response>),
-    /// By one that is given all of the request.
+    /// By a function that gets the request with its body.
     Asked {
         by: Asked,
-        /// In which the connection is meanwhile.
+        /// The connection's phase until the response begins.
         phase: Phase,
     },
 }
 
-/// Makes an answer of a request.
+/// Answers a request.
 pub(crate) type Asked = Box<dyn FnOnce(Request<Incoming>) -> Answering + Send>;
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
@@ -49,17 +49,17 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// This, and nothing else.
+    /// An answer behind which nothing is left to do.
     pub(crate) fn of(response: Response) -> Self {
         let afterwards = None;
         Self { response, afterwards }
     }
 }
 
-/// What an exchange goes by.
+/// The bounds of an exchange.
 pub(crate) struct Terms<'a> {
     pub(crate) header_bytes: usize,
-    /// Where a process is known to leave.
+    /// Says whether the process is leaving; `None`: it is not asked (the admin answers to the end).
     pub(crate) quotas: Option<&'a Arc<Quotas>>,
 }
 
@@ -70,7 +70,7 @@ impl Terms<'_> {
 }
 
 impl Exchange {
-    /// `Err`: there is nothing to exchange, the connection is a shard's from now on.
+    /// `Err`: an event stream, whose connection goes to a shard.
     pub(super) fn of(outcome: Outcome) -> Result<Self, Box<StreamStart>> {
         match outcome {
             Ok(start) => Err(Box::new(start)),
@@ -105,7 +105,7 @@ pub(crate) async fn serve(
         let once = once.take();
         async move { Ok::<_, Infallible>(answer(once, request).await) }
     });
-    // The response says that it is the last one.
+    // Known before the response's head is written, which says whether it is the last one.
     let draining = terms.draining();
     let mut http = http1::Builder::new()
         // The head has been read, within its time, before hyper.

@@ -37,7 +37,7 @@ pub(super) struct StreamStart {
     pub(super) peer: SocketAddr,
 }
 
-/// What becomes of a request here: its client joins a shard, or it is answered.
+/// The result of a decision: the client joins a shard, or gets a response.
 pub(super) type Outcome = Result<StreamStart, Response>;
 
 /// What is to be done about a request.

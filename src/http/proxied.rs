@@ -27,7 +27,7 @@ pub(super) struct ProxiedRequest {
     pub(super) permit: ProxyPermit,
 }
 
-/// What the connection has to know of it once hyper has the answer.
+/// What the connection needs once hyper has the answer.
 pub(crate) struct Afterwards {
     _permit: ProxyPermit,
     /// What follows a `101`.

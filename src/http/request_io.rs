@@ -1,7 +1,7 @@
 //! What hyper reads one request from, and writes its response to.
 //!
-//! hyper sees a connection that ends with the request: it never reads beyond it. That it asked for more all the same says that the
-//! connection may go on.
+//! hyper sees a connection that ends with the request, so it never reads beyond it. If it tries to, it would serve another
+//! request: then the connection may go on.
 
 use super::head::BodyLength;
 use crate::net::Watched;
@@ -37,7 +37,7 @@ pub(super) struct RequestIo<'a> {
     stream: &'a Watched,
     /// The head, and what is here of the body.
     ahead: Bytes,
-    /// What is still to be read of the body; `None`: where it ends only hyper knows.
+    /// What is still to be read of the body; `None`: it comes in chunks, and only hyper knows where they end.
     left: Option<u64>,
     asked_for_more: bool,
     progress: &'a Progress,
@@ -115,7 +115,7 @@ impl hyper::rt::Write for RequestIo<'_> {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether the connection ends is not hyper's to say.
+    /// hyper does not decide whether the connection ends.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

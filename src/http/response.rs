@@ -23,7 +23,7 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// A source's path answers streams and polls.
 const ACCEPT: HeaderValue = HeaderValue::from_static("Accept");
-/// What is true now only.
+/// For what is true at this moment only.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// The longest time after which a request that found too many others is to be made again.
 const BUSY_SECONDS_MAX: u64 = 5;
@@ -57,7 +57,7 @@ pub(super) fn not_found(path: &str) -> Response {
     problem(StatusCode::NOT_FOUND, &format!("no source serves {path}"))
 }
 
-/// A parameter of the path that is none.
+/// A parameter of the path that is malformed.
 pub(super) fn bad_parameter<B>(request: &Request<B>, source: &Source, bad: BadParameter) -> Response {
     let (status, detail) = match bad {
         BadParameter::Malformed => (
@@ -69,7 +69,7 @@ pub(super) fn bad_parameter<B>(request: &Request<B>, source: &Source, bad: BadPa
     with_cors(problem(status, detail), request, source)
 }
 
-/// A long poll's `wait` that is none.
+/// A long poll's `wait` that is malformed.
 pub(super) fn bad_wait<B>(request: &Request<B>, source: &Source) -> Response {
     let detail = "the query parameter wait is a number of seconds, as in wait=25";
     with_cors(problem(StatusCode::BAD_REQUEST, detail), request, source)
@@ -135,7 +135,7 @@ fn document<B>(body: Bytes, request: &Request<B>, source: &Source) -> Response {
     with_cors(response, request, source)
 }
 
-/// A method that nothing here has, whatever the path: `TRACE` would show others' secrets, `CONNECT` would lead out.
+/// A method that is served at no path: `TRACE` would show others' secrets, `CONNECT` would lead out.
 pub(super) fn method_unknown() -> Response {
     let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here");
     response.headers_mut().insert(ALLOW, METHODS);

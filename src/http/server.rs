@@ -1,4 +1,4 @@
-//! What every connection is served with, and the way from an accepted connection to a client in a shard.
+//! The server of the clients' connections: what they are served with, and how an accepted one becomes a client in a shard.
 
 use super::client_connection::{self, First};
 use super::connection::{self, Connection, HeadLimits, Next, READ_BYTES};

@@ -1,6 +1,6 @@
 //! The connections that have a task of their own: bounded, the oldest makes room.
 //!
-//! A client that means it sends its request at once. So when there are too many, the one that has waited longest is the
+//! A client that wants something sends its request at once. So when there are too many, the one that has waited longest is the
 //! one to let go: thousands of connections that say nothing keep no client out. It looks once more whether its
 //! request has come, since closing a connection with bytes unread resets it: a request that has come is answered.
 

@@ -14,7 +14,7 @@ pub(crate) enum Phase {
     Idle,
     /// Its answer depends on something else: a channel that is being opened, an event that a poll waits for, an origin.
     Waiting,
-    /// Its answer is being written, and is ours.
+    /// An answer of the relay's own is being written.
     Answering,
     /// It has got its last answer, and is read until its end so that the answer arrives.
     Lingering,
@@ -29,7 +29,7 @@ impl Phase {
     }
 }
 
-/// A connection's phase, for others to see, and their wish that it makes room.
+/// A connection's phase, as other tasks see it, and whether they have asked it to make room.
 #[derive(Debug)]
 pub(crate) struct SharedPhase {
     opened: Instant,

@@ -1,4 +1,4 @@
-//! What is said of a listener that can't accept: that it began, and that it is over for good.
+//! What is logged of a listener that can't accept: the beginning of a shortage, and its end.
 //!
 //! While descriptors are scarce the two follow each other at every connection that comes and goes, so a client that opens
 //! connections could fill the log. So the shortage counts as over only after a while without an error, and is logged
@@ -6,28 +6,28 @@
 
 use std::time::{Duration, Instant};
 
-/// Want is over when nothing has failed for this long.
+/// The shortage is over when nothing has failed for this long.
 const OVER_AFTER: Duration = Duration::from_secs(10);
-/// Its beginning is said once in this time, at the most.
+/// Its beginning is logged once in this time, at the most.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
-/// What is to be said.
+/// What is to be logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
     /// Nothing can be accepted.
     Begun,
-    /// All is well again.
+    /// Connections are accepted again.
     Over,
 }
 
 /// Where a listener stands.
 #[derive(Debug, Default)]
 pub(super) struct Starvation {
-    /// When accepting failed last; `None`: all is well.
+    /// When accepting failed last; `None`: there is no shortage.
     failed: Option<Instant>,
-    /// When the beginning was said last.
+    /// When a beginning was logged last.
     said: Option<Instant>,
-    /// Whether the want that lasts was said.
+    /// Whether the beginning of the present shortage was logged.
     is_said: bool,
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Stream {
     transport: Transport,
-    /// The budget that its descriptor comes out of gets it back with the socket's end.
+    /// Goes back to the budget when the socket is closed.
     _descriptor: Option<Descriptor>,
 }
 
@@ -57,7 +57,7 @@ impl Stream {
         }
     }
 
-    /// Says the end of our bytes.
+    /// Closes the sending half.
     pub fn finish(&self) -> io::Result<()> {
         match &self.transport {
             Transport::Tcp(stream) => stream.shutdown(Shutdown::Write),
@@ -98,7 +98,7 @@ impl Stream {
     }
 }
 
-/// A signal in between is no answer.
+/// A call that a signal has interrupted is made again.
 fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {

@@ -20,7 +20,7 @@ pub(crate) enum First {
     Refused(StatusCode),
 }
 
-/// Both ends of it: upstreams tell, clients wait.
+/// Both ends of it: upstreams set it, clients wait for it.
 #[derive(Clone)]
 pub(crate) struct FirstResponse {
     told: Option<Arc<Told>>,
@@ -56,7 +56,7 @@ impl FirstResponse {
 
     /// The origin's answer, once it is there: a status, if it refused.
     pub(crate) async fn wait(mut self) -> Option<StatusCode> {
-        // The sender lives as long as the upstreams: gone without a word, there is nothing to hear.
+        // The sender lives as long as the upstreams: if they are gone, no answer comes.
         let told = self.first.wait_for(|first| *first != First::Asking).await;
         match told.map(|first| *first) {
             Ok(First::Refused(status)) => Some(status),
@@ -104,7 +104,7 @@ pub(super) struct FirstResponseSink {
 }
 
 impl FirstResponseSink {
-    /// Whether a failure is the origin's last word on this stream.
+    /// Whether a failure is final for this stream.
     ///
     /// Before it has ever been open, that it is not there or not for us. Later, that it is gone; a credential that is refused for
     /// a while must not stop every client's EventSource for ever.
@@ -146,7 +146,7 @@ impl Sink for FirstResponseSink {
     }
 
     fn failed(&mut self, failure: &Failure, more: bool) -> Verdict {
-        // One URL of several says nothing yet of the stream.
+        // Another URL of the same stream may still be there.
         if more {
             return Sink::failed(&mut self.publisher, failure, more);
         }

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// An address that has not answered in this time gets company (RFC 8305, 5: between 100 ms and 2 s, 250 ms recommended).
+/// When an address has not answered in this time, the next one is tried beside it (RFC 8305, 5: between 100 ms and 2 s, 250 ms recommended).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
 /// Addresses tried at most: bounds the sockets that one name can open.

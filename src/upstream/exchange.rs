@@ -220,7 +220,7 @@ fn before_the_head(error: &hyper::Error) -> Failure {
 /// What went wrong inside a body.
 pub(super) fn in_the_body(error: &hyper::Error) -> Failure {
     let reason = match io_error(error).map(io::Error::kind) {
-        // hyper's word for chunks that are none.
+        // So hyper calls chunks that can't be parsed.
         Some(io::ErrorKind::InvalidInput) => Reason::Protocol,
         _ => Reason::Reset,
     };

@@ -1,4 +1,5 @@
-//! Why a request is none, and how that is said: with problem details as every refusal, and then the connection ends.
+//! Requests that can't be understood: why, and the response, which has problem details as every refusal, and ends the
+//! connection.
 
 use crate::http::problem;
 use crate::http::stream_head::{date, put};
@@ -8,13 +9,13 @@ use hyper::StatusCode;
 /// What is wrong with a request's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Malformed {
-    /// The first line is none.
+    /// The first line is no request line.
     RequestLine,
-    /// The target has not the form that the method needs (RFC 9112, 3.2).
+    /// The target does not have the form that the method needs (RFC 9112, 3.2).
     Target,
-    /// A field is none.
+    /// A header field can't be parsed.
     Field,
-    /// RFC 9112, 3.2: one host, and one that is a host.
+    /// There is no valid host, or more than one (RFC 9112, 3.2).
     Host,
     /// Where the body ends can't be known for certain (RFC 9112, 6.3).
     Framing,
@@ -22,7 +23,7 @@ pub(crate) enum Malformed {
     TargetTooLong,
     /// The head is longer than that, or has too many fields.
     HeadTooLarge,
-    /// Another HTTP than 1.x.
+    /// A version other than HTTP/1.x.
     Version,
 }
 
@@ -51,7 +52,7 @@ impl Malformed {
         }
     }
 
-    /// The response as bytes. `to_head`: the request was one for a head alone.
+    /// The response as bytes. `to_head`: the request was a `HEAD`.
     pub(crate) fn response(self, to_head: bool) -> Bytes {
         let body = problem::details(self.status(), self.detail());
         let mut out = BytesMut::new();

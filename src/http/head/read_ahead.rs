@@ -28,7 +28,7 @@ impl ReadAhead {
         self.bytes.is_empty()
     }
 
-    /// Whether the request that begins here is one for a head alone.
+    /// Whether the request that begins here is a `HEAD`.
     pub(crate) fn asks_for_head(&self) -> bool {
         self.bytes.starts_with(b"HEAD ")
     }
