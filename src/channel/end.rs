@@ -4,10 +4,10 @@
 //! whether there is anything left to hear.
 
 use super::Channel;
-use crate::log::{Cursor, Position, Tip, comes_back_as};
-use crate::sync::{Notify, Swap};
+use crate::log::{Cursor, Position, StartPoint, Tip, comes_back_as};
+use crate::sync::{AtomicBool, Notify, Ordering, Swap};
+use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Why a stream has ended.
@@ -28,6 +28,8 @@ pub struct End {
     pub last: Cursor,
     /// Its position.
     pub position: Position,
+    /// The id in force after it; empty: none.
+    pub id: Bytes,
     /// When.
     pub at: Instant,
 }
@@ -49,17 +51,24 @@ impl Ending {
         }
     }
 
+    /// How the stream ends, if it is known.
+    pub(super) fn get(&self) -> Option<Arc<End>> {
+        self.is_over().then(|| self.end.load()).flatten()
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
 
-    /// The caller holds the writer's lock.
-    pub(super) fn set(&self, cause: Cause, tip: &Tip) {
+    /// The stream ends with `last`, which may be still to come: so whoever sees that entry sees the end. The caller holds
+    /// the writer's lock.
+    pub(super) fn set(&self, cause: Cause, last: Tip) {
         let at = Instant::now();
         self.end.store(Some(Arc::new(End {
             cause,
-            last: tip.cursor,
-            position: tip.position,
+            last: last.cursor,
+            position: last.position,
+            id: last.id,
             at,
         })));
         self.over.store(true, Ordering::Release);
@@ -75,7 +84,7 @@ impl Ending {
 impl Channel {
     /// How the stream ended, if it has.
     pub fn end(&self) -> Option<Arc<End>> {
-        self.ending.is_over().then(|| self.ending.end.load()).flatten()
+        self.ending.get()
     }
 
     /// Whether a terminal event has been published.
@@ -102,7 +111,7 @@ impl Channel {
         let mut writer_state = self.writer_state();
         writer_state.release(self, Instant::now(), true);
         if !self.ending.is_over() {
-            self.ending.set(Cause::Origin, &self.log.tip());
+            self.ending.set(Cause::Origin, self.log.tip());
         }
         drop(writer_state);
         self.followers.notify_all();
@@ -117,21 +126,28 @@ impl Channel {
     }
 
     /// Whether a client that comes with this last event ID has nothing left to hear: it is answered 204, on which an
-    /// EventSource stops.
-    pub fn is_over_for(&self, last_event_id: Option<&[u8]>) -> bool {
+    /// EventSource stops. `admitted`: where it starts without one, if it has been let in already.
+    pub fn is_over_for(&self, last_event_id: Option<&[u8]>, admitted: Option<StartPoint>) -> bool {
         let Some(end) = self.end() else { return false };
         let id = last_event_id.filter(|id| !id.is_empty());
-        let has_all =
-            id.is_some_and(|id| comes_back_as(&self.log.tip().id, id) || self.epoch.position(id) == Some(end.position));
+        let has_all = id.is_some_and(|id| comes_back_as(&end.id, id) || self.epoch.position(id) == Some(end.position));
         match end.cause {
-            // Whoever comes late learns the end too, for a while.
-            Cause::Terminal => has_all || end.at.elapsed() >= self.settings.load().linger,
-            // At the origin there is nothing any more; but a client that was cut before the end gets the rest.
-            Cause::Origin if has_all || id.is_none() => true,
-            Cause::Origin => {
-                let place = self.place(id);
-                place.gap.is_some() || place.next > end.last
+            Cause::Terminal if has_all => true,
+            // Whoever comes late learns the end too, for a while; who was in before it, however long the answer takes.
+            Cause::Terminal => {
+                let was_in = id.is_none() && matches!(admitted, Some(StartPoint::At(next)) if next <= end.last);
+                !was_in && end.at.elapsed() >= self.settings.load().linger
             }
+            // At the origin there is nothing any more; but a client that was cut before the end gets the rest.
+            Cause::Origin if has_all => true,
+            Cause::Origin => match (id, admitted) {
+                (Some(id), _) => {
+                    let place = self.place_behind(id);
+                    place.gap.is_some() || place.next > end.last
+                }
+                (None, Some(StartPoint::At(next))) => next > end.last,
+                (None, Some(StartPoint::Oldest) | None) => true,
+            },
         }
     }
 }

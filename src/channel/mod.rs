@@ -14,14 +14,14 @@ mod backpressure;
 mod publisher;
 mod settings;
 
-pub(crate) use blocks::{gap_block, retry_block};
+pub(crate) use blocks::{gap_block, gap_blocks, retry_block};
 pub use end::{Cause, End};
 pub use followers::Follower;
 pub use publisher::Publisher;
 pub use settings::Settings;
 
 use crate::config::{Ids, Start};
-use crate::log::{Cursor, Epoch, Log, Numbering, Position, ResumePoint};
+use crate::log::{Cursor, Epoch, Log, Numbering, Position, ResumePoint, StartPoint};
 use crate::metrics::{GapReason, Protocol, SourceMetrics};
 use backpressure::{Backpressure, Limits};
 use bytes::Bytes;
@@ -63,6 +63,14 @@ pub struct Channel {
     idle: Notify,
     /// The origin's last `retry`, in milliseconds plus one; 0: none.
     origin_retry: AtomicU64,
+}
+
+/// A client that has been let in.
+pub struct Admission {
+    /// Its membership.
+    pub subscription: Subscription,
+    /// Where it starts, if it has no last event ID: all that comes from then on is for it, however late its stream is written.
+    pub start: StartPoint,
 }
 
 /// A client's membership in a channel: leaving is dropping it.
@@ -147,7 +155,8 @@ impl Channel {
 
     /// Completes when there is something at `cursor` or beyond, or the stream has ended before it.
     pub(crate) async fn until(&self, cursor: Cursor) {
-        let look = || (self.log.head() >= cursor || self.end().is_some()).then_some(());
+        let ended = || self.end().is_some_and(|end| end.last < cursor);
+        let look = || (self.log.head() >= cursor || ended()).then_some(());
         self.followers.until(look).await;
     }
 
@@ -161,6 +170,12 @@ impl Channel {
         Some(self.exact_id(self.log.position_before(cursor)?))
     }
 
+    /// Whether the origin has reset the id that is in force before an entry: a client that goes on there after a gap has to be
+    /// told, since what follows carries none.
+    pub(crate) fn is_id_reset_before(&self, cursor: Cursor) -> bool {
+        self.log.is_id_reset_before(cursor)
+    }
+
     /// To be called by a follower after it has moved on.
     pub fn progressed(&self) {
         self.backpressure.progressed();
@@ -171,8 +186,7 @@ impl Channel {
         Limits::of(&self.settings.load()).are_exceeded(lag_events, lag_bytes)
     }
 
-    /// Counts a client in.
-    pub fn subscribe(self: &Arc<Self>, protocol: Protocol) -> Subscription {
+    fn subscribe(self: &Arc<Self>, protocol: Protocol) -> Subscription {
         self.subscribers.fetch_add(1, Ordering::Relaxed);
         self.metrics.clients[protocol.index()].increment(1.0);
         Subscription {
@@ -211,22 +225,41 @@ impl Channel {
         }
     }
 
-    /// Where a client's stream starts.
-    pub fn place(&self, last_event_id: Option<&[u8]>) -> ResumePoint {
-        let numbering = Numbering {
-            epoch: &self.epoch,
-            assigning: !self.passing.load(Ordering::Acquire),
-        };
+    /// Counts a client in whose request is let in, and takes its place.
+    pub fn admit(self: &Arc<Self>, protocol: Protocol) -> Admission {
+        Admission {
+            start: self.log.start(self.start()),
+            subscription: self.subscribe(protocol),
+        }
+    }
+
+    /// Where a client's stream starts: behind its last event ID, wherever that is by now, or where it was let in.
+    pub fn place(&self, last_event_id: Option<&[u8]>, start: StartPoint) -> ResumePoint {
+        let numbering = self.numbering();
         match last_event_id {
             // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
-            None | Some(b"") => self.log.start(self.start(), &numbering),
-            Some(id) => {
-                let place = self.log.resume(id, &numbering);
-                match (place.gap, from_latin1(id)) {
-                    (Some(GapReason::UnknownId), Some(utf8)) => self.log.resume(utf8.as_bytes(), &numbering),
-                    _ => place,
-                }
-            }
+            None | Some(b"") => self.log.begin(start, &numbering),
+            Some(id) => self.resume(id, &numbering),
+        }
+    }
+
+    /// The place behind an id that this channel's clients have had.
+    pub(crate) fn place_behind(&self, id: &[u8]) -> ResumePoint {
+        self.resume(id, &self.numbering())
+    }
+
+    fn resume(&self, id: &[u8], numbering: &Numbering<'_>) -> ResumePoint {
+        let place = self.log.resume(id, numbering);
+        match (place.gap, from_latin1(id)) {
+            (Some(GapReason::UnknownId), Some(utf8)) => self.log.resume(utf8.as_bytes(), numbering),
+            _ => place,
+        }
+    }
+
+    fn numbering(&self) -> Numbering<'_> {
+        Numbering {
+            epoch: &self.epoch,
+            assigning: !self.passing.load(Ordering::Acquire),
         }
     }
 

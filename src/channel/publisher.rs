@@ -97,7 +97,7 @@ impl WriterState {
             self.assign(channel, event, kind, received);
         }
         if ends {
-            channel.ending.set(Cause::Terminal, &channel.log.tip());
+            channel.ending.set(Cause::Terminal, channel.log.tip());
         }
     }
 

@@ -25,6 +25,7 @@ impl Shard {
             framing,
             subscription,
             permit,
+            start,
             last_event_id,
             peer,
         } = new_client;
@@ -41,7 +42,7 @@ impl Shard {
             return self.leave_channel_if_empty(channel_key);
         }
 
-        let place = channel.place(last_event_id.as_deref());
+        let place = channel.place(last_event_id.as_deref(), start);
         count_resume(&channel, last_event_id.as_deref(), &place);
         let opening = opening(&head, framing, channel.opening_retry(), &channel, &place);
         let now = self.clock.tick();
@@ -153,10 +154,10 @@ fn opening(head: &[u8], framing: Framing, retry: Option<Duration>, channel: &Cha
         (Some(reason), Some(event_type)) => gap_block(event_type, reason, channel.name(), None),
         _ => String::new(),
     };
-    let id: [&[u8]; 3] = if place.id.is_empty() {
-        [b"", b"", b""]
-    } else {
-        [b"id: ", &place.id, b"\n\n"]
+    // After a gap the client's own id names nothing here: an empty one takes its place too.
+    let id: [&[u8]; 3] = match place.id.is_empty() && place.gap.is_none() {
+        true => [b"", b"", b""],
+        false => [b"id: ", &place.id, b"\n\n"],
     };
     let parts: [&[u8]; 6] = [b":\n\n", retry.as_bytes(), id[0], id[1], id[2], gap.as_bytes()];
     let len: usize = parts.iter().map(|part| part.len()).sum();

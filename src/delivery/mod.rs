@@ -31,6 +31,7 @@ pub use report::{ClientReport, ShardReport, SourceReport, keep_slowest};
 pub use shards::Shards;
 
 use crate::channel::Subscription;
+use crate::log::StartPoint;
 use crate::net::Stream;
 use crate::quotas::ClientPermit;
 use bytes::Bytes;
@@ -48,6 +49,8 @@ pub struct NewClient {
     pub subscription: Subscription,
     /// Its place in the process.
     pub permit: ClientPermit,
+    /// Where it starts without a last event ID.
+    pub start: StartPoint,
     /// The last event ID it came with.
     pub last_event_id: Option<Bytes>,
     /// Where it came from; unspecified for Unix sockets.

@@ -7,9 +7,10 @@ use super::router::{Found, Route};
 use super::server::Server;
 use super::snapshot::Snapshot;
 use super::{long_poll, stream_head};
-use crate::channel::Subscription;
+use crate::channel::{Admission, Subscription};
 use crate::config::Source;
 use crate::delivery::Framing;
+use crate::log::StartPoint;
 use crate::metrics::{Protocol, RefuseReason};
 use crate::path::BadParameter;
 use crate::proxy::Proxy;
@@ -32,6 +33,7 @@ pub(super) struct StreamStart {
     pub(super) head: Bytes,
     pub(super) framing: Framing,
     pub(super) subscription: Subscription,
+    pub(super) start: StartPoint,
     pub(super) permit: ClientPermit,
     pub(super) last_event_id: Option<Bytes>,
     pub(super) peer: SocketAddr,
@@ -54,7 +56,7 @@ pub(super) struct Deferred {
     request: Request<()>,
     permit: ClientPermit,
     peer: SocketAddr,
-    subscription: Subscription,
+    admission: Admission,
     first: Option<FirstResponse>,
     /// How long a poll waits; `None`: it is a stream.
     wait: Option<Duration>,
@@ -96,7 +98,7 @@ impl Server {
         if matches!(wants, Wants::Stream | Wants::Poll | Wants::Head)
             && let Some(channel) = found.channel()
             && channel.end().is_some()
-            && channel.is_over_for(request::last_event_id(request).as_deref())
+            && channel.is_over_for(request::last_event_id(request).as_deref(), None)
         {
             return answered(response::ended(request, &found.source()));
         }
@@ -162,13 +164,13 @@ impl Server {
             wait,
         };
         let (templated, parameters) = match found {
-            Found::Plain(channel) => return newcomer.join(channel.subscribe(protocol)),
+            Found::Plain(channel) => return newcomer.join(channel.admit(protocol)),
             Found::Templated(templated, Ok(parameters)) => (templated, parameters),
             Found::Templated(templated, Err(bad)) => return answered(self.bad_parameter(request, &templated, bad)),
         };
         match templated.enter(parameters, protocol) {
-            OpenOutcome::In(subscription) => newcomer.join(subscription),
-            OpenOutcome::Asking(subscription, first) => newcomer.later(subscription, Some(first)),
+            OpenOutcome::In(admission) => newcomer.join(admission),
+            OpenOutcome::Asking(admission, first) => newcomer.later(admission, Some(first)),
             OpenOutcome::Refused(status) => {
                 answered(self.origin_refused(request, &templated.settings().load(), status))
             }
@@ -198,19 +200,19 @@ fn answered(response: Response) -> Decision {
 
 impl Newcomer<'_> {
     /// In a channel that is open: a stream begins at once, a poll waits for news.
-    fn join(self, subscription: Subscription) -> Decision {
+    fn join(self, admission: Admission) -> Decision {
         match self.wait {
-            None => Decision::Now(join(self.request, self.permit, self.peer, subscription)),
-            Some(_) => self.later(subscription, None),
+            None => Decision::Now(join(self.request, self.permit, self.peer, admission)),
+            Some(_) => self.later(admission, None),
         }
     }
 
-    fn later(self, subscription: Subscription, first: Option<FirstResponse>) -> Decision {
+    fn later(self, admission: Admission, first: Option<FirstResponse>) -> Decision {
         Decision::Later(Box::new(Deferred {
             request: self.request.clone(),
             permit: self.permit,
             peer: self.peer,
-            subscription,
+            admission,
             first,
             wait: self.wait,
         }))
@@ -229,10 +231,11 @@ impl Deferred {
             request,
             permit,
             peer,
-            subscription,
+            admission,
             first,
             wait,
         } = self;
+        let channel = admission.subscription.channel().clone();
         let asked = Instant::now();
         let mut hurry = pin!(hurry);
         let mut hurried = false;
@@ -249,15 +252,14 @@ impl Deferred {
                 },
             };
             if let Some(status) = refused {
-                return Err(server.origin_refused(&request, &subscription.channel().settings().load(), status));
+                return Err(server.origin_refused(&request, &channel.settings().load(), status));
             }
         }
         let Some(wait) = wait else {
-            return join(&request, permit, peer, subscription);
+            return join(&request, permit, peer, admission);
         };
         let last_event_id = request::last_event_id(&request);
-        let channel = subscription.channel();
-        if channel.is_over_for(last_event_id.as_deref()) {
+        if channel.is_over_for(last_event_id.as_deref(), Some(admission.start)) {
             return Err(response::ended(&request, &channel.settings().load()));
         }
         let wait = match hurried {
@@ -270,7 +272,7 @@ impl Deferred {
                 () = &mut hurry, if !hurried => {}
             }
         };
-        let news = long_poll::news(channel, last_event_id, wait, no_longer).await;
+        let news = long_poll::news(&channel, last_event_id, admission.start, wait, no_longer).await;
         // Its place is another's while the answer is written.
         drop(permit);
         Err(response::news(&request, &channel.settings().load(), &news))
@@ -282,10 +284,11 @@ impl Deferred {
     clippy::result_large_err,
     reason = "it is moved once per answered request; a box would be an allocation more"
 )]
-fn join(request: &Request<()>, permit: ClientPermit, peer: SocketAddr, subscription: Subscription) -> Outcome {
+fn join(request: &Request<()>, permit: ClientPermit, peer: SocketAddr, admission: Admission) -> Outcome {
+    let Admission { subscription, start } = admission;
     let channel = subscription.channel();
     let last_event_id = request::last_event_id(request);
-    if channel.end().is_some() && channel.is_over_for(last_event_id.as_deref()) {
+    if channel.end().is_some() && channel.is_over_for(last_event_id.as_deref(), Some(start)) {
         return Err(response::ended(request, &channel.settings().load()));
     }
     Ok(StreamStart {
@@ -295,6 +298,7 @@ fn join(request: &Request<()>, permit: ClientPermit, peer: SocketAddr, subscript
             _ => Framing::Chunked,
         },
         subscription,
+        start,
         permit,
         last_event_id,
         peer,

@@ -6,7 +6,7 @@
 
 use crate::channel::Channel;
 use crate::event_stream::Event;
-use crate::log::{Cursor, Entry, Kind, Read, ResumePoint};
+use crate::log::{Cursor, Entry, Kind, Read, ResumePoint, StartPoint};
 use crate::metrics::GapReason;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -45,11 +45,12 @@ struct News {
 pub(super) async fn news(
     channel: &Channel,
     last_event_id: Option<Bytes>,
+    start: StartPoint,
     wait: Duration,
     leaving: impl Future<Output = ()>,
 ) -> Value {
     let deadline = Instant::now() + wait;
-    let mut news = News::at(channel, last_event_id.as_deref());
+    let mut news = News::at(channel, || channel.place(last_event_id.as_deref(), start));
     tokio::pin!(leaving);
     loop {
         news.read(channel);
@@ -69,9 +70,9 @@ pub(super) async fn news(
 }
 
 impl News {
-    fn at(channel: &Channel, last_event_id: Option<&[u8]>) -> Self {
+    fn at(channel: &Channel, place: impl Fn() -> ResumePoint) -> Self {
         let (place, id) = loop {
-            let place = channel.place(last_event_id);
+            let place = place();
             // Unknown if the log has let the place go since: then there is another.
             if let Some(id) = id_of(channel, &place) {
                 break (place, id);
@@ -98,7 +99,9 @@ impl News {
                     self.take(channel, &entry);
                 }
                 Read::NotYet => return,
-                Read::Gone if self.events.is_empty() => *self = Self::at(channel, Some(&self.id)),
+                Read::Gone if self.events.is_empty() => {
+                    *self = Self::at(channel, || channel.place_behind(&self.id));
+                }
                 // It will be said with the next answer.
                 Read::Gone => return,
             }
@@ -140,7 +143,7 @@ impl News {
 /// The id of a place: its own, where that leads here. So it does at the relay's siblings, and in its next process.
 fn id_of(channel: &Channel, place: &ResumePoint) -> Option<Bytes> {
     let leads_here = || {
-        let again = channel.place(Some(&place.id));
+        let again = channel.place_behind(&place.id);
         again.gap.is_none() && again.next == place.next
     };
     match !place.id.is_empty() && leads_here() {

@@ -81,6 +81,7 @@ impl Server {
             framing,
             subscription,
             permit,
+            start,
             last_event_id,
             peer,
         } = start;
@@ -90,6 +91,7 @@ impl Server {
             framing,
             subscription,
             permit,
+            start,
             last_event_id,
             peer,
         });

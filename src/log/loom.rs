@@ -222,13 +222,11 @@ fn an_event_that_can_be_read_can_be_resumed_after() {
 fn a_place_at_the_head_can_be_resumed_at() {
     while_written(2, &LETTERS[..1], &LETTERS[1..2], |log| {
         let epoch = Epoch::new();
-        let place = log.start(
-            crate::config::Start::Live,
-            &Numbering {
-                epoch: &epoch,
-                assigning: false,
-            },
-        );
+        let numbering = Numbering {
+            epoch: &epoch,
+            assigning: false,
+        };
+        let place = log.begin(log.start(crate::config::Start::Live), &numbering);
         assert_eq!(place.id, letter(place.next.before()));
         let again = resume(log, std::str::from_utf8(&place.id).expect("a letter"));
         assert_eq!((again.next, again.gap), (place.next, None));

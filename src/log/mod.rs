@@ -23,6 +23,6 @@ pub use epoch::Epoch;
 pub(crate) use index::comes_back_as;
 pub(crate) use position::AtomicCursor;
 pub use position::{Cursor, OutOfOrder, Position};
-pub use resume::{Numbering, ResumePoint};
+pub use resume::{Numbering, ResumePoint, StartPoint};
 pub use ring::{Log, Read, Tip};
 pub use writer::Writer;

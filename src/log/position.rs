@@ -67,6 +67,9 @@ impl Cursor {
     /// The place before the first entry.
     pub const START: Self = Self(0);
 
+    /// The first entry.
+    pub const FIRST: Self = Self(1);
+
     /// The cursor of the `n`th entry, counted from 1.
     pub const fn nth(n: u64) -> Self {
         Self(n)

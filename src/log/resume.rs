@@ -22,6 +22,16 @@ pub struct ResumePoint {
     pub gap: Option<GapReason>,
 }
 
+/// Where a client without a last event ID starts, as it was when its request was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartPoint {
+    /// With this entry, which may be still to come.
+    At(Cursor),
+    /// With the oldest entry that there is when the stream is written. The log had let some go before: where it begins is
+    /// its own affair, and no gap.
+    Oldest,
+}
+
 /// Who numbers the events at this moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Numbering<'a> {
@@ -96,18 +106,28 @@ impl Log {
         }
     }
 
-    /// The place for a client without a last event ID.
-    pub fn start(&self, start: Start, numbering: &Numbering<'_>) -> ResumePoint {
+    /// Where a client without a last event ID that comes now is to start.
+    pub fn start(&self, start: Start) -> StartPoint {
+        let behind_head = StartPoint::At(self.head().next());
         match start {
-            Start::Live => self.after(&self.meta_of_head(), numbering),
-            Start::Latest => {
-                let latest = self.shared.newest_event.load(Ordering::Relaxed);
-                let before = (latest != Cursor::START && latest >= self.tail())
-                    .then(|| self.meta(latest.before()))
-                    .flatten();
-                self.after(&before.unwrap_or_else(|| self.meta_of_head()), numbering)
-            }
-            Start::Earliest => self.oldest(numbering, None),
+            Start::Live => behind_head,
+            Start::Latest => match self.shared.newest_event.load(Ordering::Relaxed) {
+                latest if latest != Cursor::START && latest >= self.tail() => StartPoint::At(latest),
+                _ => behind_head,
+            },
+            Start::Earliest if self.tail() == Cursor::FIRST => StartPoint::At(Cursor::FIRST),
+            Start::Earliest => StartPoint::Oldest,
+        }
+    }
+
+    /// The place at which such a client's stream starts. What the log has let go since is a gap.
+    pub fn begin(&self, start: StartPoint, numbering: &Numbering<'_>) -> ResumePoint {
+        match start {
+            StartPoint::Oldest => self.oldest(numbering, None),
+            StartPoint::At(next) => match self.meta(next.before()) {
+                Some(before) => self.after(&before, numbering),
+                None => self.oldest(numbering, Some(GapReason::Evicted)),
+            },
         }
     }
 

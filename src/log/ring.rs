@@ -80,7 +80,7 @@ impl Log {
         let shared = Shared {
             start,
             head: AtomicCursor::new(Cursor::START),
-            tail: AtomicCursor::new(Cursor::START.next()),
+            tail: AtomicCursor::new(Cursor::FIRST),
             newest_event: AtomicCursor::new(Cursor::START),
             bytes: AtomicU64::new(0),
             end: AtomicU64::new(0),
@@ -147,6 +147,12 @@ impl Log {
     /// The position of the entry before this one. `None`: it is no longer known.
     pub fn position_before(&self, cursor: Cursor) -> Option<Position> {
         self.meta(cursor.before()).map(|meta| meta.position)
+    }
+
+    /// Whether the origin has reset the id that is in force before an entry.
+    pub(crate) fn is_id_reset_before(&self, cursor: Cursor) -> bool {
+        let before = self.meta(cursor.before());
+        before.is_some_and(|before| before.passed && before.id.is_empty())
     }
 
     pub(super) fn meta_of_head(&self) -> EntryMeta {

@@ -4,7 +4,7 @@
 //! channel that is leaving.
 
 use super::first_response::{First, FirstResponse};
-use crate::channel::{Channel, Subscription};
+use crate::channel::{Admission, Channel};
 use crate::metrics::{Protocol, RefuseReason};
 use crate::path::Parameters;
 use crate::quotas::ChannelPermit;
@@ -35,9 +35,9 @@ pub(super) struct OpenChannel {
 /// What a client that comes to a templated source finds.
 pub(crate) enum OpenOutcome {
     /// The channel is there.
-    In(Subscription),
+    In(Admission),
     /// The origin has been asked: the first answer decides.
-    Asking(Subscription, FirstResponse),
+    Asking(Admission, FirstResponse),
     /// The origin has refused this channel a moment ago, or the source is no more.
     Refused(StatusCode),
     /// There is no room for another channel, or no descriptor for its upstreams.
@@ -77,11 +77,10 @@ impl OpenChannel {
     pub(super) fn enter(&self, protocol: Protocol) -> OpenOutcome {
         let first = *self.first.borrow();
         match first {
-            First::Open => OpenOutcome::In(self.channel.subscribe(protocol)),
-            First::Asking => OpenOutcome::Asking(
-                self.channel.subscribe(protocol),
-                FirstResponse::waiting(self.first.clone()),
-            ),
+            First::Open => OpenOutcome::In(self.channel.admit(protocol)),
+            First::Asking => {
+                OpenOutcome::Asking(self.channel.admit(protocol), FirstResponse::waiting(self.first.clone()))
+            }
             First::Refused(status) => OpenOutcome::Refused(status),
         }
     }

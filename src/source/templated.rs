@@ -95,16 +95,21 @@ impl Templated {
             Ok(permits) => permits,
             Err(reason) => return OpenOutcome::Full(reason),
         };
-        let Some(open) = self.open(&parameters, permit, upstreams) else {
+        let Some((open, outcome)) = self.open(&parameters, permit, upstreams, protocol) else {
             return OpenOutcome::Refused(StatusCode::NOT_FOUND);
         };
-        let outcome = open.enter(protocol);
         channels.insert(parameters, open);
         outcome
     }
 
-    /// `None`: the source is closed.
-    fn open(&self, parameters: &Parameters, permit: ChannelPermit, upstreams: UpstreamsPermit) -> Option<OpenChannel> {
+    /// A new channel, with its first client. `None`: the source is closed.
+    fn open(
+        &self,
+        parameters: &Parameters,
+        permit: ChannelPermit,
+        upstreams: UpstreamsPermit,
+        protocol: Protocol,
+    ) -> Option<(OpenChannel, OpenOutcome)> {
         let mut tasks = self.tasks();
         let tasks = tasks.as_mut()?;
         let channel = Channel::new(self.settings.clone(), self.metrics.clone(), Epoch::new());
@@ -118,14 +123,17 @@ impl Templated {
             statuses: statuses.clone(),
             first,
         };
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn_on(life.live(upstreams), &self.upstreams);
-        Some(OpenChannel {
+        let open = OpenChannel {
             channel,
             statuses,
             first: answer,
             _permit: permit,
-        })
+        };
+        // Its place is taken before the origin is asked: all that it says is for this client.
+        let outcome = open.enter(protocol);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_on(life.live(upstreams), &self.upstreams);
+        Some((open, outcome))
     }
 
     fn tasks(&self) -> MutexGuard<'_, Option<JoinSet<()>>> {

@@ -1,7 +1,7 @@
 //! What must hold after every step: the record, where clients start, and where they resume.
 
 use crate::REMEMBERED_ENTRIES;
-use crate::pair::Pair;
+use crate::pair::{LetIn, Pair};
 use bytes::Bytes;
 use fanfare::config::Start;
 use fanfare::log::{Cursor, Kind, Position, Read, ResumePoint, Tip};
@@ -49,11 +49,26 @@ impl Pair {
             id: model.id_after(next - 1),
             gap: None,
         };
-        let start = |start| log.start(start, &model.numbering());
+        let start = |start| log.begin(log.start(start), &model.numbering());
         assert_eq!(start(Start::Live), place(model.head() + 1));
         assert_eq!(start(Start::Earliest), place(model.tail));
         let latest = model.kept().rev().find(|&p| model.at(p).kind == Kind::Event);
         assert_eq!(start(Start::Latest), place(latest.unwrap_or(model.head() + 1)));
+    }
+
+    /// Clients that were let in at some time, and whose streams are written now: what came since is for them, or a gap.
+    fn check_late_starts(&self) {
+        let (log, model) = (&self.log, &self.model);
+        for &LetIn { start, next } in &self.let_in {
+            let place = log.begin(start, &model.numbering());
+            let (next, gap) = match next {
+                Some(next) if next < model.tail => (model.tail, Some(GapReason::Evicted)),
+                Some(next) => (next, None),
+                None => (model.tail, None),
+            };
+            assert_eq!((place.next, place.gap), (Cursor::nth(next), gap), "{start:?}");
+            assert_eq!(place.id, model.id_after(next - 1), "{start:?}");
+        }
     }
 
     fn check_resume_by_number(&self) {
@@ -146,6 +161,7 @@ impl Pair {
     pub(crate) fn check(&self) {
         self.check_record();
         self.check_starts();
+        self.check_late_starts();
         self.check_resume_by_number();
         let mut ids: Vec<Bytes> = self
             .model

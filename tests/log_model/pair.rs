@@ -2,8 +2,8 @@
 
 use crate::model::Model;
 use bytes::Bytes;
-use fanfare::config::LogLimits;
-use fanfare::log::{Cursor, Draft, Epoch, Kind, Log, OutOfOrder, Position, Writer};
+use fanfare::config::{LogLimits, Start};
+use fanfare::log::{Cursor, Draft, Epoch, Kind, Log, OutOfOrder, Position, StartPoint, Writer};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone)]
@@ -20,14 +20,24 @@ pub(crate) enum Step {
     Between(Kind),
     /// What comes next is given a position that leaves so many out.
     Hole(u8),
+    /// A client without a last event ID is let in.
+    LetIn(Start),
     /// The clock goes on.
     Wait(u8),
     /// The sweep that comes about once a second.
     Trim,
 }
 
+/// A client that was let in, and whose stream is not written yet.
+pub(crate) struct LetIn {
+    pub(crate) start: StartPoint,
+    /// The first entry that is for it; `None`: the oldest one there is.
+    pub(crate) next: Option<u64>,
+}
+
 /// The log and its model, moved together.
 pub(crate) struct Pair {
+    pub(crate) let_in: Vec<LetIn>,
     pub(crate) model: Model,
     pub(crate) writer: Writer,
     pub(crate) log: Log,
@@ -54,6 +64,7 @@ impl Pair {
             now: Instant::now(),
         };
         Self {
+            let_in: Vec::new(),
             model,
             writer,
             log,
@@ -106,6 +117,20 @@ impl Pair {
             Step::Hole(missing) => {
                 let next = self.model.next_position().get();
                 self.model.given = Some(Position::new(next + u64::from(missing)));
+            }
+            Step::LetIn(start) => {
+                let model = &self.model;
+                let latest = || model.kept().rev().find(|&p| model.at(p).kind == Kind::Event);
+                let next = match start {
+                    Start::Live => Some(model.head() + 1),
+                    Start::Latest => Some(latest().unwrap_or(model.head() + 1)),
+                    // All of it, if it has all; else what it has.
+                    Start::Earliest => (model.tail == 1).then_some(1),
+                };
+                self.let_in.push(LetIn {
+                    start: self.log.start(start),
+                    next,
+                });
             }
             Step::Wait(seconds) => self.model.now += Duration::from_secs(seconds.into()),
             Step::Trim => {

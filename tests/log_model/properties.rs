@@ -1,7 +1,7 @@
 //! Any steps, any limits.
 
 use crate::pair::{Pair, Step};
-use fanfare::config::LogLimits;
+use fanfare::config::{LogLimits, Start};
 use fanfare::log::{Kind, Position};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -15,6 +15,7 @@ fn steps() -> impl Strategy<Value = (Step, usize)> {
         1 => Just(Step::Reset),
         1 => prop_oneof![Just(Kind::Gap), Just(Kind::NonEvent)].prop_map(Step::Between),
         1 => (0u8..9).prop_map(Step::Hole),
+        1 => prop_oneof![Just(Start::Live), Just(Start::Latest), Just(Start::Earliest)].prop_map(Step::LetIn),
         1 => (0u8..8).prop_map(Step::Wait),
         1 => Just(Step::Trim),
     ];
