@@ -5,9 +5,8 @@
 //! time, so their order stays.
 
 use super::Channel;
-use super::publisher::WriterState;
+use super::publisher::{IdInForce, WriterState};
 use crate::event_stream::Event;
-use bytes::Bytes;
 use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
 
@@ -24,7 +23,7 @@ pub(super) struct CoalesceBuffer {
 struct Waiting {
     event: Event,
     /// The id in force at its upstream.
-    id: Bytes,
+    id: IdInForce,
     due: Instant,
 }
 
@@ -34,7 +33,7 @@ impl CoalesceBuffer {
     }
 
     /// Holds an event, unless an identical one is held. One that only moves the id keeps its place in the order.
-    pub(super) fn hold(&mut self, event: Event, id: &Bytes, due: Instant) {
+    pub(super) fn hold(&mut self, event: Event, id: &IdInForce, due: Instant) {
         if event.dispatches() && !self.contents.insert(content(&event)) {
             return;
         }
@@ -100,6 +99,7 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use std::time::Duration;
 
     fn event(block: &'static str) -> Event {
@@ -122,7 +122,11 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            held.hold(event(block), &Bytes::new(), start + Duration::from_millis(n as u64));
+            held.hold(
+                event(block),
+                &IdInForce::Id(Bytes::new()),
+                start + Duration::from_millis(n as u64),
+            );
         }
         let mut left = Vec::new();
         while let Some(waiting) = held.pop() {

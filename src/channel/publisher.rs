@@ -3,15 +3,44 @@
 use super::backpressure::Limits;
 use super::coalesce::CoalesceBuffer;
 use super::end_rules::is_terminal;
-use super::{Cause, Channel, gap_block, retry_block};
+use super::{Cause, Channel, gap_blocks, retry_block};
 use crate::config::{Forward, Ids, LogLimits};
 use crate::event_stream::{Event, Item};
-use crate::log::{Draft, Kind, Writer, frame};
+use crate::log::{Draft, Kind, Tip, Writer, frame};
 use crate::metrics::{GapReason, SourceMetrics};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+
+/// A longer id is not given to clients: no request could bring it back, since servers bound a request's head, and each
+/// block that inherits it would repeat it.
+const ID_BYTES_MAX: usize = 1024;
+
+/// The id in force at an upstream, as far as clients get it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum IdInForce {
+    /// This one. Empty: none, or reset.
+    Id(Bytes),
+    /// One over [`ID_BYTES_MAX`]: what is under it goes out without an id, and leaves clients the one before.
+    TooLong,
+}
+
+impl IdInForce {
+    fn is(&self, id: &[u8]) -> bool {
+        match self {
+            Self::Id(own) => own == id,
+            Self::TooLong => id.len() > ID_BYTES_MAX,
+        }
+    }
+
+    fn of(id: &[u8]) -> Self {
+        match id.len() {
+            ..=ID_BYTES_MAX => Self::Id(Bytes::copy_from_slice(id)),
+            _ => Self::TooLong,
+        }
+    }
+}
 
 /// What the writing side of a channel remembers.
 pub(super) struct WriterState {
@@ -29,8 +58,7 @@ pub(super) struct WriterState {
 /// The sink of one upstream of a channel.
 pub struct Publisher {
     channel: Arc<Channel>,
-    /// The id in force at this upstream; empty: none.
-    id: Bytes,
+    id: IdInForce,
     /// Counted here, added up once per read.
     events: u64,
     /// Handed over since the last flush.
@@ -83,48 +111,66 @@ impl WriterState {
         (self.gauged_events, self.gauged_bytes) = (events, bytes);
     }
 
-    /// Publishes an event of an upstream whose id in force is `id` (empty: none). `ends`: it is the stream's last.
-    pub(super) fn publish(&mut self, channel: &Channel, event: &Event, id: &Bytes, received: Instant, ends: bool) {
+    /// Publishes an event of an upstream whose id in force is `id`. `ends`: it is the stream's last.
+    pub(super) fn publish(&mut self, channel: &Channel, event: &Event, id: &IdInForce, received: Instant, ends: bool) {
         let kind = match (ends, event.dispatches()) {
             (true, _) => Kind::Terminal,
             (false, true) => Kind::Event,
             // A block that only moves the id is not what `start: latest` means.
             (false, false) => Kind::NonEvent,
         };
-        if channel.passing.load(Ordering::Relaxed) {
-            self.pass(event, id, kind, received);
-        } else if event.dispatches() {
-            self.assign(channel, event, kind, received);
-        }
+        let frame = match channel.passing.load(Ordering::Relaxed) {
+            true => self.pass(event, id),
+            false if event.dispatches() => Some(self.assign(channel, event)),
+            false => None,
+        };
         if ends {
-            channel.ending.set(Cause::Terminal, channel.log.tip());
+            // Before the event: a shard that sees it there has to see what it is.
+            channel.ending.set(Cause::Terminal, self.next_tip());
+        }
+        if let Some(frame) = frame {
+            self.append(frame, kind, received);
+        }
+    }
+
+    /// What the tip will be after the next entry.
+    fn next_tip(&self) -> Tip {
+        Tip {
+            cursor: self.writer.log().head().next(),
+            position: self.writer.next_position(),
+            id: self.id.clone(),
         }
     }
 
     /// An event under the origin's own id. One that inherits its id is written with it: of several upstreams, each has its own.
-    fn pass(&mut self, event: &Event, id: &Bytes, kind: Kind, received: Instant) {
-        let inherits = event.id().is_none();
-        let frame = if inherits && !id.is_empty() {
-            frame(&[b"id: ", id, b"\n", event.block()])
-        } else {
-            frame(&[event.block()])
-        };
-        if !(inherits && id.is_empty()) {
-            self.id = id.clone();
-            self.id_is_passed = true;
+    /// `None`: without an id that clients can have, nothing is left of it.
+    fn pass(&mut self, event: &Event, id: &IdInForce) -> Option<Bytes> {
+        let block = event.block();
+        match (id, event.id_line()) {
+            (IdInForce::TooLong, Some(_)) if !event.dispatches() => None,
+            (IdInForce::TooLong, Some(line)) => Some(frame(&[&block[..line.start], &block[line.end..]])),
+            (IdInForce::TooLong, None) => Some(frame(&[block])),
+            (IdInForce::Id(id), None) if id.is_empty() => Some(frame(&[block])),
+            (IdInForce::Id(id), line) => {
+                self.id = id.clone();
+                self.id_is_passed = true;
+                Some(match line {
+                    Some(_) => frame(&[block]),
+                    None => frame(&[b"id: ", id, b"\n", block]),
+                })
+            }
         }
-        self.append(frame, kind, received);
     }
 
     /// An event under an id of our own numbering; the origin's, if it has one, is left out.
-    fn assign(&mut self, channel: &Channel, event: &Event, kind: Kind, received: Instant) {
+    fn assign(&mut self, channel: &Channel, event: &Event) -> Bytes {
         let id = channel.epoch.id(self.writer.next_position());
         let block = event.block();
         let line = event.id_line().unwrap_or(0..0);
         let frame = frame(&[b"id: ", id.as_bytes(), b"\n", &block[..line.start], &block[line.end..]]);
         self.id = id.into();
         self.id_is_passed = false;
-        self.append(frame, kind, received);
+        frame
     }
 
     fn append(&mut self, frame: Bytes, kind: Kind, received: Instant) {
@@ -143,7 +189,7 @@ impl Publisher {
     pub(super) fn new(channel: Arc<Channel>, comes_back: bool) -> Self {
         Self {
             channel,
-            id: Bytes::new(),
+            id: IdInForce::Id(Bytes::new()),
             events: 0,
             unflushed_entries: 0,
             unflushed_bytes: 0,
@@ -180,10 +226,11 @@ impl Publisher {
 
     /// Follows the id in force at this upstream.
     fn follow(&mut self, id: &[u8]) {
-        if self.id != id {
-            self.id = Bytes::copy_from_slice(id);
+        if !self.id.is(id) {
+            self.id = IdInForce::of(id);
         }
-        if self.channel.ids == Ids::Auto && !id.is_empty() {
+        // An origin of which clients could have no id at all is numbered by the relay.
+        if self.channel.ids == Ids::Auto && !id.is_empty() && self.id != IdInForce::TooLong {
             self.channel.passing.store(true, Ordering::Release);
         }
     }
@@ -191,12 +238,19 @@ impl Publisher {
     fn gap(&mut self, reason: GapReason, received: Instant) {
         let settings = self.channel.settings.load();
         self.channel.metrics.gaps[reason as usize].increment(1);
-        if let Some(event_type) = &settings.gap_event {
-            let block = gap_block(event_type, reason, self.channel.name(), None);
-            let mut writer_state = self.channel.writer_state();
-            // What came before it goes before it.
-            writer_state.release(&self.channel, received, true);
-            writer_state.append(frame(&[block.as_bytes()]), Kind::Gap, received);
+        let mut writer_state = self.channel.writer_state();
+        // What came before it goes before it.
+        writer_state.release(&self.channel, received, true);
+        // An id that was reset where events are missing is written, or clients would keep the one from before.
+        let reset = self.channel.passing.load(Ordering::Relaxed) && writer_state.id.is_empty();
+        let event_type = settings.gap_event.as_deref();
+        let blocks = gap_blocks(event_type, reason, self.channel.name(), None, reset);
+        if !blocks.is_empty() {
+            let kind = match event_type {
+                Some(_) => Kind::Gap,
+                None => Kind::NonEvent,
+            };
+            writer_state.append(frame(&[blocks.as_bytes()]), kind, received);
         }
     }
 }
@@ -231,9 +285,11 @@ impl Publisher {
             Item::Oversized { id, .. } => {
                 if let Some(id) = id {
                     self.follow(&id);
-                    if self.channel.passing.load(Ordering::Relaxed) {
+                    if self.channel.passing.load(Ordering::Relaxed)
+                        && let IdInForce::Id(id) = &self.id
+                    {
                         let mut writer_state = self.channel.writer_state();
-                        writer_state.id = id;
+                        writer_state.id = id.clone();
                         writer_state.id_is_passed = true;
                     }
                 }

@@ -3,7 +3,7 @@
 use super::client::{AfterRest, ClientState, Flow, reason_of, write};
 use super::shard::Shard;
 use super::shard_channel::Found;
-use crate::channel::{Cause, Channel, gap_block};
+use crate::channel::{Cause, Channel, gap_blocks};
 use crate::log::{Cursor, frame};
 use crate::metrics::{CloseReason, GapReason};
 use bytes::Bytes;
@@ -248,11 +248,13 @@ impl Shard {
         }
         client.next = to;
         channel.metrics().gaps[GapReason::Skipped as usize].increment(1);
-        if let Some(event_type) = &channel.settings().load().gap_event {
-            let block = gap_block(event_type, GapReason::Skipped, channel.name(), Some(skipped));
+        let settings = channel.settings().load();
+        let (event_type, reset) = (settings.gap_event.as_deref(), channel.is_id_reset_before(to));
+        let blocks = gap_blocks(event_type, GapReason::Skipped, channel.name(), Some(skipped), reset);
+        if !blocks.is_empty() {
             let bytes = match client.framing {
-                super::Framing::Chunked => frame(&[block.as_bytes()]),
-                super::Framing::Plain => Bytes::from(block),
+                super::Framing::Chunked => frame(&[blocks.as_bytes()]),
+                super::Framing::Plain => Bytes::from(blocks),
             };
             client.rest = Some(Box::new(bytes));
         }

@@ -17,6 +17,7 @@ mod good_ends;
 mod half_close;
 mod herd;
 mod hopping;
+mod long_ids;
 mod long_poll;
 mod merged;
 mod ids;

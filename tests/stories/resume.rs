@@ -285,3 +285,41 @@ async fn an_id_in_latin_1_is_understood_unless_it_is_one_itself() {
     let mut back = relay.resume(b"\xe9").await;
     assert_eq!(back.next_event().await.gap().as_deref(), Some("unknown_id"));
 }
+
+/// A client that kept the id it came with would come back with it for ever.
+#[tokio::test]
+async fn after_a_gap_the_client_learns_that_no_id_is_in_force() {
+    let origin = TestOrigin::start().await;
+    let (relay, mut conn) = Setup::over(&origin).source("ids: pass").start_with(&origin).await;
+    let mut before_any = relay.resume("unknown").await;
+    assert_eq!(before_any.next_event().await.gap().as_deref(), Some("unknown_id"));
+    assert_eq!(before_any.seen_id.as_deref(), Some(&b""[..]));
+    let body = String::from_utf8_lossy(&before_any.body).into_owned();
+    assert!(body.contains("id: \n\n") || body.contains("id\n\n"), "{body}");
+    conn.event("id: 1\ndata: 1").await;
+    conn.event("id\ndata: 2").await;
+    relay.received(2).await;
+    let mut client = relay.resume("1").await;
+    assert_eq!(client.next_event().await.data, "2", "what is known is no gap");
+    // Without a gap nothing has to be taken back.
+    let fresh = relay.client().await;
+    let body = String::from_utf8_lossy(&fresh.body).into_owned();
+    assert!(!body.contains("id"), "{body}");
+}
+
+/// The event that was dropped had reset the id.
+#[tokio::test]
+async fn after_a_dropped_event_too() {
+    for gap_event in ["fanfare.gap", "false"] {
+        let origin = TestOrigin::start().await;
+        let source = format!("ids: pass\nevent_bytes_max: 1KiB\ngap_event: {gap_event}");
+        let (relay, mut conn) = Setup::over(&origin).source(&source).start_with(&origin).await;
+        let mut client = relay.client().await;
+        conn.event("id: 1\ndata: 1").await;
+        assert_eq!(client.next_event().await.id(), "1");
+        conn.event(&format!("id\ndata: {}", "x".repeat(2000))).await;
+        conn.event("data: 2").await;
+        let event = client.until_data("2").await.pop().unwrap();
+        assert_eq!(event.id(), "", "gap_event: {gap_event}");
+    }
+}

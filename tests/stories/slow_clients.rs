@@ -455,3 +455,36 @@ async fn an_eviction_is_logged_with_peer_and_lag_and_costs_no_memory() {
     let grown = process.resident_kib() - before;
     assert!(grown < 24 * 1024, "{grown} KiB");
 }
+
+/// The event that reset the id is among those that were skipped.
+#[tokio::test]
+async fn a_client_that_skipped_a_reset_of_the_id_learns_of_it() {
+    let (relay, mut conn) = relayed(
+        "ids: pass\nslow_client: { policy: skip, bytes: 4MiB }\nlog: { bytes: 64MiB }\nheartbeat: { every: 300ms }",
+    )
+    .await;
+    let mut slow = stalled(&relay).await;
+    let mut good = relay.client().await;
+    let skipped = || relay.metric(r#"fanfare_gaps_total{source="s",reason="skipped"}"#);
+    for n in 0..400 {
+        let id = match n {
+            0 => "id: 1\n",
+            // Behind everything that fits into the kernel's buffers.
+            150 => "id\n",
+            _ => "",
+        };
+        conn.event(&format!("{id}{}", large(n))).await;
+        good.next_event().await;
+    }
+    assert_eq!(skipped(), 0.0);
+    let gap = loop {
+        let event = slow.next_event().await;
+        if event.gap().is_some() {
+            break event;
+        }
+        assert_eq!(event.id(), "1");
+    };
+    assert_eq!(gap.gap().as_deref(), Some("skipped"));
+    conn.event("data: last").await;
+    assert_eq!(slow.until_data("last").await.pop().unwrap().id(), "");
+}
