@@ -281,7 +281,7 @@ impl Channel {
 
     /// Lets go what is too old, and brings the log's gauges up to date. To be called about once a second.
     ///
-    /// A stream that has ended by its terminal event is kept whole for `linger`, and then let go whole.
+    /// A stream that has ended by its terminal event is kept whole for `linger`, and then let go whole, once no client is left.
     pub fn sweep(&self, now: Instant) {
         let ended = self.end().filter(|end| end.cause == Cause::Terminal);
         let settings = self.settings.load();
@@ -289,7 +289,10 @@ impl Channel {
         writer_state.limit(settings.log);
         match ended {
             None => writer_state.trim(now),
-            Some(end) if now.saturating_duration_since(end.at) >= settings.linger => writer_state.clear(),
+            // Whoever is in still gets the rest.
+            Some(end) if now.saturating_duration_since(end.at) >= settings.linger && self.subscribers() == 0 => {
+                writer_state.clear();
+            }
             Some(_) => {}
         }
         writer_state.gauge(self.log.events() as f64, self.log.bytes() as f64, &self.metrics);
