@@ -149,17 +149,17 @@ async fn the_channels_of_a_removed_source_end_and_none_is_opened() {
         let parameters = templated.fit(&format!("/jobs/{job}")).unwrap().unwrap();
         templated.enter(parameters, Protocol::Http11)
     };
-    let OpenOutcome::Asking(subscription, first) = enter("1") else {
+    let OpenOutcome::Asking(admission, first) = enter("1") else {
         panic!("a channel is opened");
     };
     let stream = origin.open().await;
     assert_eq!(within(first.wait()).await, None);
-    within(subscription.channel().until(Cursor::nth(1))).await;
+    within(admission.subscription.channel().until(Cursor::nth(1))).await;
 
     assert!(registry.remove("jobs"));
     closed(stream).await;
     registry.has_tasks(0).await;
-    assert!(subscription.channel().end().is_some());
+    assert!(admission.subscription.channel().end().is_some());
     assert!(matches!(enter("2"), OpenOutcome::Refused(_)));
 }
 
