@@ -9,7 +9,7 @@ use super::own_address::{Leads, OwnAddresses};
 use super::root::Config;
 use super::source::Source;
 use super::units::{about_size, format_size};
-use super::upstream;
+use super::upstream::{self, Target};
 use super::url::OriginUrl;
 use super::wording::shown;
 use crate::path::{Template, normalise};
@@ -52,6 +52,8 @@ struct Stream<'a> {
     /// Its source: an index into the configuration's.
     source: usize,
     url: OriginUrl,
+    /// An Atom feed that names the stream, and is there for all to read.
+    is_feed: bool,
     spot: Spot<'a>,
 }
 
@@ -119,6 +121,7 @@ impl<'a> Judge<'a> {
                     };
                     streams.push(Stream {
                         source: index,
+                        is_feed: matches!(upstream.target, Target::Feed(_)),
                         url,
                         spot,
                     });
@@ -195,7 +198,7 @@ impl<'a> Judge<'a> {
                 self.mistake(&spot, what, "an origin");
                 continue;
             }
-            for stream in &streams {
+            for stream in streams.iter().filter(|stream| !stream.is_feed) {
                 let path = stream.url.filled.path();
                 let goes = |pass: &super::Pass| normalise(path).is_ok_and(|path| path.starts_with(&pass.prefix));
                 let first = self.config.pass.iter().position(goes) == Some(nth);

@@ -1,7 +1,7 @@
 //! Configurations that are right by themselves, and would hurt where they run.
 
 use crate::{right, with};
-use fanfare::config::{Machine, parse_listen};
+use fanfare::config::{self, Machine, parse_listen};
 use std::net::IpAddr;
 
 /// A machine with 1 GiB of memory that has the address 10.0.0.5.
@@ -142,6 +142,9 @@ fn a_stream_that_is_passed_too_is_told() {
          connection to the origin; expected `/web/sse` among the paths of `s`"
     );
     assert_eq!(warned(&file("[/events, /web/sse]")), "");
+    // A feed is there to be passed.
+    let feed = file("/events").replace("'http://o/web/sse'", "{feed: 'http://o/web/feed'}");
+    assert_eq!(warned(&feed), "");
 }
 
 #[test]
@@ -183,4 +186,28 @@ x-more: { a: 1 }
 ";
     assert!(right(text).warnings.is_empty());
     assert_eq!(warned(text), "");
+}
+
+#[test]
+fn what_is_shipped_hurts_on_no_usual_machine() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/examples");
+    let machine = Machine {
+        memory_bytes: Some(4 << 30),
+        ..machine()
+    };
+    let mut examples = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        if file.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        let loaded = config::read(&text, &file.display().to_string(), &|_| None);
+        let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let before = loaded.warnings.len();
+        let judged = loaded.judge(&machine).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        assert_eq!(judged.warnings.len(), before, "{:?}", judged.warnings);
+        examples += 1;
+    }
+    assert!(examples >= 8, "{examples}");
 }
