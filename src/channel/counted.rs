@@ -1,4 +1,4 @@
-//! A guard that counts somebody in.
+//! A guard that counts one more.
 
 use crate::sync::{AtomicUsize, Ordering};
 

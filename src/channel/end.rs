@@ -1,7 +1,7 @@
 //! How a channel's stream ends for good: by a terminal event, by the origin's 204, or because the origin no longer knows it.
 //!
-//! Whoever is in gets everything up to the end and is let go in order. Whoever comes then is told by [`Channel::is_over_for`]
-//! whether there is anything left to hear.
+//! Clients that are in get everything up to the end and are let go in order. Whether there is anything left for one that
+//! comes later, [`Channel::is_over_for`] says.
 
 use super::Channel;
 use crate::log::{Cursor, Position, StartPoint, Tip, comes_back_as};
@@ -60,7 +60,7 @@ impl Ending {
         self.over.load(Ordering::Acquire)
     }
 
-    /// The stream ends with `last`, which may be still to come: so whoever sees that entry sees the end. The caller holds
+    /// The stream ends with `last`, which may be still to come: so a reader that sees that entry sees the end. The caller holds
     /// the writer's lock.
     pub(super) fn set(&self, cause: Cause, last: Tip) {
         let at = Instant::now();
@@ -106,7 +106,7 @@ impl Channel {
         }
     }
 
-    /// The origin has nothing more to say: clients get what there is, then their streams end.
+    /// The origin has no more events: clients get what there is, then their streams end.
     pub(crate) fn finish(&self) {
         let mut writer_state = self.writer_state();
         writer_state.release(self, Instant::now(), true);
@@ -133,7 +133,8 @@ impl Channel {
         let has_all = id.is_some_and(|id| comes_back_as(&end.id, id) || self.epoch.position(id) == Some(end.position));
         match end.cause {
             Cause::Terminal if has_all => true,
-            // Whoever comes late learns the end too, for a while; who was in before it, however long the answer takes.
+            // A client that comes late gets the end too, for a while; one that was in before it, however long the
+            // answer takes.
             Cause::Terminal => {
                 let was_in = id.is_none() && matches!(admitted, Some(StartPoint::At(next)) if next <= end.last);
                 !was_in && end.at.elapsed() >= self.settings.load().linger

@@ -1,11 +1,11 @@
-//! Who is notified when something is published.
+//! The followers of a channel, which are notified when something is published.
 
 use super::counted::Counted;
 use crate::log::Cursor;
 use crate::sync::{AtomicUsize, Notify, Ordering, Swap, fence};
 use std::sync::Arc;
 
-/// Someone who reads the log as it grows. Notifying never waits and may come at any time, from any thread.
+/// A reader of the log as it grows. Notifying never waits and may come at any time, from any thread.
 pub trait Follower: Send + Sync {
     /// Something was published.
     fn notify(&self);
@@ -15,7 +15,7 @@ pub trait Follower: Send + Sync {
 
 pub(super) struct Followers {
     list: Swap<Vec<Arc<dyn Follower>>>,
-    /// Those who wait for one notification only: the list is copied at every change, which thousands of them can't afford.
+    /// Tasks that wait for one notification only: the list is copied at every change, which thousands of them can't afford.
     waiting: AtomicUsize,
     notified: Notify,
 }
@@ -32,7 +32,8 @@ impl Followers {
     pub(super) fn add(&self, follower: Arc<dyn Follower>) {
         self.list
             .update(|list| list.into_iter().flatten().chain([&follower]).cloned().collect());
-        // Pairs with the one in `notify_all`: either the publisher sees this follower, or who added it sees the new head.
+        // Pairs with the one in `notify_all`: either the publisher sees this follower, or the follower
+        // sees the new head.
         fence(Ordering::SeqCst);
     }
 

@@ -1,4 +1,4 @@
-//! A live source: what its upstreams yield becomes entries of its log, and whoever follows the log is woken.
+//! A live source: what its upstreams yield becomes entries of its log, and the log's followers are notified.
 //!
 //! A channel knows no socket and no configuration file. Followers (a delivery shard, an HTTP/2 body, a long poll) join with a
 //! [`Follower`] and look at the log themselves; publishing notifies them and goes on.
@@ -205,13 +205,13 @@ impl Channel {
         self.preferred_shard
     }
 
-    /// Since when nobody has been in; `None` while somebody is.
+    /// Since when there has been no client; `None` while there is one.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let since = || self.created + Duration::from_micros(self.left.load(Ordering::Acquire));
         (self.subscribers.load(Ordering::Acquire) == 0).then(since)
     }
 
-    /// Completes when nobody is in, and says since when.
+    /// Completes when there is no client, and says since when.
     pub(crate) async fn idle(&self) -> Instant {
         loop {
             // Register, then look.
@@ -263,7 +263,8 @@ impl Channel {
         }
     }
 
-    /// Once the stream has ended there is no next event to start with: who comes late learns at least the end.
+    /// Once the stream has ended there is no next event to start with: a client that comes late gets at least the
+    /// end.
     fn start(&self) -> Start {
         match self.settings.load().start {
             Start::Live if self.end().is_some_and(|end| end.cause == Cause::Terminal) => Start::Latest,
@@ -289,7 +290,7 @@ impl Channel {
         writer_state.limit(settings.log);
         match ended {
             None => writer_state.trim(now),
-            // Whoever is in still gets the rest.
+            // Clients that are in still get the rest.
             Some(end) if now.saturating_duration_since(end.at) >= settings.linger && self.subscribers() == 0 => {
                 writer_state.clear();
             }
@@ -329,7 +330,7 @@ impl Drop for Subscription {
         self.channel.metrics.clients[self.protocol.index()].decrement(1.0);
         let channel = &self.channel;
         let since = u64::try_from(channel.created.elapsed().as_micros()).unwrap_or(u64::MAX);
-        // The time first: whoever sees nobody in sees since when.
+        // The time first: a task that sees no client sees since when.
         channel.left.store(since, Ordering::Relaxed);
         if channel.subscribers.fetch_sub(1, Ordering::AcqRel) == 1 {
             channel.idle.notify_waiters();

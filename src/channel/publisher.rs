@@ -255,7 +255,7 @@ impl Publisher {
     }
 }
 
-/// What an upstream has to say, in its order.
+/// What an upstream yields, in its order.
 impl Publisher {
     /// The stream is open. `resumed`: the origin was told where it goes on.
     pub fn connected(&mut self, resumed: bool) {

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// A handle to the snapshot of one source's settings that is in force. Clones are the same handle: a snapshot that replaces
-/// another is everybody's, the source's, its channels', and that of the shards that follow them.
+/// another is in force at once for the source, its channels, and the shards that follow them.
 ///
 /// What is read is looked up when it is needed, and kept no longer than for a turn. Only this is fixed for a channel's life,
 /// and taken when it is made: the source's name, `ids`, the number of its upstreams, and how many events the ring has room

@@ -4,7 +4,7 @@ use super::position::{Cursor, Position};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::time::Instant;
 
-/// What an entry is, for those who count or end streams.
+/// What an entry is: what is counted, and what ends a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An event of the origin.

@@ -203,7 +203,7 @@ fn an_id_that_comes_again_stays_where_it_was_first() {
     });
 }
 
-/// Who has an event has its id, and finds it.
+/// A reader that has an event has its id, and finds it.
 #[test]
 fn an_event_that_can_be_read_can_be_resumed_after() {
     for before in [&["a"][..], &["a", "b"]] {
@@ -217,7 +217,7 @@ fn an_event_that_can_be_read_can_be_resumed_after() {
     }
 }
 
-/// Whoever joins live, at a place with an id, can come back to it.
+/// A client that joins live, at a place with an id, can come back to it.
 #[test]
 fn a_place_at_the_head_can_be_resumed_at() {
     while_written(2, &LETTERS[..1], &LETTERS[1..2], |log| {

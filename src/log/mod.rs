@@ -1,4 +1,4 @@
-//! The record of a channel's recent events: one writer, any number of readers, none of whom the writer waits for.
+//! The record of a channel's recent events: one writer, and any number of readers, for none of which the writer waits.
 //!
 //! Bounded in events, bytes and age. A reader holds a [`Cursor`] and asks for what follows; when the writer has let that go,
 //! the reader is told ([`Read::Gone`]), never given something else.

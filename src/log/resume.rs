@@ -32,7 +32,7 @@ pub enum StartPoint {
     Oldest,
 }
 
-/// Who numbers the events at this moment.
+/// How the events are numbered at this moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Numbering<'a> {
     /// The relay's own numbering.
@@ -92,7 +92,7 @@ impl Log {
                 self.oldest(numbering, Some(GapReason::Evicted))
             };
         }
-        // No kept entry has it. Whoever stands right before the oldest one has missed nothing all the same.
+        // No kept entry has it. A client that stands right before the oldest one has missed nothing all the same.
         let last_evicted = self.last_evicted();
         match last_evicted.passed && comes_back_as(&last_evicted.id, last_event_id) {
             true if last_evicted.first_with_id == last_evicted.cursor => ResumePoint {

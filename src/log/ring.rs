@@ -46,7 +46,7 @@ pub(super) struct Shared {
     pub(super) slots: u64,
 }
 
-/// The newest entry, as far as those who don't read it need to know.
+/// The newest entry, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tip {
     /// Where readers find it; the start before the first.
