@@ -8,6 +8,7 @@ mod accept;
 mod listener;
 mod pending;
 mod phase;
+pub(crate) mod proxy_protocol;
 mod starvation;
 mod stream;
 mod watched;
