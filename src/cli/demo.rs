@@ -70,7 +70,7 @@ impl DemoArgs {
         }
         config.limits.clients = CLIENTS_MAX;
         (config.drain.spread, config.drain.timeout) = (DRAIN_SPREAD, DRAIN_TIMEOUT);
-        config.listen = vec![Listen::Tcp((Ipv4Addr::LOCALHOST, LISTEN.port()).into())];
+        config.listen = vec![Listen::Tcp((Ipv4Addr::LOCALHOST, LISTEN.port()).into()).into()];
         let given = Listeners {
             listen: self.listen.clone(),
             admin: self.admin,
@@ -105,7 +105,7 @@ mod tests {
             ..DemoArgs::default()
         };
         let demo = args.start().expect("a port is free");
-        assert_eq!(demo.config.listen[0].to_string(), "127.0.0.1:9080");
+        assert_eq!(demo.config.listen[0].address.to_string(), "127.0.0.1:9080");
         assert!(demo.config.admin.expect("an admin").ip().is_loopback());
         let listen = vec![Listen::Tcp(LISTEN)];
         let args = DemoArgs {

@@ -38,7 +38,7 @@ impl Listeners {
     /// Puts what was given in place of what the configuration says; again after each reload.
     pub fn override_in(&self, config: &mut Config) {
         if !self.listen.is_empty() {
-            config.listen.clone_from(&self.listen);
+            config.listen = self.listen.iter().cloned().map(Into::into).collect();
         }
         if self.admin.is_some() {
             config.admin = self.admin;
@@ -95,7 +95,14 @@ impl ServeArgs {
     fn overridden(&self, mut loaded: Loaded, file: Option<PathBuf>) -> Result<Configured, ServeError> {
         self.listeners.override_in(&mut loaded.config);
         match loaded.config.admin {
-            Some(admin) if admin.port() != 0 && loaded.config.listen.contains(&Listen::Tcp(admin)) => {
+            Some(admin)
+                if admin.port() != 0
+                    && loaded
+                        .config
+                        .listen
+                        .iter()
+                        .any(|listener| listener.address == Listen::Tcp(admin)) =>
+            {
                 Err(ServeError::SameAddress(admin))
             }
             _ => Ok(Configured {

@@ -1,11 +1,9 @@
 //! Where clients connect, where the admin does, and whose word about clients' addresses counts.
 
 use super::codec::Custom;
-use super::field::Presence as _;
 use super::item::{Item, Section};
 use super::node::Value;
 use super::shape::Shape;
-use super::table::{Table as _, Unsupported, section};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
@@ -59,35 +57,13 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
     }
 }
 
-section! {
-    /// A listener in its long form.
-    pub(super) struct Listener {
-        /// An address and port, or `unix:/path`.
-        pub(super) address: Listen = ADDRESS.needed(ADDRESS_FORM),
-    }
-    unsupported = [
-        Unsupported("tls", &["false"], "TLS towards clients"),
-        Unsupported("proxy_protocol", &["false"], "the PROXY protocol"),
-    ];
-}
-
-const ADDRESS: Custom<Listen> = Custom {
+pub(super) const ADDRESS: Custom<Listen> = Custom {
     shape: || Shape::Text(&["0.0.0.0:9080", "127.0.0.1:9081", "[::1]:9082", "unix:/run/a b.sock"]),
     read: |item| match parse_listen(item.text(ADDRESS_FORM)?) {
         Ok(listen) => Some(listen),
         Err(expected) => item.checked(None, with_port(item, expected)),
     },
     print: |listen| Some(listen.to_string().into()),
-};
-
-/// A listener: its address, or a mapping with it.
-pub(super) const LISTENER: Custom<Listen> = Custom {
-    shape: || Shape::Either(vec![(ADDRESS.shape)(), Shape::Section(Listener::keys())]),
-    read: |item| match &item.node.value {
-        Value::Map(_) => Listener::read(item).map(|listener| listener.address),
-        _ => (ADDRESS.read)(item),
-    },
-    print: ADDRESS.print,
 };
 
 /// The admin's address; a file always has one.

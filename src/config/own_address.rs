@@ -1,6 +1,7 @@
 //! Whether a URL leads to the relay itself, however it is spelled.
 
 use super::addresses::Listen;
+use super::listener::ClientListener;
 use super::machine::Machine;
 use super::root::Config;
 use std::net::{IpAddr, SocketAddr};
@@ -28,7 +29,7 @@ pub(super) enum Leads {
 impl<'a> OwnAddresses<'a> {
     /// Those of this configuration on this machine.
     pub(super) fn of(config: &Config, machine: &'a Machine) -> Self {
-        let tcp = |listen: &Listen| match listen {
+        let tcp = |listener: &ClientListener| match &listener.address {
             // A port that the system chooses is in no file.
             Listen::Tcp(address) if address.port() != 0 => Some(*address),
             Listen::Tcp(_) | Listen::Unix(_) => None,
@@ -96,7 +97,7 @@ mod tests {
 
     fn leads(listen: &str, public: &str, url: &str) -> Leads {
         let mut config = Config::for_upstream("http://o/", "/").expect("valid");
-        config.listen = vec![super::super::parse_listen(listen).expect("an address")];
+        config.listen = vec![super::super::parse_listen(listen).expect("an address").into()];
         config.public_url = public.parse().ok();
         let machine = Machine {
             name: Some("Relay-1".to_owned()),

@@ -1,10 +1,11 @@
 //! The file from its root, and configurations without a file.
 
-use super::addresses::{self, ADDRESS_FORM, ADMIN_ADDRESS, LISTENER, Listen, NETWORK, Network};
+use super::addresses::{self, ADDRESS_FORM, ADMIN_ADDRESS, NETWORK, Network};
 use super::codec::{AtLeastOne, Codec as _, Count, Custom, List, OneOrMore, Word};
 use super::diagnostics::{Collector, Diagnostics};
 use super::field::Presence as _;
 use super::item::{Item, Section};
+use super::listener::{self, ClientListener, LISTENER};
 use super::node::Node;
 use super::pass::{self, Pass};
 use super::paths::{ClientPath, Overlap};
@@ -22,7 +23,7 @@ section! {
     #[derive(Debug, Clone, PartialEq)]
     pub struct Config {
         /// Where clients connect: an address and port, or `unix:/path`; one, or a list.
-        pub listen: Vec<Listen> = AtLeastOne(LISTENER, ADDRESS_FORM).or("0.0.0.0:9080"),
+        pub listen: Vec<ClientListener> = AtLeastOne(LISTENER, ADDRESS_FORM).or("0.0.0.0:9080"),
         /// Address and port of health, metrics, status and dashboard.
         pub admin: Option<SocketAddr> = ADMIN_ADDRESS.or("127.0.0.1:7090"),
         /// Scheme and authority that rewritten links get; without it, those of the client's request.
@@ -113,8 +114,11 @@ fn sources(item: &Item<'_>) -> Option<Vec<Arc<Source>>> {
     complete.then_some(sources)
 }
 
-fn check(section: &Section<'_>, _: Option<&mut Config>) {
+fn check(section: &Section<'_>, config: Option<&mut Config>) {
     addresses::check(section);
+    if let Some(config) = config {
+        listener::check(section, &config.listen, &config.trusted_proxies);
+    }
     paths_are_told_apart(section);
     pass::check(section);
     if let Some(item) = section.get("reload")

@@ -24,10 +24,11 @@ pub(super) enum First {
 
 /// Serves a connection to its end, or until it is a shard's.
 pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, stream: Stream, first: First) {
-    let peer = connection.peer;
     let stream = match Watched::new(stream) {
         Ok(stream) => stream,
-        Err(error) => return tracing::debug!(%peer, %error, "connection dropped: it can't be watched"),
+        Err(error) => {
+            return tracing::debug!(peer = %connection.peer, %error, "connection dropped: it can't be watched");
+        }
     };
     let mut decided = match first {
         First::Unknown => decided(&server, &mut connection, &stream, None).await,
@@ -42,7 +43,7 @@ pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, strea
                 Some(outcome) => Exchange::of(outcome),
                 None => return,
             },
-            Decision::Proxy(proxied) => Ok(proxied.into_exchange(&server, peer)),
+            Decision::Proxy(proxied) => Ok(proxied.into_exchange(&server, connection.peer)),
         };
         let exchange = match exchange {
             Ok(exchange) => exchange,
@@ -67,11 +68,11 @@ async fn decided(
     stream: &Watched,
     next: Option<Next>,
 ) -> Option<(Box<RequestHead>, Decision)> {
-    let peer = connection.peer;
     let next = match next {
         Some(next) => next,
         None => connection.next(stream, server.limits()).await,
     };
+    let peer = connection.peer;
     match next {
         Next::Request(head) => {
             let decision = server.handle(&server.snapshot.load(), &head.request, peer);
@@ -81,6 +82,12 @@ async fn decided(
             server.refused(RefuseReason::BadRequest);
             tracing::debug!(%peer, reason = RefuseReason::BadRequest.label(), why = ?refused.why, "request refused");
             Box::pin(connection.refuse(stream, refused)).await;
+            None
+        }
+        Next::NotProxied(why) => {
+            // What the peer speaks is not known: there is no answer that it would understand.
+            server.refused(RefuseReason::BadRequest);
+            tracing::debug!(%peer, %why, "connection refused");
             None
         }
         Next::TooLate => {

@@ -4,6 +4,7 @@
 //! (`exchange.rs`); between two requests a connection holds neither a buffer nor anything of hyper's.
 
 use super::head::{Malformed, ReadAhead, RequestHead};
+use crate::net::proxy_protocol::BadHeader;
 use crate::net::{Phase, SharedPhase, Watched};
 use std::future::poll_fn;
 use std::io;
@@ -37,6 +38,8 @@ pub(crate) struct HeadLimits {
 pub(crate) enum Next {
     Request(Box<RequestHead>),
     Malformed(Refused),
+    /// The PROXY protocol header that has to come first is none.
+    NotProxied(BadHeader),
     /// No head within `header_timeout`, or it took another's room for too long.
     TooLate,
     /// Nothing: the client has left, or has let its connection lie idle.
@@ -51,8 +54,13 @@ pub(crate) struct Refused {
     pub(crate) to_head: bool,
 }
 
-/// What has been read, once that is a whole head or can't become one.
-pub(super) fn look(ahead: &mut ReadAhead, bytes_max: usize) -> Option<Next> {
+/// What has been read, once that is a whole head or can't become one. A PROXY protocol header before it says who the peer is.
+pub(super) fn look(ahead: &mut ReadAhead, peer: &mut SocketAddr, bytes_max: usize) -> Option<Next> {
+    match ahead.take_proxy_header(peer) {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(why) => return Some(Next::NotProxied(why)),
+    }
     let to_head = ahead.asks_for_head();
     match ahead.next(bytes_max) {
         Ok(Some(head)) => Some(Next::Request(Box::new(head))),
@@ -101,7 +109,7 @@ impl Connection {
 
     /// The next request.
     pub(crate) async fn next(&mut self, stream: &Watched, limits: HeadLimits) -> Next {
-        if let Some(next) = look(&mut self.ahead, limits.header_bytes) {
+        if let Some(next) = look(&mut self.ahead, &mut self.peer, limits.header_bytes) {
             return next;
         }
         if self.is_used && self.ahead.is_empty() {
@@ -119,7 +127,7 @@ impl Connection {
     /// Reads until a head is complete, or can't become one.
     async fn read_head(&mut self, stream: &Watched, bytes_max: usize) -> Next {
         loop {
-            if let Some(next) = look(&mut self.ahead, bytes_max) {
+            if let Some(next) = look(&mut self.ahead, &mut self.peer, bytes_max) {
                 return next;
             }
             match self.read(stream).await {

@@ -16,7 +16,7 @@ pub struct Router {
 }
 
 /// A source, as a router takes it.
-pub enum RoutedSource {
+pub enum Place {
     /// Its one channel, at all its paths.
     Plain(Arc<Channel>),
     /// Its channels, one per set of parameters.
@@ -25,7 +25,7 @@ pub enum RoutedSource {
 
 /// What serves a path.
 #[derive(Clone)]
-pub(crate) enum SourceMatch {
+pub(crate) enum Found {
     /// This channel.
     Plain(Arc<Channel>),
     /// The channel with these parameters, which may have to be opened.
@@ -35,7 +35,7 @@ pub(crate) enum SourceMatch {
 /// What a request's path leads to.
 pub(crate) enum Route<'a> {
     /// A source.
-    Source(SourceMatch),
+    Source(Found),
     /// The proxy's entry at this place.
     Proxy(&'a Arc<Proxy>, usize),
     Nothing,
@@ -51,18 +51,18 @@ enum Match {
 
 impl Router {
     /// A router over the given sources.
-    pub fn new(sources: impl IntoIterator<Item = RoutedSource>) -> Self {
+    pub fn new(places: impl IntoIterator<Item = Place>) -> Self {
         let mut router = Self::default();
-        for source in sources {
-            match source {
-                RoutedSource::Plain(channel) => {
+        for place in places {
+            match place {
+                Place::Plain(channel) => {
                     for path in &channel.settings().snapshot().paths {
                         // Checked when the configuration was read.
                         let path = path::normalise(path).map_or_else(|_| path.clone(), Into::into);
                         router.plain.insert(path, channel.clone());
                     }
                 }
-                RoutedSource::Templated(templated) => router.templated.push(templated),
+                Place::Templated(templated) => router.templated.push(templated),
             }
         }
         router
@@ -87,31 +87,31 @@ impl Router {
     }
 
     /// What serves a path, which is in its normal form. A path without parameters goes before one with them.
-    fn source(&self, path: &str) -> Option<SourceMatch> {
+    fn source(&self, path: &str) -> Option<Found> {
         if let Some(channel) = self.plain.get(path) {
-            return Some(SourceMatch::Plain(channel.clone()));
+            return Some(Found::Plain(channel.clone()));
         }
         self.templated.iter().find_map(|templated| {
             let parameters = templated.fit(path)?;
-            Some(SourceMatch::Templated(templated.clone(), parameters))
+            Some(Found::Templated(templated.clone(), parameters))
         })
     }
 }
 
-impl SourceMatch {
+impl Found {
     pub(crate) fn source(&self) -> Arc<Source> {
         match self {
-            SourceMatch::Plain(channel) => channel.settings().snapshot(),
-            SourceMatch::Templated(templated, _) => templated.settings().snapshot(),
+            Found::Plain(channel) => channel.settings().snapshot(),
+            Found::Templated(templated, _) => templated.settings().snapshot(),
         }
     }
 
     /// The channel, if it is open.
     pub(crate) fn channel(&self) -> Option<Arc<Channel>> {
         match self {
-            SourceMatch::Plain(channel) => Some(channel.clone()),
-            SourceMatch::Templated(templated, Ok(parameters)) => templated.find(parameters),
-            SourceMatch::Templated(_, Err(_)) => None,
+            Found::Plain(channel) => Some(channel.clone()),
+            Found::Templated(templated, Ok(parameters)) => templated.find(parameters),
+            Found::Templated(_, Err(_)) => None,
         }
     }
 }

@@ -62,11 +62,11 @@ impl Server {
     }
 
     /// What is to be done with what has come of a new connection.
-    fn first(&self, ahead: &mut ReadAhead, peer: SocketAddr) -> First {
+    fn first(&self, ahead: &mut ReadAhead, peer: &mut SocketAddr) -> First {
         let snapshot = self.snapshot.load();
-        match connection::look(ahead, snapshot.limits.header_bytes) {
+        match connection::look(ahead, peer, snapshot.limits.header_bytes) {
             Some(Next::Request(head)) => {
-                let decision = self.handle(&snapshot, &head.request, peer);
+                let decision = self.handle(&snapshot, &head.request, *peer);
                 First::Decided(head, decision)
             }
             Some(next) => First::Other(next),
@@ -98,24 +98,53 @@ impl Server {
     }
 }
 
-impl Accepted for Arc<Server> {
+/// The clients' side of one listener.
+#[derive(Clone)]
+pub(crate) struct ClientSide {
+    server: Arc<Server>,
+    /// Every connection begins with a PROXY protocol header.
+    proxy_protocol: bool,
+}
+
+impl ClientSide {
+    pub(crate) fn new(server: Arc<Server>, proxy_protocol: bool) -> Self {
+        Self { server, proxy_protocol }
+    }
+
+    /// Where nothing has been read yet; `None`: the peer may not say whose connection it passes on.
+    fn beginning(&self, peer: SocketAddr) -> Option<ReadAhead> {
+        if !self.proxy_protocol {
+            return Some(ReadAhead::default());
+        }
+        // A Unix socket gives no address: its permissions say who may connect.
+        let trusted = &self.server.snapshot.load().trusted_proxies;
+        let is_trusted = peer.ip().is_unspecified() || trusted.iter().any(|network| network.contains(peer.ip()));
+        is_trusted.then(ReadAhead::behind_proxy)
+    }
+}
+
+impl Accepted for ClientSide {
     /// Mostly the request is here by now. A client's connection then moves to its shard at once: without a task, and without
     /// having been in the runtime's poll.
-    fn connection(&self, stream: Stream, peer: SocketAddr) {
-        self.metrics.opened.increment(1);
-        let mut ahead = ReadAhead::default();
+    fn connection(&self, stream: Stream, mut peer: SocketAddr) {
+        let server = &self.server;
+        server.metrics.opened.increment(1);
+        let Some(mut ahead) = self.beginning(peer) else {
+            tracing::debug!(%peer, "connection refused: its peer is none of `trusted_proxies`");
+            return server.refused(RefuseReason::BadRequest);
+        };
         let mut scratch = [0; READ_BYTES];
         let first = match stream.read(&mut scratch) {
             Ok(0) => return,
             Ok(read) => {
                 ahead.push(&scratch[..read]);
-                self.first(&mut ahead, peer)
+                server.first(&mut ahead, &mut peer)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => First::Unknown,
             Err(_) => return,
         };
         if let First::Decided(_, Decision::Now(Ok(start))) = first {
-            return self.hand_over(stream, start);
+            return server.hand_over(stream, start);
         }
         let connection = Connection::new(peer, ahead);
         let phase = connection.phase();
@@ -123,15 +152,15 @@ impl Accepted for Arc<Server> {
             // It has asked, though its task has not run yet: it is not ended to make room.
             phase.set(Phase::Answering);
         }
-        let task = client_connection::serve(self.clone(), connection, stream, first);
-        self.pending.spawn(task, phase, self.quotas.handshakes_max());
+        let task = client_connection::serve(server.clone(), connection, stream, first);
+        server.pending.spawn(task, phase, server.quotas.handshakes_max());
     }
 
     fn make_room(&self) {
-        self.pending.make_room(ROOM_AT_ONCE);
+        self.server.pending.make_room(ROOM_AT_ONCE);
     }
 
     fn starved(&self) {
-        self.refused(RefuseReason::Descriptors);
+        self.server.refused(RefuseReason::Descriptors);
     }
 }

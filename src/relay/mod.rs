@@ -6,7 +6,6 @@
 mod start_error;
 mod status_provider;
 mod budget;
-mod limits;
 
 use crate::admin::Admin;
 use crate::channel::Settings;
@@ -14,7 +13,7 @@ use crate::config::Config;
 use crate::config::Listen;
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
-use crate::http::{RoutedSource, Router, Server, Snapshot};
+use crate::http::{ClientSide, Place, Router, Server, Snapshot};
 use crate::metrics::Metrics;
 use crate::net::{Listener, accept, bind, watch};
 use crate::proxy::{Links, Proxy};
@@ -63,7 +62,7 @@ impl Relay {
             .listen
             .iter()
             .zip(ListenerName::of_clients(&config.listen))
-            .map(|(listen, listener)| bind(listen).map_err(|error| StartError::Bind { listener, error }));
+            .map(|(listen, listener)| bind(&listen.address).map_err(|error| StartError::Bind { listener, error }));
         let bound: Vec<Listener> = bound.collect::<Result<_, _>>()?;
         let admin_listener = config.admin.map(|address| {
             let listener = ListenerName::Admin(address);
@@ -79,20 +78,24 @@ impl Relay {
         let quotas = Quotas::new(&config.limits, &budget);
         let registry = Registry::new(runtime, metrics.clone(), quotas.clone(), critical.clone());
         config.sources.iter().for_each(|source| registry.add(source));
-        let router = Router::new(registry.list().iter().map(|live| routed(live)));
-        let proxy = Proxy::new(&config, links(&registry), &metrics, quotas.clone());
+        let router = Router::new(registry.list().iter().map(|live| place(live)));
+        let proxy = Proxy::new(&config, links(&registry), metrics.proxy(), quotas.clone());
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::new(&config, router, proxy)));
-        let listener_metrics = metrics.listener();
-        limits::announce(&config, &budget, &metrics, &listener_metrics);
-        let server = Arc::new(Server::new(snapshot, shards.clone(), quotas.clone(), listener_metrics));
+        let server = Arc::new(Server::new(
+            snapshot,
+            shards.clone(),
+            quotas.clone(),
+            metrics.listener(),
+        ));
         let status = Arc::new(RelayStatus::new(metrics, registry, shards.clone(), quotas.clone()));
 
         let addresses = bound.iter().map(Listener::address).collect();
         let mut listeners = JoinSet::new();
-        for bound in bound {
+        for (bound, listen) in bound.into_iter().zip(&config.listen) {
             tracing::info!(address = %bound, "listening for clients");
             let part = format!("the listener {bound}");
-            let accepting = accept(watch(bound)?, server.clone(), quotas.descriptors().clone());
+            let clients = ClientSide::new(server.clone(), listen.proxy_protocol);
+            let accepting = accept(watch(bound)?, clients, quotas.descriptors().clone());
             let other = critical.clone();
             listeners.spawn(critical.clone().watch(part.clone(), async move {
                 if let Err(error) = accepting.await {
@@ -184,10 +187,10 @@ impl Relay {
 const LAST_EVENT_MAX: Duration = Duration::from_millis(1500);
 
 /// A live source, as the router takes it.
-fn routed(live: &LiveSource) -> RoutedSource {
+fn place(live: &LiveSource) -> Place {
     match live {
-        LiveSource::Plain(plain) => RoutedSource::Plain(plain.channel.clone()),
-        LiveSource::Templated(templated) => RoutedSource::Templated(templated.shared().clone()),
+        LiveSource::Plain(plain) => Place::Plain(plain.channel.clone()),
+        LiveSource::Templated(templated) => Place::Templated(templated.shared().clone()),
     }
 }
 

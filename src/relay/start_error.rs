@@ -1,6 +1,6 @@
 //! Why a relay can't start, and what would help.
 
-use crate::config::Listen;
+use crate::config::{ClientListener, Listen};
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -37,10 +37,10 @@ pub enum ListenerName {
 
 impl ListenerName {
     /// The names of all listeners for clients, in the order of the configuration.
-    pub(super) fn of_clients(listen: &[Listen]) -> impl Iterator<Item = Self> + '_ {
+    pub(super) fn of_clients(listen: &[ClientListener]) -> impl Iterator<Item = Self> + '_ {
         let first = usize::from(listen.len() > 1);
-        listen.iter().enumerate().map(move |(n, address)| Self::Clients {
-            address: address.clone(),
+        listen.iter().enumerate().map(move |(n, listener)| Self::Clients {
+            address: listener.address.clone(),
             entry: (n + 1) * first,
         })
     }
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn an_error_names_the_listener_and_what_helps() {
-        let listen = |text| parse_listen(text).expect("an address");
+        let listen = |text| parse_listen(text).expect("an address").into();
         let both = [listen("127.0.0.1:9080"), listen("unix:/run/s")];
         let [first, second] = [0, 1].map(|n| ListenerName::of_clients(&both).nth(n).expect("two"));
         let only = ListenerName::of_clients(&both[..1]).next().expect("one");

@@ -97,7 +97,7 @@ fn a_way_that_comes_back_is_a_mistake_and_another_one_a_detour() {
 fn the_listeners_in_force_count() {
     let text = with("").replace("http://o/", "http://127.0.0.1:9999/");
     let mut loaded = right(&text);
-    loaded.config.listen = vec![parse_listen("127.0.0.1:9999").unwrap()];
+    loaded.config.listen = vec![parse_listen("127.0.0.1:9999").unwrap().into()];
     let told = loaded.judge(&machine()).unwrap_err().to_string();
     assert!(
         told.starts_with("f.yaml:4:15: sources.s.upstream: `http://127.0.0.1:9999/` is the relay's own"),

@@ -66,7 +66,7 @@ f.yaml:28:45: sources.c.end_when[1]: not exactly one rule; expected `{event: NAM
 }
 
 #[test]
-fn what_a_later_version_will_know_is_never_ignored() {
+fn what_can_not_take_effect_is_never_ignored() {
     for (text, place) in [
         (
             with("access: [ { basic: { users_file: x } } ]"),
@@ -89,7 +89,7 @@ fn what_a_later_version_will_know_is_never_ignored() {
         ),
         (
             format!("listen: {{ address: '0.0.0.0:1', proxy_protocol: true }}\n{}", with("")),
-            "f.yaml:1:33: listen.proxy_protocol: not supported by this version",
+            "f.yaml:1:1: listen: `proxy_protocol` at 0.0.0.0:1, and no proxy is trusted; expected the proxies' addresses in",
         ),
     ] {
         let told = wrong(&text);

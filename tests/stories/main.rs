@@ -26,6 +26,7 @@ mod log_output;
 mod observed;
 mod outages;
 mod proxy;
+mod proxy_protocol;
 mod quiet;
 mod refusals;
 mod requests;

@@ -72,7 +72,7 @@ async fn a_trunk_that_restarts_is_resumed_by_the_leaf() {
     drop(conn);
     let again = Setup::over(&origin).config();
     let config = fanfare::config::Config {
-        listen: vec![fanfare::config::Listen::Tcp(([127, 0, 0, 1], port).into())],
+        listen: vec![fanfare::config::Listen::Tcp(([127, 0, 0, 1], port).into()).into()],
         ..again
     };
     let trunk = TestRelay::start_again(config).await;

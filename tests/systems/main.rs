@@ -27,7 +27,7 @@ fn relay(example: &str, variables: &[(&str, String)]) -> TestRelay {
         Ok(loaded) => loaded.config,
         Err(mistakes) => panic!("{mistakes}"),
     };
-    config.listen = vec![fanfare::config::Listen::Tcp(([127, 0, 0, 1], 0).into())];
+    config.listen = vec![fanfare::config::Listen::Tcp(([127, 0, 0, 1], 0).into()).into()];
     config.admin = Some(([127, 0, 0, 1], 0).into());
     TestRelay::start(config)
 }

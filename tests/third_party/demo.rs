@@ -15,7 +15,7 @@ async fn what_is_published_while_disconnected_arrives_first_even_before_the_firs
     // It publishes nothing by itself: what the page is told to publish is the first event.
     let origin = Origin::start_with(TcpListener::bind("127.0.0.1:0").unwrap(), None).unwrap();
     let mut config = Config::for_upstream(&origin.stream_url(), STREAM_PATH).unwrap();
-    config.listen = vec![parse_listen("127.0.0.1:0").unwrap()];
+    config.listen = vec![parse_listen("127.0.0.1:0").unwrap().into()];
     config.admin = Some("127.0.0.1:0".parse().unwrap());
     for source in &mut config.sources {
         Arc::make_mut(source).cors = Some(Cors::any_origin());

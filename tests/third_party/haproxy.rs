@@ -3,7 +3,7 @@
 use crate::front::Relay;
 use crate::proxy::{Proxy, configured};
 use crate::stream::{assert_numbered, publish};
-use crate::support::client::{End, get};
+use crate::support::client::{End, ask, get};
 use crate::support::origin::TestOrigin;
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, TestRelay};
@@ -19,8 +19,13 @@ async fn start(relay: Relay) -> Proxy {
 }
 
 async fn start_with_two(first: Relay, second: Relay) -> Proxy {
+    start_with(first, second, "").await
+}
+
+/// With these words behind each server.
+async fn start_with(first: Relay, second: Relay, words: &str) -> Proxy {
     let address = free_address();
-    let server = |relay: Relay| format!("{} port {}", relay.address, relay.admin.port());
+    let server = |relay: Relay| format!("{} port {} {words}", relay.address, relay.admin.port());
     let file = configured(
         "haproxy.cfg",
         &[
@@ -37,6 +42,30 @@ async fn start_with_two(first: Relay, second: Relay) -> Proxy {
         command
     })
     .await
+}
+
+#[tokio::test]
+async fn it_says_by_the_proxy_protocol_who_a_client_is() {
+    for words in [
+        "send-proxy",
+        "send-proxy-v2",
+        "send-proxy-v2 proxy-v2-options unique-id,authority",
+    ] {
+        let origin = TestOrigin::start().await;
+        let (relay, mut conn) = Setup::over(&origin)
+            .listen("{ address: \"127.0.0.1:0\", proxy_protocol: true }")
+            .top("trusted_proxies: 127.0.0.1\nlimits: { clients_per_ip: 1 }")
+            .start_with(&origin)
+            .await;
+        let proxy = start_with(Relay::from(&relay), Relay::from(&relay), words).await;
+        let mut client = get(PATH).open(proxy.address).await;
+        client.opened().await;
+        conn.event("data: through").await;
+        assert_eq!(client.next_event().await.data, "through", "{words}");
+        // One client for each address.
+        assert_eq!(ask("GET", PATH).answer(proxy.address).await.head.status, 503, "{words}");
+        relay.eventually_clients(1).await;
+    }
 }
 
 #[tokio::test]

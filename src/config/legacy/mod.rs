@@ -74,7 +74,7 @@ pub(super) fn read(root: &Item<'_>) -> Option<(Config, Option<String>)> {
         ..source.clone()
     };
     upstream::name_apart(&mut source.upstreams);
-    config.listen = file.server.listen();
+    config.listen = file.server.listen().into_iter().map(Into::into).collect();
     config.admin = Some(file.server.admin());
     Some((config, file.logging.level.map(str::to_owned)))
 }

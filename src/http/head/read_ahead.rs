@@ -1,7 +1,9 @@
 //! What has been read of a connection and not used yet: bounded, and looked at once, however slowly it comes.
 
 use super::{Malformed, RequestHead, parse, request_line};
+use crate::net::proxy_protocol::{self, BadHeader};
 use bytes::{Buf as _, Bytes, BytesMut};
+use std::net::SocketAddr;
 
 /// Bytes that are here, in front of what the connection still holds.
 #[derive(Debug, Default)]
@@ -11,9 +13,34 @@ pub(crate) struct ReadAhead {
     looked_at: usize,
     /// Its first line is here, and was found to be one.
     has_line: bool,
+    /// A PROXY protocol header has to come before the first request.
+    awaits_proxy_header: bool,
 }
 
 impl ReadAhead {
+    /// For a connection that begins with a PROXY protocol header.
+    pub(crate) fn behind_proxy() -> Self {
+        Self {
+            awaits_proxy_header: true,
+            ..Self::default()
+        }
+    }
+
+    /// Takes out the PROXY protocol header, where one has to come; whether nothing is missing of it. The address in
+    /// it, if any, becomes the peer's.
+    pub(crate) fn take_proxy_header(&mut self, peer: &mut SocketAddr) -> Result<bool, BadHeader> {
+        if !self.awaits_proxy_header {
+            return Ok(true);
+        }
+        let Some(header) = proxy_protocol::parse(&self.bytes)? else {
+            return Ok(false);
+        };
+        self.bytes.advance(header.len);
+        self.awaits_proxy_header = false;
+        *peer = header.source.unwrap_or(*peer);
+        Ok(true)
+    }
+
     /// Takes in what was read.
     pub(crate) fn push(&mut self, read: &[u8]) {
         self.bytes.extend_from_slice(read);
