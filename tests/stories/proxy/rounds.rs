@@ -17,18 +17,19 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Merged upstreams. Each sends ten events a second: what comes within a round is one read only for few of them.
 const UPSTREAMS: usize = 500;
-/// So many of them send at a time: 5,000 reads a second, or what the machine's timer makes of it.
-const AT_A_TIME: usize = 5;
-const EVENTS_EVERY: Duration = Duration::from_millis(1);
+/// Of all of them together.
+const EVENTS_PER_SECOND: u128 = 5000;
+/// How often those that are due are sent.
+const TICK: Duration = Duration::from_millis(1);
 
-/// Requests, one after the other, whose latencies are looked at.
-const REQUESTS: usize = 200;
+/// So long requests are made, one after the other, and their latencies looked at.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Each turn of a proxied request would wait a round of 2 ms, or what is left of it.
 const ROUND_WAITED: Duration = Duration::from_millis(1);
 
 /// A busy machine makes everything slow at times, but not each time.
-const LOOKS: usize = 3;
+const LOOKS: usize = 6;
 
 /// Latencies in order.
 struct Latencies(Vec<Duration>);
@@ -40,8 +41,9 @@ impl Latencies {
     }
 
     async fn measure(client: &mut Wire) -> Self {
-        let mut all = Vec::with_capacity(REQUESTS);
-        for _ in 0..REQUESTS {
+        let mut all = Vec::new();
+        let until = Instant::now() + LOOK;
+        while Instant::now() < until {
             let began = Instant::now();
             client.send(get("/page")).await;
             let head = client.start().await;
@@ -66,15 +68,18 @@ impl Streams {
         let (sending, ended) = (sends.clone(), ends.clone());
         let thread = std::thread::spawn(move || {
             let mut all: Vec<TcpStream> = (0..UPSTREAMS).map(|_| accept(&listener)).collect();
+            let (mut began, mut sent) = (Instant::now(), 0);
             while !ended.load(Ordering::Relaxed) {
-                if sending.load(Ordering::Relaxed) {
-                    for stream in &mut all[..AT_A_TIME] {
-                        // The relay may have gone.
-                        let _ = stream.write_all(b"data: x\n\n");
-                    }
-                    all.rotate_left(AT_A_TIME);
+                if !sending.load(Ordering::Relaxed) {
+                    (began, sent) = (Instant::now(), 0);
                 }
-                std::thread::sleep(EVENTS_EVERY);
+                while sent < began.elapsed().as_millis() * EVENTS_PER_SECOND / 1000 {
+                    // The relay may have gone.
+                    let _ = all[0].write_all(b"data: x\n\n");
+                    all.rotate_left(1);
+                    sent += 1;
+                }
+                std::thread::sleep(TICK);
             }
         });
         Self {
