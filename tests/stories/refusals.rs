@@ -192,6 +192,8 @@ async fn a_process_without_descriptors_keeps_its_clients_and_does_not_spin() {
         "{used:?} of CPU time in two seconds of want"
     );
     drop(crowd);
+    // Those of them that were let in have left.
+    process.eventually_clients(inside.len()).await;
     let mut back = get(PATH).open(process.address).await;
     back.opened().await;
     conn.event("data: again").await;
