@@ -46,7 +46,7 @@ impl From<Listen> for ClientListener {
 /// A listener is an address where nothing else is said of it.
 impl PartialEq<Listen> for ClientListener {
     fn eq(&self, address: &Listen) -> bool {
-        *self == Self::from(address.clone())
+        self.address == *address && !self.proxy_protocol
     }
 }
 
