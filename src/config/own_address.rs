@@ -4,7 +4,7 @@ use super::addresses::Listen;
 use super::listener::ClientListener;
 use super::machine::Machine;
 use super::root::Config;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use url::{Host, Url};
 
 /// Where clients reach the relay.
@@ -72,23 +72,30 @@ impl<'a> OwnAddresses<'a> {
         let local = ip.is_loopback() || ip.is_unspecified();
         ip == listen
             || (listen.is_unspecified() && same_family && (local || (self.machine.has_address)(ip)))
-            || (listen.is_loopback() && ip.is_unspecified())
+            || (is_localhost(listen) && ip.is_unspecified())
     }
 
     fn is_named(&self, name: &str, listen: IpAddr) -> bool {
         let name = name.trim_end_matches('.');
         // RFC 6761, 6.3.
-        let is_localhost = name == "localhost" || name.ends_with(".localhost");
-        let is_machine = self
-            .machine
-            .name
-            .as_ref()
-            .is_some_and(|own| own.eq_ignore_ascii_case(name));
-        match is_localhost {
-            true => listen.is_loopback() || listen.is_unspecified(),
-            false => is_machine && !listen.is_loopback(),
+        let localhost = name == "localhost" || name.ends_with(".localhost");
+        let machine = || {
+            self.machine
+                .name
+                .as_ref()
+                .is_some_and(|own| own.eq_ignore_ascii_case(name))
+        };
+        // Which of the machine's addresses its name leads to is not known: any of them, where all are listened at.
+        match listen.is_unspecified() {
+            true => localhost || machine(),
+            false => localhost && is_localhost(listen),
         }
     }
+}
+
+/// The address that `localhost` has; there are more on the loopback.
+fn is_localhost(ip: IpAddr) -> bool {
+    ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST
 }
 
 #[cfg(test)]
@@ -140,6 +147,9 @@ mod tests {
             ("0.0.0.0:0", "http://127.0.0.1:1/"),
             ("127.0.0.1:9080", "http://127.0.0.2:9080/"),
             ("127.0.0.1:9080", "http://relay-1:9080/"),
+            ("192.0.2.7:9080", "http://relay-1:9080/"),
+            ("127.0.0.2:9080", "http://localhost:9080/"),
+            ("127.0.0.2:9080", "http://0.0.0.0:9080/"),
             ("unix:/run/f.sock", "http://localhost/"),
         ] {
             assert_eq!(leads(listen, "", url), Leads::Elsewhere, "{url} at {listen}");
