@@ -111,12 +111,18 @@ async fn answer(routes: &Routes, method: &Method, path: &str) -> Response {
         // That it is answered is the answer: a process that drains is alive.
         "/livez" => response::whole(StatusCode::OK, TEXT, "ok\n"),
         "/readyz" => readyz(&provider.readiness()),
-        "/metrics" => response::whole(StatusCode::OK, METRICS_TYPE, provider.metrics().render()),
+        "/metrics" => metrics(provider),
         "/status" => status(routes).await,
         "/ping" => response::whole(StatusCode::OK, TEXT, "pong"),
         "/healthcheck" => healthcheck(&provider.readiness()),
         _ => dashboard(),
     }
+}
+
+fn metrics(provider: &dyn StatusProvider) -> Response {
+    let (readiness, metrics) = (provider.readiness(), provider.metrics());
+    metrics.readiness(readiness.is_ready(), readiness.draining);
+    response::whole(StatusCode::OK, METRICS_TYPE, metrics.render())
 }
 
 fn readyz(readiness: &Readiness) -> Response {

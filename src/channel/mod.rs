@@ -11,12 +11,14 @@ mod end;
 mod end_rules;
 mod json_pointer;
 mod backpressure;
+mod possible;
 mod publisher;
 mod settings;
 
 pub(crate) use blocks::{gap_block, gap_blocks, retry_block};
 pub use end::{Cause, End};
 pub use followers::Follower;
+pub use possible::metrics_of;
 pub use publisher::Publisher;
 pub use settings::Settings;
 

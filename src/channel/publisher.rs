@@ -326,6 +326,7 @@ impl Publisher {
         let events = std::mem::take(&mut self.events);
         if events > 0 {
             self.channel.metrics.events_received.increment(events);
+            self.channel.metrics.last_event.set_to_now();
         }
     }
 

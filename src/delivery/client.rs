@@ -2,6 +2,7 @@
 
 use super::batch::Framing;
 use super::clock::Tick;
+use super::keys::{ChannelKey, Generation};
 use super::slow_client::SlowState;
 use crate::channel::Subscription;
 use crate::log::Cursor;
@@ -22,11 +23,11 @@ pub(super) struct Client {
     pub(super) subscription: Subscription,
     pub(super) permit: ClientPermit,
     pub(super) peer: Peer,
-    pub(super) channel_key: u32,
+    pub(super) channel_key: ChannelKey,
     /// Its place in the channel's list.
     pub(super) index: u32,
     /// Tells it from an earlier client under the same key.
-    pub(super) generation: u32,
+    pub(super) generation: Generation,
     /// When a byte of its was last taken, or, while it is blocked, began to wait if that is later.
     pub(super) active: Tick,
     pub(super) opened: Tick,
@@ -87,6 +88,14 @@ pub(super) enum Flow {
 }
 
 impl Client {
+    /// What it needs next, if it waits for its socket or for its turn.
+    pub(super) fn waits_at(&self) -> Option<Cursor> {
+        match self.state {
+            ClientState::Blocked | ClientState::Replaying => Some(self.next),
+            ClientState::Live | ClientState::Closing(_) => None,
+        }
+    }
+
     /// Writes what has to go out before the log. Adds the bytes taken to `sent`.
     pub(super) fn flush_rest(&mut self, now: Tick, sent: &mut u64) -> Flow {
         let Some(rest) = &mut self.rest else { return Flow::Done };

@@ -1,12 +1,12 @@
 //! A client joins: its socket is registered, its place in the log found, and its stream begun.
 
-use super::NewClient;
 use super::batch::Framing;
 use super::client::{AfterRest, Client, ClientState, Flow, Peer};
 use super::clock::Tick;
-use super::leave::LOOK_MAX;
-use super::mailbox::WakeFlag;
-use super::shard::{ChannelKey, Shard};
+use super::intake::Intake;
+use super::keys::ClientKey;
+use super::new_client::NewClient;
+use super::shard::Shard;
 use super::shard_channel::ShardChannel;
 use super::slow_client::SlowState;
 use crate::channel::{Channel, gap_block, retry_block};
@@ -14,11 +14,11 @@ use crate::config::{Forward, Source};
 use crate::log::{ResumePoint, put_frame};
 use crate::metrics::CloseReason;
 use bytes::{Bytes, BytesMut};
-use std::sync::Arc;
 use std::time::Duration;
 
 impl Shard {
-    pub(super) fn join(&mut self, new_client: NewClient) {
+    /// Takes a client in, whose socket `intake` watches from now on.
+    pub(super) fn join(&mut self, new_client: NewClient, intake: &Intake) {
         let NewClient {
             mut stream,
             head,
@@ -30,23 +30,19 @@ impl Shard {
             peer,
         } = new_client;
         let channel = subscription.channel().clone();
-        let channel_key = self.shard_channel_of(&channel);
-        self.generation = self.generation.wrapping_add(1);
-        let key = self.clients.vacant_key() as u32;
-        let token = mio::Token(key as usize | (self.generation as usize) << 32);
-        // Both directions once, edge-triggered: nothing is ever modified. Registering reports what holds already, so a
-        // client that left before this is seen.
-        let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(&mut stream, token, interest) {
+        let side = |key| ShardChannel::new(channel.clone(), intake.wake_flag(key));
+        let channel_key = self.channels.key_of(&channel, side);
+        let reference = self.clients.next_ref();
+        if let Err(error) = intake.watch(&mut stream, reference) {
             tracing::warn!(%peer, %error, "client refused: its socket can't be watched");
-            return self.leave_channel_if_empty(channel_key);
+            return self.channels.leave_if_empty(channel_key);
         }
 
         let place = channel.place(last_event_id.as_deref(), start);
         count_resume(&channel, last_event_id.as_deref(), &place);
         let opening = opening(&head, framing, channel.opening_retry(), &channel, &place);
         let now = self.clock.tick();
-        let keys = &mut self.channels[channel_key as usize].clients;
+        let keys = &mut self.channels[channel_key].clients;
         let mut client = Client {
             stream,
             next: place.next,
@@ -56,11 +52,11 @@ impl Shard {
             peer: Peer::new(peer),
             channel_key,
             index: keys.len() as u32,
-            generation: self.generation,
+            generation: reference.generation,
             active: now,
             opened: now,
-            // It does not stand in the wheel yet.
-            armed: now.plus(LOOK_MAX),
+            // It does not stand in the timers yet.
+            armed: now,
             leave_at: now,
             leaves: None,
             slow_state: SlowState::RETURNING,
@@ -68,10 +64,10 @@ impl Shard {
             after_rest: AfterRest::Log,
             framing,
         };
-        keys.push(key);
+        keys.push(reference.key);
         self.limit_age(&mut client, &channel.settings().load(), now);
-        let flow = client.write_own(opening, now, &mut self.channels[channel_key as usize].counts.bytes_sent);
-        self.clients.insert(client);
+        let flow = client.write_own(opening, now, &mut self.channels[channel_key].counts.bytes_sent);
+        let key = self.clients.insert(client);
         match flow {
             Flow::Done => self.settle(key),
             Flow::Blocked => self.block(key),
@@ -80,9 +76,9 @@ impl Shard {
     }
 
     /// A client whose `rest` is out stands in the log: live at the head, else in the queue of those that read on their own.
-    pub(super) fn settle(&mut self, key: u32) {
-        let client = &mut self.clients[key as usize];
-        let shard_channel = &self.channels[client.channel_key as usize];
+    pub(super) fn settle(&mut self, key: ClientKey) {
+        let client = &mut self.clients[key];
+        let shard_channel = &self.channels[client.channel_key];
         if client.next >= shard_channel.target() {
             client.state = ClientState::Live;
             client.slow_state = SlowState::LEVEL;
@@ -92,43 +88,15 @@ impl Shard {
             if ended {
                 return self.close(key, CloseReason::Ended);
             }
-            let delay = self.until_look(key);
-            self.arm(key, delay);
         } else {
             self.replay_later(key);
         }
-    }
-
-    fn shard_channel_of(&mut self, channel: &Arc<Channel>) -> u32 {
-        let address = Arc::as_ptr(channel) as usize;
-        if let Some(&key) = self.channel_keys.get(&address) {
-            return key;
-        }
-        let entry = self.channels.vacant_entry();
-        let key = entry.key() as u32;
-        entry.insert(ShardChannel::new(
-            channel.clone(),
-            WakeFlag::new(self.mailbox_sender.clone(), ChannelKey(key)),
-        ));
-        self.channel_keys.insert(address, key);
-        key
-    }
-
-    /// Without clients the shard has no use for a channel, and would be woken for nothing.
-    pub(super) fn leave_channel_if_empty(&mut self, key: u32) {
-        if self.channels[key as usize].clients.is_empty() {
-            let shard_channel = self.channels.remove(key as usize);
-            self.channel_keys
-                .remove(&(Arc::as_ptr(&shard_channel.channel) as usize));
-            self.working.retain(|&other| other != key);
-            self.replayed.retain(|&other| other != key);
-            self.holding.retain(|&other| other != key);
-            self.staggering.retain(|&other| other != key);
-        }
+        let delay = self.until_look(key);
+        self.arm(key, delay);
     }
 
     fn limit_age(&self, client: &mut Client, source: &Source, now: Tick) {
-        if self.draining.is_some() {
+        if self.drained_by.is_some() {
             client.leaves = Some(CloseReason::Drained);
         } else if !source.max_age.is_zero() {
             client.leaves = Some(CloseReason::MaxAge);

@@ -1,10 +1,10 @@
-//! Leaving: a client goes, grows too old, is evicted or drained; and the timers that find out what is due.
+//! Leaving: a stream ends in order or is cut, a client is gone, or all are drained.
 
-use super::Framing;
+use super::batch::Framing;
 use super::client::{AfterRest, ClientState, Flow};
 use super::clock::TICK;
-use super::lag::LAG_CHECK_EVERY;
-use super::shard::{Draining, Shard};
+use super::keys::ClientKey;
+use super::shard::Shard;
 use crate::channel::retry_block;
 use crate::config::Drain;
 use crate::log::frame;
@@ -14,81 +14,20 @@ use std::time::Duration;
 
 /// How long an evicted client's socket may take to accept the rest of its event and the farewell.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
-/// The farthest that a client is looked at again when nothing is due.
-pub(super) const LOOK_MAX: Duration = Duration::from_secs(40);
 /// The last chunk (RFC 9112, 7.1).
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 impl Shard {
-    /// A client's entry in the wheel came up.
-    pub(super) fn look(&mut self, key: u32) {
-        let now = self.clock.tick();
-        let client = &self.clients[key as usize];
-        if !now.reached(client.armed) {
-            return; // Stale: it has been entered anew for later.
-        }
-        if let ClientState::Closing(_) = client.state {
-            return if now.reached(client.leave_at) {
-                self.cut(key)
-            } else {
-                self.arm(key, client.leave_at.since(now))
-            };
-        }
-        if let Some(reason) = client.leaves
-            && now.reached(client.leave_at)
-        {
-            return self.close(key, reason);
-        }
-        match client.state {
-            ClientState::Live => self.heartbeat(key),
-            ClientState::Blocked => self.check_lag(key),
-            ClientState::Replaying | ClientState::Closing(_) => self.arm(key, LAG_CHECK_EVERY),
-        }
-    }
-
-    /// When a live client has to be looked at next.
-    pub(super) fn until_look(&self, key: u32) -> Duration {
-        let now = self.clock.tick();
-        let client = &self.clients[key as usize];
-        let every = client.subscription.channel().settings().load().heartbeat.every;
-        let mut delay = LOOK_MAX;
-        if !every.is_zero() {
-            delay = delay.min(every.saturating_sub(now.since(client.active)));
-        }
-        if client.leaves.is_some() {
-            delay = delay.min(client.leave_at.since(now));
-        }
-        delay.max(TICK)
-    }
-
-    /// A quiet client gets a heartbeat. It is live, so nothing of an event is under way to it.
-    fn heartbeat(&mut self, key: u32) {
-        let now = self.clock.tick();
-        let client = &mut self.clients[key as usize];
-        let every = client.subscription.channel().settings().load().heartbeat.every;
-        if !every.is_zero() && now.since(client.active) >= every {
-            let shard_channel = &mut self.channels[client.channel_key as usize];
-            let beat = shard_channel.heartbeat(client.framing);
-            match client.write_own(beat, now, &mut shard_channel.counts.bytes_sent) {
-                Flow::Done => {}
-                Flow::Blocked => return self.block(key),
-                Flow::Broken(reason) => return self.left(key, reason),
-            }
-        }
-        let delay = self.until_look(key);
-        self.arm(key, delay);
-    }
-
     /// Begins to end a stream: the rest of an event that is under way, then the farewell, as the socket takes them.
-    pub(super) fn close(&mut self, key: u32, reason: CloseReason) {
+    pub(super) fn close(&mut self, key: ClientKey, reason: CloseReason) {
         let now = self.clock.tick();
-        let until = match (reason, self.draining) {
-            (CloseReason::Drained, Some(draining)) => draining.until,
+        let until = match (reason, self.drained_by) {
+            (CloseReason::Drained, Some(until)) => until,
             // Nothing is urgent about it: it may take as long as any event may.
             (CloseReason::MaxAge | CloseReason::Ended, _) => now.plus(self.stall_of(key).max(CLOSE_GRACE)),
             _ => now.plus(CLOSE_GRACE),
         };
-        let client = &mut self.clients[key as usize];
+        let client = &mut self.clients[key];
         client.state = ClientState::Closing(reason);
         client.after_rest = AfterRest::Farewell;
         client.leave_at = until;
@@ -97,8 +36,8 @@ impl Shard {
         self.go_on_closing(key);
     }
 
-    fn stall_of(&self, key: u32) -> Duration {
-        self.clients[key as usize]
+    fn stall_of(&self, key: ClientKey) -> Duration {
+        self.clients[key]
             .subscription
             .channel()
             .settings()
@@ -108,14 +47,14 @@ impl Shard {
     }
 
     /// Goes on with a stream's end.
-    pub(super) fn go_on_closing(&mut self, key: u32) {
+    pub(super) fn go_on_closing(&mut self, key: ClientKey) {
         let now = self.clock.tick();
         loop {
-            let client = &mut self.clients[key as usize];
+            let client = &mut self.clients[key];
             let ClientState::Closing(reason) = client.state else {
                 return;
             };
-            let shard_channel = &mut self.channels[client.channel_key as usize];
+            let shard_channel = &mut self.channels[client.channel_key];
             match client.flush_rest(now, &mut shard_channel.counts.bytes_sent) {
                 Flow::Done => {}
                 Flow::Blocked => return,
@@ -140,8 +79,8 @@ impl Shard {
 
     /// The socket didn't take the end in time. Nothing that ends a body has been written inside an event, so a client
     /// can tell that it was cut.
-    fn cut(&mut self, key: u32) {
-        let client = &mut self.clients[key as usize];
+    pub(super) fn cut(&mut self, key: ClientKey) {
+        let client = &mut self.clients[key];
         let ClientState::Closing(reason) = client.state else {
             return;
         };
@@ -153,23 +92,23 @@ impl Shard {
     }
 
     /// A client is gone, of its own accord or with its connection. One whose end had begun is counted by the reason of that.
-    pub(super) fn left(&mut self, key: u32, reason: CloseReason) {
-        let reason = match self.clients[key as usize].state {
+    pub(super) fn left(&mut self, key: ClientKey, reason: CloseReason) {
+        let reason = match self.clients[key].state {
             ClientState::Closing(reason) => reason,
             _ => reason,
         };
         self.remove(key, reason);
     }
 
-    fn remove(&mut self, key: u32, reason: CloseReason) {
-        let client = self.clients.remove(key as usize);
+    fn remove(&mut self, key: ClientKey, reason: CloseReason) {
+        let client = self.clients.remove(key);
         client.subscription.channel().metrics().closed[reason as usize].increment(1);
         let channel_key = client.channel_key;
-        let shard_channel = &mut self.channels[channel_key as usize];
+        let shard_channel = &mut self.channels[channel_key];
         let index = client.index as usize;
         shard_channel.clients.swap_remove(index);
         if let Some(&moved_key) = shard_channel.clients.get(index) {
-            let moved = &mut self.clients[moved_key as usize];
+            let moved = &mut self.clients[moved_key];
             let old_index = moved.index as usize;
             moved.index = index as u32;
             // It moved from the part that the pass has before it to the part behind it: it reads this batch on its own.
@@ -183,8 +122,8 @@ impl Shard {
                 self.replay_later(moved_key);
             }
         }
-        self.set_waiting(channel_key, key, None);
-        self.leave_channel_if_empty(channel_key);
+        self.channels.set_waiting(channel_key, key, None);
+        self.channels.leave_if_empty(channel_key);
     }
 
     /// Ends all streams, spread in time.
@@ -193,10 +132,10 @@ impl Shard {
         // A tick before the process cuts what is left: the counters then say who was cut.
         let time = drain.timeout.saturating_sub(10 * TICK);
         let until = now.plus(time);
-        self.draining = Some(Draining { until });
-        let keys: Vec<u32> = self.clients.iter().map(|(key, _)| key as u32).collect();
+        self.drained_by = Some(until);
+        let keys: Vec<_> = self.clients.iter().map(|(key, _)| key).collect();
         for key in keys {
-            let client = &mut self.clients[key as usize];
+            let client = &mut self.clients[key];
             if let ClientState::Closing(_) = client.state {
                 continue;
             }

@@ -2,57 +2,51 @@
 //!
 //! A shard is a thread with one poll, a slab of clients and no lock. A client is a socket and a cursor into its channel's
 //! log; it costs about a hundred bytes here. Publishing wakes a shard once; the shard then offers the same bytes to every
-//! client at the head in one pass. Who could not take everything is left alone until its socket is
-//! writable again, and then reads the log on its own, in turns, until it is back at the head.
+//! client at the head in one pass. A client that could not take everything is left alone until its socket is writable again,
+//! and then reads the log on its own, in turns, until it is back at the head.
 //!
-//! The data path names neither the configuration file nor the admin.
+//! From outside: `shards`. A thread: `shard_thread`, over its `intake` (poll and mailbox) and its `shard`. A shard is `clients`
+//! with their `timers`, and `channels` with the queues of those that have work. What a turn does with them: `join`, `passes`,
+//! `stagger`, `replays`, `looks`, `lag`, `leave`, `survey`; `check` says what holds after it. Without a shard, and
+//! tested so: `slow_client`, `waiting`, `wheel`, `channel_queue`, `stagger_cursor`, `mailbox`, `batch`.
 
 mod batch;
-mod mailbox;
+mod channel_queue;
+mod channels;
+#[cfg(debug_assertions)]
+mod check;
 mod client;
+mod clients;
 mod clock;
-mod deliver;
+mod follower;
+mod intake;
 mod join;
+mod keys;
 mod lag;
 mod leave;
+mod looks;
+mod mailbox;
+mod new_client;
+mod note;
+mod passes;
+mod replays;
 mod report;
 mod shard;
+mod shard_channel;
+mod shard_thread;
 mod shards;
 mod slow_client;
 mod stagger;
+mod stagger_cursor;
 mod survey;
-mod shard_channel;
+#[cfg(test)]
+mod tests;
+mod timers;
 mod waiting;
 mod wheel;
 
 pub use batch::Framing;
 pub(crate) use join::jittered;
+pub use new_client::NewClient;
 pub use report::{ClientReport, ShardReport, SourceReport, keep_slowest};
 pub use shards::Shards;
-
-use crate::channel::Subscription;
-use crate::log::StartPoint;
-use crate::net::Stream;
-use crate::quotas::ClientPermit;
-use bytes::Bytes;
-use std::net::SocketAddr;
-
-/// A connection whose request has been read and answered by nobody yet.
-pub struct NewClient {
-    /// Its connection.
-    pub stream: Stream,
-    /// The response head, complete.
-    pub head: Bytes,
-    /// How what follows is framed.
-    pub framing: Framing,
-    /// What it joins.
-    pub subscription: Subscription,
-    /// Its place in the process.
-    pub permit: ClientPermit,
-    /// Where it starts without a last event ID.
-    pub start: StartPoint,
-    /// The last event ID it came with.
-    pub last_event_id: Option<Bytes>,
-    /// Where it came from; unspecified for Unix sockets.
-    pub peer: SocketAddr,
-}

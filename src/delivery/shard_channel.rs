@@ -1,34 +1,31 @@
 //! A shard's side of one channel: who of its clients follows it, and how far they have been served.
 
 use super::batch::{Batch, Framing};
+use super::follower::ShardFollower;
+use super::keys::{ChannelKey, ClientKey};
 use super::mailbox::WakeFlag;
-use super::shard::{ChannelKey, Note};
-use super::stagger::StaggerCursor;
+use super::note::Note;
+use super::stagger_cursor::StaggerCursor;
 use super::waiting::Waiting;
 use crate::channel::{Channel, Follower};
-use crate::log::{AtomicCursor, Cursor, frame};
+use crate::log::{Cursor, frame};
 use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// The shard's side of a channel. Lives while the shard has a client of it.
 pub(super) struct ShardChannel {
     pub(super) channel: Arc<Channel>,
-    pub(super) follower: Arc<ShardFollower>,
+    follower: Arc<ShardFollower>,
     /// Keys of the clients, in no order: each client knows its `index` in it.
-    pub(super) clients: Vec<u32>,
+    pub(super) clients: Vec<ClientKey>,
     /// Everything before it has been offered to every live client.
     pub(super) next: Cursor,
     /// The pass that is under way.
     pub(super) pass: Option<Pass>,
     /// The way round its clients, where delivery is staggered; there are no passes then.
     pub(super) cursor: Option<StaggerCursor>,
-    /// Whether it stands in the shard's queue of channels with work.
-    pub(super) queued: bool,
     /// The clients that the upstream waits for, under the policy `pause`.
     pub(super) waiting: Waiting,
-    /// Whether it stands in the shard's list of channels in which one of these moved.
-    pub(super) waiting_moved: bool,
     /// The last batch that was read for a client on its own: in a storm many come back to the same place.
     replayed: Option<Batch>,
     /// The heartbeat in force, as it was last written: for HTTP/1.1, and as a block.
@@ -39,7 +36,7 @@ pub(super) struct ShardChannel {
 /// A pass over the clients with one batch.
 pub(super) struct Pass {
     pub(super) batch: Batch,
-    /// Seats before it have been visited.
+    /// Clients at indices before it have been visited.
     pub(super) index: usize,
 }
 
@@ -61,33 +58,14 @@ pub(super) struct Counts {
     pub(super) bytes_sent: u64,
 }
 
-/// The shard, as the channel sees it.
-pub(super) struct ShardFollower {
-    pub(super) wake_flag: WakeFlag<Note, mio::Waker, ChannelKey>,
-    offered: AtomicCursor,
-}
-
-impl Follower for ShardFollower {
-    fn notify(&self) {
-        self.wake_flag.notify();
-    }
-
-    fn offered(&self) -> Cursor {
-        self.offered.load(Ordering::Acquire)
-    }
-}
-
 impl ShardChannel {
     pub(super) fn new(channel: Arc<Channel>, wake_flag: WakeFlag<Note, mio::Waker, ChannelKey>) -> Self {
-        let follower = Arc::new(ShardFollower {
-            wake_flag,
-            offered: AtomicCursor::new(channel.log().head()),
-        });
+        let follower = Arc::new(ShardFollower::new(wake_flag, channel.log().head()));
         // Register, then look: what is published between the two raises the flag.
         channel.join(follower.clone());
         let head = channel.log().head();
         let next = head.next();
-        follower.offered.store(head, Ordering::Release);
+        follower.set_offered(head);
         Self {
             cursor: None,
             channel,
@@ -95,9 +73,7 @@ impl ShardChannel {
             clients: Vec::new(),
             next,
             pass: None,
-            queued: false,
             waiting: Waiting::default(),
-            waiting_moved: false,
             replayed: None,
             heartbeat: Default::default(),
             counts: Counts::default(),
@@ -114,7 +90,7 @@ impl ShardChannel {
         if self.pass.is_some() {
             return Found::News;
         }
-        self.follower.wake_flag.clear();
+        self.follower.clear();
         let log = self.channel.log();
         let head = log.head();
         if self.next > head {
@@ -126,7 +102,7 @@ impl ShardChannel {
                 Found::News
             }
             None => {
-                // The log went past us: everybody here reads on their own, and finds that out.
+                // The log went past us: each client reads on its own, and finds that out.
                 self.moved_to(log.tail().max(self.next.next()));
                 Found::Lapsed
             }
@@ -135,7 +111,7 @@ impl ShardChannel {
 
     /// Looks at the log, and moves on to its head: the first entry that is new, if any.
     pub(super) fn take_news(&mut self) -> Option<Cursor> {
-        self.follower.wake_flag.clear();
+        self.follower.clear();
         let (from, head) = (self.next, self.channel.log().head());
         if from > head {
             return None;
@@ -144,7 +120,7 @@ impl ShardChannel {
         Some(from)
     }
 
-    /// Whether so much has come since `from` that nobody should be kept waiting for it: the log would let it go.
+    /// Whether so much has come since `from` that no client should be kept waiting for it: the log would let it go.
     pub(super) fn is_too_much(&self, from: Cursor) -> bool {
         let (log, source) = (self.channel.log(), self.channel.settings().load());
         let events = source.slow_client.events.min(source.log.events as u64);
@@ -152,9 +128,10 @@ impl ShardChannel {
         log.head().next().since(from) > events / 4 || log.bytes_from(from) > bytes / 4
     }
 
-    /// Ends the pass: every client has been offered its batch.
-    pub(super) fn end_pass(&mut self) {
-        if let Some(pass) = self.pass.take() {
+    /// Ends the pass if every client has been offered its batch.
+    pub(super) fn end_pass_if_done(&mut self) {
+        let is_done = |pass: &mut Pass| pass.index >= self.clients.len();
+        if let Some(pass) = self.pass.take_if(is_done) {
             self.moved_to(pass.batch.to);
             let now = std::time::Instant::now();
             let seconds = &self.channel.metrics().fanout_seconds;
@@ -173,7 +150,7 @@ impl ShardChannel {
     pub(super) fn tell_progress(&mut self) {
         let waits_at = self.waiting.lowest().unwrap_or(self.next);
         let next = waits_at.min(self.next);
-        self.follower.offered.store(next.before(), Ordering::Release);
+        self.follower.set_offered(next.before());
         self.channel.progressed();
     }
 
@@ -190,9 +167,14 @@ impl ShardChannel {
         self.replayed.as_mut()
     }
 
-    /// Lets go of what is kept for replays: nobody reads on their own any more.
+    /// Lets go of what is kept for replays: no client reads on its own any more.
     pub(super) fn forget_replays(&mut self) {
         self.replayed = None;
+    }
+
+    #[cfg(debug_assertions)]
+    pub(super) fn keeps_replays(&self) -> bool {
+        self.replayed.is_some()
     }
 
     /// Puts the `stagger` in force into effect, between two passes. Whether delivery is to be staggered.

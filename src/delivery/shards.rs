@@ -1,13 +1,14 @@
 //! The shards of the process, from outside.
 
-use super::NewClient;
-use super::mailbox::{MailboxSender, mailbox};
+use super::intake::Intake;
+use super::mailbox::MailboxSender;
+use super::new_client::NewClient;
+use super::note::{Command, Note};
 use super::report::ShardReport;
-use super::shard::{Command, Note, Shard, WAKER};
+use super::shard_thread::ShardThread;
 use crate::config::Drain;
 use crate::critical::CriticalTasks;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
@@ -81,10 +82,9 @@ impl Shards {
 
 impl Handle {
     fn start(n: usize, critical: CriticalTasks) -> io::Result<Self> {
-        let poll = mio::Poll::new()?;
-        let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
-        let (mailbox_sender, mailbox) = mailbox(waker);
-        let shard = Shard::new(poll, mailbox, mailbox_sender.clone());
+        let intake = Intake::new()?;
+        let mailbox_sender = intake.sender().clone();
+        let shard = ShardThread::new(intake);
         let name = format!("shard-{n}");
         let thread = std::thread::Builder::new().name(name.clone()).spawn(move || {
             if let Err(error) = critical.run(&name, || shard.run()) {

@@ -4,6 +4,7 @@
 //! time costs one look per heartbeat interval, not one timer operation per write. An entry that is not the client's current one is skipped.
 
 use super::clock::{TICK, Tick};
+use super::keys::ClientRef;
 use std::time::Duration;
 
 /// Ticks per slot: clients due within it are looked at together.
@@ -11,12 +12,9 @@ const SLOT_TICKS: u64 = 4;
 /// Slots of the wheel: 41 seconds; what lies farther away is looked at on the way and put back.
 const SLOTS: u64 = 1024;
 
-/// Who is to be looked at: a client's key in the slab, and its generation.
-pub(super) type Due = (u32, u32);
-
 #[derive(Debug)]
 pub(super) struct Wheel {
-    slots: Vec<Vec<Due>>,
+    slots: Vec<Vec<ClientRef>>,
     /// Every slot before this one has been emptied.
     turned_to: u64,
     entries: usize,
@@ -33,24 +31,31 @@ impl Wheel {
 
     /// Enters a look `delay` after `now` (ticks since the shard's start), or as near to it as the wheel reaches, and says
     /// when that is.
-    pub(super) fn enter(&mut self, due: Due, now: u64, delay: Duration) -> Tick {
+    pub(super) fn enter(&mut self, client: ClientRef, now: u64, delay: Duration) -> Tick {
         let ticks = delay.as_nanos().div_ceil(TICK.as_nanos()) as u64;
         // Rounded up: never early by a part of a slot.
         let wanted = now.saturating_add(ticks).div_ceil(SLOT_TICKS);
         let slot = wanted.clamp(self.turned_to + 1, self.turned_to + SLOTS - 1);
-        self.slots[(slot % SLOTS) as usize].push(due);
+        self.slots[(slot % SLOTS) as usize].push(client);
         self.entries += 1;
         Tick::at(slot * SLOT_TICKS)
     }
 
     /// Moves everything that is due by `now` into `out`.
-    pub(super) fn turn(&mut self, now: u64, out: &mut Vec<Due>) {
+    pub(super) fn turn(&mut self, now: u64, out: &mut Vec<ClientRef>) {
         while self.turned_to < now / SLOT_TICKS {
             self.turned_to += 1;
             let slot = &mut self.slots[(self.turned_to % SLOTS) as usize];
             self.entries -= slot.len();
             out.append(slot);
         }
+    }
+
+    /// Whether this client stands in the slot that comes up at this tick.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn holds(&self, client: ClientRef, at: Tick) -> bool {
+        let slot = u64::from(at.0) / SLOT_TICKS % SLOTS;
+        self.slots[slot as usize].contains(&client)
     }
 
     /// How long after `now` the next slot with an entry comes up.
@@ -67,7 +72,15 @@ impl Wheel {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys::{ClientKey, Generation};
     use super::*;
+
+    fn client(n: usize) -> ClientRef {
+        ClientRef {
+            key: ClientKey::new(n),
+            generation: Generation::FIRST,
+        }
+    }
 
     #[test]
     fn everything_comes_up_once_and_never_early() {
@@ -75,20 +88,22 @@ mod tests {
         let mut wanted = Vec::new();
         for key in 0..5000u32 {
             let delay = TICK * (key.wrapping_mul(2_654_435_761) % 4000);
-            wanted.push((key, delay, wheel.enter((key, 0), 0, delay)));
+            let at = wheel.enter(client(key as usize), 0, delay);
+            assert!(wheel.holds(client(key as usize), at));
+            wanted.push((key, delay, at));
         }
         let mut seen = vec![0; 5000];
         for now in 0..6000u64 {
             let mut due = Vec::new();
             wheel.turn(now, &mut due);
-            for (key, _) in due {
-                let (_, delay, at) = wanted[key as usize];
+            for key in due.into_iter().map(|client| client.key.index()) {
+                let (_, delay, at) = wanted[key];
                 let late = (TICK * now as u32).checked_sub(delay).expect("never early");
                 assert!(
                     late < TICK * SLOT_TICKS as u32 * 2 && at == Tick::at(now),
                     "{key}: {at:?} at {now}"
                 );
-                seen[key as usize] += 1;
+                seen[key] += 1;
             }
         }
         assert!(seen.iter().all(|&n| n == 1));
@@ -99,7 +114,7 @@ mod tests {
     fn the_next_entry_is_known() {
         let mut wheel = Wheel::new();
         wheel.turn(100, &mut Vec::new());
-        wheel.enter((1, 1), 100, Duration::from_secs(1));
+        wheel.enter(client(1), 100, Duration::from_secs(1));
         assert_eq!(wheel.next(100), Some(Duration::from_secs(1)));
         assert_eq!(wheel.next(150), Some(Duration::from_millis(500)));
     }

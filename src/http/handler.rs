@@ -3,7 +3,7 @@
 use super::proxied::ProxiedRequest;
 use super::request::{self, Wants};
 use super::response::{self, Response};
-use super::router::{Found, Route};
+use super::router::{Route, SourceMatch};
 use super::server::Server;
 use super::snapshot::Snapshot;
 use super::{long_poll, stream_head};
@@ -105,7 +105,7 @@ impl Server {
         answered(match wants {
             Wants::Stream | Wants::Poll => return self.let_in(snapshot, request, peer, found, wants),
             Wants::Head => match found {
-                Found::Templated(templated, Err(bad)) => self.bad_parameter(request, &templated, bad),
+                SourceMatch::Templated(templated, Err(bad)) => self.bad_parameter(request, &templated, bad),
                 _ => response::head(request, &found.source()),
             },
             Wants::Preflight => response::preflight(request, &found.source()),
@@ -135,7 +135,7 @@ impl Server {
         snapshot: &Snapshot,
         request: &Request<()>,
         peer: SocketAddr,
-        found: Found,
+        found: SourceMatch,
         wants: Wants,
     ) -> Decision {
         let wait = match wants {
@@ -164,9 +164,11 @@ impl Server {
             wait,
         };
         let (templated, parameters) = match found {
-            Found::Plain(channel) => return newcomer.join(channel.admit(protocol)),
-            Found::Templated(templated, Ok(parameters)) => (templated, parameters),
-            Found::Templated(templated, Err(bad)) => return answered(self.bad_parameter(request, &templated, bad)),
+            SourceMatch::Plain(channel) => return newcomer.join(channel.admit(protocol)),
+            SourceMatch::Templated(templated, Ok(parameters)) => (templated, parameters),
+            SourceMatch::Templated(templated, Err(bad)) => {
+                return answered(self.bad_parameter(request, &templated, bad));
+            }
         };
         match templated.enter(parameters, protocol) {
             OpenOutcome::In(admission) => newcomer.join(admission),

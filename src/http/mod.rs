@@ -21,7 +21,7 @@ mod snapshot;
 mod stream_head;
 mod watched_client;
 
-pub use router::{Place, Router};
+pub use router::{RoutedSource, Router};
 
 pub(crate) use server::{ClientSide, Server};
 pub(crate) use snapshot::Snapshot;

@@ -96,7 +96,7 @@ fn add(response: &mut Response, fields: Vec<(HeaderName, HeaderValue)>) {
 
 /// A request that can't be passed on at the moment.
 pub(super) fn busy() -> Response {
-    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail(RefuseReason::Passes));
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail(RefuseReason::ProxiedRequests));
     // Spread, so that clients that came together don't come back together.
     let after = fastrand::u64(1..=BUSY_SECONDS_MAX);
     response.headers_mut().insert(RETRY_AFTER, after.into());
@@ -186,10 +186,10 @@ fn spread_seconds(source: &Source) -> u64 {
 }
 
 fn heals(reason: RefuseReason) -> bool {
-    use RefuseReason::{Channels, Clients, ClientsPerIp, Descriptors, Draining, Passes, Rate};
+    use RefuseReason::{Channels, Clients, ClientsPerIp, Descriptors, Draining, ProxiedRequests, Rate};
     matches!(
         reason,
-        Clients | ClientsPerIp | Rate | Descriptors | Passes | Draining | Channels
+        Clients | ClientsPerIp | Rate | Descriptors | ProxiedRequests | Draining | Channels
     )
 }
 
@@ -205,7 +205,7 @@ fn status(reason: RefuseReason) -> StatusCode {
         | RefuseReason::ClientsPerIp
         | RefuseReason::Rate
         | RefuseReason::Descriptors
-        | RefuseReason::Passes
+        | RefuseReason::ProxiedRequests
         | RefuseReason::Draining
         | RefuseReason::Channels => StatusCode::SERVICE_UNAVAILABLE,
     }
@@ -217,7 +217,7 @@ fn detail(reason: RefuseReason) -> &'static str {
         RefuseReason::ClientsPerIp => "too many streams from this address",
         RefuseReason::Rate => "too many new streams at the moment",
         RefuseReason::Descriptors => "the relay has no descriptor left",
-        RefuseReason::Passes => "the relay passes too many requests at the moment",
+        RefuseReason::ProxiedRequests => "the relay passes too many requests at the moment",
         RefuseReason::Draining => "the relay is leaving",
         RefuseReason::Channels => "too many channels are open",
         RefuseReason::NotFound => "no source serves this path",

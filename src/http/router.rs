@@ -16,7 +16,7 @@ pub struct Router {
 }
 
 /// A source, as a router takes it.
-pub enum Place {
+pub enum RoutedSource {
     /// Its one channel, at all its paths.
     Plain(Arc<Channel>),
     /// Its channels, one per set of parameters.
@@ -25,7 +25,7 @@ pub enum Place {
 
 /// What serves a path.
 #[derive(Clone)]
-pub(crate) enum Found {
+pub(crate) enum SourceMatch {
     /// This channel.
     Plain(Arc<Channel>),
     /// The channel with these parameters, which may have to be opened.
@@ -35,7 +35,7 @@ pub(crate) enum Found {
 /// What a request's path leads to.
 pub(crate) enum Route<'a> {
     /// A source.
-    Source(Found),
+    Source(SourceMatch),
     /// The proxy's entry at this place.
     Proxy(&'a Arc<Proxy>, usize),
     Nothing,
@@ -51,18 +51,18 @@ enum Match {
 
 impl Router {
     /// A router over the given sources.
-    pub fn new(places: impl IntoIterator<Item = Place>) -> Self {
+    pub fn new(sources: impl IntoIterator<Item = RoutedSource>) -> Self {
         let mut router = Self::default();
-        for place in places {
-            match place {
-                Place::Plain(channel) => {
+        for source in sources {
+            match source {
+                RoutedSource::Plain(channel) => {
                     for path in &channel.settings().snapshot().paths {
                         // Checked when the configuration was read.
                         let path = path::normalise(path).map_or_else(|_| path.clone(), Into::into);
                         router.plain.insert(path, channel.clone());
                     }
                 }
-                Place::Templated(templated) => router.templated.push(templated),
+                RoutedSource::Templated(templated) => router.templated.push(templated),
             }
         }
         router
@@ -87,31 +87,31 @@ impl Router {
     }
 
     /// What serves a path, which is in its normal form. A path without parameters goes before one with them.
-    fn source(&self, path: &str) -> Option<Found> {
+    fn source(&self, path: &str) -> Option<SourceMatch> {
         if let Some(channel) = self.plain.get(path) {
-            return Some(Found::Plain(channel.clone()));
+            return Some(SourceMatch::Plain(channel.clone()));
         }
         self.templated.iter().find_map(|templated| {
             let parameters = templated.fit(path)?;
-            Some(Found::Templated(templated.clone(), parameters))
+            Some(SourceMatch::Templated(templated.clone(), parameters))
         })
     }
 }
 
-impl Found {
+impl SourceMatch {
     pub(crate) fn source(&self) -> Arc<Source> {
         match self {
-            Found::Plain(channel) => channel.settings().snapshot(),
-            Found::Templated(templated, _) => templated.settings().snapshot(),
+            SourceMatch::Plain(channel) => channel.settings().snapshot(),
+            SourceMatch::Templated(templated, _) => templated.settings().snapshot(),
         }
     }
 
     /// The channel, if it is open.
     pub(crate) fn channel(&self) -> Option<Arc<Channel>> {
         match self {
-            Found::Plain(channel) => Some(channel.clone()),
-            Found::Templated(templated, Ok(parameters)) => templated.find(parameters),
-            Found::Templated(_, Err(_)) => None,
+            SourceMatch::Plain(channel) => Some(channel.clone()),
+            SourceMatch::Templated(templated, Ok(parameters)) => templated.find(parameters),
+            SourceMatch::Templated(_, Err(_)) => None,
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Definition {
     pub buckets: &'static [f64],
     /// The `# HELP` line.
     pub help: &'static str,
+    /// What an operator makes of it: for `docs/metrics.md`.
+    pub use_of_it: &'static str,
 }
 
 /// What a metric is.
@@ -59,7 +61,7 @@ const LAG_BUCKETS_EVENTS: &[f64] = &[0.0, 1.0, 10.0, 100.0, 1_000.0, 10_000.0, 1
 
 /// Declares one constant per metric, and [`ALL`] with every one of them.
 macro_rules! table {
-    ($($id:ident: $kind:ident $name:literal in $unit:ident, [$($label:literal),*], $buckets:expr, $help:literal;)+) => {
+    ($($id:ident: $kind:ident $name:literal in $unit:ident, [$($label:literal),*], $buckets:expr, $help:literal, $use:literal;)+) => {
         $(
             #[doc = concat!("`", $name, "`: ", $help)]
             pub const $id: Definition = Definition {
@@ -69,6 +71,7 @@ macro_rules! table {
                 labels: &[$($label),*],
                 buckets: $buckets,
                 help: $help,
+                use_of_it: $use,
             };
         )+
 
@@ -79,68 +82,108 @@ macro_rules! table {
 
 table! {
     CLIENTS: Gauge "fanfare_clients" in Count, ["source", "protocol"], &[],
-        "Clients with an open event stream.";
+        "Clients with an open event stream.",
+        "Against `fanfare_limit{limit=\"clients\"}`: how full the relay is.";
     CONNECTIONS_OPENED: Counter "fanfare_connections_opened_total" in Count, [], &[],
-        "Connections accepted by the listeners.";
+        "Connections accepted by the listeners.",
+        "A rate far above that of new clients: probes, or a client that comes back in a loop.";
     CONNECTIONS_CLOSED: Counter "fanfare_connections_closed_total" in Count, ["source", "reason"], &[],
-        "Event streams to clients that have ended, by why.";
+        "Event streams to clients that have ended, by why.",
+        "`evicted` rises with `fanfare_evictions_total`; `error` are resets, of networks and of killed programs.";
     EVENTS_RECEIVED: Counter "fanfare_events_received_total" in Count, ["source"], &[],
-        "Events received from the upstreams.";
+        "Events received from the upstreams.",
+        "A rate of 0 where events are expected: look at the upstream.";
+    LAST_EVENT: Gauge "fanfare_last_event_timestamp_seconds" in Seconds, ["source"], &[],
+        "When the last event was received, in seconds since the epoch; no series before the first.",
+        "Alert on `time() -` it, where events are expected that often.";
     BYTES_RECEIVED: Counter "fanfare_bytes_received_total" in Bytes, ["source"], &[],
-        "Bytes of event streams received from the upstreams.";
+        "Bytes of event streams received from the upstreams.",
+        "Also moves by comments and heartbeats of the origin.";
     DELIVERIES: Counter "fanfare_deliveries_total" in Count, ["source"], &[],
-        "Events delivered: one event to one client is one.";
+        "Events delivered: one event to one client is one.",
+        "The rate is the load that the clients make.";
     BYTES_SENT: Counter "fanfare_bytes_sent_total" in Bytes, ["source"], &[],
-        "Bytes of event streams written to clients.";
+        "Bytes of event streams written to clients.",
+        "Against the network's bandwidth.";
     EVICTIONS: Counter "fanfare_evictions_total" in Count, ["source", "reason"], &[],
-        "Clients evicted because they lagged, by the bound that they reached.";
+        "Clients evicted because they lagged, by the bound that they reached.",
+        "`stall`: dead peers. `events`, `bytes`: too slow for the stream. `log`: enlarge the log. `pause`: it held the upstream too long.";
     GAPS: Counter "fanfare_gaps_total" in Count, ["source", "reason"], &[],
-        "Gaps announced to clients: events that can't be delivered any more, by why.";
+        "Gaps announced to clients: events that can't be delivered any more, by why.",
+        "`evicted`: the log is shorter than clients stay away. `upstream_reconnected`: the origin gives no ids. `unknown_id` after a restart is normal.";
     RESUMES: Counter "fanfare_resumes_total" in Count, ["source", "outcome"], &[],
-        "Clients that came back with a last event ID: exact (nothing missed) or gap.";
+        "Clients that came back with a last event ID: exact (nothing missed) or gap.",
+        "`gap` in a large part: enlarge the log.";
     REFUSED: Counter "fanfare_refused_total" in Count, ["reason"], &[],
-        "Connections and requests refused, by why.";
+        "Connections and requests refused, by why.",
+        "`clients`, `channels`, `descriptors`, `passes`: raise what is full. `bad_request`, `header_timeout`: scanners, or an attack.";
     PROXIED_REQUESTS: Counter "fanfare_proxied_requests_total" in Count, ["code"], &[],
-        "Requests that went to an origin as they were, by the status that the client got.";
+        "Requests that went to an origin as they were, by the status that the client got.",
+        "`502`, `504`: the origin failed; the log says how.";
     PROXIED_REQUEST_SECONDS: Histogram "fanfare_proxied_request_seconds" in Seconds, [], PROXIED_BUCKETS_SECONDS,
-        "Time from a proxied request to the end of its response; for event streams and WebSockets to its head.";
+        "Time from a proxied request to the end of its response; for event streams and WebSockets to its head.",
+        "The time of the origin, mostly.";
     PROXIED_STREAMS: Gauge "fanfare_proxied_streams" in Count, [], &[],
-        "Event streams that come through the proxy: each is a connection of its own at the origin.";
+        "Event streams that come through the proxy: each is a connection of its own at the origin.",
+        "More than a few: make a source of the path.";
     UPSTREAM_CONNECTED: Gauge "fanfare_upstream_connected" in Count, ["source", "upstream"], &[],
-        "Open connections to the upstream: 0 or 1, and for a templated source one per channel.";
+        "Open connections to the upstream: 0 or 1, and for a templated source one per channel.",
+        "0 for longer than a reconnect takes: nothing comes in.";
     UPSTREAM_RECONNECTS: Counter "fanfare_upstream_reconnects_total" in Count, ["source", "upstream", "reason"], &[],
-        "Upstream connections, or attempts at one, that failed and were made again, by why.";
+        "Upstream connections, or attempts at one, that failed and were made again, by why.",
+        "The reason is the failure's, as in `/status`.";
     FANOUT_SECONDS: Histogram "fanfare_fanout_seconds" in Seconds, ["source"], FANOUT_BUCKETS_SECONDS,
-        "Time from an event being read to the last socket written, per shard.";
+        "Time from an event being read to the last socket written, per shard.",
+        "A p99 that rises: the machine is full, or a batch reaches many clients.";
     LAG_EVENTS: Histogram "fanfare_lag_events" in Count, ["source"], LAG_BUCKETS_EVENTS,
-        "Events by which a client is behind the head of the log, sampled over the clients.";
+        "Events by which a client is behind the head of the log, sampled over the clients.",
+        "The share outside of bucket 0 is that of clients that are behind.";
     LOG_EVENTS: Gauge "fanfare_log_events" in Count, ["source"], &[],
-        "Events in the log, over the source's channels.";
+        "Events in the log, over the source's channels.",
+        "With `log_bytes`: which bound of the log is reached.";
     LOG_BYTES: Gauge "fanfare_log_bytes" in Bytes, ["source"], &[],
-        "Bytes in the log, over the source's channels.";
+        "Bytes in the log, over the source's channels.",
+        "A part of the resident memory.";
     CHANNELS: Gauge "fanfare_channels" in Count, ["source"], &[],
-        "Live channels of the source.";
-    CONFIG_RELOADS: Counter "fanfare_config_reloads_total" in Count, ["outcome"], &[],
-        "Reloads of the configuration, by how they went.";
+        "Live channels of the source.",
+        "Against `fanfare_limit{limit=\"channels\"}`; 1 for a source without parameters.";
+    READY: Gauge "fanfare_ready" in Count, [], &[],
+        "1 if every required source is connected and the process is not leaving, as /readyz says; else 0.",
+        "Alert on 0.";
+    DRAINING: Gauge "fanfare_draining" in Count, [], &[],
+        "1 once the process has been told to leave.",
+        "Explains that `fanfare_ready` is 0.";
+    LIMIT: Gauge "fanfare_limit" in Count, ["limit"], &[],
+        "How many there may be at one time: clients (as many as fit under the limit on open files), channels, descriptors.",
+        "What the gauges of clients, channels and `process_open_fds` are to be compared with.";
     BUILD_INFO: Gauge "fanfare_build_info" in Count, ["version", "os", "arch"], &[],
-        "Always 1; the labels say which build this is.";
+        "Always 1; the labels say which build this is.",
+        "To see which version runs where.";
     LOG_LINES_DROPPED: Counter "fanfare_log_lines_dropped_total" in Count, [], &[],
-        "Log lines that were dropped because standard error did not take them.";
+        "Log lines that were dropped because standard error did not take them.",
+        "Standard error is not read fast enough, or not at all.";
     // The process, under the names that every Prometheus client library uses.
     PROCESS_CPU_SECONDS: Counter "process_cpu_seconds_total" in Seconds, [], &[],
-        "Total user and system CPU time spent in seconds.";
+        "Total user and system CPU time spent in seconds.",
+        "The rate is the cores in use.";
     PROCESS_OPEN_FDS: Gauge "process_open_fds" in Count, [], &[],
-        "Number of open file descriptors.";
+        "Number of open file descriptors.",
+        "Against `process_max_fds`.";
     PROCESS_MAX_FDS: Gauge "process_max_fds" in Count, [], &[],
-        "Maximum number of open file descriptors.";
+        "Maximum number of open file descriptors.",
+        "`LimitNOFILE=` in a unit.";
     PROCESS_RESIDENT_MEMORY_BYTES: Gauge "process_resident_memory_bytes" in Bytes, [], &[],
-        "Resident memory size in bytes.";
+        "Resident memory size in bytes.",
+        "Logs, and less than 1 KiB per client.";
     PROCESS_VIRTUAL_MEMORY_BYTES: Gauge "process_virtual_memory_bytes" in Bytes, [], &[],
-        "Virtual memory size in bytes.";
+        "Virtual memory size in bytes.",
+        "Says little: most of it is never used.";
     PROCESS_START_TIME_SECONDS: Gauge "process_start_time_seconds" in Seconds, [], &[],
-        "Start time of the process since unix epoch in seconds.";
+        "Start time of the process since unix epoch in seconds.",
+        "A change is a restart.";
     PROCESS_THREADS: Gauge "process_threads" in Count, [], &[],
-        "Number of OS threads in the process.";
+        "Number of OS threads in the process.",
+        "Constant while the process runs.";
 }
 
 impl Definition {
@@ -166,11 +209,13 @@ mod tests {
                 labels,
                 buckets,
                 help,
+                use_of_it,
             } = definition;
             assert!(names.insert(name), "{name} twice");
             assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
             assert_eq!(buckets.is_empty(), *kind != Kind::Histogram, "{name}");
             assert!(buckets.is_sorted(), "{name}");
+            assert!(use_of_it.ends_with('.') && !use_of_it.contains(['\n', '|']), "{name}");
             assert!(help.ends_with('.') && !help.contains(['\n', '\\']), "{name}");
             assert!(labels.iter().collect::<HashSet<_>>().len() == labels.len(), "{name}");
             let base = name.trim_end_matches("_total");

@@ -87,8 +87,6 @@ labels! {
         Http10 = "http/1.0",
         /// HTTP/1.1.
         Http11 = "http/1.1",
-        /// HTTP/2.
-        Http2 = "http/2",
     }
 }
 
@@ -104,7 +102,7 @@ labels! {
         /// No descriptor left.
         Descriptors = "descriptors",
         /// Proxied requests at one time.
-        Passes = "passes",
+        ProxiedRequests = "passes",
         /// The process is leaving.
         Draining = "draining",
         /// `limits.channels`.
@@ -125,14 +123,14 @@ labels! {
 }
 
 labels! {
-    /// How a reload went: the `outcome` of `fanfare_config_reloads_total`.
-    ReloadOutcome {
-        /// A new snapshot is in force.
-        Applied = "applied",
-        /// The file says what is in force already.
-        Unchanged = "unchanged",
-        /// The file has mistakes; the old snapshot stays.
-        Rejected = "rejected",
+    /// What there may be only so many of: the `limit` of `fanfare_limit`.
+    Limit {
+        /// Clients at one time: `limits.clients`, or as many as there are descriptors for.
+        Clients = "clients",
+        /// Channels of templated sources: `limits.channels`.
+        Channels = "channels",
+        /// Open files of the process.
+        Descriptors = "descriptors",
     }
 }
 
@@ -156,14 +154,7 @@ mod tests {
                 distinct($name::ALL.map($name::label).to_vec());
             )+};
         }
-        check!(
-            CloseReason,
-            EvictReason,
-            GapReason,
-            Protocol,
-            RefuseReason,
-            ReloadOutcome
-        );
+        check!(CloseReason, EvictReason, GapReason, Limit, Protocol, RefuseReason);
     }
 
     /// These five go out on the wire too.

@@ -1,16 +1,18 @@
 //! Every metric of the program: name, help, labels, buckets.
 //!
 //! Handles are fetched once, when a source, an upstream or a listener starts. Nothing is touched per delivery: shards
-//! count in plain integers and add them up here about once a second. Every counter but an upstream's reconnects exists at 0
-//! from the moment its handle does, so that a rate over its first increment is right. Gauges are moved by differences
+//! count in plain integers and add them up here about once a second. Counters with a closed set of labels are announced at 0 where
+//! the configuration makes them possible, so that a rate over the first increment is right. Gauges are moved by differences
 //! (`increment`/`decrement`) wherever several channels share one.
 //!
 //! Nothing here is global: several relays can live in one process, each with its own numbers.
 
 pub mod definitions;
 mod labels;
+mod late;
 mod process;
 mod proxy;
+mod source;
 
 use definitions::{Definition, Kind};
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
@@ -20,8 +22,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use process::open_descriptors;
 
-pub use labels::{CloseReason, EvictReason, GapReason, Protocol, RefuseReason, ReloadOutcome};
+pub use labels::{CloseReason, EvictReason, GapReason, Limit, Protocol, RefuseReason};
+pub use late::{LastTime, LateCounter};
 pub use proxy::ProxyMetrics;
+pub use source::{Possible, SourceMetrics};
 
 /// The process's metrics, and the text that Prometheus scrapes.
 pub struct Metrics {
@@ -29,41 +33,8 @@ pub struct Metrics {
     handle: PrometheusHandle,
     process: process::Process,
     sources: Mutex<HashMap<String, Arc<SourceMetrics>>>,
-    reloads: [Counter; ReloadOutcome::ALL.len()],
-}
-
-/// Handles of one source.
-pub struct SourceMetrics {
-    /// `fanfare_clients`, by protocol.
-    pub clients: [Gauge; Protocol::ALL.len()],
-    /// `fanfare_connections_closed_total`, by reason.
-    pub closed: [Counter; CloseReason::ALL.len()],
-    /// `fanfare_evictions_total`, by reason.
-    pub evictions: [Counter; EvictReason::ALL.len()],
-    /// `fanfare_gaps_total`, by reason.
-    pub gaps: [Counter; GapReason::ALL.len()],
-    /// `fanfare_resumes_total{outcome="exact"}`.
-    pub resumes_exact: Counter,
-    /// `fanfare_resumes_total{outcome="gap"}`.
-    pub resumes_gap: Counter,
-    /// `fanfare_events_received_total`.
-    pub events_received: Counter,
-    /// `fanfare_bytes_received_total`.
-    pub bytes_received: Counter,
-    /// `fanfare_deliveries_total`.
-    pub deliveries: Counter,
-    /// `fanfare_bytes_sent_total`.
-    pub bytes_sent: Counter,
-    /// `fanfare_fanout_seconds`.
-    pub fanout_seconds: Histogram,
-    /// `fanfare_lag_events`.
-    pub lag_events: Histogram,
-    /// `fanfare_log_events`: summed over the source's channels, so it is moved by differences.
-    pub log_events: Gauge,
-    /// `fanfare_log_bytes`: likewise.
-    pub log_bytes: Gauge,
-    /// `fanfare_channels`.
-    pub channels: Gauge,
+    ready: Gauge,
+    draining: Gauge,
 }
 
 /// Handles of one upstream.
@@ -80,7 +51,7 @@ pub struct ListenerMetrics {
     /// `fanfare_connections_opened_total`.
     pub opened: Counter,
     /// `fanfare_refused_total`, by reason: in the order of [`RefuseReason`].
-    pub refused: Vec<Counter>,
+    pub refused: Vec<LateCounter>,
 }
 
 impl Metrics {
@@ -101,21 +72,20 @@ impl Metrics {
 
         let build = [env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH];
         gauge(&recorder, &definitions::BUILD_INFO, &build).set(1);
-        let reloads =
-            ReloadOutcome::ALL.map(|outcome| counter(&recorder, &definitions::CONFIG_RELOADS, &[outcome.label()]));
+        let ready = gauge(&recorder, &definitions::READY, &[]);
+        let draining = gauge(&recorder, &definitions::DRAINING, &[]);
         let metrics = Self {
             handle: recorder.handle(),
             recorder: Arc::new(recorder),
             process: process::Process::new(),
             sources: Mutex::default(),
-            reloads,
+            ready,
+            draining,
         };
-        // Registered here, so that they are there before the first listener is.
-        metrics.listener();
         Arc::new(metrics)
     }
 
-    /// The handles of a source; the same ones for the same name.
+    /// The handles of a source; the same ones for the same name. What may happen at it is still to be announced.
     pub fn source(&self, name: &str) -> Arc<SourceMetrics> {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = sources.get(name) {
@@ -145,7 +115,8 @@ impl Metrics {
 
     /// The handles of the listeners; every call's count into the same series.
     pub fn listener(&self) -> ListenerMetrics {
-        let refused = RefuseReason::ALL.map(|reason| counter(&self.recorder, &definitions::REFUSED, &[reason.label()]));
+        let refused =
+            RefuseReason::ALL.map(|reason| LateCounter::new(&self.recorder, &definitions::REFUSED, &[reason.label()]));
         ListenerMetrics {
             opened: counter(&self.recorder, &definitions::CONNECTIONS_OPENED, &[]),
             refused: refused.into(),
@@ -157,9 +128,15 @@ impl Metrics {
         Arc::new(ProxyMetrics::new(&self.recorder))
     }
 
-    /// Counts a reload of the configuration.
-    pub fn reloaded(&self, outcome: ReloadOutcome) {
-        self.reloads[outcome.index()].increment(1);
+    /// Says what the process may have at one time.
+    pub fn limit(&self, limit: Limit, value: usize) {
+        gauge(&self.recorder, &definitions::LIMIT, &[limit.label()]).set(value as f64);
+    }
+
+    /// Says whether the process is ready, and whether it is leaving: for the next scrape.
+    pub fn readiness(&self, is_ready: bool, is_draining: bool) {
+        self.ready.set(f64::from(u8::from(is_ready)));
+        self.draining.set(f64::from(u8::from(is_draining)));
     }
 
     /// Sorts the histograms' samples into their buckets. The samples of a histogram gather until this is called
@@ -179,29 +156,6 @@ impl Metrics {
     }
 }
 
-impl SourceMetrics {
-    fn new(recorder: &PrometheusRecorder, source: &str) -> Self {
-        let counter_of = |definition, label| counter(recorder, definition, &[source, label]);
-        Self {
-            clients: Protocol::ALL.map(|protocol| gauge(recorder, &definitions::CLIENTS, &[source, protocol.label()])),
-            closed: CloseReason::ALL.map(|reason| counter_of(&definitions::CONNECTIONS_CLOSED, reason.label())),
-            evictions: EvictReason::ALL.map(|reason| counter_of(&definitions::EVICTIONS, reason.label())),
-            gaps: GapReason::ALL.map(|reason| counter_of(&definitions::GAPS, reason.label())),
-            resumes_exact: counter_of(&definitions::RESUMES, "exact"),
-            resumes_gap: counter_of(&definitions::RESUMES, "gap"),
-            events_received: counter(recorder, &definitions::EVENTS_RECEIVED, &[source]),
-            bytes_received: counter(recorder, &definitions::BYTES_RECEIVED, &[source]),
-            deliveries: counter(recorder, &definitions::DELIVERIES, &[source]),
-            bytes_sent: counter(recorder, &definitions::BYTES_SENT, &[source]),
-            fanout_seconds: histogram(recorder, &definitions::FANOUT_SECONDS, &[source]),
-            lag_events: histogram(recorder, &definitions::LAG_EVENTS, &[source]),
-            log_events: gauge(recorder, &definitions::LOG_EVENTS, &[source]),
-            log_bytes: gauge(recorder, &definitions::LOG_BYTES, &[source]),
-            channels: gauge(recorder, &definitions::CHANNELS, &[source]),
-        }
-    }
-}
-
 impl UpstreamMetrics {
     /// Counts a connection, or an attempt at one, that failed and is made again.
     /// `reason` is one of a closed set of labels.
@@ -211,6 +165,12 @@ impl UpstreamMetrics {
 }
 
 impl ListenerMetrics {
+    /// From now on the counters of what may be refused are there, at 0 if nothing has been.
+    pub fn announce(&self, possible: impl Fn(RefuseReason) -> bool) {
+        let reasons = RefuseReason::ALL.into_iter().filter(|&reason| possible(reason));
+        reasons.for_each(|reason| self.refused[reason.index()].announce());
+    }
+
     /// Counts a refusal.
     pub fn refused(&self, reason: RefuseReason) {
         self.refused[reason.index()].increment(1);

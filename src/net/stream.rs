@@ -34,6 +34,14 @@ impl Stream {
         }
     }
 
+    /// A stream and its peer, for tests of what owns streams.
+    #[cfg(test)]
+    pub(crate) fn pair() -> (Self, UnixStream) {
+        let (ours, peer) = UnixStream::pair().expect("a pair of sockets");
+        ours.set_nonblocking(true).expect("a socket that does not block");
+        (Self::new(Transport::Unix(ours), None), peer)
+    }
+
     /// Reads what has come. `WouldBlock`: nothing has.
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         retried(|| match &self.transport {

@@ -47,7 +47,7 @@ impl Failure {
         match self {
             Failure::BadRequest(_) | Failure::NotImplemented => RefuseReason::BadRequest,
             Failure::Method => RefuseReason::Method,
-            Failure::Busy => RefuseReason::Passes,
+            Failure::Busy => RefuseReason::ProxiedRequests,
             Failure::ClientTimeout => RefuseReason::HeaderTimeout,
             Failure::Origin(_) | Failure::OriginTimeout(_) => RefuseReason::Origin,
         }

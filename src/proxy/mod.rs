@@ -34,7 +34,7 @@ pub(crate) use rewrite::Links;
 pub(crate) use upgrade::Tunnel;
 
 use crate::config::Config;
-use crate::metrics::ProxyMetrics;
+use crate::metrics::{Metrics, ProxyMetrics};
 use crate::quotas::Quotas;
 use crate::upstream::Url;
 use body::Body;
@@ -78,12 +78,7 @@ impl Unread {
 
 impl Proxy {
     /// What the configuration passes; `None`: nothing.
-    pub(crate) fn new(
-        config: &Config,
-        links: Links,
-        metrics: Arc<ProxyMetrics>,
-        quotas: Arc<Quotas>,
-    ) -> Option<Arc<Self>> {
+    pub(crate) fn new(config: &Config, links: Links, metrics: &Metrics, quotas: Arc<Quotas>) -> Option<Arc<Self>> {
         let origins: Vec<Origin> = config.pass.iter().filter_map(Origin::new).collect();
         let public_url = config
             .public_url
@@ -98,7 +93,7 @@ impl Proxy {
                     public_url,
                     trusted_proxies: config.trusted_proxies.clone(),
                 },
-                metrics,
+                metrics: metrics.proxy(),
                 drain: Drain::new(quotas),
             })
         })

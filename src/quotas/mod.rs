@@ -193,7 +193,7 @@ impl Quotas {
     /// after the answer.
     pub fn proxy(self: &Arc<Self>) -> Result<ProxyPermit, RefuseReason> {
         if !self.proxied.take(1) {
-            return Err(RefuseReason::Passes);
+            return Err(RefuseReason::ProxiedRequests);
         }
         if !self.descriptors.take_proxied(PER_PROXIED) {
             self.proxied.give_back(1);

@@ -6,6 +6,7 @@
 mod start_error;
 mod status_provider;
 mod budget;
+mod limits;
 
 use crate::admin::Admin;
 use crate::channel::Settings;
@@ -13,7 +14,7 @@ use crate::config::Config;
 use crate::config::Listen;
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
-use crate::http::{ClientSide, Place, Router, Server, Snapshot};
+use crate::http::{ClientSide, RoutedSource, Router, Server, Snapshot};
 use crate::metrics::Metrics;
 use crate::net::{Listener, accept, bind, watch};
 use crate::proxy::{Links, Proxy};
@@ -78,15 +79,12 @@ impl Relay {
         let quotas = Quotas::new(&config.limits, &budget);
         let registry = Registry::new(runtime, metrics.clone(), quotas.clone(), critical.clone());
         config.sources.iter().for_each(|source| registry.add(source));
-        let router = Router::new(registry.list().iter().map(|live| place(live)));
-        let proxy = Proxy::new(&config, links(&registry), metrics.proxy(), quotas.clone());
+        let router = Router::new(registry.list().iter().map(|live| routed(live)));
+        let proxy = Proxy::new(&config, links(&registry), &metrics, quotas.clone());
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::new(&config, router, proxy)));
-        let server = Arc::new(Server::new(
-            snapshot,
-            shards.clone(),
-            quotas.clone(),
-            metrics.listener(),
-        ));
+        let listener_metrics = metrics.listener();
+        limits::announce(&config, &budget, &metrics, &listener_metrics);
+        let server = Arc::new(Server::new(snapshot, shards.clone(), quotas.clone(), listener_metrics));
         let status = Arc::new(RelayStatus::new(metrics, registry, shards.clone(), quotas.clone()));
 
         let addresses = bound.iter().map(Listener::address).collect();
@@ -187,10 +185,10 @@ impl Relay {
 const LAST_EVENT_MAX: Duration = Duration::from_millis(1500);
 
 /// A live source, as the router takes it.
-fn place(live: &LiveSource) -> Place {
+fn routed(live: &LiveSource) -> RoutedSource {
     match live {
-        LiveSource::Plain(plain) => Place::Plain(plain.channel.clone()),
-        LiveSource::Templated(templated) => Place::Templated(templated.shared().clone()),
+        LiveSource::Plain(plain) => RoutedSource::Plain(plain.channel.clone()),
+        LiveSource::Templated(templated) => RoutedSource::Templated(templated.shared().clone()),
     }
 }
 

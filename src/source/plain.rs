@@ -2,7 +2,7 @@
 
 use super::surroundings::Surroundings;
 use super::upstream_runner::UpstreamRunner;
-use crate::channel::{Channel, Settings};
+use crate::channel::{Channel, Settings, metrics_of};
 use crate::config::Source;
 use crate::log::Epoch;
 use crate::upstream::StatusCell;
@@ -24,11 +24,7 @@ impl Plain {
     /// wait for ever.
     pub(super) fn start(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
         let metrics = &surroundings.metrics;
-        let channel = Channel::new(
-            Settings::new(source.clone()),
-            metrics.source(&source.name),
-            Epoch::new(),
-        );
+        let channel = Channel::new(Settings::new(source.clone()), metrics_of(source, metrics), Epoch::new());
         let mut tasks = JoinSet::new();
         let (mut upstreams, mut statuses) = (Vec::new(), Vec::new());
         for runner in UpstreamRunner::of(source, metrics) {

@@ -6,7 +6,7 @@ use super::channel_list::{ChannelList, ChannelUpstreams, OpenChannel, OpenOutcom
 use super::first_response::{First, FirstResponse};
 use super::surroundings::Surroundings;
 use super::upstream_runner::UpstreamRunner;
-use crate::channel::{Channel, Settings};
+use crate::channel::{Channel, Settings, metrics_of};
 use crate::log::Epoch;
 use crate::metrics::{Protocol, SourceMetrics};
 use crate::path::{BadParameter, Parameters, Template};
@@ -35,7 +35,7 @@ impl Templated {
     pub(super) fn new(settings: Settings, surroundings: &Surroundings) -> Arc<Self> {
         let source = settings.snapshot();
         Arc::new(Self {
-            metrics: surroundings.metrics.source(&source.name),
+            metrics: metrics_of(&source, &surroundings.metrics),
             templates: source.paths.iter().map(|path| Template::new(path)).collect(),
             runners: UpstreamRunner::of(&source, &surroundings.metrics).into(),
             quotas: surroundings.quotas.clone(),

@@ -71,7 +71,6 @@ pub(crate) const CIRCLES: &[(&str, &str)] = &[
         "channel",
         "membership, end, coalescing and the writer are parts of one type",
     ),
-    ("delivery", "the shard and what works on all of its fields"),
     ("http", "a connection and the server that takes it over"),
     ("log", "the ring and its writer"),
 ];

@@ -486,3 +486,16 @@ async fn a_client_that_skipped_a_reset_of_the_id_learns_of_it() {
     conn.event("data: last").await;
     assert_eq!(slow.until_data("last").await.pop().unwrap().id(), "");
 }
+
+/// What fills its socket is no event but a heartbeat, which its own timer wrote: it is looked at all the same.
+#[tokio::test]
+async fn a_client_that_takes_no_heartbeats_is_stalled() {
+    let beat = "x".repeat(60_000);
+    let (relay, _conn) = relayed(&format!(
+        "slow_client: {{ stall: 500ms }}\nheartbeat: {{ every: 50ms, as: \"data: {beat}\" }}"
+    ))
+    .await;
+    let _slow = stalled(&relay).await;
+    relay.eventually_metric(&evictions("stall"), 1.0).await;
+    closed(&relay, 1).await;
+}

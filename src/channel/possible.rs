@@ -1,0 +1,25 @@
+//! Which counters a source has from its start on: those of what its settings make possible.
+
+use crate::config::{SlowPolicy, Source};
+use crate::metrics::{CloseReason, EvictReason, GapReason, Metrics, Possible, SourceMetrics};
+use std::sync::Arc;
+
+/// The handles of a source, with the counters announced that can move.
+pub fn metrics_of(source: &Source, metrics: &Metrics) -> Arc<SourceMetrics> {
+    let handles = metrics.source(&source.name);
+    let (policy, stalls) = (source.slow_client.policy, !source.slow_client.stall.is_zero());
+    handles.announce(&Possible {
+        closes: &|reason| match reason {
+            CloseReason::MaxAge => !source.max_age.is_zero(),
+            _ => true,
+        },
+        evictions: &|reason| match (policy, reason) {
+            (_, EvictReason::Stall) => stalls,
+            (SlowPolicy::Evict, reason) => reason != EvictReason::Pause,
+            (SlowPolicy::Skip, _) => false,
+            (SlowPolicy::Pause, _) => true,
+        },
+        gaps: &|reason| reason != GapReason::Skipped || policy == SlowPolicy::Skip,
+    });
+    handles
+}

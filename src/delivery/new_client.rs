@@ -1,0 +1,29 @@
+//! A client on its way to a shard.
+
+use super::batch::Framing;
+use crate::channel::Subscription;
+use crate::log::StartPoint;
+use crate::net::Stream;
+use crate::quotas::ClientPermit;
+use bytes::Bytes;
+use std::net::SocketAddr;
+
+/// A connection whose request has been read and is not answered yet.
+pub struct NewClient {
+    /// Its connection.
+    pub stream: Stream,
+    /// The response head, complete.
+    pub head: Bytes,
+    /// How what follows is framed.
+    pub framing: Framing,
+    /// What it joins.
+    pub subscription: Subscription,
+    /// Its place in the process.
+    pub permit: ClientPermit,
+    /// Where it starts without a last event ID.
+    pub start: StartPoint,
+    /// The last event ID it came with.
+    pub last_event_id: Option<Bytes>,
+    /// Where it came from; unspecified for Unix sockets.
+    pub peer: SocketAddr,
+}

@@ -1,0 +1,26 @@
+//! What reaches a shard from other threads.
+
+use super::keys::ChannelKey;
+use super::new_client::NewClient;
+use super::report::ShardReport;
+use crate::config::Drain;
+
+pub(super) enum Note {
+    /// Something was published to this channel.
+    Published(ChannelKey),
+    /// Something to do.
+    Command(Command),
+}
+
+pub(super) enum Command {
+    Join(Box<NewClient>),
+    Drain(Drain),
+    Report(tokio::sync::oneshot::Sender<ShardReport>),
+    Stop,
+}
+
+impl From<ChannelKey> for Note {
+    fn from(key: ChannelKey) -> Self {
+        Note::Published(key)
+    }
+}

@@ -1,0 +1,114 @@
+//! Replays: clients that are behind read the log on their own, in turns, until they are at the head.
+
+use super::batch::Framing;
+use super::client::{AfterRest, Flow, reason_of, write};
+use super::keys::ClientKey;
+use super::shard::Shard;
+use crate::channel::{Cause, Channel, gap_blocks};
+use crate::log::{Cursor, frame};
+use crate::metrics::GapReason;
+use bytes::Bytes;
+
+/// Clients that read on their own and have a turn in one turn of the shard.
+const REPLAYS_PER_TURN: usize = 32;
+/// Bytes that such a client gets before it goes to the end of the queue.
+const REPLAY_BYTES_PER_TURN: usize = 128 * 1024;
+
+impl Shard {
+    /// Gives some of the clients that read on their own a turn each.
+    pub(super) fn replays(&mut self) {
+        for _ in 0..REPLAYS_PER_TURN {
+            let Some(next) = self.clients.next_replay() else { break };
+            if let Some(key) = next {
+                self.replay(key);
+            }
+        }
+        if !self.clients.has_replays() {
+            while let Some(key) = self.channels.replayed.pop() {
+                self.channels[key].forget_replays();
+            }
+        }
+    }
+
+    /// One client's turn.
+    fn replay(&mut self, key: ClientKey) {
+        let now = self.clock.tick();
+        let mut budget = REPLAY_BYTES_PER_TURN;
+        loop {
+            let client = &mut self.clients[key];
+            let channel_key = client.channel_key;
+            let shard_channel = &mut self.channels[channel_key];
+            match client.flush_rest(now, &mut shard_channel.counts.bytes_sent) {
+                Flow::Done => {}
+                Flow::Blocked => return self.block(key),
+                Flow::Broken(reason) => return self.left(key, reason),
+            }
+            if client.after_rest == AfterRest::Skip {
+                self.jump(key);
+                continue;
+            }
+            let target = shard_channel.target();
+            if client.next >= target {
+                return self.settle(key);
+            }
+            if budget == 0 {
+                return self.replay_later(key);
+            }
+            self.channels.replayed.push(channel_key);
+            let shard_channel = &mut self.channels[channel_key];
+            let Some(batch) = shard_channel.replay(client.next, target) else {
+                return self.lapsed(key);
+            };
+            let bytes = batch.bytes(client.framing);
+            let written = match write(&client.stream, &bytes) {
+                Ok(written) => written,
+                Err(error) => return self.left(key, reason_of(&error)),
+            };
+            let left = batch.left(client.framing, written);
+            shard_channel.counts.bytes_sent += written as u64;
+            shard_channel.counts.deliveries += left.next.since(client.next);
+            client.next = left.next;
+            if written > 0 {
+                client.active = now;
+            }
+            client.rest = (!left.rest.is_empty()).then(|| Box::new(left.rest));
+            if written < bytes.len() {
+                return self.block(key);
+            }
+            budget = budget.saturating_sub(written);
+        }
+    }
+
+    /// The policy `skip`: a client goes on at the head, or with the terminal event, and is told what it missed.
+    fn jump(&mut self, key: ClientKey) {
+        let client = &mut self.clients[key];
+        let shard_channel = &mut self.channels[client.channel_key];
+        let channel = &shard_channel.channel;
+        let to = before_terminal(channel, shard_channel.target()).max(client.next);
+        let skipped = to.since(client.next);
+        client.after_rest = AfterRest::Log;
+        if skipped == 0 {
+            return;
+        }
+        client.next = to;
+        channel.metrics().gaps[GapReason::Skipped as usize].increment(1);
+        let settings = channel.settings().load();
+        let (event_type, reset) = (settings.gap_event.as_deref(), channel.is_id_reset_before(to));
+        let blocks = gap_blocks(event_type, GapReason::Skipped, channel.name(), Some(skipped), reset);
+        if !blocks.is_empty() {
+            let bytes = match client.framing {
+                Framing::Chunked => frame(&[blocks.as_bytes()]),
+                Framing::Plain => Bytes::from(blocks),
+            };
+            client.rest = Some(Box::new(bytes));
+        }
+    }
+}
+
+/// How far a client may jump: the terminal event is for every client, as long as the log has it.
+fn before_terminal(channel: &Channel, target: Cursor) -> Cursor {
+    match channel.end() {
+        Some(end) if end.cause == Cause::Terminal && channel.log().tail() <= end.last => target.min(end.last),
+        _ => target,
+    }
+}

@@ -1,0 +1,24 @@
+//! What the configuration bounds, as the metrics show it.
+
+use crate::config::Config;
+use crate::metrics::{Limit, ListenerMetrics, Metrics, RefuseReason};
+use crate::quotas::Budget;
+
+/// Says how many there may be of what, and announces the counters of what may be refused.
+pub(super) fn announce(config: &Config, budget: &Budget, metrics: &Metrics, listeners: &ListenerMetrics) {
+    let (limits, proxies) = (&config.limits, !config.pass.is_empty());
+    let has_channels = config.sources.iter().any(|source| source.is_templated());
+    metrics.limit(Limit::Clients, limits.clients.min(budget.lasting()));
+    metrics.limit(Limit::Descriptors, budget.limit);
+    if has_channels {
+        metrics.limit(Limit::Channels, limits.channels);
+    }
+    listeners.announce(|reason| match reason {
+        RefuseReason::ClientsPerIp => limits.clients_per_ip > 0,
+        RefuseReason::Rate => limits.accepts_per_second > 0,
+        RefuseReason::ProxiedRequests => proxies,
+        RefuseReason::Channels => has_channels,
+        RefuseReason::Origin => proxies || has_channels,
+        _ => true,
+    });
+}

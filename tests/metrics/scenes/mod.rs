@@ -1,0 +1,6 @@
+//! What moves the series, scene by scene.
+
+pub(crate) mod leaving;
+pub(crate) mod refusals;
+pub(crate) mod slow;
+pub(crate) mod streams;
