@@ -1,10 +1,12 @@
-//! What one wake takes from the log: consecutive entries as one run of bytes, shared by every client at the same place.
+//! What one wake takes from the log: consecutive entries as one run of bytes, shared by every
+//! client at the same place.
 
 use crate::log::{Cursor, Entry, Log, Read};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
-/// Bytes of a batch, beyond its first entry. Larger ones only make a slow client's first write partial.
+/// Bytes of a batch, beyond its first entry. Larger ones only make a slow client's first write
+/// partial.
 const BATCH_BYTES_MAX: u64 = 64 * 1024;
 /// Entries of a batch.
 const BATCH_ENTRIES_MAX: usize = 1024;
@@ -47,7 +49,8 @@ pub(super) struct Left {
 }
 
 impl Batch {
-    /// The entries from `from` up to `to` (exclusive), as many as one batch takes. `None`: the log has let `from` go.
+    /// The entries from `from` up to `to` (exclusive), as many as one batch takes. `None`: the log
+    /// has let `from` go.
     pub(super) fn read(log: &Log, from: Cursor, to: Cursor) -> Option<Self> {
         let mut entries = Vec::new();
         let mut bytes = 0;
@@ -58,7 +61,8 @@ impl Batch {
                     entries.push(entry);
                 }
                 Read::Entry(_) => break,
-                // Let go while we read: what we have is whole, and the next batch will say that it is gone.
+                // Let go while we read: what we have is whole, and the next batch will say that it
+                // is gone.
                 Read::Gone | Read::NotYet => break,
             }
             if entries.len() == BATCH_ENTRIES_MAX {
@@ -79,7 +83,8 @@ impl Batch {
         &self.entries
     }
 
-    /// All its bytes in one piece: of one entry the log's own, of several a copy that is made once and serves every client.
+    /// All its bytes in one piece: of one entry the log's own, of several a copy that is made once
+    /// and serves every client.
     pub(super) fn bytes(&mut self, framing: Framing) -> Bytes {
         let made = match framing {
             Framing::Chunked => &mut self.chunked,

@@ -3,8 +3,8 @@
 use super::keys::ChannelKey;
 use std::collections::VecDeque;
 
-/// A queue in which a channel stands once, however often it is put in. All of it is constant time but the removal of a channel
-/// from the middle, which happens when its last client leaves.
+/// A queue in which a channel stands once, however often it is put in. All of it is constant time
+/// but the removal of a channel from the middle, which happens when its last client leaves.
 #[derive(Debug, Default)]
 pub(super) struct ChannelQueue {
     keys: VecDeque<ChannelKey>,

@@ -1,4 +1,5 @@
-//! What holds between the parts of a shard after each turn: checked in debug builds, and so by every test that runs a relay.
+//! What holds between the parts of a shard after each turn: checked in debug builds, and so by
+//! every test that runs a relay.
 
 use super::client::{AfterRest, Client, ClientState};
 use super::keys::ClientKey;
@@ -7,7 +8,8 @@ use super::shard_channel::ShardChannel;
 
 /// Clients and channels up to which everything is looked at; of more, a sample is.
 const ALL_UP_TO: usize = 64;
-/// How many are looked at then: a turn of a large shard must not take much longer than in a release build.
+/// How many are looked at then: a turn of a large shard must not take much longer than in a release
+/// build.
 const SAMPLE: usize = 8;
 
 impl Shard {

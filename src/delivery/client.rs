@@ -13,12 +13,14 @@ use bytes::{Buf, Bytes};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// A client of a shard. Its size times the number of clients is the memory bill: a test holds it down.
+/// A client of a shard. Its size times the number of clients is the memory bill: a test holds it
+/// down.
 pub(super) struct Client {
     pub(super) stream: Stream,
     /// The first entry of the log that has not been begun.
     pub(super) next: Cursor,
-    /// What has to go out before it: the rest of an event (also when the log has let it go), or bytes of our own. Never empty.
+    /// What has to go out before it: the rest of an event (also when the log has let it go), or
+    /// bytes of our own. Never empty.
     pub(super) rest: Option<Box<Bytes>>,
     pub(super) subscription: Subscription,
     pub(super) permit: ClientPermit,

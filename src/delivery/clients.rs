@@ -1,4 +1,5 @@
-//! The clients of a shard, the looks at them that are due some time, and the queue of those that read on their own.
+//! The clients of a shard, the looks at them that are due some time, and the queue of those that
+//! read on their own.
 
 use super::client::{Client, ClientState};
 use super::keys::{ClientKey, ClientRef, Generation};
@@ -60,7 +61,8 @@ impl Clients {
         ClientRef { key, generation }
     }
 
-    /// Enters a look `delay` after `now` (ticks since the shard's start). One that was entered before is stale from now on.
+    /// Enters a look `delay` after `now` (ticks since the shard's start). One that was entered
+    /// before is stale from now on.
     pub(super) fn arm(&mut self, key: ClientKey, now: u64, delay: Duration) {
         let client = self.reference(key);
         self[key].armed = self.timers.enter(client, now, delay);
@@ -82,7 +84,8 @@ impl Clients {
         self.timers.until_next(now)
     }
 
-    /// Puts a client at the end of the queue of those that read on their own, in which it must not stand.
+    /// Puts a client at the end of the queue of those that read on their own, in which it must not
+    /// stand.
     pub(super) fn replay_later(&mut self, key: ClientKey) {
         self[key].state = ClientState::Replaying;
         self.replaying.push_back(self.reference(key));

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 /// Length of one tick. Timers are this exact; nothing a client notices needs more.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
-/// A moment, in ticks since the shard's start: good for 497 days before it wraps, and only differences are used.
+/// A moment, in ticks since the shard's start: good for 497 days before it wraps, and only
+/// differences are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tick(pub(super) u32);
 

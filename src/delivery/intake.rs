@@ -36,8 +36,9 @@ impl Intake {
         WakeFlag::new(self.sender.clone(), key)
     }
 
-    /// Watches a client's socket until that is closed: both directions, edge-triggered, so that nothing is ever modified.
-    /// Registering reports what holds already: a client that left before is seen.
+    /// Watches a client's socket until that is closed: both directions, edge-triggered, so that
+    /// nothing is ever modified. Registering reports what holds already: a client that left before
+    /// is seen.
     pub(super) fn watch(&self, stream: &mut Stream, client: ClientRef) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(stream, client.token(), interest)
@@ -69,7 +70,8 @@ impl Intake {
     fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
-            // epoll_wait fails otherwise only for reasons that don't pass: a bad descriptor or a bad address.
+            // epoll_wait fails otherwise only for reasons that don't pass: a bad descriptor or a
+            // bad address.
             polled => polled?,
         }
         Ok(())

@@ -75,7 +75,8 @@ impl Shard {
         }
     }
 
-    /// A client whose `rest` is out stands in the log: live at the head, else in the queue of those that read on their own.
+    /// A client whose `rest` is out stands in the log: live at the head, else in the queue of those
+    /// that read on their own.
     pub(super) fn settle(&mut self, key: ClientKey) {
         let client = &mut self.clients[key];
         let shard_channel = &self.channels[client.channel_key];
@@ -105,7 +106,7 @@ impl Shard {
     }
 }
 
-/// `max_age` is not the same for everybody, else all would come back together.
+/// `max_age` differs from client to client, else all would come back together.
 const MAX_AGE_JITTER: f64 = 0.1;
 
 /// `mean` ± `part` of it, evenly spread.
@@ -113,8 +114,9 @@ pub(crate) fn jittered(mean: Duration, part: f64) -> Duration {
     mean.mul_f64((1.0 + part * (2.0 * fastrand::f64() - 1.0)).max(0.0))
 }
 
-/// The bytes before the log: the response head, a comment so that everybody on the way sees the stream open, the reconnection
-/// time, the id of the place, and the gap event if the place is not where the client wanted to go on.
+/// The bytes before the log: the response head, a comment so that every proxy on the way sees the
+/// stream open, the reconnection time, the id of the place, and the gap event if the place is not
+/// where the client wanted to go on.
 fn opening(head: &[u8], framing: Framing, retry: Option<Duration>, channel: &Channel, place: &ResumePoint) -> Bytes {
     let settings = channel.settings().load();
     let retry = retry.map(retry_block).unwrap_or_default();
@@ -150,7 +152,8 @@ fn count_resume(channel: &Channel, last_event_id: Option<&[u8]>, place: &ResumeP
 }
 
 impl Channel {
-    /// The reconnection time that a client is told when its stream begins or is cut: ours, spread; or the origin's last one.
+    /// The reconnection time that a client is told when its stream begins or is cut: ours, spread;
+    /// or the origin's last one.
     pub(super) fn opening_retry(&self) -> Option<Duration> {
         let settings = self.settings().load();
         match settings.retry {

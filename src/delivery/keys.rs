@@ -12,7 +12,8 @@ pub(super) struct ChannelKey(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Generation(u32);
 
-/// One client and no other: what outlives a turn (a timer, a place in a queue, an event of the poll) holds this and not the key.
+/// One client and no other: what outlives a turn (a timer, a place in a queue, an event of the
+/// poll) holds this and not the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClientRef {
     pub(super) key: ClientKey,

@@ -33,8 +33,8 @@ impl Shard {
         client.state = ClientState::Blocked;
         client.active = now;
         let policy = client.subscription.channel().settings().load().slow_client.policy;
-        // A look that is due soon stays: put off at each block, it would never come to one that reads a little all the time. One
-        // that has come up (this may be it) does not count.
+        // A look that is due soon stays: put off at each block, it would never come to one that
+        // reads a little all the time. One that has come up (this may be it) does not count.
         let is_due_soon = !now.reached(client.armed) && client.armed.since(now) <= LAG_CHECK_EVERY;
         if slow_client::blocking_puts_off_looks(policy) || !is_due_soon {
             self.arm(key, LAG_CHECK_EVERY);
@@ -44,7 +44,8 @@ impl Shard {
 
     /// A blocked client: is it too slow?
     pub(super) fn check_lag(&mut self, key: ClientKey) {
-        // Under settings that were replaced in between, the upstream may wait for it from now on, or no longer.
+        // Under settings that were replaced in between, the upstream may wait for it from now on,
+        // or no longer.
         self.waiting_changed(key);
         match self.decide(key, false) {
             Decision::Wait => {}

@@ -18,7 +18,8 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 impl Shard {
-    /// Begins to end a stream: the rest of an event that is under way, then the farewell, as the socket takes them.
+    /// Begins to end a stream: the rest of an event that is under way, then the farewell, as the
+    /// socket takes them.
     pub(super) fn close(&mut self, key: ClientKey, reason: CloseReason) {
         let now = self.clock.tick();
         let until = match (reason, self.drained_by) {
@@ -68,8 +69,9 @@ impl Shard {
                 let farewell = farewell(client.framing, retry);
                 client.rest = (!farewell.is_empty()).then(|| Box::new(farewell));
             } else {
-                // Unread bytes would make a reset of the close, and take what was not read yet from the client.
-                // Both fail if the client is gone already: then there is nobody to tell.
+                // Unread bytes would make a reset of the close, and take what was not read yet from
+                // the client. Both fail if the client is gone already: then the end reaches
+                // nothing.
                 let _ = client.stream.discard();
                 let _ = client.stream.finish();
                 return self.remove(key, reason);
@@ -77,8 +79,8 @@ impl Shard {
         }
     }
 
-    /// The socket didn't take the end in time. Nothing that ends a body has been written inside an event, so a client
-    /// can tell that it was cut.
+    /// The socket didn't take the end in time. Nothing that ends a body has been written inside an
+    /// event, so a client can tell that it was cut.
     pub(super) fn cut(&mut self, key: ClientKey) {
         let client = &mut self.clients[key];
         let ClientState::Closing(reason) = client.state else {
@@ -91,7 +93,8 @@ impl Shard {
         self.remove(key, reason);
     }
 
-    /// A client is gone, of its own accord or with its connection. One whose end had begun is counted by the reason of that.
+    /// A client is gone, of its own accord or with its connection. One whose end had begun is
+    /// counted by the reason of that.
     pub(super) fn left(&mut self, key: ClientKey, reason: CloseReason) {
         let reason = match self.clients[key].state {
             ClientState::Closing(reason) => reason,
@@ -111,7 +114,8 @@ impl Shard {
             let moved = &mut self.clients[moved_key];
             let old_index = moved.index as usize;
             moved.index = index as u32;
-            // It moved from the part that the pass has before it to the part behind it: it reads this batch on its own.
+            // It moved from the part that the pass has before it to the part behind it: it reads
+            // this batch on its own.
             let passed_over = shard_channel.pass.as_ref().is_some_and(|pass| {
                 index < pass.index
                     && old_index >= pass.index
@@ -129,7 +133,7 @@ impl Shard {
     /// Ends all streams, spread in time.
     pub(super) fn drain(&mut self, drain: &Drain) {
         let now = self.clock.tick();
-        // A tick before the process cuts what is left: the counters then say who was cut.
+        // A tick before the process cuts what is left: the counters then say how many were cut.
         let time = drain.timeout.saturating_sub(10 * TICK);
         let until = now.plus(time);
         self.drained_by = Some(until);

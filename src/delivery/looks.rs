@@ -1,4 +1,5 @@
-//! Looks at clients whose time has come: a heartbeat, the end of a stream, a lag that goes on for too long.
+//! Looks at clients whose time has come: a heartbeat, the end of a stream, a lag that goes on for
+//! too long.
 
 use super::client::{ClientState, Flow};
 use super::clock::TICK;

@@ -2,11 +2,13 @@
 //!
 //! Two hand-made synchronisations, both model-checked (`loom` below, under `cfg(fanfare_loom)`):
 //!
-//! * [`WakeFlag`]: one per channel and shard. Until it is cleared it enters the shard's mailbox once: `raised` is set by who
-//!   notifies and cleared by the shard *before* it looks at the log, so a publish after that look raises it again.
-//! * [`Mailbox`] and [`MailboxSender`]: the shard declares itself asleep *before* it looks at its mailbox for the last time;
-//!   who puts something in looks at that *after*. Both do so by a swap of the same flag, and of two swaps the second sees what was done before
-//!   the first: either the shard sees the note, or its sender sees the sleep.
+//! * [`WakeFlag`]: one per channel and shard. Until it is cleared it enters the shard's mailbox
+//!   once: `raised` is set by the publisher and cleared by the shard *before* it looks at the log,
+//!   so a publish after that look raises it again.
+//! * [`Mailbox`] and [`MailboxSender`]: the shard declares itself asleep *before* it looks at its
+//!   mailbox for the last time; the sender of a note looks at that *after*. Both do so by a swap of
+//!   the same flag, and of two swaps the second sees what was done before the first: either the
+//!   shard sees the note, or its sender sees the sleep.
 
 use crate::sync::{AtomicBool, Ordering, mpsc};
 use std::sync::Arc;
@@ -18,7 +20,7 @@ pub(crate) trait Wake {
 
 impl Wake for mio::Waker {
     fn wake(&self) {
-        // Fails only if the shard's poll is gone: then nobody is left to wake.
+        // Fails only if the shard's poll is gone: then no thread is left to wake.
         let _ = mio::Waker::wake(self);
     }
 }

@@ -1,14 +1,16 @@
 //! Delivery: threads that own the clients' sockets and write to them.
 //!
-//! A shard is a thread with one poll, a slab of clients and no lock. A client is a socket and a cursor into its channel's
-//! log; it costs about a hundred bytes here. Publishing wakes a shard once; the shard then offers the same bytes to every
-//! client at the head in one pass. A client that could not take everything is left alone until its socket is writable again,
-//! and then reads the log on its own, in turns, until it is back at the head.
+//! A shard is a thread with one poll, a slab of clients and no lock. A client is a socket and a
+//! cursor into its channel's log; it costs about a hundred bytes here. Publishing wakes a shard
+//! once; the shard then offers the same bytes to every client at the head in one pass. A client
+//! that could not take everything is left alone until its socket is writable again, and then reads
+//! the log on its own, in turns, until it is back at the head.
 //!
-//! From outside: `shards`. A thread: `shard_thread`, over its `intake` (poll and mailbox) and its `shard`. A shard is `clients`
-//! with their `timers`, and `channels` with the queues of those that have work. What a turn does with them: `join`, `passes`,
-//! `stagger`, `replays`, `looks`, `lag`, `leave`, `survey`; `check` says what holds after it. Without a shard, and
-//! tested so: `slow_client`, `waiting`, `wheel`, `channel_queue`, `stagger_cursor`, `mailbox`, `batch`.
+//! From outside: `shards`. A thread: `shard_thread`, over its `intake` (poll and mailbox) and its
+//! `shard`. A shard is `clients` with their `timers`, and `channels` with the queues of those that
+//! have work. What a turn does with them: `join`, `passes`, `stagger`, `replays`, `looks`, `lag`,
+//! `leave`, `survey`; `check` says what holds after it. Without a shard, and tested so:
+//! `slow_client`, `waiting`, `wheel`, `channel_queue`, `stagger_cursor`, `mailbox`, `batch`.
 
 mod batch;
 mod channel_queue;

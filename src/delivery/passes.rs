@@ -41,7 +41,8 @@ impl Shard {
         }
     }
 
-    /// Offers the batch of a channel's pass to a slice of its clients. Returns how many were visited.
+    /// Offers the batch of a channel's pass to a slice of its clients. Returns how many were
+    /// visited.
     fn slice(&mut self, key: ChannelKey) -> usize {
         if self.channels[key].follow_stagger() {
             return self.stagger(key);
@@ -71,13 +72,15 @@ impl Shard {
         // The shard's channel may have gone with its last client.
         if let Some(shard_channel) = self.channels.get_mut(key) {
             shard_channel.end_pass_if_done();
-            // Once more even if it is done: the wake flag is cleared, and the log looked at, when nothing is left.
+            // Once more even if it is done: the wake flag is cleared, and the log looked at, when
+            // nothing is left.
             self.channels.working.push(key);
         }
         offered.visited
     }
 
-    /// If the channel's stream has ended: lets go the clients that have everything. Returns how many.
+    /// If the channel's stream has ended: lets go the clients that have everything. Returns how
+    /// many.
     pub(super) fn end_streams(&mut self, key: ChannelKey) -> usize {
         let shard_channel = &self.channels[key];
         let Some(end) = shard_channel.channel.end() else {
@@ -99,7 +102,8 @@ impl Shard {
         clients.len()
     }
 
-    /// The log went past this shard: the channel's live clients find out one by one what that means for them.
+    /// The log went past this shard: the channel's live clients find out one by one what that means
+    /// for them.
     fn all_read_alone(&mut self, key: ChannelKey) -> usize {
         let shard_channel = &self.channels[key];
         let is_behind = |client: &ClientKey| {

@@ -1,4 +1,5 @@
-//! Replays: clients that are behind read the log on their own, in turns, until they are at the head.
+//! Replays: clients that are behind read the log on their own, in turns, until they are at the
+//! head.
 
 use super::batch::Framing;
 use super::client::{AfterRest, Flow, reason_of, write};
@@ -79,7 +80,8 @@ impl Shard {
         }
     }
 
-    /// The policy `skip`: a client goes on at the head, or with the terminal event, and is told what it missed.
+    /// The policy `skip`: a client goes on at the head, or with the terminal event, and is told
+    /// what it missed.
     fn jump(&mut self, key: ClientKey) {
         let client = &mut self.clients[key];
         let shard_channel = &mut self.channels[client.channel_key];

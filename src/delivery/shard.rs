@@ -1,7 +1,7 @@
 //! A shard: the clients of one thread, the channels that they follow, and its time.
 //!
-//! What is done with them stands in files of its own, each a part of one turn: `join`, `passes`, `stagger`,
-//! `replays`, `looks`, `lag`, `leave`, `survey`. `shard_thread` calls them in turn.
+//! What is done with them stands in files of its own, each a part of one turn: `join`, `passes`,
+//! `stagger`, `replays`, `looks`, `lag`, `leave`, `survey`. `shard_thread` calls them in turn.
 
 use super::channels::Channels;
 use super::clients::Clients;
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 /// Everything here belongs to one thread alone.
 ///
-/// A client names its channel by a key, and stands in that one's list; a channel without clients is let go.
+/// A client names its channel by a key, and stands in that one's list; a channel without clients is
+/// let go.
 pub(super) struct Shard {
     pub(super) clients: Clients,
     pub(super) channels: Channels,
@@ -54,8 +55,8 @@ impl Shard {
         self.waiting_changed(key);
     }
 
-    /// A client began to wait for its socket or its turn, moved on, or waits no longer: where the upstream waits for clients, it
-    /// has to know.
+    /// A client began to wait for its socket or its turn, moved on, or waits no longer: where the
+    /// upstream waits for clients, it has to know.
     pub(super) fn waiting_changed(&mut self, key: ClientKey) {
         let client = &self.clients[key];
         let policy = client.subscription.channel().settings().load().slow_client.policy;

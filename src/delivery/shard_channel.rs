@@ -1,4 +1,4 @@
-//! A shard's side of one channel: who of its clients follows it, and how far they have been served.
+//! A shard's side of one channel: which clients follow it, and how far they have been served.
 
 use super::batch::{Batch, Framing};
 use super::follower::ShardFollower;
@@ -26,7 +26,8 @@ pub(super) struct ShardChannel {
     pub(super) cursor: Option<StaggerCursor>,
     /// The clients that the upstream waits for, under the policy `pause`.
     pub(super) waiting: Waiting,
-    /// The last batch that was read for a client on its own: in a storm many come back to the same place.
+    /// The last batch that was read for a client on its own: in a storm many come back to the same
+    /// place.
     replayed: Option<Batch>,
     /// The heartbeat in force, as it was last written: for HTTP/1.1, and as a block.
     heartbeat: (Bytes, Bytes),
@@ -120,7 +121,8 @@ impl ShardChannel {
         Some(from)
     }
 
-    /// Whether so much has come since `from` that no client should be kept waiting for it: the log would let it go.
+    /// Whether so much has come since `from` that no client should be kept waiting for it: the log
+    /// would let it go.
     pub(super) fn is_too_much(&self, from: Cursor) -> bool {
         let (log, source) = (self.channel.log(), self.channel.settings().load());
         let events = source.slow_client.events.min(source.log.events as u64);
@@ -160,7 +162,8 @@ impl ShardChannel {
             .replayed
             .as_ref()
             .is_some_and(|batch| batch.from == from && batch.to <= to);
-        // Entries of a cached batch may have left the log: then the client is entitled to nothing, but they are still what follows.
+        // Entries of a cached batch may have left the log: then the client is entitled to nothing,
+        // but they are still what follows.
         if !fits {
             self.replayed = Batch::read(self.channel.log(), from, to);
         }
@@ -177,7 +180,8 @@ impl ShardChannel {
         self.replayed.is_some()
     }
 
-    /// Puts the `stagger` in force into effect, between two passes. Whether delivery is to be staggered.
+    /// Puts the `stagger` in force into effect, between two passes. Whether delivery is to be
+    /// staggered.
     pub(super) fn follow_stagger(&mut self) -> bool {
         let over = self.channel.settings().load().stagger;
         match &mut self.cursor {

@@ -1,8 +1,8 @@
 //! The shard's thread: what wakes it, and one turn of its loop.
 //!
-//! A turn is bounded in everything it does, so that nothing (a large channel, a client that replays, a thousand evictions) holds
-//! up the rest by more than a fraction of a millisecond or so; what is left is done in the next turn, which then doesn't
-//! sleep.
+//! A turn is bounded in everything it does, so that nothing (a large channel, a client that
+//! replays, a thousand evictions) holds up the rest by more than a fraction of a millisecond or so;
+//! what is left is done in the next turn, which then doesn't sleep.
 
 use super::client::{ClientState, reason_of, reason_of_end};
 use super::clock::TICK;
@@ -118,8 +118,8 @@ impl Shard {
         self.check();
     }
 
-    /// Takes up a client's readiness, if it is still the client whose socket the event is about: the key may have been given to
-    /// another while the event was on its way.
+    /// Takes up a client's readiness, if it is still the client whose socket the event is about:
+    /// the key may have been given to another while the event was on its way.
     fn ready(&mut self, event: &Event) {
         let Some(key) = self.clients.key_of(ClientRef::of(event.token())) else {
             return;

@@ -37,8 +37,8 @@ impl Shards {
         })
     }
 
-    /// Gives a client to the next shard in turn; one of a job's few clients to the shard where the others are, so that the
-    /// job's events wake one shard and not all.
+    /// Gives a client to the next shard in turn; one of a job's few clients to the shard where the
+    /// others are, so that the job's events wake one shard and not all.
     pub fn hand_over(&self, new_client: NewClient) {
         let channel = new_client.subscription.channel();
         let together = channel.settings().load().is_templated() && channel.subscribers() <= TOGETHER_MAX;
@@ -52,7 +52,8 @@ impl Shards {
             .send(Note::Command(Command::Join(Box::new(new_client))));
     }
 
-    /// Ends all streams, spread over `drain.spread`, at event boundaries; what is left at `drain.timeout` is cut.
+    /// Ends all streams, spread over `drain.spread`, at event boundaries; what is left at
+    /// `drain.timeout` is cut.
     pub fn drain(&self, drain: &Drain) {
         for shard in &self.shards {
             let _ = shard.mailbox_sender.send(Note::Command(Command::Drain(drain.clone())));

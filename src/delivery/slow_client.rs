@@ -1,8 +1,10 @@
-//! The slow-client policy: what becomes of a client that is behind, as a function of what a look at it finds.
+//! The slow-client policy: what becomes of a client that is behind, as a function of what a look at
+//! it finds.
 //!
-//! Nothing here has a socket, a shard or a clock. What the policy has to remember of a client from one look to
-//! the next is its [`SlowState`]. A further policy is a name in the configuration and a branch of
-//! [`decide`]; one that does something new is also a [`Decision`], carried out in `lag.rs`.
+//! Nothing here has a socket, a shard or a clock. What the policy has to remember of a client from
+//! one look to the next is its [`SlowState`]. A further policy is a name in the configuration and a
+//! branch of [`decide`]; one that does something new is also a [`Decision`], carried out in
+//! `lag.rs`.
 
 use super::clock::Tick;
 use crate::config::{SlowClient, SlowPolicy};
@@ -70,8 +72,8 @@ pub(super) fn upstream_waits(policy: SlowPolicy) -> bool {
     policy == SlowPolicy::Pause
 }
 
-/// Whether a look that is due soon may be put off when the client's socket takes something and is full again: the upstream
-/// goes at the pace of such a client already.
+/// Whether a look that is due soon may be put off when the client's socket takes something and is
+/// full again: the upstream goes at the pace of such a client already.
 pub(super) fn blocking_puts_off_looks(policy: SlowPolicy) -> bool {
     upstream_waits(policy)
 }
@@ -128,8 +130,8 @@ fn too_far(policy: &SlowClient, lag: &Lag) -> Option<EvictReason> {
     }
 }
 
-/// The same, but for a client that is nearer than at the look before: it is catching up, and to cut it would only send it
-/// back to where it is now.
+/// The same, but for a client that is nearer than at the look before: it is catching up, and to cut
+/// it would only send it back to where it is now.
 fn too_far_and_no_nearer(policy: &SlowClient, lag: &Lag, state: &mut SlowState) -> Option<EvictReason> {
     let behind = u32::try_from(lag.bytes).unwrap_or(u32::MAX);
     let is_nearer = match std::mem::replace(state, SlowState::Behind(behind)) {
@@ -195,8 +197,8 @@ mod tests {
         Look { lapsed: true, ..look }
     }
 
-    /// What was found and remembered; what `evict`, `skip` and `pause` decide; what is remembered then by the first two and by
-    /// the third.
+    /// What was found and remembered; what `evict`, `skip` and `pause` decide; what is remembered
+    /// then by the first two and by the third.
     type Row = (Look, SlowState, [Decision; 3], SlowState, SlowState);
 
     #[rustfmt::skip]
@@ -208,7 +210,8 @@ mod tests {
             // Within its bounds, whatever was before.
             (look(100, 1000, 19), Behind(0), [Wait, Wait, Wait], Behind(1000), Behind(0)),
             (look(100, 1000, 19), far, [Wait, Wait, Wait], Behind(1000), Behind(0)),
-            // Over a bound, and farther than before or as far: but `pause` knows no bound of these by itself.
+            // Over a bound, and farther than before or as far: but `pause` knows no bound of these
+            // by itself.
             (look(101, 600, 0), near, [Evict(Events), Skip, Wait], Behind(600), Behind(0)),
             (look(1, 1001, 0), near, [Evict(Bytes), Skip, Wait], Behind(1001), Behind(0)),
             (look(1, 1001, 0), Behind(1001), [Evict(Bytes), Skip, Wait], Behind(1001), Behind(0)),

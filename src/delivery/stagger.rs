@@ -1,9 +1,9 @@
-//! `stagger`: the clients of a channel get an event one after the other over some time, for events on which each fetches
-//! something.
+//! `stagger`: the clients of a channel get an event one after the other over some time, for events
+//! on which each fetches something.
 //!
-//! A cursor goes round the channel's clients once per `stagger`, as long as one is behind; the client that it reaches gets
-//! everything up to the head. So each client gets an event within `stagger`, in order, and a flood of events moves no faster
-//! than one.
+//! A cursor goes round the channel's clients once per `stagger`, as long as one is behind; the
+//! client that it reaches gets everything up to the head. So each client gets an event within
+//! `stagger`, in order, and a flood of events moves no faster than one.
 
 use super::client::ClientState;
 use super::keys::{ChannelKey, ClientKey};
@@ -70,7 +70,8 @@ impl Shard {
         cursor.as_ref().is_some_and(|cursor| cursor.is_under_way())
     }
 
-    /// Clients that the cursor has missed, since indices change as clients leave, are not left behind.
+    /// Clients that the cursor has missed, since indices change as clients leave, are not left
+    /// behind.
     pub(super) fn end_stagger(&mut self, key: ChannelKey) {
         let shard_channel = &mut self.channels[key];
         if let Some(cursor) = &mut shard_channel.cursor {

@@ -3,8 +3,9 @@
 use crate::log::Cursor;
 use std::time::{Duration, Instant};
 
-/// Visits that are due within this share of a round, and no longer time than that, are made together: a shard that wakes up for each of
-/// thousands a second pays more for that than for the delivery.
+/// Visits that are due within this share of a round, and no longer time than that, are made
+/// together: a shard that wakes up for each of thousands a second pays more for that than for the
+/// delivery.
 const TOGETHER_SHARE: u32 = 20;
 const TOGETHER_MAX: Duration = Duration::from_millis(5);
 

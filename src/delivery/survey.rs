@@ -46,7 +46,8 @@ impl Shard {
         self.channels.iter_mut().for_each(ShardChannel::publish_counts);
     }
 
-    /// A sample of the clients' lags, the same part of every channel's: the histogram keeps each value for some seconds.
+    /// A sample of the clients' lags, the same part of every channel's: the histogram keeps each
+    /// value for some seconds.
     pub(super) fn sample_lags(&self) {
         for (_, shard_channel) in self.channels.iter() {
             let lag_events = &shard_channel.channel.metrics().lag_events;

@@ -6,7 +6,8 @@ use super::wheel::Wheel;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The wheel, and what has come up in it and waits for its look: a turn of the shard makes only some.
+/// The wheel, and what has come up in it and waits for its look: a turn of the shard makes only
+/// some.
 #[derive(Debug)]
 pub(super) struct Timers {
     wheel: Wheel,
@@ -24,8 +25,8 @@ impl Timers {
         }
     }
 
-    /// Enters a look `delay` after `now` (ticks since the shard's start), or as near to it as the wheel reaches, and says
-    /// when that is.
+    /// Enters a look `delay` after `now` (ticks since the shard's start), or as near to it as the
+    /// wheel reaches, and says when that is.
     pub(super) fn enter(&mut self, client: ClientRef, now: u64, delay: Duration) -> Tick {
         self.wheel.enter(client, now, delay)
     }

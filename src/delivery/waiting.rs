@@ -1,4 +1,5 @@
-//! The clients that the upstream waits for, under the policy `pause`, and the oldest entry that one of them still needs.
+//! The clients that the upstream waits for, under the policy `pause`, and the oldest entry that one
+//! of them still needs.
 //!
 //! A client that begins to wait, moves or ceases to wait costs a step in a tree, and the oldest
 //! entry is at hand: no turn of the shard looks at clients that did not move.
@@ -17,7 +18,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// A client waits at this cursor from now on; `None`: it waits no longer. Whether that is a change.
+    /// A client waits at this cursor from now on; `None`: it waits no longer. Whether that is a
+    /// change.
     pub(super) fn set(&mut self, client: ClientKey, cursor: Option<Cursor>) -> bool {
         let before = match cursor {
             Some(cursor) => self.by_client.insert(client, cursor),
@@ -92,7 +94,7 @@ mod tests {
                 };
                 prop_assert_eq!(waiting.set(client, cursor), before != cursor);
                 prop_assert_eq!(waiting.lowest(), model.values().min().copied());
-                // Nothing is left behind by who moves on.
+                // A client that moves on leaves nothing behind.
                 prop_assert_eq!(waiting.clients_at.values().sum::<usize>(), model.len());
             }
         }

@@ -1,7 +1,8 @@
 //! Timers of a shard's clients: one wheel, in which every client stands at least once.
 //!
-//! A client is looked at when its entry comes up, and put back where it has to be looked at next. So a client that is written to all the
-//! time costs one look per heartbeat interval, not one timer operation per write. An entry that is not the client's current one is skipped.
+//! A client is looked at when its entry comes up, and put back where it has to be looked at next.
+//! So a client that is written to all the time costs one look per heartbeat interval, not one timer
+//! operation per write. An entry that is not the client's current one is skipped.
 
 use super::clock::{TICK, Tick};
 use super::keys::ClientRef;
@@ -29,8 +30,8 @@ impl Wheel {
         }
     }
 
-    /// Enters a look `delay` after `now` (ticks since the shard's start), or as near to it as the wheel reaches, and says
-    /// when that is.
+    /// Enters a look `delay` after `now` (ticks since the shard's start), or as near to it as the
+    /// wheel reaches, and says when that is.
     pub(super) fn enter(&mut self, client: ClientRef, now: u64, delay: Duration) -> Tick {
         let ticks = delay.as_nanos().div_ceil(TICK.as_nanos()) as u64;
         // Rounded up: never early by a part of a slot.

@@ -44,7 +44,8 @@ async fn flood(conn: &mut Conn, events: usize, event_bytes: usize) {
     }
 }
 
-/// A shard must leave the same ones as who gathers from all shards: else the slowest of all is dropped on the way.
+/// A shard and the status, which gathers from all shards, have to leave the same ones: else the
+/// slowest of all is dropped on the way.
 #[tokio::test]
 async fn status_names_the_slowest_whichever_job_it_follows() {
     let origin = TestOrigin::start().await;
@@ -84,7 +85,8 @@ async fn a_client_that_resets_its_live_stream_is_an_error() {
     assert_eq!(relay.metric(&closed("client")), 0.0);
 }
 
-/// Its socket is full, so that its reset is found by its readiness or by a write, whichever is first.
+/// Its socket is full, so that its reset is found by its readiness or by a write, whichever is
+/// first.
 #[tokio::test]
 async fn a_client_that_resets_while_it_is_slow_is_an_error() {
     let (relay, mut conn) = relayed("slow_client: { bytes: 100MiB }").await;

@@ -1,9 +1,9 @@
-//! Every interleaving of a shard that falls asleep with those who wake it. A lost wake-up is a deadlock, which the checker
-//! reports.
+//! Every interleaving of a shard that falls asleep with the threads that wake it. A lost wake-up is
+//! a deadlock, which the checker reports.
 //!
-//! Tried by hand, each makes a model fail: `send` loads the flag instead of swapping it; `fall_asleep` stores it;
-//! `fall_asleep` takes before it swaps; `send` swaps before it sends; the shard clears after it looked at the head;
-//! `clear` stores.
+//! Tried by hand, each makes a model fail: `send` loads the flag instead of swapping it;
+//! `fall_asleep` stores it; `fall_asleep` takes before it swaps; `send` swaps before it sends; the
+//! shard clears after it looked at the head; `clear` stores.
 
 use super::{Mailbox, MailboxSender, Wake, WakeFlag, mailbox};
 use ::loom::sync::atomic::{AtomicU64, Ordering};
