@@ -123,6 +123,7 @@ fn offer(shard_channel: &mut ShardChannel, clients: &mut Clients, now: Tick) -> 
         return offered;
     };
     let (from, to) = (pass.batch.from, pass.batch.to);
+    let entries = to.since(from);
     // Between two slices the audience may have shrunk to less than what has been visited.
     let begin = pass.index.min(shard_channel.clients.len());
     let end = (begin + SLICE_CLIENTS).min(shard_channel.clients.len());
@@ -145,7 +146,7 @@ fn offer(shard_channel: &mut ShardChannel, clients: &mut Clients, now: Tick) -> 
             Ok(written) if written == bytes.len() => {
                 client.next = to;
                 client.active = now;
-                counts.deliveries += to.since(from);
+                counts.deliveries += entries;
                 counts.bytes_sent += written as u64;
             }
             Ok(written) => {
