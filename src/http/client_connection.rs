@@ -1,7 +1,7 @@
 //! A client's connection that is not handed to a shard at once: its request has not come yet, or its answer is no event
 //! stream, behind which another request may come.
 
-use super::connection::{Connection, Next};
+use super::connection::{Connection, Next, Refused};
 use super::exchange::{self, Exchange};
 use super::handler::{Decision, Deferred, Outcome};
 use super::head::RequestHead;
@@ -12,91 +12,103 @@ use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
+/// A request, and what was decided about it.
+pub(super) type Decided = Box<(RequestHead, Decision)>;
+
 /// What is known of a connection when its task begins.
 pub(super) enum First {
     /// Nothing: the request has not come.
     Unknown,
-    /// Its first request, and what was decided about it.
-    Decided(Box<RequestHead>, Decision),
-    /// Its request can't be understood, or the client has left.
+    Decided(Decided),
+    /// Its first request is none.
     Other(Next),
 }
 
 /// Serves a connection to its end, or until it is a shard's.
 pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, stream: Stream, first: First) {
-    let stream = match Watched::new(stream) {
+    let mut stream = match Watched::new(stream) {
         Ok(stream) => stream,
         Err(error) => {
             return tracing::debug!(peer = %connection.peer, %error, "connection dropped: it can't be watched");
         }
     };
-    let mut decided = match first {
-        First::Unknown => decided(&server, &mut connection, &stream, None).await,
-        First::Decided(head, decision) => Some((head, decision)),
-        First::Other(next) => decided(&server, &mut connection, &stream, Some(next)).await,
+    let mut request = match first {
+        First::Unknown => next(&server, &mut connection, &stream).await,
+        First::Decided(decided) => Some(decided),
+        First::Other(other) => decided(&server, &mut connection, &stream, other).await,
     };
-    while let Some((head, decision)) = decided {
+    while let Some(decided) = request {
         // What is large has a box of its own: most connections wait here for a head.
-        let exchange = match decision {
-            Decision::Now(outcome) => Exchange::of(outcome),
-            Decision::Later(deferred) => match Box::pin(wait(&server, &mut connection, &stream, deferred)).await {
-                Some(outcome) => Exchange::of(outcome),
-                None => return,
-            },
-            Decision::Proxy(proxied) => Ok(proxied.into_exchange(&server, connection.peer)),
+        stream = match Box::pin(answer(&server, &mut connection, stream, decided)).await {
+            Some(stream) => stream,
+            None => return,
         };
-        let exchange = match exchange {
-            Ok(exchange) => exchange,
-            Err(start) => return server.hand_over(stream.into_stream(), *start),
-        };
-        let terms = exchange::Terms {
-            header_bytes: server.limits().header_bytes,
-            quotas: Some(&server.quotas),
-        };
-        if !Box::pin(exchange::serve(&mut connection, &stream, *head, exchange, terms)).await {
-            return;
-        }
-        decided = self::decided(&server, &mut connection, &stream, None).await;
+        request = next(&server, &mut connection, &stream).await;
     }
 }
 
-/// The next request, with the decision about it; `None`: none comes, and a malformed one has been answered. `next`: what
-/// has been read already.
-async fn decided(
-    server: &Arc<Server>,
-    connection: &mut Connection,
-    stream: &Watched,
-    next: Option<Next>,
-) -> Option<(Box<RequestHead>, Decision)> {
-    let next = match next {
-        Some(next) => next,
-        None => connection.next(stream, server.limits()).await,
-    };
+/// The next request and what is to be done about it; `None`: there is none, and that was said where it had to be.
+async fn next(server: &Arc<Server>, connection: &mut Connection, stream: &Watched) -> Option<Decided> {
+    let next = connection.next(stream, server.limits()).await;
+    decided(server, connection, stream, next).await
+}
+
+/// What is to be done about what has come; `None`: it is no request.
+async fn decided(server: &Arc<Server>, connection: &mut Connection, stream: &Watched, next: Next) -> Option<Decided> {
     let peer = connection.peer;
     match next {
         Next::Request(head) => {
             let decision = server.handle(&server.snapshot.load(), &head.request, peer);
-            Some((head, decision))
+            return Some(Box::new((*head, decision)));
         }
-        Next::Malformed(refused) => {
-            server.refused(RefuseReason::BadRequest);
-            tracing::debug!(%peer, reason = RefuseReason::BadRequest.label(), why = ?refused.why, "request refused");
-            Box::pin(connection.refuse(stream, refused)).await;
-            None
-        }
+        Next::Malformed(refused) => Box::pin(refuse(server, connection, stream, refused)).await,
         Next::NotProxied(why) => {
             // What the peer speaks is not known: there is no answer that it would understand.
             server.refused(RefuseReason::BadRequest);
             tracing::debug!(%peer, %why, "connection refused");
-            None
         }
         Next::TooLate => {
             server.refused(RefuseReason::HeaderTimeout);
             tracing::debug!(%peer, "the request did not come in time");
-            None
         }
-        Next::Nothing => None,
+        Next::Nothing => {}
     }
+    None
+}
+
+async fn refuse(server: &Server, connection: &mut Connection, stream: &Watched, refused: Refused) {
+    let reason = RefuseReason::BadRequest;
+    server.refused(reason);
+    tracing::debug!(peer = %connection.peer, reason = reason.label(), why = ?refused.why, "request refused");
+    connection.refuse(stream, refused).await;
+}
+
+/// Does what was decided about a request; the stream, if there may be another one on it.
+async fn answer(
+    server: &Arc<Server>,
+    connection: &mut Connection,
+    stream: Watched,
+    decided: Decided,
+) -> Option<Watched> {
+    let (head, decision) = *decided;
+    let exchange = match decision {
+        Decision::Now(outcome) => Exchange::of(outcome),
+        Decision::Later(deferred) => Exchange::of(wait(server, connection, &stream, deferred).await?),
+        Decision::Proxy(proxied) => Ok(proxied.into_exchange(server, connection.peer)),
+    };
+    let exchange = match exchange {
+        Ok(exchange) => exchange,
+        Err(start) => {
+            server.hand_over(stream.into_stream(), *start);
+            return None;
+        }
+    };
+    let terms = exchange::Terms {
+        header_bytes: server.limits().header_bytes,
+        quotas: Some(&server.quotas),
+    };
+    let goes_on = exchange::serve(connection, &stream, head, exchange, terms).await;
+    goes_on.then_some(stream)
 }
 
 /// Waits for what an answer depends on; `None`: the client has left.
@@ -124,5 +136,24 @@ async fn wait(
                 has_ended.notify_one();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::SharedPhase;
+
+    fn size_of_task<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Thousands of connections wait for their next request: behind a proxy that keeps them, or silent.
+    #[test]
+    fn a_connection_that_waits_is_small() {
+        let size = size_of_task(serve);
+        assert!(size <= 900, "{size} bytes");
+        assert!(size_of::<Connection>() <= 96, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<SharedPhase>() <= 72, "{} bytes", size_of::<SharedPhase>());
     }
 }

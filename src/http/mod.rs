@@ -8,7 +8,7 @@ pub(crate) mod connection;
 mod cors;
 pub(crate) mod exchange;
 mod handler;
-pub(crate) mod head;
+pub mod head;
 mod long_poll;
 pub(crate) mod problem;
 mod proxied;

@@ -62,16 +62,22 @@ impl Server {
     }
 
     /// What is to be done with what has come of a new connection.
-    fn first(&self, ahead: &mut ReadAhead, peer: &mut SocketAddr) -> First {
+    ///
+    /// `Err`: it goes to a shard at once.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is moved once per client; a box would be an allocation more"
+    )]
+    fn first(&self, ahead: &mut ReadAhead, peer: &mut SocketAddr) -> Result<First, StreamStart> {
         let snapshot = self.snapshot.load();
-        match connection::look(ahead, peer, snapshot.limits.header_bytes) {
-            Some(Next::Request(head)) => {
-                let decision = self.handle(&snapshot, &head.request, *peer);
-                First::Decided(head, decision)
-            }
+        Ok(match connection::look(ahead, peer, snapshot.limits.header_bytes) {
+            Some(Next::Request(head)) => match self.handle(&snapshot, &head.request, *peer) {
+                Decision::Now(Ok(start)) => return Err(start),
+                decision => First::Decided(Box::new((*head, decision))),
+            },
             Some(next) => First::Other(next),
             None => First::Unknown,
-        }
+        })
     }
 
     /// The connection of a client becomes its shard's, which writes the response, its head included.
@@ -140,12 +146,13 @@ impl Accepted for ClientSide {
                 ahead.push(&scratch[..read]);
                 server.first(&mut ahead, &mut peer)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => First::Unknown,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(First::Unknown),
             Err(_) => return,
         };
-        if let First::Decided(_, Decision::Now(Ok(start))) = first {
-            return server.hand_over(stream, start);
-        }
+        let first = match first {
+            Ok(first) => first,
+            Err(start) => return server.hand_over(stream, start),
+        };
         let connection = Connection::new(peer, ahead);
         let phase = connection.phase();
         if !matches!(first, First::Unknown) {

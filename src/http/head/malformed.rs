@@ -8,7 +8,7 @@ use hyper::StatusCode;
 
 /// What is wrong with a request's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Malformed {
+pub enum Malformed {
     /// The first line is no request line.
     RequestLine,
     /// The target does not have the form that the method needs (RFC 9112, 3.2).

@@ -12,24 +12,26 @@ mod read_ahead;
 mod repair;
 mod request_line;
 
-pub(crate) use malformed::Malformed;
-pub(crate) use read_ahead::ReadAhead;
+pub use malformed::Malformed;
+pub use read_ahead::ReadAhead;
 
 use bytes::Bytes;
 use hyper::Request;
 
 /// A request without its body.
 #[derive(Debug)]
-pub(crate) struct RequestHead {
-    pub(crate) request: Request<()>,
+pub struct RequestHead {
+    /// Method, target, version and fields.
+    pub request: Request<()>,
     /// The head as hyper can read it.
-    pub(crate) bytes: Bytes,
-    pub(crate) body: BodyLength,
+    pub bytes: Bytes,
+    /// What follows it.
+    pub body: BodyLength,
 }
 
 /// What follows a head before the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BodyLength {
+pub enum BodyLength {
     /// So many bytes.
     Known(u64),
     /// Chunks: where they end is known when they have.
@@ -38,4 +40,4 @@ pub(crate) enum BodyLength {
 
 /// A last event ID that no header can hold, beside its request (an extension of it).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RawLastEventId(pub(crate) Bytes);
+pub struct RawLastEventId(pub Bytes);

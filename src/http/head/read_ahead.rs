@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 /// Bytes that are here, in front of what the connection still holds.
 #[derive(Debug, Default)]
-pub(crate) struct ReadAhead {
+pub struct ReadAhead {
     bytes: BytesMut,
     /// The head that begins here does not end before this.
     looked_at: usize,
@@ -42,7 +42,7 @@ impl ReadAhead {
     }
 
     /// Takes in what was read.
-    pub(crate) fn push(&mut self, read: &[u8]) {
+    pub fn push(&mut self, read: &[u8]) {
         self.bytes.extend_from_slice(read);
     }
 
@@ -68,7 +68,7 @@ impl ReadAhead {
     }
 
     /// Takes out the next request's head; `None`: it is not complete yet.
-    pub(crate) fn next(&mut self, bytes_max: usize) -> Result<Option<RequestHead>, Malformed> {
+    pub fn next(&mut self, bytes_max: usize) -> Result<Option<RequestHead>, Malformed> {
         self.skip_empty_lines();
         match self.find_end() {
             Some(end) if end <= bytes_max => {
@@ -219,20 +219,63 @@ mod tests {
         assert_eq!(refused(fields.as_bytes()), Some(Malformed::HeadTooLarge));
     }
 
+    /// A connection between two requests.
+    #[test]
+    fn what_waits_for_the_next_head_holds_no_memory() {
+        let mut ahead = ReadAhead::default();
+        ahead.push(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert!(ahead.next(BYTES_MAX).is_ok_and(|head| head.is_some()));
+        assert_eq!((ahead.is_empty(), ahead.bytes.capacity()), (true, 0));
+    }
+
     proptest::proptest! {
-        #[test]
-        fn random_pieces_of_requests_are_read_the_same_byte_by_byte(
-            parts in proptest::collection::vec(
-                proptest::sample::select(vec![
-                    &b"GET / HTTP/1.1"[..], b"POST /a HTTP/1.2", b"Host: h", b"\r\n", b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"Last-Event-ID:", b":", b" ",
-                    b"a", b"\x01", b"\0", b"\xff", b"Content-Length: 1", b"PRI * HTTP/2.0",
-                ]),
-                0..24,
-            ),
-        ) {
-            let bytes = parts.concat();
-            let all: Vec<usize> = (1..bytes.len().max(1)).filter(|_| !bytes.is_empty()).collect();
-            proptest::prop_assert_eq!(found(&bytes, &all), found(&bytes, &[]));
-        }
+            #[test]
+            fn random_pieces_of_requests_are_read_the_same_byte_by_byte(
+                parts in proptest::collection::vec(
+                    proptest::sample::select(vec![
+                        &b"GET / HTTP/1.1"[..], b"POST /a HTTP/1.2", b"Host: h", b"\r\n", b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"Last-Event-ID:", b":", b" ",
+                        b"a", b"\x01", b"\0", b"\xff", b"Content-Length: 1", b"PRI * HTTP/2.0",
+                    ]),
+                    0..24,
+                ),
+            ) {
+                let bytes = parts.concat();
+                let all: Vec<usize> = (1..bytes.len().max(1)).filter(|_| !bytes.is_empty()).collect();
+                proptest::prop_assert_eq!(found(&bytes, &all), found(&bytes, &[]));
+            }
+
+            #[test]
+            fn any_bytes_are_read_the_same_byte_by_byte(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+                let all: Vec<usize> = (1..bytes.len().max(1)).filter(|_| !bytes.is_empty()).collect();
+                proptest::prop_assert_eq!(found(&bytes, &all), found(&bytes, &[]));
+            }
+
+            /// What was read is read the same again, so hyper, which gets its bytes, sees the same request.
+            #[test]
+            fn what_was_read_reads_the_same_again(
+                method in "[A-Z]{1,8}",
+                target in "/[!-~]{0,20}",
+                minor in 0_u8..4,
+                fields in proptest::collection::vec(("[A-Za-z-]{1,12}", "[ -~\\x01\\x80-\\xff]{0,20}"), 0..8),
+            ) {
+                let mut text = format!("{method} {target} HTTP/1.{minor}\r\nHost: a\r\n").into_bytes();
+                for (name, value) in fields {
+                    text.extend(name.bytes().chain(*b": ").chain(value.bytes()).chain(*b"\r\n"));
+                }
+                text.extend(b"\r\n");
+                let read = |bytes: &[u8]| {
+                    let mut ahead = ReadAhead::default();
+                    ahead.push(bytes);
+                    ahead.next(64 * 1024)
+                };
+                if let Ok(Some(head)) = read(&text) {
+                    let again = read(&head.bytes).expect("a head").expect("a whole one");
+                    proptest::prop_assert_eq!(&again.bytes, &head.bytes);
+                    proptest::prop_assert_eq!(again.body, head.body);
+                    proptest::prop_assert_eq!(again.request.uri(), head.request.uri());
+                    proptest::prop_assert_eq!(again.request.version(), head.request.version());
+                    proptest::prop_assert_eq!(again.request.headers(), head.request.headers());
+                }
+            }
     }
 }
