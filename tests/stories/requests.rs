@@ -1,6 +1,7 @@
 //! What is a request, over raw sockets: hosts, versions, methods, and how it is cut up on its way.
 
 use crate::support::origin::{Conn, TestOrigin};
+use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, TestRelay};
 use crate::support::wire::Wire;
 
@@ -211,4 +212,27 @@ async fn an_idle_connection_ends_in_silence_by_keep_alive() {
     wire.content(&start).await;
     assert!(wire.rest().await.is_empty());
     assert_eq!(relay.metric(r#"fanfare_refused_total{reason="header_timeout"}"#), 0.0);
+}
+
+/// Behind a proxy that keeps its connections there are thousands that have been answered and wait.
+#[tokio::test]
+async fn a_connection_that_is_kept_costs_little() {
+    const KEPT: usize = 1000;
+    let origin = TestOrigin::start().await;
+    let process = TestProcess::start(&Setup::over(&origin)).await;
+    let mut kept = Vec::new();
+    let mut before = 0;
+    for n in 0..KEPT + KEPT / 2 {
+        let mut wire = Wire::connect(process.address).await;
+        wire.send("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let start = wire.start().await;
+        wire.content(&start).await;
+        kept.push(wire);
+        if n == KEPT / 2 {
+            // What grows once has grown by now.
+            before = process.resident_kib();
+        }
+    }
+    let each = (process.resident_kib() - before) as f64 / KEPT as f64;
+    assert!(each < 2.0, "{each} KiB");
 }

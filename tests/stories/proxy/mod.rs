@@ -7,6 +7,7 @@ mod leaving;
 mod paths;
 mod quotas;
 mod rewriting;
+mod smuggling;
 mod rounds;
 mod trouble;
 
