@@ -22,6 +22,23 @@ pub(crate) use std::{
 #[cfg(not(fanfare_loom))]
 pub(crate) use tokio::sync::Notify;
 
+/// Register, then look: completes when `look` finds something, at once or after a notification of all who wait.
+///
+/// A notifier changes first what is looked at. One that spares itself the call while it counts nobody in looks at the count
+/// behind a fence of its own, which pairs with the one here: either this sees the change, or the notifier the count.
+pub(crate) async fn look_until<T>(notify: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
+    loop {
+        let notified = notify.notified();
+        let mut notified = std::pin::pin!(notified);
+        notified.as_mut().enable();
+        fence(Ordering::SeqCst);
+        if let Some(found) = look() {
+            return found;
+        }
+        notified.await;
+    }
+}
+
 /// A place for a shared value, or none: loaded by many without a lock while it is replaced. A load acquires what the
 /// store that it sees released.
 #[cfg(not(fanfare_loom))]

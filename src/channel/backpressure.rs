@@ -4,11 +4,11 @@
 //! only lets the origin's TCP connection feel how fast this machine can write. Without it a burst that is larger than the log
 //! would cut clients that keep up.
 
-use super::Followers;
 use super::counted::Counted;
+use super::followers::Followers;
 use crate::config::Source;
 use crate::log::Log;
-use crate::sync::{AtomicUsize, Notify, Ordering, fence};
+use crate::sync::{AtomicUsize, Notify, Ordering, fence, look_until};
 
 pub(super) struct Backpressure {
     waiting: AtomicUsize,
@@ -63,21 +63,12 @@ impl Backpressure {
 
     /// Completes when the followers are near enough for more, by the limits at that time.
     pub(super) async fn wait(&self, log: &Log, followers: &Followers, limits: impl Fn() -> Limits) {
-        if !is_ahead(log, followers, limits()) {
+        let look = || (!is_ahead(log, followers, limits())).then_some(());
+        if look().is_some() {
             return;
         }
         let _counted = Counted::new(&self.waiting);
-        loop {
-            // Register, then look.
-            let moved = self.moved.notified();
-            tokio::pin!(moved);
-            moved.as_mut().enable();
-            fence(Ordering::SeqCst);
-            if !is_ahead(log, followers, limits()) {
-                return;
-            }
-            moved.await;
-        }
+        look_until(&self.moved, look).await;
     }
 }
 

@@ -4,8 +4,8 @@
 //! its start: a client that fetches something on it then sees what the dropped ones announced too. All are held for the same
 //! time, so their order stays.
 
-use super::Channel;
-use super::publisher::{IdInForce, WriterState};
+use super::ids::IdInForce;
+use crate::config::LogLimits;
 use crate::event_stream::Event;
 use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
@@ -28,7 +28,8 @@ struct Waiting {
 }
 
 impl CoalesceBuffer {
-    fn first_due(&self) -> Option<Instant> {
+    /// When the oldest is due.
+    pub(super) fn first_due(&self) -> Option<Instant> {
         self.queue.front().map(|waiting| waiting.due)
     }
 
@@ -45,55 +46,27 @@ impl CoalesceBuffer {
         });
     }
 
-    fn pop(&mut self) -> Option<Waiting> {
-        let waiting = self.queue.pop_front()?;
-        self.bytes -= waiting.event.block().len() as u64;
-        if waiting.event.dispatches() {
-            self.contents.remove(&content(&waiting.event));
+    /// The oldest, if it is due by `now`, or if more is held than the log could hold.
+    pub(super) fn pop_due(&mut self, limits: LogLimits, now: Instant) -> Option<(Event, IdInForce)> {
+        let too_much = self.queue.len() > limits.events || self.bytes > limits.bytes;
+        let is_due = self.first_due().is_some_and(|due| due <= now);
+        (is_due || too_much).then(|| self.pop()).flatten()
+    }
+
+    /// The oldest.
+    pub(super) fn pop(&mut self) -> Option<(Event, IdInForce)> {
+        let Waiting { event, id, .. } = self.queue.pop_front()?;
+        self.bytes -= event.block().len() as u64;
+        if event.dispatches() {
+            self.contents.remove(&content(&event));
         }
-        Some(waiting)
+        Some((event, id))
     }
 }
 
 /// Type and data in one: no type holds an LF.
 fn content(event: &Event) -> Box<[u8]> {
     [event.event_type(), b"\n", &event.data()].concat().into()
-}
-
-impl WriterState {
-    /// Publishes what is due by `now`, or all of it. Returns whether there was anything.
-    pub(super) fn release(&mut self, channel: &Channel, now: Instant, all: bool) -> bool {
-        let mut any = false;
-        let limits = channel.settings.load().log;
-        while let Some(due) = self.held.first_due() {
-            // What the log could not hold is not held here either.
-            let too_much = self.held.queue.len() > limits.events || self.held.bytes > limits.bytes;
-            if due > now && !all && !too_much {
-                break;
-            }
-            if let Some(Waiting { event, id, .. }) = self.held.pop() {
-                self.publish(channel, &event, &id, now, false);
-                any = true;
-            }
-        }
-        any
-    }
-}
-
-impl Channel {
-    /// Releases what is held, in time. Never completes.
-    pub(crate) async fn release_in_time(&self) {
-        loop {
-            let first_due = self.writer_state().held.first_due();
-            match first_due {
-                Some(due) => tokio::time::sleep_until(due.into()).await,
-                None => self.held.notified().await,
-            }
-            if self.writer_state().release(self, Instant::now(), false) {
-                self.followers.notify_all();
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -124,13 +97,13 @@ mod tests {
         {
             held.hold(
                 event(block),
-                &IdInForce::Id(Bytes::new()),
+                &IdInForce::none(),
                 start + Duration::from_millis(n as u64),
             );
         }
         let mut left = Vec::new();
-        while let Some(waiting) = held.pop() {
-            left.push(String::from_utf8_lossy(waiting.event.block()).into_owned());
+        while let Some((event, _)) = held.pop() {
+            left.push(String::from_utf8_lossy(event.block()).into_owned());
         }
         assert_eq!(
             left,

@@ -2,7 +2,7 @@
 
 use super::counted::Counted;
 use crate::log::Cursor;
-use crate::sync::{AtomicUsize, Notify, Ordering, Swap, fence};
+use crate::sync::{AtomicUsize, Notify, Ordering, Swap, fence, look_until};
 use std::sync::Arc;
 
 /// A reader of the log as it grows. Notifying never waits and may come at any time, from any thread.
@@ -58,20 +58,11 @@ impl Followers {
     }
 
     /// Completes when `look` finds something: at once, or after a notification.
-    pub(super) async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+    pub(super) async fn until<T>(&self, look: impl FnMut() -> Option<T>) -> T {
+        // Its fence pairs with the one in `notify_all`: either this sees what was published, or the publisher sees this
+        // waiting.
         let _counted = Counted::new(&self.waiting);
-        loop {
-            // Register, then look.
-            let notified = self.notified.notified();
-            tokio::pin!(notified);
-            notified.as_mut().enable();
-            // Pairs with the one in `notify_all`: either this sees what was published, or the publisher sees this waiting.
-            fence(Ordering::SeqCst);
-            if let Some(found) = look() {
-                return found;
-            }
-            notified.await;
-        }
+        look_until(&self.notified, look).await
     }
 
     /// The newest entry that every follower has offered; `None` without followers.

@@ -1,6 +1,6 @@
 //! A bound on how many there are of something.
 
-use crate::sync::Notify;
+use crate::sync::{Notify, look_until};
 use tokio::sync::Semaphore;
 
 /// Counts what is taken, and never more than `max`.
@@ -57,15 +57,7 @@ impl Quota {
 
     /// Completes when nothing is taken.
     pub(crate) async fn all_given_back(&self) {
-        loop {
-            let returned = self.returned.notified();
-            tokio::pin!(returned);
-            returned.as_mut().enable();
-            if self.taken() == 0 {
-                return;
-            }
-            returned.await;
-        }
+        look_until(&self.returned, || (self.taken() == 0).then_some(())).await;
     }
 }
 

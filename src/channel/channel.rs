@@ -1,0 +1,297 @@
+//! The channel: what its parts are, and what concerns several of them.
+
+use super::backpressure::{Backpressure, Limits};
+use super::end::{Cause, End, Ending};
+use super::followers::{Follower, Followers};
+use super::ids::Ids;
+use super::membership::Membership;
+use super::settings::Settings;
+use super::writer_state::WriterState;
+use crate::config::Start;
+use crate::log::{Cursor, Epoch, Log, Position, ResumePoint, StartPoint, comes_back_as};
+use crate::metrics::SourceMetrics;
+use crate::sync::{Notify, look_until};
+use bytes::Bytes;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A live source.
+pub struct Channel {
+    name: Box<str>,
+    settings: Settings,
+    metrics: Arc<SourceMetrics>,
+    log: Log,
+    pub(super) ids: Ids,
+    /// The writing side: several upstreams may be merged, one writes at a time. Readers never take this lock.
+    writer_state: Mutex<WriterState>,
+    /// Notified when an event is held back.
+    pub(super) held: Notify,
+    pub(super) followers: Followers,
+    pub(super) backpressure: Backpressure,
+    pub(super) ending: Ending,
+    pub(super) membership: Membership,
+    /// The origin's last `retry`, in milliseconds plus one; 0: none.
+    origin_retry: AtomicU64,
+}
+
+impl Channel {
+    /// A channel with an empty log, whose numbering is `epoch`.
+    pub fn new(settings: Settings, metrics: Arc<SourceMetrics>, epoch: Epoch) -> Arc<Self> {
+        let source = settings.snapshot();
+        let upstreams = source.upstreams.len();
+        let (writer, log) = Log::new(source.log);
+        metrics.channels.increment(1.0);
+        Arc::new(Self {
+            name: source.name.as_str().into(),
+            ids: Ids::new(epoch, source.ids, upstreams),
+            writer_state: Mutex::new(WriterState::new(writer)),
+            held: Notify::new(),
+            followers: Followers::new(),
+            backpressure: Backpressure::new(),
+            ending: Ending::new(upstreams),
+            membership: Membership::new(),
+            origin_retry: AtomicU64::new(0),
+            settings,
+            metrics,
+            log,
+        })
+    }
+
+    /// The configured name of its source.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The settings of its source, which may be replaced at any time.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The handles of its source.
+    pub fn metrics(&self) -> &Arc<SourceMetrics> {
+        &self.metrics
+    }
+
+    /// Its record of recent events.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The writing side, whether anything may still be written or not.
+    pub(super) fn writer_state(&self) -> MutexGuard<'_, WriterState> {
+        // A panic while writing leaves the log as it was before or after an append: both are whole.
+        self.writer_state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writing side, for another entry. `None`: the stream has ended, nothing comes behind its last one.
+    pub(super) fn write(&self) -> Option<MutexGuard<'_, WriterState>> {
+        let writer_state = self.writer_state();
+        (!self.ending.is_over()).then_some(writer_state)
+    }
+
+    /// Lets go what is too old, and brings the log's gauges up to date. To be called about once a second.
+    ///
+    /// A stream that has ended by its terminal event is kept whole for `linger`, and then let go whole, once no client is left.
+    pub fn sweep(&self, now: Instant) {
+        let ended = self.end().filter(|end| end.cause == Cause::Terminal);
+        let settings = self.settings.load();
+        let mut writer_state = self.writer_state();
+        match ended {
+            None => writer_state.trim(settings.log, now),
+            // Clients that are in still get the rest.
+            Some(end) if now.saturating_duration_since(end.at) >= settings.linger && self.subscribers() == 0 => {
+                writer_state.clear();
+            }
+            Some(_) => {}
+        }
+        writer_state.gauge(self.log.events() as f64, self.log.bytes() as f64, &self.metrics);
+    }
+
+    /// Releases what is held back for `coalesce`, in time. Never completes.
+    pub(crate) async fn release_in_time(&self) {
+        loop {
+            let due = look_until(&self.held, || self.writer_state().held.first_due()).await;
+            tokio::time::sleep_until(due.into()).await;
+            let limits = self.settings.load().log;
+            let released = self.writer_state().release_due(&self.ids, limits, Instant::now());
+            if released {
+                self.followers.notify_all();
+            }
+        }
+    }
+
+    /// The reconnection time that the origin named last.
+    pub fn origin_retry(&self) -> Option<Duration> {
+        self.origin_retry
+            .load(Ordering::Relaxed)
+            .checked_sub(1)
+            .map(Duration::from_millis)
+    }
+
+    pub(super) fn set_origin_retry(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX - 1);
+        self.origin_retry.store(millis.saturating_add(1), Ordering::Relaxed);
+    }
+}
+
+/// Followers.
+impl Channel {
+    /// Joins the followers. Register, then look: the follower is notified of everything that is published after this returns.
+    pub fn join(&self, follower: Arc<dyn Follower>) {
+        self.followers.add(follower);
+    }
+
+    /// Leaves the followers.
+    pub fn leave(&self, follower: &Arc<dyn Follower>) {
+        self.followers.remove(follower);
+        self.backpressure.progressed();
+    }
+
+    /// Completes when there is something at `cursor` or beyond, or the stream has ended before it.
+    pub(crate) async fn until(&self, cursor: Cursor) {
+        let ended = || self.end().is_some_and(|end| end.last < cursor);
+        let look = || (self.log.head() >= cursor || ended()).then_some(());
+        self.followers.until(look).await;
+    }
+
+    /// To be called by a follower after it has moved on.
+    pub fn progressed(&self) {
+        self.backpressure.progressed();
+    }
+
+    /// Whether a follower this far behind makes the publishing side wait.
+    pub fn waits_for(&self, lag_events: u64, lag_bytes: u64) -> bool {
+        Limits::of(&self.settings.load()).are_exceeded(lag_events, lag_bytes)
+    }
+}
+
+/// Clients.
+impl Channel {
+    /// Clients at this moment.
+    pub fn subscribers(&self) -> usize {
+        self.membership.clients()
+    }
+
+    /// The shard of its clients, as long as they are few; taken modulo the number of shards.
+    pub(crate) fn preferred_shard(&self) -> usize {
+        self.membership.preferred_shard()
+    }
+
+    /// Since when there has been no client; `None` while there is one.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        self.membership.idle_since()
+    }
+
+    /// Completes when there is no client, and says since when.
+    pub(crate) async fn idle(&self) -> Instant {
+        self.membership.idle().await
+    }
+}
+
+/// Places and ids.
+impl Channel {
+    /// Where a client without a last event ID starts that comes now. Once the stream has ended there is no next event to
+    /// start with: it gets at least the end.
+    pub(super) fn start_point(&self) -> StartPoint {
+        let start = match self.settings.load().start {
+            Start::Live if self.has_terminated() => Start::Latest,
+            start => start,
+        };
+        self.log.start(start)
+    }
+
+    /// Where a client's stream starts: behind its last event ID, wherever that is by now, or where it was let in.
+    pub fn place(&self, last_event_id: Option<&[u8]>, start: StartPoint) -> ResumePoint {
+        match last_event_id {
+            // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
+            None | Some(b"") => self.ids.begin(&self.log, start),
+            Some(id) => self.place_behind(id),
+        }
+    }
+
+    /// The place behind an id that this channel's clients have had.
+    pub(crate) fn place_behind(&self, id: &[u8]) -> ResumePoint {
+        self.ids.resume(&self.log, id)
+    }
+
+    /// An id that names a place in this channel's log exactly, whatever ids its events have.
+    pub(crate) fn exact_id(&self, position: Position) -> Bytes {
+        self.ids.own(position)
+    }
+
+    /// The same for the place before an entry. `None`: the log has let it go meanwhile.
+    pub(crate) fn exact_id_before(&self, cursor: Cursor) -> Option<Bytes> {
+        Some(self.exact_id(self.log.position_before(cursor)?))
+    }
+
+    /// Whether the origin has reset the id that is in force before an entry: a client that goes on there after a gap has to be
+    /// told, since what follows carries none.
+    pub(crate) fn is_id_reset_before(&self, cursor: Cursor) -> bool {
+        self.log.is_id_reset_before(cursor)
+    }
+}
+
+/// The stream's end.
+impl Channel {
+    /// How the stream ended, if it has.
+    pub fn end(&self) -> Option<Arc<End>> {
+        self.ending.get()
+    }
+
+    /// Whether a terminal event has been published.
+    pub(crate) fn has_terminated(&self) -> bool {
+        self.ending.is_terminal()
+    }
+
+    /// Completes when a terminal event has been published.
+    pub(crate) async fn terminated(&self) {
+        self.ending.terminated().await;
+    }
+
+    /// The origin has no more events: clients get what there is, then their streams end.
+    pub(crate) fn finish(&self) {
+        let mut writer_state = self.writer_state();
+        writer_state.release(&self.ids, Instant::now());
+        if !self.ending.is_over() {
+            self.ending.set(Cause::Origin, self.log.tip());
+        }
+        drop(writer_state);
+        self.followers.notify_all();
+    }
+
+    /// The origin has opened the stream again after it had said that there is no more.
+    pub(super) fn reopen(&self) {
+        let _writer_state = self.writer_state();
+        self.ending.take_back();
+    }
+
+    /// Whether a client that comes with this last event ID has nothing left to hear: it is answered 204, on which an
+    /// EventSource stops. `admitted`: where it starts without one, if it has been let in already.
+    pub fn is_over_for(&self, last_event_id: Option<&[u8]>, admitted: Option<StartPoint>) -> bool {
+        let Some(end) = self.end() else { return false };
+        let id = last_event_id.filter(|id| !id.is_empty());
+        let has_all = id.is_some_and(|id| comes_back_as(&end.id, id) || self.ids.is_own(id, end.position));
+        // One that was let in before the end gets the rest, however long its answer took.
+        let was_in = id.is_none() && matches!(admitted, Some(StartPoint::At(next)) if next <= end.last);
+        match end.cause {
+            _ if has_all => true,
+            _ if was_in => false,
+            // One that comes late gets the end too, for a while.
+            Cause::Terminal => end.at.elapsed() >= self.settings.load().linger,
+            // At the origin there is nothing any more; but a client that was cut before the end gets the rest.
+            Cause::Origin => id.is_none_or(|id| {
+                let place = self.place_behind(id);
+                place.gap.is_some() || place.next > end.last
+            }),
+        }
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.metrics.channels.decrement(1.0);
+        let writer_state = self.writer_state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        writer_state.gauge(0.0, 0.0, &self.metrics);
+    }
+}

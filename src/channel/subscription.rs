@@ -1,0 +1,53 @@
+//! A client's membership in a channel: leaving is dropping it.
+
+use super::channel::Channel;
+use crate::log::StartPoint;
+use crate::metrics::Protocol;
+use std::sync::Arc;
+
+/// A client that has been let in.
+pub struct Admission {
+    /// Its membership.
+    pub subscription: Subscription,
+    /// Where it starts, if it has no last event ID: all that comes from then on is for it, however late its stream is written.
+    pub start: StartPoint,
+}
+
+/// A client's membership in a channel: leaving is dropping it.
+pub struct Subscription {
+    channel: Arc<Channel>,
+    protocol: Protocol,
+}
+
+impl Channel {
+    /// Counts a client in whose request is let in, and takes its place.
+    pub fn admit(self: &Arc<Self>, protocol: Protocol) -> Admission {
+        let start = self.start_point();
+        self.membership.enter();
+        self.metrics().clients[protocol.index()].increment(1.0);
+        let subscription = Subscription {
+            channel: self.clone(),
+            protocol,
+        };
+        Admission { subscription, start }
+    }
+}
+
+impl Subscription {
+    /// The channel.
+    pub fn channel(&self) -> &Arc<Channel> {
+        &self.channel
+    }
+
+    /// How the client speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.channel.metrics().clients[self.protocol.index()].decrement(1.0);
+        self.channel.membership.leave();
+    }
+}
