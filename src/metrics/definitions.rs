@@ -1,50 +1,16 @@
 //! The table of every metric: name, kind, unit, labels, buckets, help.
 //!
-//! Nothing else in the program knows a metric's name. `source` is always the configured name, never a path parameter:
+//! Nothing else in the program knows a metric's name. The handles of a source stand behind the table. `source` is always the configured name, never a path parameter:
 //! the number of series is bounded by the configuration.
 
-use metrics::Unit;
+use super::labels::{CloseReason, EvictReason, GapReason, Protocol};
+use super::late::{LastTime, LateCounter};
+use super::series::{counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, Unit};
+use metrics_exporter_prometheus::PrometheusRecorder;
+use std::sync::Arc;
 
-/// One metric of the table.
-#[derive(Debug, Clone, Copy)]
-pub struct Definition {
-    /// The name, with its unit and, for counters, `_total` (Prometheus' naming rules).
-    pub name: &'static str,
-    /// Counter, gauge or histogram.
-    pub kind: Kind,
-    /// What one is one of; the name says so too, where it is not a plain count.
-    pub unit: Unit,
-    /// The label names, in the order in which series are written.
-    pub labels: &'static [&'static str],
-    /// Upper bounds of a histogram's buckets, ascending, without `+Inf`; empty for the others.
-    pub buckets: &'static [f64],
-    /// The `# HELP` line.
-    pub help: &'static str,
-    /// What an operator makes of it: for `docs/metrics.md`.
-    pub use_of_it: &'static str,
-}
-
-/// What a metric is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Only ever grows.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Observations, counted in buckets.
-    Histogram,
-}
-
-impl Kind {
-    /// As in the `# TYPE` line.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        }
-    }
-}
+pub use super::definition::{Definition, Kind};
 
 /// 50 µs (one batch to a few clients) to 10 s (what no operator wants to see), about 2-2.5 apart.
 const FANOUT_BUCKETS_SECONDS: &[f64] = &[
@@ -186,10 +152,96 @@ table! {
         "Constant while the process runs.";
 }
 
-impl Definition {
-    /// Whether the exporter holds it: the numbers of the process are read when they are asked for, and written apart.
-    pub(super) fn is_recorded(&self) -> bool {
-        !self.name.starts_with("process_") && self.name != LOG_LINES_DROPPED.name
+/// Whether the exporter holds it: the numbers of the process are read when they are asked for, and written apart.
+pub(super) fn is_recorded(definition: &Definition) -> bool {
+    !definition.name.starts_with("process_") && definition.name != LOG_LINES_DROPPED.name
+}
+
+/// Handles of one source.
+pub struct SourceMetrics {
+    /// `fanfare_clients`, by protocol.
+    pub clients: [Gauge; Protocol::ALL.len()],
+    /// `fanfare_connections_closed_total`, by reason.
+    pub closed: [LateCounter; CloseReason::ALL.len()],
+    /// `fanfare_evictions_total`, by reason.
+    pub evictions: [LateCounter; EvictReason::ALL.len()],
+    /// `fanfare_gaps_total`, by reason.
+    pub gaps: [LateCounter; GapReason::ALL.len()],
+    /// `fanfare_resumes_total{outcome="exact"}`.
+    pub resumes_exact: Counter,
+    /// `fanfare_resumes_total{outcome="gap"}`.
+    pub resumes_gap: Counter,
+    /// `fanfare_events_received_total`.
+    pub events_received: Counter,
+    /// `fanfare_last_event_timestamp_seconds`.
+    pub last_event: LastTime,
+    /// `fanfare_bytes_received_total`.
+    pub bytes_received: Counter,
+    /// `fanfare_deliveries_total`.
+    pub deliveries: Counter,
+    /// `fanfare_bytes_sent_total`.
+    pub bytes_sent: Counter,
+    /// `fanfare_fanout_seconds`.
+    pub fanout_seconds: Histogram,
+    /// `fanfare_lag_events`.
+    pub lag_events: Histogram,
+    /// `fanfare_log_events`: summed over the source's channels, so it is moved by differences.
+    pub log_events: Gauge,
+    /// `fanfare_log_bytes`: likewise.
+    pub log_bytes: Gauge,
+    /// `fanfare_channels`.
+    pub channels: Gauge,
+}
+
+/// What may happen at a source, as its settings say.
+#[derive(Clone, Copy)]
+pub struct Possible<'a> {
+    /// Why streams may end.
+    pub closes: &'a dyn Fn(CloseReason) -> bool,
+    /// Why clients may be evicted.
+    pub evictions: &'a dyn Fn(EvictReason) -> bool,
+    /// Why events may be missed.
+    pub gaps: &'a dyn Fn(GapReason) -> bool,
+}
+
+impl SourceMetrics {
+    pub(super) fn new(recorder: &Arc<PrometheusRecorder>, source: &str) -> Self {
+        let counter_of = |definition, label| LateCounter::new(recorder, definition, &[source, label]);
+        let resumes = |outcome| counter(recorder, &RESUMES, &[source, outcome]);
+        Self {
+            clients: Protocol::ALL.map(|protocol| gauge(recorder, &CLIENTS, &[source, protocol.label()])),
+            closed: CloseReason::ALL.map(|reason| counter_of(&CONNECTIONS_CLOSED, reason.label())),
+            evictions: EvictReason::ALL.map(|reason| counter_of(&EVICTIONS, reason.label())),
+            gaps: GapReason::ALL.map(|reason| counter_of(&GAPS, reason.label())),
+            resumes_exact: resumes("exact"),
+            resumes_gap: resumes("gap"),
+            events_received: counter(recorder, &EVENTS_RECEIVED, &[source]),
+            last_event: LastTime::new(recorder, &LAST_EVENT, &[source]),
+            bytes_received: counter(recorder, &BYTES_RECEIVED, &[source]),
+            deliveries: counter(recorder, &DELIVERIES, &[source]),
+            bytes_sent: counter(recorder, &BYTES_SENT, &[source]),
+            fanout_seconds: histogram(recorder, &FANOUT_SECONDS, &[source]),
+            lag_events: histogram(recorder, &LAG_EVENTS, &[source]),
+            log_events: gauge(recorder, &LOG_EVENTS, &[source]),
+            log_bytes: gauge(recorder, &LOG_BYTES, &[source]),
+            channels: gauge(recorder, &CHANNELS, &[source]),
+        }
+    }
+
+    /// From now on the counters of what may happen are there, at 0 if nothing has.
+    pub fn announce(&self, possible: &Possible<'_>) {
+        let Possible {
+            closes,
+            evictions,
+            gaps,
+        } = possible;
+        let announce = |counter: &LateCounter| counter.announce();
+        let close = CloseReason::ALL.into_iter().filter(|&reason| closes(reason));
+        close.for_each(|reason| announce(&self.closed[reason.index()]));
+        let evict = EvictReason::ALL.into_iter().filter(|&reason| evictions(reason));
+        evict.for_each(|reason| announce(&self.evictions[reason.index()]));
+        let gap = GapReason::ALL.into_iter().filter(|&reason| gaps(reason));
+        gap.for_each(|reason| announce(&self.gaps[reason.index()]));
     }
 }
 

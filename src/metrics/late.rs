@@ -3,8 +3,8 @@
 //! A counter with a closed set of labels is announced at 0, so that a rate over its first increment is right. What the configuration
 //! makes impossible is not: a series that can't move says nothing. If it moves all the same, it is there.
 
-use super::{METADATA, key};
-use crate::metrics::definitions::{Definition, Kind};
+use super::definition::{Definition, Kind};
+use super::series::{METADATA, key};
 use metrics::{Counter, Gauge, Key, Recorder as _};
 use metrics_exporter_prometheus::PrometheusRecorder;
 use std::sync::{Arc, OnceLock};

@@ -8,24 +8,26 @@
 //! Nothing here is global: several relays can live in one process, each with its own numbers.
 
 pub mod definitions;
+mod definition;
 mod labels;
 mod late;
 mod process;
 mod proxy;
-mod source;
+mod series;
 
 use definitions::{Definition, Kind};
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
+use metrics::{Counter, Gauge, Recorder as _};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use series::{counter, gauge};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use process::open_descriptors;
 
+pub use definitions::{Possible, SourceMetrics};
 pub use labels::{CloseReason, EvictReason, GapReason, Limit, Protocol, RefuseReason};
 pub use late::{LastTime, LateCounter};
 pub use proxy::ProxyMetrics;
-pub use source::{Possible, SourceMetrics};
 
 /// The process's metrics, and the text that Prometheus scrapes.
 pub struct Metrics {
@@ -177,10 +179,11 @@ impl ListenerMetrics {
     }
 }
 
-const METADATA: Metadata<'static> = Metadata::new("fanfare", Level::INFO, None);
-
 fn describe(recorder: &PrometheusRecorder) {
-    for definition in definitions::ALL.iter().filter(|definition| definition.is_recorded()) {
+    for definition in definitions::ALL
+        .iter()
+        .filter(|definition| definitions::is_recorded(definition))
+    {
         let Definition {
             name, kind, unit, help, ..
         } = *definition;
@@ -192,32 +195,12 @@ fn describe(recorder: &PrometheusRecorder) {
     }
 }
 
-fn key(definition: &Definition, kind: Kind, values: &[&str]) -> Key {
-    debug_assert_eq!(definition.kind, kind, "{}", definition.name);
-    debug_assert_eq!(definition.labels.len(), values.len(), "{}", definition.name);
-    let labels = definition
-        .labels
-        .iter()
-        .zip(values)
-        .map(|(name, value)| Label::new(*name, (*value).to_owned()));
-    Key::from_parts(definition.name, labels.collect::<Vec<_>>())
-}
-
-fn counter(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]) -> Counter {
-    recorder.register_counter(&key(definition, Kind::Counter, values), &METADATA)
-}
-
-fn gauge(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]) -> Gauge {
-    recorder.register_gauge(&key(definition, Kind::Gauge, values), &METADATA)
-}
-
-fn histogram(recorder: &PrometheusRecorder, definition: &Definition, values: &[&str]) -> Histogram {
-    recorder.register_histogram(&key(definition, Kind::Histogram, values), &METADATA)
-}
-
 /// A family without a series yet is announced all the same, so that it is known to exist when queries are written.
 fn announce_absent(text: &mut String) {
-    for definition in definitions::ALL.iter().filter(|definition| definition.is_recorded()) {
+    for definition in definitions::ALL
+        .iter()
+        .filter(|definition| definitions::is_recorded(definition))
+    {
         let (name, kind) = (definition.name, definition.kind.label());
         if !text.contains(&format!("# TYPE {name} ")) {
             text.push_str(&format!("\n# HELP {name} {}\n# TYPE {name} {kind}\n", definition.help));

@@ -1,6 +1,7 @@
 //! Handles of the proxy.
 
-use super::{counter, definitions, gauge, histogram};
+use super::definitions;
+use super::series::{counter, gauge, histogram};
 use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::PrometheusRecorder;
 use std::sync::{Arc, OnceLock};
