@@ -6,6 +6,7 @@ use super::exchange::{self, Exchange};
 use super::handler::{Decision, Deferred, Outcome};
 use super::head::RequestHead;
 use super::server::Server;
+use super::stream_start::StreamStart;
 use crate::metrics::RefuseReason;
 use crate::net::{Phase, Stream, Watched};
 use std::pin::pin;
@@ -92,8 +93,8 @@ async fn answer(
 ) -> Option<Watched> {
     let (head, decision) = *decided;
     let exchange = match decision {
-        Decision::Now(outcome) => Exchange::of(outcome),
-        Decision::Later(deferred) => Exchange::of(wait(server, connection, &stream, deferred).await?),
+        Decision::Now(outcome) => exchange_of(outcome),
+        Decision::Later(deferred) => exchange_of(wait(server, connection, &stream, deferred).await?),
         Decision::Proxy(proxied) => Ok(proxied.into_exchange(server, connection.peer)),
     };
     let exchange = match exchange {
@@ -109,6 +110,14 @@ async fn answer(
     };
     let goes_on = exchange::serve(connection, &stream, head, exchange, terms).await;
     goes_on.then_some(stream)
+}
+
+/// `Err`: an event stream, whose connection goes to a shard.
+fn exchange_of(outcome: Outcome) -> Result<Exchange, Box<StreamStart>> {
+    match outcome {
+        Ok(start) => Err(Box::new(start)),
+        Err(response) => Ok(Exchange::Response(Box::new(response))),
+    }
 }
 
 /// Waits for what an answer depends on; `None`: the client has left.

@@ -1,9 +1,8 @@
 //! One request and its response, by hyper: it reads the body, and writes whatever is no event stream.
 
+use super::afterwards::{self, Afterwards};
 use super::connection::Connection;
-use super::handler::{Outcome, StreamStart};
 use super::head::{BodyLength, RequestHead};
-use super::proxied::{self, Afterwards};
 use super::request_io::{Progress, RequestIo};
 use super::response::Response;
 use super::watched_client::WatchedClient;
@@ -70,14 +69,6 @@ impl Terms<'_> {
 }
 
 impl Exchange {
-    /// `Err`: an event stream, whose connection goes to a shard.
-    pub(super) fn of(outcome: Outcome) -> Result<Self, Box<StreamStart>> {
-        match outcome {
-            Ok(start) => Err(Box::new(start)),
-            Err(response) => Ok(Exchange::Response(Box::new(response))),
-        }
-    }
-
     fn phase(&self) -> Phase {
         match self {
             Exchange::Response(_) => Phase::Answering,
@@ -151,7 +142,7 @@ pub(crate) async fn serve(
     if let Some(afterwards) = afterwards.and_then(|answered| answered.afterwards)
         && afterwards.has_more_to_do()
     {
-        proxied::go_on(afterwards, connection, stream, parts.read_buf).await;
+        afterwards::go_on(afterwards, connection, stream, parts.read_buf).await;
         return false;
     }
     if parts.io.may_go_on() && !closing && !connection.has_to_leave() {

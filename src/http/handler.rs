@@ -6,17 +6,16 @@ use super::response::{self, Response};
 use super::router::{Route, SourceMatch};
 use super::server::Server;
 use super::snapshot::Snapshot;
+use super::stream_start::StreamStart;
 use super::{long_poll, stream_head};
-use crate::channel::{Admission, Subscription};
+use crate::channel::Admission;
 use crate::config::Source;
 use crate::delivery::Framing;
-use crate::log::StartPoint;
 use crate::metrics::{Protocol, RefuseReason};
 use crate::path::BadParameter;
 use crate::proxy::Proxy;
 use crate::quotas::ClientPermit;
 use crate::source::{FirstResponse, OpenOutcome, Templated};
-use bytes::Bytes;
 use hyper::{Method, Request, StatusCode, Version};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -27,17 +26,6 @@ use tokio::time::{Instant, sleep};
 
 /// A poll that hardly waits learns all the same that the origin has no such job, if that is known this soon.
 const FIRST_ANSWER_MIN: Duration = Duration::from_secs(1);
-
-/// What a shard needs of a client beside its connection.
-pub(super) struct StreamStart {
-    pub(super) head: Bytes,
-    pub(super) framing: Framing,
-    pub(super) subscription: Subscription,
-    pub(super) start: StartPoint,
-    pub(super) permit: ClientPermit,
-    pub(super) last_event_id: Option<Bytes>,
-    pub(super) peer: SocketAddr,
-}
 
 /// The result of a decision: the client joins a shard, or gets a response.
 pub(super) type Outcome = Result<StreamStart, Response>;

@@ -3,7 +3,9 @@
 //! The head of every request is read here (`head/`), and the handler decides on it. One that opens an event stream over HTTP/1.x ends as a
 //! bare stream in a delivery shard, wherever it stands on its connection. Every other response is written by hyper.
 
+mod afterwards;
 mod client_connection;
+mod client_side;
 pub(crate) mod connection;
 mod cors;
 pub(crate) mod exchange;
@@ -19,9 +21,11 @@ mod router;
 mod server;
 mod snapshot;
 mod stream_head;
+mod stream_start;
 mod watched_client;
 
 pub use router::{RoutedSource, Router};
 
-pub(crate) use server::{ClientSide, Server};
+pub(crate) use client_side::ClientSide;
+pub(crate) use server::Server;
 pub(crate) use snapshot::Snapshot;
