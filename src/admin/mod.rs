@@ -1,8 +1,9 @@
 //! The admin listener: health, metrics, status, dashboard.
 //!
-//! It runs on a thread and runtime of its own, so that a loaded data path can't starve it, and sees the data path only
-//! through [`StatusProvider`]. There is always room for a probe, however many others are connected. It has no access control of its own,
-//! so status and dashboard, which show addresses of clients and event ids, are served on loopback addresses only.
+//! It runs on a thread and runtime of its own, so that a loaded data path can't starve it, and sees
+//! the data path only through [`StatusProvider`]. There is always room for a probe, however many
+//! others are connected. It has no access control of its own, so status and dashboard, which show
+//! addresses of clients and event ids, are served on loopback addresses only.
 
 mod health;
 mod routes;
@@ -15,13 +16,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// The running admin listener. Dropping it closes its listener and its connections and ends its thread.
+/// The running admin listener. Dropping it closes its listener and its connections and ends its
+/// thread.
 #[derive(Debug)]
 pub struct Admin(Server);
 
 impl Admin {
-    /// Serves on `listener`, which is bound already: an address in use is found out before anything has started. With so many
-    /// connections at one time (of the budget's reserve).
+    /// Serves on `listener`, which is bound already: an address in use is found out before anything
+    /// has started. With so many connections at one time (of the budget's reserve).
     pub fn start(listener: Listener, provider: Arc<dyn StatusProvider>, connections: usize) -> io::Result<Self> {
         let limits = Limits {
             connections,

@@ -12,15 +12,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// How often the histograms' samples are sorted into buckets; until then each of them takes 16 bytes.
+/// How often the histograms' samples are sorted into buckets; until then each of them takes 16
+/// bytes.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// How long `/status` waits for the data path. After that the client learns that there is no answer, and can ask again.
+/// How long `/status` waits for the data path. After that the client learns that there is no
+/// answer, and can ask again.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 const DASHBOARD: &str = include_str!("dashboard.html");
 
-/// The page is one file and talks to its own server only; it writes what it is told as text, never as markup.
+/// The page is one file and talks to its own server only; it writes what it is told as text, never
+/// as markup.
 const DASHBOARD_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -155,7 +158,8 @@ fn readyz(readiness: &Readiness) -> Response {
 async fn status(routes: &Routes) -> Response {
     let status = async {
         let turn = routes.status.acquire().await;
-        // Before the work: by now the others wait for their turn, and the next probe is not behind all of them.
+        // Before the work: by now the others wait for their turn, and the next probe is not behind
+        // all of them.
         tokio::task::yield_now().await;
         (routes.provider.status().await, turn)
     };

@@ -1,8 +1,11 @@
-//! A small HTTP/1.1 server on a thread and runtime of its own: the admin listener, and the demo's origin.
+//! A small HTTP/1.1 server on a thread and runtime of its own: the admin listener, and the demo's
+//! origin.
 //!
-//! It is apart from the data path on purpose: no load there delays an answer here. Its connections are accepted and read as clients' are
-//! (`net`, `http/connection.rs`): heads are bounded, and connections that say nothing are let go when others come. Running out of descriptors pauses
-//! accepting and never ends it. Dropping the [`Server`] closes the listener and every connection, and waits for the thread.
+//! It is apart from the data path on purpose: no load there delays an answer here. Its connections
+//! are accepted and read as clients' are (`net`, `http/connection.rs`): heads are bounded, and
+//! connections that say nothing are let go when others come. Running out of descriptors pauses
+//! accepting and never ends it. Dropping the [`Server`] closes the listener and every connection,
+//! and waits for the thread.
 
 pub(crate) mod response;
 
@@ -23,7 +26,8 @@ use tokio::sync::oneshot;
 
 const HEAD_LIMITS: HeadLimits = HeadLimits {
     header_timeout: Duration::from_secs(10),
-    // Longer than the 60 s between the scrapes of a patient Prometheus, so that it can keep its connection.
+    // Longer than the 60 s between the scrapes of a patient Prometheus, so that it can keep its
+    // connection.
     keep_alive: Duration::from_secs(75),
     // Browsers' cookies for `localhost` included.
     header_bytes: 16 * 1024,
@@ -37,7 +41,8 @@ const ROOM_PART: usize = 8;
 pub(crate) struct Limits {
     /// Connections at one time. Before there are more, others are let go.
     pub(crate) connections: usize,
-    /// Whether an answer that has begun may be broken off for another connection; not where answers have no end.
+    /// Whether an answer that has begun may be broken off for another connection; not where answers
+    /// have no end.
     pub(crate) askers: Askers,
 }
 
@@ -70,7 +75,8 @@ impl Server {
         let addr = listener.address().ok_or(io::ErrorKind::Unsupported)?;
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = std::sync::mpsc::channel();
-        // The runtime is made on its thread, because it must not be dropped on one that drives another runtime.
+        // The runtime is made on its thread, because it must not be dropped on one that drives
+        // another runtime.
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let (runtime, listener) = match enter(listener) {
                 Ok(entered) => entered,
@@ -112,7 +118,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has been reported by the panic hook; one more here would abort the process.
+            // A panic there has been reported by the panic hook; one more here would abort the
+            // process.
             let _ = thread.join();
         }
     }
@@ -164,7 +171,8 @@ impl<H: Handler> Accepted for Connections<H> {
     }
 }
 
-/// Serves a connection to its end. Its failures are not logged: the peer causes them, and sees them.
+/// Serves a connection to its end. Its failures are not logged: the peer causes them, and sees
+/// them.
 async fn serve<H: Handler>(handler: Arc<H>, mut connection: Connection, stream: Stream) {
     let Ok(stream) = Watched::new(stream) else { return };
     loop {

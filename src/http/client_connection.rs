@@ -1,5 +1,5 @@
-//! A client's connection that is not handed to a shard at once: its request has not come yet, or its answer is no event
-//! stream, behind which another request may come.
+//! A client's connection that is not handed to a shard at once: its request has not come yet, or
+//! its answer is no event stream, behind which another request may come.
 
 use super::connection::{Connection, Next, Refused};
 use super::exchange::{self, Exchange};
@@ -48,7 +48,8 @@ pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, strea
     }
 }
 
-/// The next request and what is to be done about it; `None`: there is none, and that was said where it had to be.
+/// The next request and what is to be done about it; `None`: there is none, and that was said where
+/// it had to be.
 async fn next(server: &Arc<Server>, connection: &mut Connection, stream: &Watched) -> Option<Decided> {
     let next = connection.next(stream, server.limits()).await;
     decided(server, connection, stream, next).await
@@ -157,7 +158,8 @@ mod tests {
         size_of::<F>()
     }
 
-    /// Thousands of connections wait for their next request: behind a proxy that keeps them, or silent.
+    /// Thousands of connections wait for their next request: behind a proxy that keeps them, or
+    /// silent.
     #[test]
     fn a_connection_that_waits_is_small() {
         let size = size_of_task(serve);

@@ -1,7 +1,8 @@
 //! A connection on which requests are read, one after the other.
 //!
-//! Every head is read here, whatever answers it. hyper writes the answers and reads the bodies, one request at a time
-//! (`exchange.rs`); between two requests a connection holds neither a buffer nor anything of hyper's.
+//! Every head is read here, whatever answers it. hyper writes the answers and reads the bodies, one
+//! request at a time (`exchange.rs`); between two requests a connection holds neither a buffer nor
+//! anything of hyper's.
 
 use super::head::{Malformed, ReadAhead, RequestHead};
 use crate::net::proxy_protocol::BadHeader;
@@ -18,15 +19,17 @@ use tokio::time::timeout;
 /// Bytes read at one time: more than nearly every request head.
 pub(super) const READ_BYTES: usize = 4096;
 
-/// How long a connection is read after its last answer, and its bytes at most: a socket that is closed with bytes unread resets the
-/// connection, and the answer may be lost with it (RFC 9112, 9.6).
+/// How long a connection is read after its last answer, and its bytes at most: a socket that is
+/// closed with bytes unread resets the connection, and the answer may be lost with it (RFC 9112,
+/// 9.6).
 const LINGER_MAX: Duration = Duration::from_secs(2);
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
 /// What bounds the wait for a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadLimits {
-    /// From the beginning of the wait, or of the head on a connection that has been used before, to the head's end.
+    /// From the beginning of the wait, or of the head on a connection that has been used before, to
+    /// the head's end.
     pub(crate) header_timeout: Duration,
     /// How long a connection that has been used before may wait for the beginning of a head.
     pub(crate) keep_alive: Duration,
@@ -54,7 +57,8 @@ pub(crate) struct Refused {
     pub(crate) to_head: bool,
 }
 
-/// What has been read, once that is a whole head or can't become one. A PROXY protocol header before it says who the peer is.
+/// What has been read, once that is a whole head or can't become one. A PROXY protocol header
+/// before it says who the peer is.
 pub(super) fn look(ahead: &mut ReadAhead, peer: &mut SocketAddr, bytes_max: usize) -> Option<Next> {
     match ahead.take_proxy_header(peer) {
         Ok(true) => {}
@@ -138,7 +142,8 @@ impl Connection {
         }
     }
 
-    /// Reads what comes. If the connection has to make room, only what is here already; `WouldBlock`: that is nothing.
+    /// Reads what comes. If the connection has to make room, only what is here already;
+    /// `WouldBlock`: that is nothing.
     async fn read(&mut self, stream: &Watched) -> io::Result<usize> {
         if !self.has_to_leave() {
             let phase = self.phase.clone();
@@ -160,7 +165,8 @@ impl Connection {
         let _ = poll_fn(|cx| self.poll_ended(cx, stream)).await;
     }
 
-    /// The same; an error: the connection is broken. What the client sends before that is kept, as far as there is room.
+    /// The same; an error: the connection is broken. What the client sends before that is kept, as
+    /// far as there is room.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>, stream: &Watched) -> Poll<io::Result<()>> {
         loop {
             if self.ahead.len() >= READ_BYTES {
@@ -189,7 +195,8 @@ impl Connection {
         }
     }
 
-    /// Closes the sending half, and reads until the client does the same, so that what was written arrives.
+    /// Closes the sending half, and reads until the client does the same, so that what was written
+    /// arrives.
     pub(super) async fn linger(&mut self, stream: &Watched, time_max: Duration, bytes_max: usize) {
         let mut left = bytes_max;
         if stream.stream().finish().is_err() {

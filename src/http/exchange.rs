@@ -1,4 +1,5 @@
-//! One request and its response, by hyper: it reads the body, and writes whatever is no event stream.
+//! One request and its response, by hyper: it reads the body, and writes whatever is no event
+//! stream.
 
 use super::afterwards::{self, Afterwards};
 use super::connection::Connection;

@@ -1,6 +1,7 @@
 //! A proxied request, from the connection's side: its place, and its answer.
 //!
-//! The place is held until the kernel has all of the answer, so that a drain, which counts places, does not cut the rest of it.
+//! The place is held until the kernel has all of the answer, so that a drain, which counts places,
+//! does not cut the rest of it.
 
 use super::afterwards::Afterwards;
 use super::exchange::{Answer, Exchange};

@@ -1,7 +1,7 @@
 //! What hyper reads one request from, and writes its response to.
 //!
-//! hyper sees a connection that ends with the request, so it never reads beyond it. If it tries to, it would serve another
-//! request: then the connection may go on.
+//! hyper sees a connection that ends with the request, so it never reads beyond it. If it tries to,
+//! it would serve another request: then the connection may go on.
 
 use super::head::BodyLength;
 use crate::net::Watched;
@@ -37,7 +37,8 @@ pub(super) struct RequestIo<'a> {
     stream: &'a Watched,
     /// The head, and what is here of the body.
     ahead: Bytes,
-    /// What is still to be read of the body; `None`: it comes in chunks, and only hyper knows where they end.
+    /// What is still to be read of the body; `None`: it comes in chunks, and only hyper knows where
+    /// they end.
     left: Option<u64>,
     asked_for_more: bool,
     progress: &'a Progress,

@@ -54,7 +54,8 @@ impl Server {
         }
     }
 
-    /// The connection of a client becomes its shard's, which writes the response, its head included.
+    /// The connection of a client becomes its shard's, which writes the response, its head
+    /// included.
     pub(super) fn hand_over(&self, stream: Stream, start: StreamStart) {
         self.shards.hand_over(start.with(stream));
     }

@@ -1,9 +1,11 @@
 //! Whether the client of a request that is being answered is still there.
 //!
-//! One that breaks off has left. One that sends no more gets its answer all the same, unless that is an event stream: to find out by
-//! writing may take for ever there. A client that has closed its connection for good looks the same until something is sent to it,
-//! and its origin would go on working for it. So one that sends no more, and has not got the beginning of its answer in a second, is
-//! sent an interim response, which has no meaning (RFC 9110, 15.2.1): the system of one that has gone answers by a reset.
+//! One that breaks off has left. One that sends no more gets its answer all the same, unless that
+//! is an event stream: to find out by writing may take for ever there. A client that has closed its
+//! connection for good looks the same until something is sent to it, and its origin would go on
+//! working for it. So one that sends no more, and has not got the beginning of its answer in a
+//! second, is sent an interim response, which has no meaning (RFC 9110, 15.2.1): the system of one
+//! that has gone answers by a reset.
 
 use super::connection::Connection;
 use super::request_io::Progress;

@@ -1,7 +1,8 @@
 //! The table of every metric: name, kind, unit, labels, buckets, help.
 //!
-//! Nothing else in the program knows a metric's name. The handles of a source stand behind the table. `source` is always the configured name, never a path parameter:
-//! the number of series is bounded by the configuration.
+//! Nothing else in the program knows a metric's name. The handles of a source stand behind the
+//! table. `source` is always the configured name, never a path parameter: the number of series is
+//! bounded by the configuration.
 
 use super::labels::{CloseReason, EvictReason, GapReason, Protocol};
 use super::late::{LastTime, LateCounter};
@@ -152,7 +153,8 @@ table! {
         "Constant while the process runs.";
 }
 
-/// Whether the exporter holds it: the numbers of the process are read when they are asked for, and written apart.
+/// Whether the exporter holds it: the numbers of the process are read when they are asked for, and
+/// written apart.
 pub(super) fn is_recorded(definition: &Definition) -> bool {
     !definition.name.starts_with("process_") && definition.name != LOG_LINES_DROPPED.name
 }

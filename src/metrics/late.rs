@@ -1,7 +1,8 @@
 //! Series that appear with their first value, unless they have been announced.
 //!
-//! A counter with a closed set of labels is announced at 0, so that a rate over its first increment is right. What the configuration
-//! makes impossible is not: a series that can't move says nothing. If it moves all the same, it is there.
+//! A counter with a closed set of labels is announced at 0, so that a rate over its first increment
+//! is right. What the configuration makes impossible is not: a series that can't move says nothing.
+//! If it moves all the same, it is there.
 
 use super::definition::{Definition, Kind};
 use super::series::{METADATA, key};

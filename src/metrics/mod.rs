@@ -1,8 +1,9 @@
 //! Every metric of the program: name, help, labels, buckets.
 //!
-//! Handles are fetched once, when a source, an upstream or a listener starts. Nothing is touched per delivery: shards
-//! count in plain integers and add them up here about once a second. Counters with a closed set of labels are announced at 0 where
-//! the configuration makes them possible, so that a rate over the first increment is right. Gauges are moved by differences
+//! Handles are fetched once, when a source, an upstream or a listener starts. Nothing is touched
+//! per delivery: shards count in plain integers and add them up here about once a second. Counters
+//! with a closed set of labels are announced at 0 where the configuration makes them possible, so
+//! that a rate over the first increment is right. Gauges are moved by differences
 //! (`increment`/`decrement`) wherever several channels share one.
 //!
 //! Nothing here is global: several relays can live in one process, each with its own numbers.
@@ -87,7 +88,8 @@ impl Metrics {
         Arc::new(metrics)
     }
 
-    /// The handles of a source; the same ones for the same name. What may happen at it is still to be announced.
+    /// The handles of a source; the same ones for the same name. What may happen at it is still to
+    /// be announced.
     pub fn source(&self, name: &str) -> Arc<SourceMetrics> {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = sources.get(name) {
@@ -141,15 +143,16 @@ impl Metrics {
         self.draining.set(f64::from(u8::from(is_draining)));
     }
 
-    /// Sorts the histograms' samples into their buckets. The samples of a histogram gather until this is called
-    /// (16 bytes each), so it is called on a timer: by the admin listener's thread.
+    /// Sorts the histograms' samples into their buckets. The samples of a histogram gather until
+    /// this is called (16 bytes each), so it is called on a timer: by the admin listener's thread.
     pub fn run_upkeep(&self) {
         self.handle.run_upkeep();
     }
 
     /// The text that `/metrics` answers with, the process metrics brought up to date.
     ///
-    /// Families and series are sorted: the exporter's own order changes with every scrape, and people compare two.
+    /// Families and series are sorted: the exporter's own order changes with every scrape, and
+    /// people compare two.
     pub fn render(&self) -> String {
         let mut text = self.handle.render();
         self.process.render_to(&mut text);
@@ -195,7 +198,8 @@ fn describe(recorder: &PrometheusRecorder) {
     }
 }
 
-/// A family without a series yet is announced all the same, so that it is known to exist when queries are written.
+/// A family without a series yet is announced all the same, so that it is known to exist when
+/// queries are written.
 fn announce_absent(text: &mut String) {
     for definition in definitions::ALL
         .iter()
@@ -208,7 +212,8 @@ fn announce_absent(text: &mut String) {
     }
 }
 
-/// Families are separated by a blank line. A histogram's series keep their order, which is that of its buckets.
+/// Families are separated by a blank line. A histogram's series keep their order, which is that of
+/// its buckets.
 fn sorted(text: &str) -> String {
     let mut families: Vec<Vec<&str>> = text.split("\n\n").map(|family| family.lines().collect()).collect();
     families.retain(|lines| !lines.is_empty());

@@ -13,8 +13,9 @@ use tokio::io::unix::AsyncFd;
 const ACCEPTS_PER_TURN: usize = 64;
 /// Connections that come closer together than this are a storm (more than 2,000 in a second).
 const STORM_GAP: Duration = Duration::from_micros(500);
-/// In a storm, the time between two rounds of accepting: by then the requests have come too, so that nothing has to wait for them, and
-/// runtime and shards wake up once for several connections instead of once for each.
+/// In a storm, the time between two rounds of accepting: by then the requests have come too, so
+/// that nothing has to wait for them, and runtime and shards wake up once for several connections
+/// instead of once for each.
 const STORM_PAUSE: Duration = Duration::from_millis(5);
 /// Such pauses before a connection is closed for which there is no descriptor.
 const PAUSES_MAX: u32 = 20;
@@ -26,16 +27,18 @@ pub(crate) trait Accepted {
     /// Takes up a connection. Must not block.
     fn connection(&self, stream: Stream, peer: SocketAddr);
 
-    /// There is no descriptor for a connection that waits: those that need theirs least are to be closed.
+    /// There is no descriptor for a connection that waits: those that need theirs least are to be
+    /// closed.
     fn make_room(&self) {}
 
-    /// A connection could not be accepted, and waits: the process has no descriptor left, or the system no memory.
+    /// A connection could not be accepted, and waits: the process has no descriptor left, or the
+    /// system no memory.
     fn starved(&self) {}
 }
 
-/// Accepts connections of a listener that the runtime watches, until it is dropped. No error of `accept` ends it. A connection for
-/// which the budget has no descriptor left is closed at once: a client in the kernel's queue
-/// would not learn that it is not going to be served.
+/// Accepts connections of a listener that the runtime watches, until it is dropped. No error of
+/// `accept` ends it. A connection for which the budget has no descriptor left is closed at once: a
+/// client in the kernel's queue would not learn that it is not going to be served.
 pub(crate) async fn accept(fd: AsyncFd<Listener>, server: impl Accepted, budget: Arc<Descriptors>) -> io::Result<()> {
     let name = fd.get_ref().to_string();
     let mut starvation = Starvation::default();
@@ -74,7 +77,8 @@ pub(crate) async fn accept(fd: AsyncFd<Listener>, server: impl Accepted, budget:
                         tracing::warn!(listener = name, %error, "can't accept; trying again every 100 ms");
                     }
                     server.starved();
-                    // A connection that waits stays in the kernel's queue, and is accepted once another has ended.
+                    // A connection that waits stays in the kernel's queue, and is accepted once
+                    // another has ended.
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     break;
                 }

@@ -1,8 +1,9 @@
 //! The connections that have a task of their own: bounded, the oldest makes room.
 //!
-//! A client that wants something sends its request at once. So when there are too many, the one that has waited longest is the
-//! one to let go: thousands of connections that say nothing keep no client out. It looks once more whether its
-//! request has come, since closing a connection with bytes unread resets it: a request that has come is answered.
+//! A client that wants something sends its request at once. So when there are too many, the one
+//! that has waited longest is the one to let go: thousands of connections that say nothing keep no
+//! client out. It looks once more whether its request has come, since closing a connection with
+//! bytes unread resets it: a request that has come is answered.
 
 use super::phase::{Phase, SharedPhase};
 use std::cell::Cell;
@@ -12,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
-/// A request, or its answer, is on its way for so long at least: a connection that is younger makes no room. In a burst all the
-/// others may be just being answered.
+/// A request, or its answer, is on its way for so long at least: a connection that is younger makes
+/// no room. In a burst all the others may be just being answered.
 const ON_ITS_WAY: Duration = Duration::from_millis(5);
 
 /// Whether a connection may be ended that has asked and not got all of its answer.
@@ -21,7 +22,8 @@ const ON_ITS_WAY: Duration = Duration::from_millis(5);
 pub(crate) enum Askers {
     /// No: they are in other quotas.
     Stay,
-    /// Yes, after those that have not asked: there is always room for a new one, however slowly others read.
+    /// Yes, after those that have not asked: there is always room for a new one, however slowly
+    /// others read.
     MakeRoom,
 }
 
@@ -66,7 +68,8 @@ impl PendingConnections {
         Self { list, askers }
     }
 
-    /// Gives a connection a task of its own, where `max` may have one. If there are more, the oldest has to go for it.
+    /// Gives a connection a task of its own, where `max` may have one. If there are more, the
+    /// oldest has to go for it.
     pub(crate) fn spawn(
         &self,
         connection: impl Future<Output = ()> + Send + 'static,
@@ -97,7 +100,8 @@ impl PendingConnections {
         }
     }
 
-    /// Ends the oldest ones, `count` at the most: those that have had their answer, or else those that say nothing.
+    /// Ends the oldest ones, `count` at the most: those that have had their answer, or else those
+    /// that say nothing.
     pub(crate) fn make_room(&self, count: usize) {
         let mut list = self.list();
         list.retain(|pending| !pending.task.is_finished());

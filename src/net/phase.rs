@@ -12,7 +12,8 @@ pub(crate) enum Phase {
     Head,
     /// It has been answered, and may be used again.
     Idle,
-    /// Its answer depends on something else: a channel that is being opened, an event that a poll waits for, an origin.
+    /// Its answer depends on something else: a channel that is being opened, an event that a poll
+    /// waits for, an origin.
     Waiting,
     /// An answer of the relay's own is being written.
     Answering,
@@ -81,7 +82,8 @@ impl SharedPhase {
         self.has_to_leave.load(Ordering::Acquire)
     }
 
-    /// Completes when it is to make room. Its request may have come all the same: it looks once more, and then leaves.
+    /// Completes when it is to make room. Its request may have come all the same: it looks once
+    /// more, and then leaves.
     pub(crate) async fn asked_to_leave(&self) {
         // The permit of a notification that came before is kept.
         self.asked_to_leave.notified().await;

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream, registered with the runtime until it is taken out. Reads and writes need no `&mut`: one task at a time does either.
+/// A stream, registered with the runtime until it is taken out. Reads and writes need no `&mut`:
+/// one task at a time does either.
 #[derive(Debug)]
 pub(crate) struct Watched(AsyncFd<Stream>);
 
@@ -57,7 +58,8 @@ impl Watched {
     /// Completes when the connection is broken: by a reset, or by both sides' ends.
     pub(crate) fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            // An error wakes the task that waits for room to write; the end of the peer's bytes alone does not.
+            // An error wakes the task that waits for room to write; the end of the peer's bytes
+            // alone does not.
             let Ok(mut ready) = ready!(self.0.poll_write_ready(cx)) else {
                 return Poll::Ready(());
             };

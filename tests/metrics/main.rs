@@ -1,4 +1,5 @@
-//! The metrics are kept true: `docs/metrics.md` is what the program has, and every series of a scrape moves in some scene.
+//! The metrics are kept true: `docs/metrics.md` is what the program has, and every series of a
+//! scrape moves in some scene.
 
 #![allow(
     clippy::unwrap_used,

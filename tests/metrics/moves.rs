@@ -1,4 +1,5 @@
-//! Every series of a scrape moves in some scene. What a series counts is the same at every source: one of each is enough.
+//! Every series of a scrape moves in some scene. What a series counts is the same at every source:
+//! one of each is enough.
 
 use crate::scenes;
 use crate::support::client::ask;

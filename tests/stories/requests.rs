@@ -157,8 +157,8 @@ async fn what_two_readers_could_read_differently_is_refused() {
     assert_eq!(status(&relay, old).await, 400);
 }
 
-/// Requests that are sent together are answered in their order, bodies between them are passed over, and the last one opens its
-/// stream.
+/// Requests that are sent together are answered in their order, bodies between them are passed
+/// over, and the last one opens its stream.
 #[tokio::test]
 async fn requests_in_a_row_are_answered_in_order() {
     let (relay, mut conn) = relayed("").await;

@@ -63,7 +63,8 @@ async fn stalled(moves: &mut Moves, settings: &str, moved: &str) {
     while relay.metric(moved) == 0.0 {
         assert!(began.elapsed().as_secs() < 20, "{moved} does not move: {settings}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        // What it misses is found out when it reads again, and a jump needs a socket that takes something.
+        // What it misses is found out when it reads again, and a jump needs a socket that takes
+        // something.
         if (moved.contains("skipped") || moved.contains("log")) && began.elapsed().as_millis() >= 500 {
             slow.read_more().await;
         }

@@ -1,4 +1,5 @@
-//! Requests that two readers could understand differently: the origin sees one request where the client sent one, or none.
+//! Requests that two readers could understand differently: the origin sees one request where the
+//! client sent one, or none.
 
 use super::{answer, front, front_with, get};
 use crate::support::wire::Wire;
