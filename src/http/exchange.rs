@@ -99,15 +99,9 @@ pub(crate) async fn serve(
     });
     // Known before the response's head is written, which says whether it is the last one.
     let draining = terms.draining();
-    let mut http = http1::Builder::new()
-        // The head has been read, within its time, before hyper.
-        .header_read_timeout(None)
-        .max_buf_size(HYPER_BYTES_MIN.max(terms.header_bytes))
-        // A client that has closed its sending half still gets an answer.
-        .half_close(true)
-        // Only hyper knows where the chunks end, and with them where the next head begins.
-        .keep_alive(head.body != BodyLength::Chunked && !draining)
-        .serve_connection(io, service);
+    // Only hyper knows where the chunks end, and with them where the next head begins.
+    let keep_alive = head.body != BodyLength::Chunked && !draining;
+    let mut http = one_request(terms.header_bytes, keep_alive).serve_connection(io, service);
     let (mut begun, mut closing) = (false, draining);
     let mut client = WatchedClient::new(head.request.version());
     let mut afterwards: Option<Answered> = None;
@@ -151,6 +145,19 @@ pub(crate) async fn serve(
     }
     connection.leave(stream).await;
     false
+}
+
+/// hyper, for one request.
+fn one_request(header_bytes: usize, keep_alive: bool) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        // The head has been read, within its time, before hyper.
+        .header_read_timeout(None)
+        .max_buf_size(HYPER_BYTES_MIN.max(header_bytes))
+        // A client that has closed its sending half still gets an answer.
+        .half_close(true)
+        .keep_alive(keep_alive);
+    builder
 }
 
 /// What is known of an answer that is being written.

@@ -96,13 +96,18 @@ pub(crate) async fn accept(fd: AsyncFd<Listener>, server: impl Accepted, budget:
             continue;
         }
         let gap = std::mem::replace(&mut last, Instant::now()).elapsed();
-        // A full round leaves others waiting: they are next.
-        let all = (accepted as usize) < ACCEPTS_PER_TURN;
-        if all && gap < STORM_GAP * accepted {
-            tokio::time::sleep(STORM_PAUSE).await;
-        } else {
-            tokio::task::yield_now().await;
-        }
+        let_others_run(accepted, gap).await;
+    }
+}
+
+/// After a round in which so many connections were accepted, so long after the one before.
+async fn let_others_run(accepted: u32, gap: Duration) {
+    // A full round leaves others waiting: they are next.
+    let all = (accepted as usize) < ACCEPTS_PER_TURN;
+    if all && gap < STORM_GAP * accepted {
+        tokio::time::sleep(STORM_PAUSE).await;
+    } else {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) struct Chart<'a> {
 
 impl Chart<'_> {
     /// The chart, with its legend; nothing if there is nothing to draw.
+    #[expect(clippy::too_many_lines, reason = "a drawing from its frame to its lines")]
     pub(crate) fn render(&self) -> String {
         let points = || self.series.iter().flat_map(|series| &series.points);
         if points().count() < 2 {

@@ -39,6 +39,7 @@ pub(crate) fn render(report: &Report) -> String {
     out
 }
 
+#[expect(clippy::too_many_lines, reason = "a table from its head to its foot")]
 fn write_comparison(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
     let rounds = comparison
         .standings
@@ -135,6 +136,7 @@ pub(crate) fn ratio(metric: &Metric, value: Option<f64>, base: Option<f64>) -> S
 }
 
 /// The plan in a few words.
+#[expect(clippy::too_many_lines, reason = "one list of what a plan may say")]
 pub(crate) fn describe(comparison: &Comparison) -> String {
     let plan = &comparison.plan;
     let mut text = String::new();

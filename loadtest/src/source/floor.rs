@@ -54,6 +54,7 @@ pub(crate) struct Options {
 }
 
 /// Runs until the driver goes, or for ever.
+#[expect(clippy::too_many_lines, reason = "what a floor is made of, and the one loop over it")]
 pub(crate) fn run(options: Options) -> Result<()> {
     let mut poll = Poll::new()?;
     let mut listener = bind(options.listen).with_context(|| format!("can't listen on {}", options.listen))?;

@@ -28,6 +28,7 @@ pub(crate) struct Options {
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs until the driver goes.
+#[expect(clippy::too_many_lines, reason = "one loop over the orders that there are")]
 pub(crate) fn run(options: &Options, orders: &Receiver<SourceOrder>) -> Result<()> {
     let mut socket = TcpStream::connect(options.address).context("can't connect to publish")?;
     socket.set_nodelay(true)?;
