@@ -7,8 +7,6 @@
 use super::entry::{Entry, EntryMeta};
 use super::index::Index;
 use super::position::{AtomicCursor, Cursor, Position};
-use super::writer::Writer;
-use crate::config::LogLimits;
 use crate::sync::{AtomicU64, Ordering, Swap, spin_loop};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
@@ -69,14 +67,9 @@ pub enum Read {
 }
 
 impl Log {
-    /// An empty log whose numbering begins, and its only writer.
-    pub fn new(limits: LogLimits) -> (Writer, Log) {
-        Self::continuing(Position::START, limits)
-    }
-
-    /// An empty log that goes on behind a position, up to which the numbering has been used, and its only writer.
-    pub fn continuing(start: Position, limits: LogLimits) -> (Writer, Log) {
-        let slots = limits.events.max(1);
+    /// An empty log that goes on behind a position, without its writer.
+    pub(super) fn empty(start: Position, events_max: usize) -> Self {
+        let slots = events_max.max(1);
         let shared = Shared {
             start,
             head: AtomicCursor::new(Cursor::START),
@@ -89,10 +82,9 @@ impl Log {
             pages: (0..slots.div_ceil(PAGE_SLOTS)).map(|_| OnceLock::new()).collect(),
             slots: slots as u64,
         };
-        let log = Log {
+        Self {
             shared: Arc::new(shared),
-        };
-        (Writer::new(log.clone(), limits), log)
+        }
     }
 
     /// The newest entry; the start before the first.

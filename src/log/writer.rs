@@ -28,8 +28,21 @@ struct Kept {
     bytes: u64,
 }
 
+impl Log {
+    /// An empty log whose numbering begins, and its only writer.
+    pub fn new(limits: LogLimits) -> (Writer, Log) {
+        Self::continuing(Position::START, limits)
+    }
+
+    /// An empty log that goes on behind a position, up to which the numbering has been used, and its only writer.
+    pub fn continuing(start: Position, limits: LogLimits) -> (Writer, Log) {
+        let log = Log::empty(start, limits.events);
+        (Writer::new(log.clone(), limits), log)
+    }
+}
+
 impl Writer {
-    pub(super) fn new(log: Log, limits: LogLimits) -> Self {
+    fn new(log: Log, limits: LogLimits) -> Self {
         Self {
             newest: log.shared.start,
             log,
