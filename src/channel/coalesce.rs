@@ -1,8 +1,8 @@
 //! `coalesce`: events with identical type and data within a window are delivered once.
 //!
-//! An event is held for the window, and what is identical to one that is held is dropped. It goes out at the window's end, not at
-//! its start: a client that fetches something on it then sees what the dropped ones announced too. All are held for the same
-//! time, so their order stays.
+//! An event is held for the window, and what is identical to one that is held is dropped. It goes
+//! out at the window's end, not at its start: a client that fetches something on it then sees what
+//! the dropped ones announced too. All are held for the same time, so their order stays.
 
 use super::ids::IdInForce;
 use crate::config::LogLimits;
@@ -14,13 +14,13 @@ use std::time::Instant;
 #[derive(Default)]
 pub(super) struct CoalesceBuffer {
     /// The oldest first.
-    queue: VecDeque<Waiting>,
+    queue: VecDeque<HeldEvent>,
     /// What is in the queue, by content.
     contents: HashSet<Box<[u8]>>,
     bytes: u64,
 }
 
-struct Waiting {
+struct HeldEvent {
     event: Event,
     /// The id in force at its upstream.
     id: IdInForce,
@@ -33,13 +33,14 @@ impl CoalesceBuffer {
         self.queue.front().map(|waiting| waiting.due)
     }
 
-    /// Holds an event, unless an identical one is held. One that only moves the id keeps its place in the order.
+    /// Holds an event, unless an identical one is held. One that only moves the id keeps its place
+    /// in the order.
     pub(super) fn hold(&mut self, event: Event, id: &IdInForce, due: Instant) {
         if event.dispatches() && !self.contents.insert(content(&event)) {
             return;
         }
         self.bytes += event.block().len() as u64;
-        self.queue.push_back(Waiting {
+        self.queue.push_back(HeldEvent {
             event,
             id: id.clone(),
             due,
@@ -55,7 +56,7 @@ impl CoalesceBuffer {
 
     /// The oldest.
     pub(super) fn pop(&mut self) -> Option<(Event, IdInForce)> {
-        let Waiting { event, id, .. } = self.queue.pop_front()?;
+        let HeldEvent { event, id, .. } = self.queue.pop_front()?;
         self.bytes -= event.block().len() as u64;
         if event.dispatches() {
             self.contents.remove(&content(&event));

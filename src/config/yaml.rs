@@ -1,9 +1,10 @@
 //! YAML text as a tree in which every node knows its place.
 //!
-//! The only module that names the YAML library. It promises: no panic on any bytes; a bounded tree, whatever the
-//! aliases; no duplicate key survives; references to the environment are replaced in values after the structure is
-//! settled, so that no value can change it. Keys are left as they are written. What it finds wrong goes to
-//! [`Collector`], and reading goes on where the structure allows it.
+//! The only module that names the YAML library. It promises: no panic on any bytes; a bounded tree,
+//! whatever the aliases; no duplicate key survives; references to the environment are replaced in
+//! values after the structure is settled, so that no value can change it. Keys are left as they are
+//! written. What it finds wrong goes to [`Collector`], and reading goes on where the structure
+//! allows it.
 
 use super::diagnostics::{Collector, Place};
 use super::interpolate;
@@ -37,7 +38,7 @@ pub(super) fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>, diagnostic
     };
     match builder.document() {
         Ok(node) => node,
-        Err(Stop::Told) => None,
+        Err(Stop::Reported) => None,
         Err(Stop::Syntax(error)) => {
             // The scanner may stand behind the last line.
             let line = error.marker().line().max(1);
@@ -59,7 +60,7 @@ pub(super) fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>, diagnostic
 enum Stop {
     Syntax(ScanError),
     /// The mistake has been recorded.
-    Told,
+    Reported,
 }
 
 impl From<ScanError> for Stop {
@@ -244,7 +245,8 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// The core schema's tags say what the format's own types say anyway; `!!str` and `!` make text of a plain scalar.
+    /// The core schema's tags say what the format's own types say anyway; `!!str` and `!` make text
+    /// of a plain scalar.
     fn obey_tag(&mut self, node: &mut Node, tag: Option<&Tag>, place: Place) {
         let Some(tag) = tag else { return };
         let name = tag.core_suffix().map(str::to_owned);
@@ -280,7 +282,7 @@ impl<'a> Builder<'a> {
     fn stop<T>(&self, place: Place, what: impl Into<String>, expected: Option<&str>) -> Result<T, Stop> {
         self.diagnostics
             .mistake(place, &self.key(), what, expected.map(str::to_owned));
-        Err(Stop::Told)
+        Err(Stop::Reported)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The first answer of the origin to a new channel of a templated source: it is the answer to the clients that wait for it.
+//! The first answer of the origin to a new channel of a templated source: it is the answer to the
+//! clients that wait for it.
 
 use crate::channel::Publisher;
 use crate::event_stream::Item;
@@ -23,12 +24,13 @@ pub(crate) enum First {
 /// Both ends of it: upstreams set it, clients wait for it.
 #[derive(Clone)]
 pub(crate) struct FirstResponse {
-    told: Option<Arc<Told>>,
+    /// `None`: this one only waits.
+    sender: Option<Arc<FirstResponseSender>>,
     first: watch::Receiver<First>,
 }
 
-struct Told {
-    sender: watch::Sender<First>,
+struct FirstResponseSender {
+    first: watch::Sender<First>,
     /// Upstreams that have not been refused.
     left: AtomicUsize,
 }
@@ -36,14 +38,14 @@ struct Told {
 impl FirstResponse {
     pub(super) fn new(upstreams: usize) -> (Self, watch::Receiver<First>) {
         let (sender, first) = watch::channel(First::Asking);
-        let told = Told {
-            sender,
+        let sender = FirstResponseSender {
+            first: sender,
             left: AtomicUsize::new(upstreams),
         };
-        let told = Some(Arc::new(told));
+        let sender = Some(Arc::new(sender));
         (
             Self {
-                told,
+                sender,
                 first: first.clone(),
             },
             first,
@@ -51,14 +53,14 @@ impl FirstResponse {
     }
 
     pub(super) fn waiting(first: watch::Receiver<First>) -> Self {
-        Self { told: None, first }
+        Self { sender: None, first }
     }
 
     /// The origin's answer, once it is there: a status, if it refused.
     pub(crate) async fn wait(mut self) -> Option<StatusCode> {
         // The sender lives as long as the upstreams: if they are gone, no answer comes.
-        let told = self.first.wait_for(|first| *first != First::Asking).await;
-        match told.map(|first| *first) {
+        let answer = self.first.wait_for(|first| *first != First::Asking).await;
+        match answer.map(|first| *first) {
             Ok(First::Refused(status)) => Some(status),
             Ok(First::Open | First::Asking) => None,
             Err(_) => Some(StatusCode::BAD_GATEWAY),
@@ -72,15 +74,15 @@ impl FirstResponse {
     /// A sink that tells the first answer, and goes on as the channel's publisher.
     pub(super) fn sink(&self, publisher: Publisher) -> FirstResponseSink {
         FirstResponseSink {
-            told: self.told.clone(),
+            sender: self.sender.clone(),
             publisher,
         }
     }
 }
 
-impl Told {
+impl FirstResponseSender {
     fn open(&self) {
-        self.sender.send_if_modified(|first| {
+        self.first.send_if_modified(|first| {
             let asking = *first == First::Asking;
             if asking {
                 *first = First::Open;
@@ -92,26 +94,26 @@ impl Told {
     /// Of several upstreams the last one that is left decides.
     fn refuse(&self, status: StatusCode) {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.sender.send_replace(First::Refused(status));
+            self.first.send_replace(First::Refused(status));
         }
     }
 }
 
 /// See [`FirstResponse::sink`].
 pub(super) struct FirstResponseSink {
-    told: Option<Arc<Told>>,
+    sender: Option<Arc<FirstResponseSender>>,
     publisher: Publisher,
 }
 
 impl FirstResponseSink {
     /// Whether a failure is final for this stream.
     ///
-    /// Before it has ever been open, that it is not there or not for us. Later, that it is gone; a credential that is refused for
-    /// a while must not stop every client's EventSource for ever.
+    /// Before it has ever been open, that it is not there or not for us. Later, that it is gone; a
+    /// credential that is refused for a while must not stop every client's EventSource for ever.
     fn last_word(&self, failure: &Failure) -> Option<StatusCode> {
         let status = StatusCode::from_u16(failure.status?).ok()?;
-        let told = self.told.as_ref()?;
-        let asking = *told.sender.borrow() == First::Asking;
+        let sender = self.sender.as_ref()?;
+        let asking = *sender.first.borrow() == First::Asking;
         let refuses = match status {
             StatusCode::NOT_FOUND | StatusCode::GONE => true,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => asking,
@@ -124,8 +126,8 @@ impl FirstResponseSink {
 impl Sink for FirstResponseSink {
     fn connected(&mut self, resume: Resume) {
         Sink::connected(&mut self.publisher, resume);
-        if let Some(told) = &self.told {
-            told.open();
+        if let Some(sender) = &self.sender {
+            sender.open();
         }
     }
 
@@ -151,23 +153,23 @@ impl Sink for FirstResponseSink {
             return Sink::failed(&mut self.publisher, failure, more);
         }
         if let Some(status) = self.last_word(failure)
-            && let Some(told) = &self.told
+            && let Some(sender) = &self.sender
         {
-            told.refuse(status);
+            sender.refuse(status);
             return Verdict::Stop;
         }
         let verdict = Sink::failed(&mut self.publisher, failure, more);
         // It will be tried again: clients wait in their streams, as they would if it had been cut.
-        if let Some(told) = &self.told {
-            told.open();
+        if let Some(sender) = &self.sender {
+            sender.open();
         }
         verdict
     }
 
     fn ended(&mut self) {
         self.publisher.ended();
-        if let Some(told) = &self.told {
-            told.open();
+        if let Some(sender) = &self.sender {
+            sender.open();
         }
     }
 

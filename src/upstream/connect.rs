@@ -1,9 +1,10 @@
 //! From a host's name to a connection that can speak HTTP: names, addresses, TCP, TLS.
 //!
-//! All addresses of a name are tried, families in turn, the next one as soon as one fails or is slow (RFC 8305 in small).
-//! The attempts live in a set that ends with the future: dropping it leaves no socket behind.
+//! All addresses of a name are tried, families in turn, the next one as soon as one fails or is
+//! slow (RFC 8305 in small). The attempts live in a set that ends with the future: dropping it
+//! leaves no socket behind.
 
-use super::request::Home;
+use super::request::ConfiguredOrigin;
 use super::url::Url;
 use super::{Failure, Reason};
 use crate::config::UpstreamTls;
@@ -16,13 +17,15 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// When an address has not answered in this time, the next one is tried beside it (RFC 8305, 5: between 100 ms and 2 s, 250 ms recommended).
+/// When an address has not answered in this time, the next one is tried beside it (RFC 8305, 5:
+/// between 100 ms and 2 s, 250 ms recommended).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
 /// Addresses tried at most: bounds the sockets that one name can open.
 const ADDRESSES_MAX: usize = 16;
 
-/// A dead peer is noticed within a minute or so, also where the watchdog is off: 30 s, then 3 probes 10 s apart.
+/// A dead peer is noticed within a minute or so, also where the watchdog is off: 30 s, then 3
+/// probes 10 s apart.
 const TCP_KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(10))
@@ -33,9 +36,13 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// Connects to the URL's host, and secures the connection if the URL says so.
-pub(super) async fn connect(home: &Home<'_>, url: &Url, deadline: Instant) -> Result<Box<dyn Io>, Failure> {
-    let config = home.config();
-    open(url, &config.tls, home.is(url), config.http2, deadline).await
+pub(super) async fn connect(
+    configured: &ConfiguredOrigin<'_>,
+    url: &Url,
+    deadline: Instant,
+) -> Result<Box<dyn Io>, Failure> {
+    let config = configured.config();
+    open(url, &config.tls, configured.is(url), config.http2, deadline).await
 }
 
 /// The same without an upstream. `at_home`: the URL leads where the TLS settings belong.
@@ -120,7 +127,8 @@ async fn tcp(addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
 
 async fn open_tcp(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
-    // A port of this machine on which no program listens can, by chance, be the one that our own end was given.
+    // A port of this machine on which no program listens can, by chance, be the one that our own
+    // end was given.
     if stream.local_addr()? == address {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }

@@ -1,13 +1,15 @@
-//! Finding the stream in an Atom feed (RFC 4287): the change logs of the Content Store name it in a link.
+//! Finding the stream in an Atom feed (RFC 4287): the change logs of the Content Store name it in a
+//! link.
 //!
-//! Asked anew before each connection, so that the stream is followed where it moves. The feed is bounded, its DTDs are
-//! refused, and a feed without the link is a failure like any other: it is asked again later.
+//! Asked anew before each connection, so that the stream is followed where it moves. The feed is
+//! bounded, its DTDs are refused, and a feed without the link is a failure like any other: it is
+//! asked again later.
 
 use super::answer::{Refusal, is_event_stream, plain, refusal};
 use super::connect::within;
 use super::exchange::in_the_body;
 use super::redirect;
-use super::request::{Home, Wanted};
+use super::request::{ConfiguredOrigin, Wanted};
 use super::url::Url;
 use super::{Failure, Reason};
 use crate::redaction::redact;
@@ -22,7 +24,8 @@ use tokio::time::Instant;
 /// Largest feed, in bytes.
 const FEED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Most XML nodes of a feed: bounds the tree's memory (about 100 bytes each) where a feed is all tags.
+/// Most XML nodes of a feed: bounds the tree's memory (about 100 bytes each) where a feed is all
+/// tags.
 pub(crate) const FEED_NODES_MAX: u32 = 1_000_000;
 
 const ATOM: &str = "http://www.w3.org/2005/Atom";
@@ -33,8 +36,8 @@ const EVENT_STREAM: &str = "text/event-stream";
 const CHANGE_LOG_RELATION: &str = "/relation/changelog";
 
 /// Gets the feed, and returns the stream's URL.
-pub(super) async fn discover(home: &Home<'_>, deadline: Instant) -> Result<Url, Refusal> {
-    let (url, got) = redirect::get(home, home.url().clone(), Wanted::Feed, deadline, |_| {}).await?;
+pub(super) async fn discover(configured: &ConfiguredOrigin<'_>, deadline: Instant) -> Result<Url, Refusal> {
+    let (url, got) = redirect::get(configured, configured.url().clone(), Wanted::Feed, deadline, |_| {}).await?;
     if got.head.status != StatusCode::OK {
         return Err(refusal(&got.head));
     }
@@ -49,7 +52,7 @@ pub(super) async fn discover(home: &Home<'_>, deadline: Instant) -> Result<Url, 
     let found = tokio::task::spawn_blocking(move || stream_in(&feed, &base)).await;
     let found = found.unwrap_or_else(|_| Err("the feed could not be read".to_owned()));
     let stream = found.map_err(|why| Failure::new(Reason::Feed, format!("{}: {why}", url.redacted())))?;
-    Ok(home.locate(stream))
+    Ok(configured.locate(stream))
 }
 
 async fn read(body: impl Body<Data = Bytes, Error = hyper::Error>) -> Result<Vec<u8>, Failure> {
@@ -102,7 +105,8 @@ pub(crate) fn is_stream_link(node: &Node<'_, '_>) -> bool {
         && plain_attribute(*node, "type").is_some_and(|named| is_stream(named.value()))
 }
 
-/// The attribute of this name without a namespace: asked by the name alone, the parser also gives those of others.
+/// The attribute of this name without a namespace: asked by the name alone, the parser also gives
+/// those of others.
 pub(crate) fn plain_attribute<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Attribute<'a, 'input>> {
     node.attributes()
         .find(|attribute| attribute.namespace().is_none() && attribute.name() == name)

@@ -1,8 +1,9 @@
-//! A GET that follows redirects, each hop on a connection of its own, all of them within one deadline.
+//! A GET that follows redirects, each hop on a connection of its own, all of them within one
+//! deadline.
 
 use super::connect::connect;
 use super::exchange::{Answer, exchange};
-use super::request::{Home, Wanted};
+use super::request::{ConfiguredOrigin, Wanted};
 use super::url::Url;
 use super::{Failure, Reason};
 use crate::redaction::redact;
@@ -15,7 +16,7 @@ const REDIRECTS_MAX: usize = 5;
 
 /// Asks at `start`, and wherever that leads. `moved` is told each URL that a redirect leads to.
 pub(super) async fn get(
-    home: &Home<'_>,
+    configured: &ConfiguredOrigin<'_>,
     start: Url,
     wanted: Wanted<'_>,
     deadline: Instant,
@@ -23,12 +24,18 @@ pub(super) async fn get(
 ) -> Result<(Url, Answer), Failure> {
     let mut url = start;
     for _ in 0..=REDIRECTS_MAX {
-        let io = connect(home, &url, deadline).await?;
-        let answer = exchange(io, home.request(&url, wanted), home.config().http2, deadline).await?;
+        let io = connect(configured, &url, deadline).await?;
+        let answer = exchange(
+            io,
+            configured.request(&url, wanted),
+            configured.config().http2,
+            deadline,
+        )
+        .await?;
         if !is_redirect(answer.head.status) {
             return Ok((url, answer));
         }
-        url = next(home, &url, &answer)?;
+        url = next(configured, &url, &answer)?;
         moved(&url);
     }
     Err(Failure::new(
@@ -42,7 +49,7 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn next(home: &Home<'_>, url: &Url, answer: &Answer) -> Result<Url, Failure> {
+fn next(configured: &ConfiguredOrigin<'_>, url: &Url, answer: &Answer) -> Result<Url, Failure> {
     let status = answer.head.status.as_u16();
     let nowhere = |why: String| Failure {
         status: Some(status),
@@ -53,7 +60,7 @@ fn next(home: &Home<'_>, url: &Url, answer: &Answer) -> Result<Url, Failure> {
     };
     let location = String::from_utf8_lossy(location.as_bytes());
     match url.join(&location) {
-        Ok(next) => Ok(home.locate(next)),
+        Ok(next) => Ok(configured.locate(next)),
         Err(why) => Err(nowhere(format!("a redirect to {:?}: {why}", redact(&location)))),
     }
 }

@@ -1,7 +1,8 @@
 //! The request: what it says, and which origins get what is secret.
 //!
-//! An upstream's *home* is the origin (scheme, host, port) that the operator configured. Credentials, configured headers
-//! and the client certificate go to it alone; elsewhere, where redirects and feeds can lead, goes a plain request.
+//! The *configured origin* is the one (scheme, host, port) that the operator named. Credentials,
+//! configured headers and the client certificate go to it alone; elsewhere, where redirects and
+//! feeds can lead, goes a plain request.
 
 use super::url::Url;
 use crate::config::{self, Credentials};
@@ -18,7 +19,8 @@ use hyper::{Request, Uri};
 /// `Last-Event-ID` (9.2.4 of the HTML standard).
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Configured headers that say nothing about the operator's relation to the origin, and may go anywhere.
+/// Configured headers that say nothing about the operator's relation to the origin, and may go
+/// anywhere.
 const HARMLESS: [HeaderName; 2] = [USER_AGENT, ACCEPT_LANGUAGE];
 
 /// What is asked for.
@@ -30,15 +32,15 @@ pub(super) enum Wanted<'a> {
     Feed,
 }
 
-/// Where an upstream is at home, and what is said only there.
-pub(super) struct Home<'a> {
+/// The origin that the operator named, and what is said only there.
+pub(super) struct ConfiguredOrigin<'a> {
     config: &'a config::Upstream,
     url: Url,
     /// The `Host` that the operator has us present.
     host: Option<&'a HeaderValue>,
 }
 
-impl<'a> Home<'a> {
+impl<'a> ConfiguredOrigin<'a> {
     pub(super) fn new(config: &'a config::Upstream, url: Url) -> Self {
         let host = config
             .headers
@@ -58,15 +60,16 @@ impl<'a> Home<'a> {
         self.config
     }
 
-    /// Whether this URL leads home.
+    /// Whether this URL leads to the configured origin.
     pub(super) fn is(&self, url: &Url) -> bool {
         self.url.same_origin(url)
     }
 
     /// Where a URL that the origin wrote is to be fetched.
     ///
-    /// An origin that is shown a public `Host` writes it into its links and redirects. That name leads to whatever stands
-    /// in front, the relay itself perhaps, so it is taken for the origin that wrote it.
+    /// An origin that is shown a public `Host` writes it into its links and redirects. That name
+    /// leads to whatever stands in front, the relay itself perhaps, so it is taken for the origin
+    /// that wrote it.
     pub(super) fn locate(&self, url: Url) -> Url {
         let field = url.host_field();
         match self.host {
@@ -118,7 +121,8 @@ impl<'a> Home<'a> {
         request
     }
 
-    /// The request target: a path in HTTP/1.1; in HTTP/2 the whole URL, whose authority stands for `Host` (RFC 9113, 8.3.1).
+    /// The request target: a path in HTTP/1.1; in HTTP/2 the whole URL, whose authority stands for
+    /// `Host` (RFC 9113, 8.3.1).
     fn target(&self, url: &Url, headers: &mut HeaderMap) -> Uri {
         let path_and_query = url.path_and_query().clone();
         if !self.config.http2 {
@@ -134,7 +138,8 @@ impl<'a> Home<'a> {
                 .path_and_query(path_and_query.clone())
                 .build()
         };
-        // A configured Host that is no authority can't be presented in HTTP/2: the URL's own goes instead.
+        // A configured Host that is no authority can't be presented in HTTP/2: the URL's own goes
+        // instead.
         whole(host)
             .or_else(|_| whole(&url.host_field()))
             .expect("a checked URL's parts make a URI")
@@ -176,8 +181,8 @@ mod tests {
         Url::parse(text).unwrap()
     }
 
-    fn asked(config: &config::Upstream, home: &str, at: &str) -> HeaderMap {
-        let request = Home::new(config, url(home)).request(&url(at), Wanted::Stream(None));
+    fn asked(config: &config::Upstream, configured: &str, at: &str) -> HeaderMap {
+        let request = ConfiguredOrigin::new(config, url(configured)).request(&url(at), Wanted::Stream(None));
         request.headers().clone()
     }
 
@@ -185,8 +190,8 @@ mod tests {
     fn it_asks_for_an_event_stream() {
         let config = config("http://h:81/x?y");
         let id = HeaderValue::from_static("7");
-        let request =
-            Home::new(&config, url("http://h:81/x?y")).request(&url("http://h:81/x?y"), Wanted::Stream(Some(&id)));
+        let request = ConfiguredOrigin::new(&config, url("http://h:81/x?y"))
+            .request(&url("http://h:81/x?y"), Wanted::Stream(Some(&id)));
         assert_eq!(request.uri(), "/x?y");
         for (name, value) in [
             ("host", "h:81"),
@@ -260,8 +265,8 @@ mod tests {
         let mut config = config("https://h:8443/x");
         config.http2 = true;
         config.headers = vec![header("host", "public.example")];
-        let request =
-            Home::new(&config, url("https://h:8443/x")).request(&url("https://h:8443/x"), Wanted::Stream(None));
+        let request = ConfiguredOrigin::new(&config, url("https://h:8443/x"))
+            .request(&url("https://h:8443/x"), Wanted::Stream(None));
         assert_eq!(request.uri(), "https://public.example/x");
         assert!(!request.headers().contains_key("host"));
     }
@@ -270,13 +275,13 @@ mod tests {
     fn the_presented_host_leads_home() {
         let mut config = config("http://inner:8080/feed");
         config.headers = vec![header("host", "Public.example")];
-        let home = Home::new(&config, url("http://inner:8080/feed"));
+        let configured = ConfiguredOrigin::new(&config, url("http://inner:8080/feed"));
         assert_eq!(
-            home.locate(url("https://public.example/sse?a")),
+            configured.locate(url("https://public.example/sse?a")),
             url("http://inner:8080/sse?a")
         );
         assert_eq!(
-            home.locate(url("http://public.example:81/sse")),
+            configured.locate(url("http://public.example:81/sse")),
             url("http://public.example:81/sse")
         );
     }

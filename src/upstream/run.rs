@@ -7,7 +7,7 @@ use super::exchange::{AnswerBody, in_the_body};
 use super::read::Stream;
 use super::redirect;
 use super::report::{Reporter, Reports};
-use super::request::{Home, Wanted};
+use super::request::{ConfiguredOrigin, Wanted};
 use super::resume_point::ResumePoint;
 use super::status::StatusCell;
 use super::url::Url;
@@ -21,7 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// No attempt lasts longer, whatever is configured: a day from now is a time that any clock can hold.
+/// No attempt lasts longer, whatever is configured: a day from now is a time that any clock can
+/// hold.
 const ATTEMPT_MAX: Duration = Duration::from_secs(86_400);
 
 /// What an upstream is run with, beside its configuration.
@@ -35,7 +36,8 @@ pub struct Options {
     pub last_event_id: Option<String>,
     /// The parser's bounds and choices.
     pub parser: ParserOptions,
-    /// One of a templated source's thousands: what happens to them is logged as if they were one, and what is usual is not.
+    /// One of a templated source's thousands: what happens to them is logged as if they were one,
+    /// and what is usual is not.
     pub reports: Option<Arc<Reports>>,
 }
 
@@ -47,7 +49,8 @@ pub struct Handles {
     pub bytes_received: Counter,
 }
 
-/// Keeps one upstream connected until the stream has ended for good, the sink says stop, or this is dropped.
+/// Keeps one upstream connected until the stream has ended for good, the sink says stop, or this is
+/// dropped.
 ///
 /// `config.target` is not looked at: `options.target` stands in its place.
 pub async fn run<S: Sink>(
@@ -187,24 +190,25 @@ impl<S: Sink> Runner<'_, S> {
         }
     }
 
-    /// From a configured URL to a stream that is open; `None`: the origin answered that it has ended for good.
+    /// From a configured URL to a stream that is open; `None`: the origin answered that it has
+    /// ended for good.
     async fn open(&mut self, target: &str, is_feed: bool) -> Result<Option<Opened>, Refusal> {
         let unusable = |why| Failure::new(Reason::Dns, format!("{:?} is no usable URL: {why}", redact(target)));
-        let home = Home::new(self.config, Url::parse(target).map_err(unusable)?);
+        let configured = ConfiguredOrigin::new(self.config, Url::parse(target).map_err(unusable)?);
         let start = match is_feed {
             true => {
-                let named = discover(&home, self.deadline()).await?;
+                let named = discover(&configured, self.deadline()).await?;
                 self.status.names(&named);
                 named
             }
-            false => home.url().clone(),
+            false => configured.url().clone(),
         };
         let moved = |url: &Url| self.status.moved(url.redacted());
         moved(&start);
         let id = self.resume_point.header();
         let resume = self.resume_point.resume(id.as_ref());
         let wanted = Wanted::Stream(id.as_ref());
-        let answered = redirect::get(&home, start, wanted, self.deadline(), moved).await;
+        let answered = redirect::get(&configured, start, wanted, self.deadline(), moved).await;
         let (url, answer) = answered.inspect_err(|failure| self.resume_point.refused(failure))?;
         match meaning(&answer.head) {
             Meaning::Stream => Ok(Some(Opened {
@@ -349,7 +353,8 @@ mod tests {
         assert_eq!(targets.current(), ("f", true));
     }
 
-    /// What an upstream costs beside its connection's buffers: templated sources have thousands of them.
+    /// What an upstream costs beside its connection's buffers: templated sources have thousands of
+    /// them.
     #[test]
     fn an_upstream_is_small() {
         let config = Arc::new(crate::upstream::testing::config("http://h/"));

@@ -102,7 +102,7 @@ fn two_publishers_ring_for_each_other() {
         let publishers = [(); 2].map(|()| {
             let (wake_flag, head) = (wake_flag.clone(), head.clone());
             thread::spawn(move || {
-                // In the channel this happens under the desk's lock; here it is one step.
+                // In the channel this happens under the writer's lock; here it is one step.
                 head.fetch_add(1, Ordering::Release);
                 wake_flag.notify();
             })
