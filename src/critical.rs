@@ -1,8 +1,9 @@
-//! Critical tasks: those without which the process must not go on, as shards, listeners and upstreams of untemplated sources.
+//! Critical tasks: those without which the process must not go on, as shards, listeners and
+//! upstreams of untemplated sources.
 //!
-//! A panic in a task of one client ends that client's connection and nothing else. A panic in a critical task would leave a
-//! process that looks alive, accepts clients, and sends them nothing. So it ends the process: the supervisor starts it anew,
-//! and the clients resume.
+//! A panic in a task of one client ends that client's connection and nothing else. A panic in a
+//! critical task would leave a process that looks alive, accepts clients, and sends them nothing.
+//! So it ends the process: the supervisor starts it anew, and the clients resume.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -9,7 +9,8 @@ pub enum Exit {
     Done,
     /// Something failed while running.
     Failed,
-    /// The command line or the configuration is wrong; another attempt without a change is pointless.
+    /// The command line or the configuration is wrong; another attempt without a change is
+    /// pointless.
     Usage,
 }
 

@@ -102,9 +102,9 @@ fn tail(args: cli::TailArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     runtime.block_on(cli::tail(args)).map(Into::into)
 }
 
-/// Threads of the runtime, which reads requests and proxies them: upstreams have a runtime of their own, and delivery is
-/// the shards'. Each thread more is one more that is woken, and that looks for work which the others have done by then
-/// (docs/decisions/0008).
+/// Threads of the runtime, which reads requests and proxies them: upstreams have a runtime of their
+/// own, and delivery is the shards'. Each thread more is one more that is woken, and that looks for
+/// work which the others have done by then (docs/decisions/0008).
 fn runtime_threads(shards: usize) -> usize {
     (shards / 2).max(1)
 }
@@ -124,7 +124,8 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
         tokio::select! {
             () = leave.recv() => {}
             part = relay.failed() => {
-                // Its clients come back, and resume: here, once a supervisor has started us anew, or at another instance.
+                // Its clients come back, and resume: here, once a supervisor has started us anew,
+                // or at another instance.
                 tracing::error!("{part} has failed: the process ends");
                 return Ok(Exit::Failed.into());
             }

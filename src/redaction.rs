@@ -1,4 +1,5 @@
-//! What must not be shown of URLs and of what may hold them: in logs, errors, `/status`, and what `check` prints.
+//! What must not be shown of URLs and of what may hold them: in logs, errors, `/status`, and what
+//! `check` prints.
 
 /// What stands for a secret in what is shown.
 pub(crate) const MASK: &str = "***";
@@ -23,8 +24,8 @@ pub(crate) fn names_a_secret(name: &str) -> bool {
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
-/// A URL as it may be shown in logs, errors and `/status`: without userinfo and fragment, all values of its
-/// query masked. Works on any text, also on one that is no URL.
+/// A URL as it may be shown in logs, errors and `/status`: without userinfo and fragment, all
+/// values of its query masked. Works on any text, also on one that is no URL.
 pub(crate) fn redact(url: &str) -> String {
     let url = url.split('#').next().unwrap_or_default();
     let before = url.split('?').next().unwrap_or_default();
@@ -36,7 +37,8 @@ pub(crate) fn redact(url: &str) -> String {
     mask_query(&format!("{}{}", &url[..authority], &url[host..]), |_, _| true)
 }
 
-/// A text as the operator who wrote it may see it: credentials in URLs masked, wherever they stand in it.
+/// A text as the operator who wrote it may see it: credentials in URLs masked, wherever they stand
+/// in it.
 pub(crate) fn mask_credentials(text: &str) -> String {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(start) = rest.find("://") {
@@ -54,13 +56,15 @@ pub(crate) fn mask_credentials(text: &str) -> String {
     out + rest
 }
 
-/// A URL as the operator who wrote it may see it: those values masked whose names say that they are secret.
+/// A URL as the operator who wrote it may see it: those values masked whose names say that they are
+/// secret.
 pub(crate) fn mask_secrets(url: &str) -> String {
     // A parameter of the path is no secret: it is a place for one of the client's.
     mask_query(url, |name, value| names_a_secret(name) && !value.starts_with('{'))
 }
 
-/// A URL whose query's values are masked where `is_secret` says so of name and value. What has no name is a value.
+/// A URL whose query's values are masked where `is_secret` says so of name and value. What has no
+/// name is a value.
 fn mask_query(url: &str, is_secret: impl Fn(&str, &str) -> bool) -> String {
     let Some((before, query)) = url.split_once('?') else {
         return url.to_owned();

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-/// Signals that follow the first one within this time are the same one: `timeout` sends SIGTERM to its child and to its group,
-/// a terminal sends SIGINT to the shell's job and the service manager may send SIGTERM beside it.
+/// Signals that follow the first one within this time are the same one: `timeout` sends SIGTERM to
+/// its child and to its group, a terminal sends SIGINT to the shell's job and the service manager
+/// may send SIGTERM beside it.
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 /// SIGTERM and SIGINT, from its creation on.
@@ -17,7 +18,8 @@ pub struct LeaveSignals {
 }
 
 impl LeaveSignals {
-    /// Takes the signals from the system: they end the process no more by themselves. To be called within a runtime.
+    /// Takes the signals from the system: they end the process no more by themselves. To be called
+    /// within a runtime.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,

@@ -1,8 +1,10 @@
-//! What the relay says about itself, as plain data: `/status`, `/readyz` and the dashboard are made of it.
+//! What the relay says about itself, as plain data: `/status`, `/readyz` and the dashboard are made
+//! of it.
 //!
-//! The data path fills it in, the admin listener writes it out, and neither knows the other. No secret goes in here:
-//! upstreams appear under their configured name (without credentials and query), clients as their address. Positions
-//! stay inside; what is shown of the log's head is the event id that clients see too.
+//! The data path fills it in, the admin listener writes it out, and neither knows the other. No
+//! secret goes in here: upstreams appear under their configured name (without credentials and
+//! query), clients as their address. Positions stay inside; what is shown of the log's head is the
+//! event id that clients see too.
 
 use crate::metrics::{Metrics, Protocol};
 use crate::timestamp::Timestamp;
@@ -12,10 +14,11 @@ use std::pin::Pin;
 
 /// What the admin listener observes.
 pub trait StatusProvider: Send + Sync + 'static {
-    /// Everything for `/status`. It may ask the data path and wait for its answer; the admin listener stops waiting
-    /// after a while and drops the future.
+    /// Everything for `/status`. It may ask the data path and wait for its answer; the admin
+    /// listener stops waiting after a while and drops the future.
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>>;
-    /// Whether new clients should come. Must answer from memory: probes come often and time out early.
+    /// Whether new clients should come. Must answer from memory: probes come often and time out
+    /// early.
     fn readiness(&self) -> Readiness;
     /// The numbers for `/metrics`.
     fn metrics(&self) -> &Metrics;
@@ -220,7 +223,8 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// By the nearest rank, so that each is one of the values; zeros if there is none. Reorders `values`.
+    /// By the nearest rank, so that each is one of the values; zeros if there is none. Reorders
+    /// `values`.
     pub fn of(values: &mut [u64]) -> Self {
         if values.is_empty() {
             return Self::default();

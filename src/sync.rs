@@ -1,6 +1,8 @@
-//! The primitives of hand-written synchronisation: the real ones, or the model checker's under `cfg(fanfare_loom)`.
+//! The primitives of hand-written synchronisation: the real ones, or the model checker's under
+//! `cfg(fanfare_loom)`.
 //!
-//! What is written by hand on top of them is checked there, in the modules named `loom`; `.ci/loom` runs them.
+//! What is written by hand on top of them is checked there, in the modules named `loom`; `.ci/loom`
+//! runs them.
 
 #[cfg(fanfare_loom)]
 pub(crate) mod model;
@@ -22,10 +24,12 @@ pub(crate) use std::{
 #[cfg(not(fanfare_loom))]
 pub(crate) use tokio::sync::Notify;
 
-/// Register, then look: completes when `look` finds something, at once or after a notification of all who wait.
+/// Register, then look: completes when `look` finds something, at once or after a notification of
+/// all who wait.
 ///
-/// A notifier changes first what is looked at. One that spares itself the call while it counts nobody in looks at the count
-/// behind a fence of its own, which pairs with the one here: either this sees the change, or the notifier the count.
+/// A notifier changes first what is looked at. One that spares itself the call while it counts
+/// nobody in looks at the count behind a fence of its own, which pairs with the one here: either
+/// this sees the change, or the notifier the count.
 pub(crate) async fn look_until<T>(notify: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
     loop {
         let notified = notify.notified();
@@ -39,8 +43,8 @@ pub(crate) async fn look_until<T>(notify: &Notify, mut look: impl FnMut() -> Opt
     }
 }
 
-/// A place for a shared value, or none: loaded by many without a lock while it is replaced. A load acquires what the
-/// store that it sees released.
+/// A place for a shared value, or none: loaded by many without a lock while it is replaced. A load
+/// acquires what the store that it sees released.
 #[cfg(not(fanfare_loom))]
 #[derive(Debug)]
 pub(crate) struct Swap<T>(arc_swap::ArcSwapOption<T>);

@@ -34,7 +34,8 @@ impl Serialize for Timestamp {
 
 /// Year, month and day of the Gregorian calendar, from the days since 1970-01-01.
 ///
-/// Years are counted from March: the leap day is then a year's last, and the months' lengths follow one formula.
+/// Years are counted from March: the leap day is then a year's last, and the months' lengths follow
+/// one formula.
 fn civil_date(days_since_epoch: u64) -> (u64, u64, u64) {
     const DAYS_0000_03_01_TO_EPOCH: u64 = 719_468;
     const DAYS_400_YEARS: u64 = 146_097;

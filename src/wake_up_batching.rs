@@ -1,9 +1,12 @@
-//! The threads that read from upstreams take what comes in rounds when a lot comes, as network cards do with interrupts.
+//! The threads that read from upstreams take what comes in rounds when a lot comes, as network
+//! cards do with interrupts.
 //!
-//! With thousands of upstreams, each event by itself would end a thread's sleep, and a shard's. A thread that reads from
-//! upstreams thousands of times a second waits a moment before it looks again: what comes meanwhile is taken together, by
-//! one look, and wakes a shard once. Reads are counted, and not how short the sleeps are. Only the runtime of the upstreams
-//! (`upstream::UpstreamRuntime`) does this: whatever else its threads did would wait too. See docs/decisions/0009 and 0024.
+//! With thousands of upstreams, each event by itself would end a thread's sleep, and a shard's. A
+//! thread that reads from upstreams thousands of times a second waits a moment before it looks
+//! again: what comes meanwhile is taken together, by one look, and wakes a shard once. Reads are
+//! counted, and not how short the sleeps are. Only the runtime of the upstreams
+//! (`upstream::UpstreamRuntime`) does this: whatever else its threads did would wait too. See
+//! docs/decisions/0009 and 0024.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

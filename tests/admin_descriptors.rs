@@ -1,6 +1,8 @@
-//! A process that has run out of file descriptors: the admin listener waits, and goes on when there are some again.
+//! A process that has run out of file descriptors: the admin listener waits, and goes on when there
+//! are some again.
 //!
-//! In a file, and so a process, of its own: the limit is the process's, and other tests need descriptors.
+//! In a file, and so a process, of its own: the limit is the process's, and other tests need
+//! descriptors.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 

@@ -1,4 +1,5 @@
-//! What the documents name is there: files that links lead to, headings, and files that text names in `src` and `tests`.
+//! What the documents name is there: files that links lead to, headings, and files that text names
+//! in `src` and `tests`.
 
 #![allow(
     clippy::unwrap_used,
@@ -81,7 +82,8 @@ fn links_lead_somewhere() {
     assert!(broken.is_empty(), "links that lead nowhere: {broken:#?}");
 }
 
-/// `` `src/log/ring.rs` ``, and in the architecture `` `log/ring.rs` ``: what is named as a Rust file is one.
+/// `` `src/log/ring.rs` ``, and in the architecture `` `log/ring.rs` ``: what is named as a Rust
+/// file is one.
 #[test]
 fn files_that_are_named_exist() {
     let mut missing = BTreeSet::new();

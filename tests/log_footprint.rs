@@ -1,4 +1,5 @@
-//! What a log costs that holds nothing, or next to nothing: a source with a template has one per job.
+//! What a log costs that holds nothing, or next to nothing: a source with a template has one per
+//! job.
 //!
 //! Alone in its process: it measures the process.
 

@@ -1,4 +1,5 @@
-//! One writer at full speed, followers that read as fast as they can, clients that resume: on real threads, for a second or two.
+//! One writer at full speed, followers that read as fast as they can, clients that resume: on real
+//! threads, for a second or two.
 
 #![expect(clippy::print_stdout, reason = "the numbers are what it is run for")]
 

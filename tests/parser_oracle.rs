@@ -44,7 +44,8 @@ fn assert_agreement_in_three(stream: &[u8], options: ParserOptions) {
     }
 }
 
-/// A stream, and the events (type, data, last event ID) that the standard's own tests expect from one like it.
+/// A stream, and the events (type, data, last event ID) that the standard's own tests expect from
+/// one like it.
 type Vector = (&'static [u8], &'static [(&'static str, &'static str, &'static str)]);
 
 /// The cases of the web platform tests for the format (`eventsource/format-*`), retold.
@@ -66,7 +67,8 @@ const VECTORS: &[Vector] = &[
     (b"event: \ndata:x\n\n", &[("message", "x", "")]),
     (b"event:a\n\ndata:x\n\n", &[("message", "x", "")]),
     (b"event:a\nevent:b\ndata:x\n\nevent:a\nevent\ndata:y\n\n", &[("b", "x", ""), ("message", "y", "")]),
-    // The id lasts until the next one; an event without data sets it too; an empty one resets it; one with NUL does not count.
+    // The id lasts until the next one; an event without data sets it too; an empty one resets it;
+    // one with NUL does not count.
     (b"id:1\ndata:x\n\ndata:y\n\nid\ndata:z\n\n", &[("message", "x", "1"), ("message", "y", "1"), ("message", "z", "")]),
     (b"id: 1\n\ndata:x\n\nid: 2\nid:3\ndata:y\nid:\xE2\x80\xA6\n\n", &[("message", "x", "1"), ("message", "y", "\u{2026}")]),
     (b"id:1\nid:\0\ndata:x\n\nid:2\0\ndata:y\n\nid:\x002\ndata:z\n\n", &[("message", "x", "1"), ("message", "y", "1"), ("message", "z", "1")]),

@@ -1,6 +1,7 @@
 //! What is secret comes into no log line, no failure and no status.
 //!
-//! A program of its own, since it listens to the log: other tests in the same process decide about log lines too.
+//! A program of its own, since it listens to the log: other tests in the same process decide about
+//! log lines too.
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 mod support;

@@ -1,7 +1,8 @@
 //! The event parser against the plain reading of the standard, on splits that the fuzzer chooses.
 //!
-//! The input is a stream, and behind its last NUL-NUL pair what is done with it: one byte for the limit and the
-//! choice of comments, then one byte for each read's length. Seeds are therefore nearly plain event streams.
+//! The input is a stream, and behind its last NUL-NUL pair what is done with it: one byte for the
+//! limit and the choice of comments, then one byte for each read's length. Seeds are therefore
+//! nearly plain event streams.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Any text as a path: what passes is within the prefix, and is no source's path, to every origin that is modelled.
+//! Any text as a path: what passes is within the prefix, and is no source's path, to every origin
+//! that is modelled.
 #![no_main]
 
 #[path = "../../src/path/models.rs"]

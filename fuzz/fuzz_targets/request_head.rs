@@ -1,4 +1,5 @@
-//! Any bytes as what a client sends: they are read the same however they are cut up, and what is a request reads the same again.
+//! Any bytes as what a client sends: they are read the same however they are cut up, and what is a
+//! request reads the same again.
 #![no_main]
 
 use fanfare::http::head::{Malformed, ReadAhead, RequestHead};

@@ -72,7 +72,8 @@ pub(crate) struct RunArgs {
     /// What to do; several are done one after the other
     #[arg(required = true, value_enum)]
     pub(crate) scenarios: Vec<Scenario>,
-    /// What to test: fanfare, before, naive, floor, origin, nchan, or 'name=N;command=C;url=U[;publish=U]'
+    /// What to test: fanfare, before, naive, floor, origin, nchan, or
+    /// 'name=N;command=C;url=U[;publish=U]'
     #[arg(long, default_value = "fanfare")]
     pub(crate) server: Server,
     #[command(flatten)]

@@ -30,8 +30,8 @@ pub enum Found {
     Event(Stamp),
     /// An event of ours whose data breaks off before its end, given out as if it were whole.
     Torn(Stamp),
-    /// The id of the event that follows is not above the one before, in the same numbering: a client
-    /// that resumes from it gets too much or too little.
+    /// The id of the event that follows is not above the one before, in the same numbering: a
+    /// client that resumes from it gets too much or too little.
     WrongId,
     /// An event without a stamp.
     Other,
@@ -328,8 +328,9 @@ impl Text {
     }
 }
 
-/// Whether an id can be the one of a later event than the one before. Ids are opaque; but where both
-/// end in a number behind the same beginning, with or without a dot, the number must be higher.
+/// Whether an id can be the one of a later event than the one before. Ids are opaque; but where
+/// both end in a number behind the same beginning, with or without a dot, the number must be
+/// higher.
 fn follows(before: &[u8], id: &[u8]) -> bool {
     match (numbered(before), numbered(id)) {
         (Some((numbering, n)), Some((same, next))) if numbering == same => next > n,

@@ -1,10 +1,11 @@
-//! Health in the form of the Content Store's proxy, which is Dropwizard's: one entry per check, 200 if all are healthy
-//! and 500 if one is not.
+//! Health in the form of the Content Store's proxy, which is Dropwizard's: one entry per check, 200
+//! if all are healthy and 500 if one is not.
 
 use crate::status::Readiness;
 use serde_json::{Map, Value, json};
 
-/// Stands for the process itself, so that there is always a check: Dropwizard has another status for "none".
+/// Stands for the process itself, so that there is always a check: Dropwizard has another status
+/// for "none".
 const PROCESS: &str = "fanfare";
 
 /// Whether everything is healthy, and one check for the process and for each required source.

@@ -22,7 +22,8 @@ const NO_SNIFF: (HeaderName, HeaderValue) = (
 /// A response whose body is known.
 pub(crate) fn whole(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Response {
     let body = body.into();
-    // Set here and not left to hyper, so that HEAD, which has no body, has the same head (RFC 9110, 9.3.2).
+    // Set here and not left to hyper, so that HEAD, which has no body, has the same head (RFC 9110,
+    // 9.3.2).
     let length = HeaderValue::from(body.len());
     let mut response = Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = status;

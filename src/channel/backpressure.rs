@@ -1,8 +1,8 @@
 //! Keeps a burst of the origin from outrunning the followers.
 //!
-//! A follower's pass over its clients never waits for a client, so waiting for the pass is not waiting for a client: it
-//! only lets the origin's TCP connection feel how fast this machine can write. Without it a burst that is larger than the log
-//! would cut clients that keep up.
+//! A follower's pass over its clients never waits for a client, so waiting for the pass is not
+//! waiting for a client: it only lets the origin's TCP connection feel how fast this machine can
+//! write. Without it a burst that is larger than the log would cut clients that keep up.
 
 use super::counted::Counted;
 use super::followers::Followers;
@@ -23,7 +23,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Half of what a client may lag, and of what the log holds: what has been offered late is still there.
+    /// Half of what a client may lag, and of what the log holds: what has been offered late is
+    /// still there.
     pub(super) fn of(source: &Source) -> Self {
         let events = source.slow_client.events.min(source.log.events as u64);
         let bytes = source.slow_client.bytes.min(source.log.bytes);

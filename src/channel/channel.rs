@@ -23,7 +23,8 @@ pub struct Channel {
     metrics: Arc<SourceMetrics>,
     log: Log,
     pub(super) ids: Ids,
-    /// The writing side: several upstreams may be merged, one writes at a time. Readers never take this lock.
+    /// The writing side: several upstreams may be merged, one writes at a time. Readers never take
+    /// this lock.
     writer_state: Mutex<WriterState>,
     /// Notified when an event is held back.
     pub(super) held: Notify,
@@ -84,15 +85,18 @@ impl Channel {
         self.writer_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The writing side, for another entry. `None`: the stream has ended, nothing comes behind its last one.
+    /// The writing side, for another entry. `None`: the stream has ended, nothing comes behind its
+    /// last one.
     pub(super) fn write(&self) -> Option<MutexGuard<'_, WriterState>> {
         let writer_state = self.writer_state();
         (!self.ending.is_over()).then_some(writer_state)
     }
 
-    /// Lets go what is too old, and brings the log's gauges up to date. To be called about once a second.
+    /// Lets go what is too old, and brings the log's gauges up to date. To be called about once a
+    /// second.
     ///
-    /// A stream that has ended by its terminal event is kept whole for `linger`, and then let go whole, once no client is left.
+    /// A stream that has ended by its terminal event is kept whole for `linger`, and then let go
+    /// whole, once no client is left.
     pub fn sweep(&self, now: Instant) {
         let ended = self.end().filter(|end| end.cause == Cause::Terminal);
         let settings = self.settings.load();
@@ -137,7 +141,8 @@ impl Channel {
 
 /// Followers.
 impl Channel {
-    /// Joins the followers. Register, then look: the follower is notified of everything that is published after this returns.
+    /// Joins the followers. Register, then look: the follower is notified of everything that is
+    /// published after this returns.
     pub fn join(&self, follower: Arc<dyn Follower>) {
         self.followers.add(follower);
     }
@@ -191,8 +196,8 @@ impl Channel {
 
 /// Places and ids.
 impl Channel {
-    /// Where a client without a last event ID starts that comes now. Once the stream has ended there is no next event to
-    /// start with: it gets at least the end.
+    /// Where a client without a last event ID starts that comes now. Once the stream has ended
+    /// there is no next event to start with: it gets at least the end.
     pub(super) fn start_point(&self) -> StartPoint {
         let start = match self.settings.load().start {
             Start::Live if self.has_terminated() => Start::Latest,
@@ -201,7 +206,8 @@ impl Channel {
         self.log.start(start)
     }
 
-    /// Where a client's stream starts: behind its last event ID, wherever that is by now, or where it was let in.
+    /// Where a client's stream starts: behind its last event ID, wherever that is by now, or where
+    /// it was let in.
     pub fn place(&self, last_event_id: Option<&[u8]>, start: StartPoint) -> ResumePoint {
         match last_event_id {
             // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
@@ -225,8 +231,8 @@ impl Channel {
         Some(self.exact_id(self.log.position_before(cursor)?))
     }
 
-    /// Whether the origin has reset the id that is in force before an entry: a client that goes on there after a gap has to be
-    /// told, since what follows carries none.
+    /// Whether the origin has reset the id that is in force before an entry: a client that goes on
+    /// there after a gap has to be told, since what follows carries none.
     pub(crate) fn is_id_reset_before(&self, cursor: Cursor) -> bool {
         self.log.is_id_reset_before(cursor)
     }
@@ -266,8 +272,9 @@ impl Channel {
         self.ending.take_back();
     }
 
-    /// Whether a client that comes with this last event ID has nothing left to hear: it is answered 204, on which an
-    /// EventSource stops. `admitted`: where it starts without one, if it has been let in already.
+    /// Whether a client that comes with this last event ID has nothing left to hear: it is answered
+    /// 204, on which an EventSource stops. `admitted`: where it starts without one, if it has been
+    /// let in already.
     pub fn is_over_for(&self, last_event_id: Option<&[u8]>, admitted: Option<StartPoint>) -> bool {
         let Some(end) = self.end() else { return false };
         let id = last_event_id.filter(|id| !id.is_empty());
@@ -279,7 +286,8 @@ impl Channel {
             _ if was_in => false,
             // One that comes late gets the end too, for a while.
             Cause::Terminal => end.at.elapsed() >= self.settings.load().linger,
-            // At the origin there is nothing any more; but a client that was cut before the end gets the rest.
+            // At the origin there is nothing any more; but a client that was cut before the end
+            // gets the rest.
             Cause::Origin => id.is_none_or(|id| {
                 let place = self.place_behind(id);
                 place.gap.is_some() || place.next > end.last

@@ -1,4 +1,5 @@
-//! How a channel's stream ends for good: by a terminal event, by the origin's 204, or because the origin no longer knows it.
+//! How a channel's stream ends for good: by a terminal event, by the origin's 204, or because the
+//! origin no longer knows it.
 //!
 //! Clients that are in get everything up to the end and are let go in order.
 
@@ -70,7 +71,8 @@ impl Ending {
         look_until(&self.ended, || self.is_terminal().then_some(())).await;
     }
 
-    /// The stream ends with `last`, which may be still to come: so a reader that sees that entry sees the end.
+    /// The stream ends with `last`, which may be still to come: so a reader that sees that entry
+    /// sees the end.
     pub(super) fn set(&self, cause: Cause, last: Tip) {
         self.end.store(Some(Arc::new(End {
             cause,
@@ -83,7 +85,8 @@ impl Ending {
         self.ended.notify_waiters();
     }
 
-    /// The origin goes on after it had said that there is no more. After a terminal event nothing comes.
+    /// The origin goes on after it had said that there is no more. After a terminal event nothing
+    /// comes.
     pub(super) fn take_back(&self) {
         if self.get().is_some_and(|end| end.cause == Cause::Origin) {
             self.over.store(false, Ordering::Release);

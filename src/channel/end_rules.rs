@@ -32,8 +32,8 @@ pub(super) fn is_terminal(rules: &[EndWhen], event: &Event) -> bool {
     })
 }
 
-/// Whether JSON text can hold this value anywhere: a string without escapes stands in it as it is. So most events, which
-/// are not the last, need not be read.
+/// Whether JSON text can hold this value anywhere: a string without escapes stands in it as it is.
+/// So most events, which are not the last, need not be read.
 fn may_hold(json: &[u8], value: &Value) -> bool {
     match value {
         Value::String(text) if !json.contains(&b'\\') => memchr::memmem::find(json, text.as_bytes()).is_some(),

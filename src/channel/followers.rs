@@ -5,7 +5,8 @@ use crate::log::Cursor;
 use crate::sync::{AtomicUsize, Notify, Ordering, Swap, fence, look_until};
 use std::sync::Arc;
 
-/// A reader of the log as it grows. Notifying never waits and may come at any time, from any thread.
+/// A reader of the log as it grows. Notifying never waits and may come at any time, from any
+/// thread.
 pub trait Follower: Send + Sync {
     /// Something was published.
     fn notify(&self);
@@ -15,7 +16,8 @@ pub trait Follower: Send + Sync {
 
 pub(super) struct Followers {
     list: Swap<Vec<Arc<dyn Follower>>>,
-    /// Tasks that wait for one notification only: the list is copied at every change, which thousands of them can't afford.
+    /// Tasks that wait for one notification only: the list is copied at every change, which
+    /// thousands of them can't afford.
     waiting: AtomicUsize,
     notified: Notify,
 }
@@ -32,8 +34,8 @@ impl Followers {
     pub(super) fn add(&self, follower: Arc<dyn Follower>) {
         self.list
             .update(|list| list.into_iter().flatten().chain([&follower]).cloned().collect());
-        // Pairs with the one in `notify_all`: either the publisher sees this follower, or the follower
-        // sees the new head.
+        // Pairs with the one in `notify_all`: either the publisher sees this follower, or the
+        // follower sees the new head.
         fence(Ordering::SeqCst);
     }
 
@@ -59,8 +61,8 @@ impl Followers {
 
     /// Completes when `look` finds something: at once, or after a notification.
     pub(super) async fn until<T>(&self, look: impl FnMut() -> Option<T>) -> T {
-        // Its fence pairs with the one in `notify_all`: either this sees what was published, or the publisher sees this
-        // waiting.
+        // Its fence pairs with the one in `notify_all`: either this sees what was published, or the
+        // publisher sees this waiting.
         let _counted = Counted::new(&self.waiting);
         look_until(&self.notified, look).await
     }

@@ -6,8 +6,8 @@ use crate::metrics::GapReason;
 use crate::sync::{AtomicBool, Ordering};
 use bytes::Bytes;
 
-/// A longer id is not given to clients: no request could bring it back, since servers bound a request's head, and each
-/// block that inherits it would repeat it.
+/// A longer id is not given to clients: no request could bring it back, since servers bound a
+/// request's head, and each block that inherits it would repeat it.
 const ID_BYTES_MAX: usize = 1024;
 
 /// Whose ids clients see. The mode is fixed for the channel's life.
@@ -23,14 +23,16 @@ pub(super) struct Ids {
 pub(super) enum IdInForce {
     /// This one. Empty: none, or reset.
     Id(Bytes),
-    /// One over [`ID_BYTES_MAX`]: what is under it goes out without an id, and leaves clients the one before.
+    /// One over [`ID_BYTES_MAX`]: what is under it goes out without an id, and leaves clients the
+    /// one before.
     TooLong,
 }
 
 impl Ids {
     /// The ids of a channel with so many upstreams.
     pub(super) fn new(epoch: Epoch, wanted: config::Ids, upstreams: usize) -> Self {
-        // Ids of several origins say nothing about each other: only a numbering of our own names a place in all of them.
+        // Ids of several origins say nothing about each other: only a numbering of our own names a
+        // place in all of them.
         let mode = match (wanted, upstreams) {
             (config::Ids::Auto, 2..) => config::Ids::Assign,
             (mode, _) => mode,
@@ -47,7 +49,8 @@ impl Ids {
         self.passing.load(Ordering::Acquire)
     }
 
-    /// The origin has sent this id. One of which clients can have no id at all is numbered by the relay.
+    /// The origin has sent this id. One of which clients can have no id at all is numbered by the
+    /// relay.
     pub(super) fn seen(&self, id: &IdInForce) {
         let is_id = matches!(id, IdInForce::Id(id) if !id.is_empty());
         if self.mode == config::Ids::Auto && is_id && !self.passing.load(Ordering::Relaxed) {
@@ -55,7 +58,8 @@ impl Ids {
         }
     }
 
-    /// The relay's own id of an entry, and of the place after it: exact, whatever ids the events have.
+    /// The relay's own id of an entry, and of the place after it: exact, whatever ids the events
+    /// have.
     pub(super) fn own(&self, position: Position) -> Bytes {
         self.epoch.id(position).into()
     }
@@ -104,7 +108,8 @@ impl IdInForce {
     }
 }
 
-/// An id as a client meant it that writes headers in Latin-1, as libraries on top of `fetch` do; `None`: it may be what it seems.
+/// An id as a client meant it that writes headers in Latin-1, as libraries on top of `fetch` do;
+/// `None`: it may be what it seems.
 fn from_latin1(id: &[u8]) -> Option<String> {
     let is_utf8 = std::str::from_utf8(id).is_ok();
     (!is_utf8).then(|| id.iter().copied().map(char::from).collect())

@@ -1,7 +1,8 @@
 //! The value at a JSON pointer (RFC 6901), read without the rest of the text.
 //!
-//! What lies beside the way is passed over by its form alone: a number that no machine word holds, a text that was cut within a
-//! character, or nesting deeper than is safe to follow does not hide the value from us, as it does not from a client.
+//! What lies beside the way is passed over by its form alone: a number that no machine word holds,
+//! a text that was cut within a character, or nesting deeper than is safe to follow does not hide
+//! the value from us, as it does not from a client.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;

@@ -1,7 +1,9 @@
-//! A live source: what its upstreams yield becomes entries of its log, and the log's followers are notified.
+//! A live source: what its upstreams yield becomes entries of its log, and the log's followers are
+//! notified.
 //!
-//! A channel knows no socket and no configuration file. Followers (a delivery shard, an HTTP/2 body, a long poll) join with a
-//! [`Follower`] and look at the log themselves; publishing notifies them and goes on.
+//! A channel knows no socket and no configuration file. Followers (a delivery shard, an HTTP/2
+//! body, a long poll) join with a [`Follower`] and look at the log themselves; publishing notifies
+//! them and goes on.
 
 mod backpressure;
 mod blocks;

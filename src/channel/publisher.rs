@@ -23,7 +23,8 @@ pub struct Publisher {
     /// Handed over since the last flush.
     unflushed_entries: u64,
     unflushed_bytes: u64,
-    /// Whether this upstream has been connected before: a new connection that says no place may have missed events.
+    /// Whether this upstream has been connected before: a new connection that says no place may
+    /// have missed events.
     connected_before: bool,
     /// Whether the origin has said that this upstream's stream has ended for good.
     ended: bool,
@@ -35,7 +36,8 @@ impl Channel {
         Publisher::new(self.clone(), false)
     }
 
-    /// A sink for an upstream that the origin had ended, and is asked for again: until it is connected nothing changes.
+    /// A sink for an upstream that the origin had ended, and is asked for again: until it is
+    /// connected nothing changes.
     pub fn publisher_again(self: &Arc<Self>) -> Publisher {
         Publisher::new(self.clone(), true)
     }
@@ -106,7 +108,8 @@ impl Publisher {
         };
         // What came before it goes before it.
         writer_state.release(&channel.ids, received);
-        // An id that was reset where events are missing is written, or clients would keep the one from before.
+        // An id that was reset where events are missing is written, or clients would keep the one
+        // from before.
         let reset = writer_state.has_no_id(&channel.ids);
         let settings = channel.settings().load();
         let event_type = settings.gap_event.as_deref();

@@ -9,7 +9,8 @@ use std::sync::Arc;
 pub struct Admission {
     /// Its membership.
     pub subscription: Subscription,
-    /// Where it starts, if it has no last event ID: all that comes from then on is for it, however late its stream is written.
+    /// Where it starts, if it has no last event ID: all that comes from then on is for it, however
+    /// late its stream is written.
     pub start: StartPoint,
 }
 

@@ -1,4 +1,5 @@
-//! The writing side of a channel: one at a time, what its upstreams yield becomes entries of the log.
+//! The writing side of a channel: one at a time, what its upstreams yield becomes entries of the
+//! log.
 
 use super::coalesce::CoalesceBuffer;
 use super::end::{Cause, Ending};
@@ -134,7 +135,8 @@ impl WriterState {
         });
     }
 
-    /// The event as clients get it, with which its id comes into force; `None`: there is nothing in it for them.
+    /// The event as clients get it, with which its id comes into force; `None`: there is nothing in
+    /// it for them.
     fn frame(&mut self, ids: &Ids, event: &Event, id: &IdInForce) -> Option<Bytes> {
         match ids.are_passed() {
             true => self.pass(event, id),
@@ -143,7 +145,8 @@ impl WriterState {
         }
     }
 
-    /// An event under the origin's own id. One that inherits its id is written with it: of several upstreams, each has its own.
+    /// An event under the origin's own id. One that inherits its id is written with it: of several
+    /// upstreams, each has its own.
     fn pass(&mut self, event: &Event, id: &IdInForce) -> Option<Bytes> {
         let block = event.block();
         match (id, event.id_line()) {

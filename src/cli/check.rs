@@ -1,4 +1,5 @@
-//! `check`: what is wrong with a configuration, and what will hurt, all of it; or what it comes down to.
+//! `check`: what is wrong with a configuration, and what will hurt, all of it; or what it comes
+//! down to.
 
 use super::find::find;
 use super::machine::machine_of;
@@ -14,7 +15,8 @@ const STDIN: (&str, &str) = ("-", "<stdin>");
 /// `check`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct CheckArgs {
-    /// Configuration file, `-` for standard input [default: $FANFARE_CONFIG, then fanfare.yaml, then /etc/fanfare/fanfare.yaml]
+    /// Configuration file, `-` for standard input [default: $FANFARE_CONFIG, then fanfare.yaml,
+    /// then /etc/fanfare/fanfare.yaml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print the effective configuration, secrets masked; a legacy file in the new form
@@ -34,8 +36,8 @@ struct Checked {
     said: Vec<Diagnostic>,
 }
 
-/// Checks a file: mistakes and warnings go to `err`, one a line; the result, or the configuration, to `out`. `stdin` is
-/// read if the file is `-`.
+/// Checks a file: mistakes and warnings go to `err`, one a line; the result, or the configuration,
+/// to `out`. `stdin` is read if the file is `-`.
 pub fn check(args: &CheckArgs, stdin: impl Read, out: &mut impl Write, err: &mut impl Write) -> std::io::Result<Exit> {
     let file = match find(args.config.as_deref()) {
         Ok(file) => file,

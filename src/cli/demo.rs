@@ -8,13 +8,16 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the origin and its page are, unless the command line says otherwise: a bookmark stays true.
+/// Where the origin and its page are, unless the command line says otherwise: a bookmark stays
+/// true.
 pub(super) const PAGE: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9081));
 
-/// Clients at one time. Few enough for the open files of any machine, so that the first line is no warning.
+/// Clients at one time. Few enough for the open files of any machine, so that the first line is no
+/// warning.
 const CLIENTS_MAX: usize = 500;
 
-/// Over how long the ends of the streams are spread: the person at the terminal waits that long after Ctrl-C.
+/// Over how long the ends of the streams are spread: the person at the terminal waits that long
+/// after Ctrl-C.
 const DRAIN_SPREAD: Duration = Duration::from_millis(200);
 /// When whatever is left is cut.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -79,7 +82,8 @@ impl DemoArgs {
         Ok(Demo { origin, config })
     }
 
-    /// The default port may be taken, by another demo most likely; an address that was asked for is not replaced.
+    /// The default port may be taken, by another demo most likely; an address that was asked for is
+    /// not replaced.
     fn page_listener(&self) -> Result<TcpListener, DemoError> {
         let address = self.page.unwrap_or(PAGE);
         let bound = match TcpListener::bind(address) {

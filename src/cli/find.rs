@@ -15,8 +15,8 @@ const PLACES: [&str; 2] = ["fanfare.yaml", "/etc/fanfare/fanfare.yaml"];
 )]
 pub struct NotFound;
 
-/// The file: the one named, else `$FANFARE_CONFIG`, else the first that exists of the usual places. One that is named
-/// is not looked at: if it can't be read, that is the mistake to tell.
+/// The file: the one named, else `$FANFARE_CONFIG`, else the first that exists of the usual places.
+/// One that is named is not looked at: if it can't be read, that is the mistake to tell.
 pub fn find(named: Option<&Path>) -> Result<PathBuf, NotFound> {
     let variable = std::env::var_os(VARIABLE)
         .filter(|value| !value.is_empty())

@@ -17,9 +17,11 @@ const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The environment variable with the password, for `--user NAME`.
 const PASSWORD_VARIABLE: &str = "FANFARE_PASSWORD";
 
-/// Follows an event stream until it ends for good, the reader of our output leaves, or `--count` is reached.
+/// Follows an event stream until it ends for good, the reader of our output leaves, or `--count` is
+/// reached.
 ///
-/// It resumes by itself. A first attempt that fails is an error: the address is more likely wrong than the origin away.
+/// It resumes by itself. A first attempt that fails is an error: the address is more likely wrong
+/// than the origin away.
 pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
     let mut upstream = Upstream::defaults(&args.url);
     upstream.headers.extend(args.headers.iter().cloned());
@@ -142,8 +144,8 @@ impl Printer {
     }
 }
 
-/// Whether another attempt may succeed: later on, all but a refusal by status; at the first contact, an origin that asks
-/// for patience only.
+/// Whether another attempt may succeed: later on, all but a refusal by status; at the first
+/// contact, an origin that asks for patience only.
 fn may_heal(failure: &Failure, connected: bool) -> bool {
     match failure.status {
         Some(408 | 429 | 503) => true,

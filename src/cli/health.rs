@@ -8,7 +8,8 @@ use std::io::{self, Read as _, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// From the connection's opening to the end of the answer; less than the 30 s that Docker gives a health check.
+/// From the connection's opening to the end of the answer; less than the 30 s that Docker gives a
+/// health check.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Largest answer that is read; the reasons of hundreds of sources fit.
@@ -25,7 +26,8 @@ pub struct HealthArgs {
     pub live: bool,
 }
 
-/// Asks `/readyz`, or `/livez`. What is wrong goes to `err`, one line; a relay that is well is no news.
+/// Asks `/readyz`, or `/livez`. What is wrong goes to `err`, one line; a relay that is well is no
+/// news.
 pub fn health(args: &HealthArgs, err: &mut impl Write) -> io::Result<Exit> {
     let path = if args.live { "/livez" } else { "/readyz" };
     let why = match ask(reachable(args.admin), path) {

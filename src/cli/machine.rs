@@ -7,7 +7,8 @@ use rustix::process::{Resource, getrlimit};
 use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
 
-/// The machine, but for the limit on open files: the relay speaks of that itself once everything is bound.
+/// The machine, but for the limit on open files: the relay speaks of that itself once everything is
+/// bound.
 pub(super) fn machine() -> Machine {
     let root = Path::new("/");
     Machine {
@@ -51,8 +52,8 @@ fn machine_bytes(root: &Path) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// The limits of a control group and of those that it is in (cgroups(7): `HIERARCHY:CONTROLLERS:PATH`, version 2 without
-/// controllers). `max`, for none, is no number.
+/// The limits of a control group and of those that it is in (cgroups(7):
+/// `HIERARCHY:CONTROLLERS:PATH`, version 2 without controllers). `max`, for none, is no number.
 fn limits(root: &Path, group: &str) -> Vec<u64> {
     let mut parts = group.splitn(3, ':').skip(1);
     let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else {

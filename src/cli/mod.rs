@@ -1,7 +1,8 @@
 //! The command line: what can be said on it, and the commands that need no relay.
 //!
-//! `main` parses a [`Cli`] and matches on its [`Command`]. What runs a relay is elsewhere; here is how its configuration
-//! is found and overridden. Usage mistakes end with exit code 2, as clap's do.
+//! `main` parses a [`Cli`] and matches on its [`Command`]. What runs a relay is elsewhere; here is
+//! how its configuration is found and overridden. Usage mistakes end with exit code 2, as clap's
+//! do.
 
 mod check;
 mod demo;
@@ -41,7 +42,8 @@ pub struct Cli {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Logs")]
 pub struct Logs {
-    /// Log filter, such as `info`, or `warn,fanfare::upstream=debug` [default: $RUST_LOG, then info]
+    /// Log filter, such as `info`, or `warn,fanfare::upstream=debug` [default: $RUST_LOG, then
+    /// info]
     #[arg(long, value_name = "FILTER", global = true, env = "FANFARE_LOG", value_parser = parse_filter)]
     pub log: Option<String>,
     /// Form of the log lines, on standard error
@@ -58,7 +60,8 @@ pub struct Logs {
 impl Logs {
     /// The filter in force: the command line's, else `RUST_LOG`, else the file's, else the default.
     ///
-    /// `RUST_LOG` may have been set for another program: what is no filter is ignored, and a line for the log says so.
+    /// `RUST_LOG` may have been set for another program: what is no filter is ignored, and a line
+    /// for the log says so.
     pub fn filter(&self, from_file: Option<&str>) -> (String, Option<String>) {
         let variable = std::env::var("RUST_LOG").unwrap_or_default();
         let ignored = telemetry::check_filter(&variable).err();

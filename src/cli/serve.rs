@@ -9,7 +9,8 @@ use std::path::PathBuf;
 /// `serve`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ServeArgs {
-    /// Configuration file [default: $FANFARE_CONFIG, then fanfare.yaml, then /etc/fanfare/fanfare.yaml]
+    /// Configuration file [default: $FANFARE_CONFIG, then fanfare.yaml, then
+    /// /etc/fanfare/fanfare.yaml]
     #[arg(long, value_name = "FILE", conflicts_with = "upstream")]
     pub config: Option<PathBuf>,
     /// Relay this event stream; no file is needed
@@ -26,10 +27,12 @@ pub struct ServeArgs {
 /// What overrides the file's listeners.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Listeners {
-    /// Where clients connect, instead of what the file says; may be repeated [default: 0.0.0.0:9080]
+    /// Where clients connect, instead of what the file says; may be repeated [default:
+    /// 0.0.0.0:9080]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
     pub listen: Vec<Listen>,
-    /// Where health, metrics and the dashboard are, instead of what the file says [default: 127.0.0.1:7090]
+    /// Where health, metrics and the dashboard are, instead of what the file says [default:
+    /// 127.0.0.1:7090]
     #[arg(long, value_name = "ADDRESS", value_parser = parse_admin)]
     pub admin: Option<SocketAddr>,
 }

@@ -69,7 +69,8 @@ impl FromStr for User {
     }
 }
 
-/// An address that can never be asked is a mistake of the command line, not a failure that may heal.
+/// An address that can never be asked is a mistake of the command line, not a failure that may
+/// heal.
 fn parse_url(text: &str) -> Result<String, String> {
     Url::parse(text).map_err(|why| format!("{why}; expected a URL such as `https://origin.example.com/events`"))?;
     Ok(text.to_owned())

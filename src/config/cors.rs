@@ -102,8 +102,8 @@ fn origin_hint(text: &str) -> &'static str {
     }
 }
 
-/// `*`, `null`, or scheme, host and port as a browser writes them (RFC 6454, section 6.2); a host that begins with `*.`
-/// is every one below it.
+/// `*`, `null`, or scheme, host and port as a browser writes them (RFC 6454, section 6.2); a host
+/// that begins with `*.` is every one below it.
 pub(super) fn is_origin(text: &str) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else {
         return text == "*" || text == "null";

@@ -1,7 +1,9 @@
-//! What is wrong with a file: every mistake with its place, its key, what was found and what is expected.
+//! What is wrong with a file: every mistake with its place, its key, what was found and what is
+//! expected.
 //!
-//! A mistake makes the file unusable; a warning says that something has no effect, not the one it seems to have, or one
-//! that will hurt. Neither ever holds a secret: no value of a secret key, and no value that came from the environment.
+//! A mistake makes the file unusable; a warning says that something has no effect, not the one it
+//! seems to have, or one that will hurt. Neither ever holds a secret: no value of a secret key, and
+//! no value that came from the environment.
 
 use serde_json::{Value as Json, json};
 use std::cell::RefCell;
@@ -159,7 +161,8 @@ impl Collector {
         &self.file
     }
 
-    /// The value with its warnings, if there was no mistake. `value` is `None` only after a mistake.
+    /// The value with its warnings, if there was no mistake. `value` is `None` only after a
+    /// mistake.
     pub(super) fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<Diagnostic>), Diagnostics> {
         let (mut mistakes, mut warnings) = (self.mistakes.into_inner(), self.warnings.into_inner());
         // Aliases and merges visit a node twice, and so do checks of several keys.

@@ -1,4 +1,5 @@
-//! A configuration as YAML: block mappings, lists of mappings as blocks, everything else in one line.
+//! A configuration as YAML: block mappings, lists of mappings as blocks, everything else in one
+//! line.
 
 use super::interpolate;
 use super::units;
@@ -60,8 +61,8 @@ fn inline(value: &Json) -> String {
     }
 }
 
-/// Plain where every reader takes it for text, else `escaped` in double quotes. Keys hold no references: nothing in
-/// them is escaped.
+/// Plain where every reader takes it for text, else `escaped` in double quotes. Keys hold no
+/// references: nothing in them is escaped.
 fn quoted(text: &str, escaped: &str) -> String {
     let starts_plainly = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         || (text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(':'));

@@ -153,8 +153,8 @@ fn json_value(item: &Item<'_>) -> Option<Json> {
     }
 }
 
-/// A number as JSON writes it, or as YAML does besides (1.2, 10.3.2): `+1`, `.5`, `1.`. What begins with a zero too many
-/// is text.
+/// A number as JSON writes it, or as YAML does besides (1.2, 10.3.2): `+1`, `.5`, `1.`. What begins
+/// with a zero too many is text.
 fn json_number(text: &str) -> Option<serde_json::Number> {
     let digits = text.trim_start_matches(['+', '-']);
     let is_number = digits.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) && !digits.starts_with('0');

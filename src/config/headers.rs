@@ -7,7 +7,8 @@ use crate::redaction::{MASK, names_a_secret};
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value as Json};
 
-/// Headers that belong to the connection or to the message's framing (RFC 9110, section 7.6.1; RFC 9112, section 6).
+/// Headers that belong to the connection or to the message's framing (RFC 9110, section 7.6.1; RFC
+/// 9112, section 6).
 const NOT_FOR_REQUESTS: [&str; 8] = [
     "connection",
     "content-length",
@@ -65,7 +66,8 @@ pub(super) fn headers(item: &Item<'_>) -> Option<Vec<(HeaderName, HeaderValue)>>
     complete.then_some(headers)
 }
 
-/// A value, marked as sensitive if it may be a secret: from the environment, or by the header's name.
+/// A value, marked as sensitive if it may be a secret: from the environment, or by the header's
+/// name.
 fn header_value(item: &Item<'_>, name: &str) -> Option<HeaderValue> {
     let text = item.secret_text()?;
     let Ok(mut value) = HeaderValue::from_str(text) else {

@@ -93,8 +93,8 @@ fn with_plain_line_ends(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// WHATWG HTML 9.2.5: what may stand in a block that must not touch the client's last event ID. The error is what is
-/// expected.
+/// WHATWG HTML 9.2.5: what may stand in a block that must not touch the client's last event ID. The
+/// error is what is expected.
 fn check_fields(lines: &str) -> Result<(), &'static str> {
     if lines.len() > BYTES_MAX {
         return Err("at most 64KiB");

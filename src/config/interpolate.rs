@@ -1,12 +1,14 @@
 //! `${VAR}` and `${VAR:-default}` in one scalar.
 //!
-//! The default is used when the variable is unset or empty, and may hold further references. `$${` stands for `${`; any
-//! other `$` is itself. What a variable holds is not looked at again: it can't refer to others.
+//! The default is used when the variable is unset or empty, and may hold further references. `$${`
+//! stands for `${`; any other `$` is itself. What a variable holds is not looked at again: it can't
+//! refer to others.
 
 /// References inside defaults, inside defaults: a bound for the recursion.
 const DEPTH_MAX: usize = 8;
 
-/// Replaces the references in `text`. The error says what is wrong with one of them, and never holds a value.
+/// Replaces the references in `text`. The error says what is wrong with one of them, and never
+/// holds a value.
 pub(super) fn interpolate(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Wrong> {
     expand(text, env, 0)
 }

@@ -1,7 +1,9 @@
-//! Typed reading of the located tree: each method returns the value, or records a mistake and returns nothing.
+//! Typed reading of the located tree: each method returns the value, or records a mistake and
+//! returns nothing.
 //!
-//! So a reader asks for all it needs and puts the parts together at the end: one pass finds every mistake. What a message
-//! shows of a value is what stands in the file, never what came from the environment.
+//! So a reader asks for all it needs and puts the parts together at the end: one pass finds every
+//! mistake. What a message shows of a value is what stands in the file, never what came from the
+//! environment.
 
 use super::diagnostics::{Collector, Place};
 use super::node::{Entry, Node, Scalar, Value, child};
@@ -101,7 +103,8 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// A printed configuration that is served as it is would be refused by its origins, without a visible reason.
+    /// A printed configuration that is served as it is would be refused by its origins, without a
+    /// visible reason.
     pub(super) fn warn_of_mask(&self) {
         self.warn(format!(
             "`{MASK}` stands for a secret that was not printed: put it back"
@@ -153,7 +156,8 @@ impl<'a> Item<'a> {
         self.node.get(key).map(|entry| self.child(entry))
     }
 
-    /// A mapping whose keys are these; others are mistakes. `renamed`: keys that have another name now.
+    /// A mapping whose keys are these; others are mistakes. `renamed`: keys that have another name
+    /// now.
     pub(super) fn section(&self, keys: &[Key], renamed: &[(&str, &str)]) -> Option<Section<'a>> {
         let names: Vec<&'static str> = keys.iter().map(|key| key.name).collect();
         let Value::Map(entries) = &self.node.value else {

@@ -1,5 +1,5 @@
-//! What is right by itself and hurts as a whole. Judged when it is known how the configuration will run: with which
-//! listeners, and on which machine.
+//! What is right by itself and hurts as a whole. Judged when it is known how the configuration will
+//! run: with which listeners, and on which machine.
 
 use super::diagnostics::{Collector, Diagnostics, Place};
 use super::item::Item;
@@ -15,8 +15,8 @@ use super::wording::shown;
 use crate::path::{Template, normalise};
 
 impl Loaded {
-    /// Judges the configuration as it will run, with the listeners that are in it now. Mistakes make it unusable; what
-    /// will hurt is added to the warnings.
+    /// Judges the configuration as it will run, with the listeners that are in it now. Mistakes
+    /// make it unusable; what will hurt is added to the warnings.
     pub fn judge(mut self, machine: &Machine) -> Result<Self, Diagnostics> {
         let written = self.written.take();
         let diagnostics = Collector::new(written.as_ref().map_or("command line", |written| &written.file));
@@ -138,7 +138,8 @@ impl<'a> Judge<'a> {
         self.config.sources.iter().position(|source| fits(source))
     }
 
-    /// An upstream that is a source of the relay itself would wait for itself, directly or by others.
+    /// An upstream that is a source of the relay itself would wait for itself, directly or by
+    /// others.
     fn upstreams(&self) {
         let streams = self.streams();
         let links: Vec<(&Stream<'_>, Leads, usize)> = streams
@@ -178,7 +179,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// What is passed on comes back if its origin is the relay, and walks around a source if that has the same origin.
+    /// What is passed on comes back if its origin is the relay, and walks around a source if that
+    /// has the same origin.
     fn passed(&self) {
         let streams = self.streams();
         for (nth, pass) in self.config.pass.iter().enumerate() {

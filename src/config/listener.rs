@@ -15,7 +15,8 @@ section! {
     pub struct ClientListener {
         /// An address and port, or `unix:/path`.
         pub address: Listen = ADDRESS.needed(ADDRESS_FORM),
-        /// Whether every connection begins with a PROXY protocol header (version 1 or 2), from one of `trusted_proxies`.
+        /// Whether every connection begins with a PROXY protocol header (version 1 or 2), from one
+        /// of `trusted_proxies`.
         pub proxy_protocol: bool = Flag.or("false"),
     }
     unsupported = [Unsupported("tls", &["false"], "TLS towards clients")];
@@ -50,8 +51,8 @@ impl PartialEq<Listen> for ClientListener {
     }
 }
 
-/// A header counts only from a trusted proxy: where none is named, every connection would be refused. A Unix
-/// socket's permissions say who may connect.
+/// A header counts only from a trusted proxy: where none is named, every connection would be
+/// refused. A Unix socket's permissions say who may connect.
 pub(super) fn check(section: &Section<'_>, listeners: &[ClientListener], trusted: &[Network]) {
     let asks = |listener: &&ClientListener| listener.proxy_protocol && matches!(listener.address, Listen::Tcp(_));
     if let Some(listener) = listeners.iter().find(asks)

@@ -58,7 +58,8 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 
 /// The same, from what can be read. Relative paths in it are relative to the folder of `file_name`.
 pub fn load_from(reader: impl Read, file_name: &str) -> Result<Loaded, Diagnostics> {
-    // One byte more than a file may have: what is too long is told of, and a device without an end ends.
+    // One byte more than a file may have: what is too long is told of, and a device without an end
+    // ends.
     let mut bytes = Vec::new();
     reader
         .take(yaml::FILE_BYTES_MAX as u64 + 1)
@@ -68,7 +69,8 @@ pub fn load_from(reader: impl Read, file_name: &str) -> Result<Loaded, Diagnosti
     read(&text, file_name, &|variable| std::env::var(variable).ok())
 }
 
-/// Checks a file's text. `file_name` is for the messages, and what relative paths in the file are relative to.
+/// Checks a file's text. `file_name` is for the messages, and what relative paths in the file are
+/// relative to.
 pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
     let diagnostics = Collector::new(file_name);
     // Editors on some systems begin a file with it.
@@ -105,8 +107,9 @@ pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -
     })
 }
 
-/// The file's text: every value is written, defaults too, secrets as `***`. What is written is read back as the same
-/// configuration, the masked values aside: so a legacy file becomes one in the new form.
+/// The file's text: every value is written, defaults too, secrets as `***`. What is written is read
+/// back as the same configuration, the masked values aside: so a legacy file becomes one in the new
+/// form.
 pub fn print(loaded: &Loaded) -> String {
     let mut out = String::new();
     if let Some(filter) = &loaded.log {

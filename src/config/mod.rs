@@ -1,10 +1,13 @@
-//! The checked configuration: what an operator wrote, in the form that the rest of the program uses.
+//! The checked configuration: what an operator wrote, in the form that the rest of the program
+//! uses.
 //!
-//! A file becomes a tree whose nodes know their places (`yaml`, `node`), the tree is read as a whole by the table of keys
-//! (`table`, and the sections that are declared with it), and every mistake is reported at once. Nothing outside this
-//! folder knows the file's format, and nothing here knows what the values are used for.
+//! A file becomes a tree whose nodes know their places (`yaml`, `node`), the tree is read as a
+//! whole by the table of keys (`table`, and the sections that are declared with it), and every
+//! mistake is reported at once. Nothing outside this folder knows the file's format, and nothing
+//! here knows what the values are used for.
 //!
-//! A key is written down once: as a field of its section's struct, in the file that declares the section.
+//! A key is written down once: as a field of its section's struct, in the file that declares the
+//! section.
 
 mod addresses;
 mod codec;

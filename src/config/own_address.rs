@@ -20,7 +20,8 @@ pub(super) struct OwnAddresses<'a> {
 pub(super) enum Leads {
     /// To a listener of the relay.
     Here,
-    /// To the name by which clients know the relay; elsewhere, where names are resolved differently inside.
+    /// To the name by which clients know the relay; elsewhere, where names are resolved differently
+    /// inside.
     ToPublicName,
     /// Not to the relay, as far as can be said without resolving names.
     Elsewhere,
@@ -85,7 +86,8 @@ impl<'a> OwnAddresses<'a> {
                 .as_ref()
                 .is_some_and(|own| own.eq_ignore_ascii_case(name))
         };
-        // Which of the machine's addresses its name leads to is not known: any of them, where all are listened at.
+        // Which of the machine's addresses its name leads to is not known: any of them, where all
+        // are listened at.
         match listen.is_unspecified() {
             true => localhost || machine(),
             false => localhost && is_localhost(listen),

@@ -37,7 +37,8 @@ section! {
     /// How the process leaves after SIGTERM.
     #[derive(Debug, Clone, PartialEq)]
     pub struct Drain {
-        /// From the signal, and readiness off, to the first end: for load balancers that have to notice.
+        /// From the signal, and readiness off, to the first end: for load balancers that have to
+        /// notice.
         pub delay: Duration = ANY_DURATION.or("0s"),
         /// Over how long the ends of the streams are spread.
         pub spread: Duration = ANY_DURATION.or("10s"),

@@ -26,7 +26,8 @@ section! {
         pub listen: Vec<ClientListener> = AtLeastOne(LISTENER, ADDRESS_FORM).or("0.0.0.0:9080"),
         /// Address and port of health, metrics, status and dashboard.
         pub admin: Option<SocketAddr> = ADMIN_ADDRESS.or("127.0.0.1:7090"),
-        /// Scheme and authority that rewritten links get; without it, those of the client's request.
+        /// Scheme and authority that rewritten links get; without it, those of the client's
+        /// request.
         pub public_url: Option<hyper::Uri> = PUBLIC_URL.optional(),
         /// Delivery shards; `auto`: one per core.
         pub workers: usize = WORKERS.or("auto"),
@@ -159,8 +160,8 @@ fn paths_are_told_apart(section: &Section<'_>) {
 }
 
 impl Config {
-    /// The configuration of `serve --upstream URL --path PATH`: one source named `default`, everything else by default.
-    /// Credentials in the URL are taken out of it and used.
+    /// The configuration of `serve --upstream URL --path PATH`: one source named `default`,
+    /// everything else by default. Credentials in the URL are taken out of it and used.
     pub fn for_upstream(url: &str, path: &str) -> Result<Self, Diagnostics> {
         let source = Node::map([("path", Node::text(path)), ("upstream", Node::text(url))]);
         let file = Node::map([("sources", Node::map([("default", source)]))]);

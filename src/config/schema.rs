@@ -1,4 +1,5 @@
-//! The JSON Schema of the file, for editors, and its table for people: written from the table of keys.
+//! The JSON Schema of the file, for editors, and its table for people: written from the table of
+//! keys.
 
 use super::item::FREE_PREFIX;
 use super::root::Config;
@@ -23,7 +24,8 @@ pub fn json_schema() -> Json {
     schema
 }
 
-/// The keys as a table in Markdown, and those that are known and not supported. `docs/configuration.md` has it.
+/// The keys as a table in Markdown, and those that are known and not supported.
+/// `docs/configuration.md` has it.
 pub fn key_table() -> String {
     let (mut rows, mut unsupported) = (String::from("| key | default | meaning |\n|---|---|---|\n"), Vec::new());
     write_rows(&Config::keys(), "", &mut rows, &mut unsupported);

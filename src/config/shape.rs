@@ -1,4 +1,5 @@
-//! What a key is and what its value looks like: the form of the table that schema, documentation and tests are made of.
+//! What a key is and what its value looks like: the form of the table that schema, documentation
+//! and tests are made of.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ pub(super) struct Key {
     /// A sentence: what it means.
     pub(super) help: String,
     pub(super) shape: Shape,
-    /// What holds if it is missing, as it would be written; empty: nothing, or something that can't be written.
+    /// What holds if it is missing, as it would be written; empty: nothing, or something that can't
+    /// be written.
     pub(super) default: &'static str,
 }
 

@@ -20,14 +20,17 @@ section! {
     pub struct Source {
         /// The configured name: the `source` label of every metric.
         pub name: String = NoKey(String::new),
-        /// The path at which clients find the stream; may hold `{parameters}` as whole segments. One, or a list.
+        /// The path at which clients find the stream; may hold `{parameters}` as whole segments.
+        /// One, or a list.
         pub paths("path"): Vec<String> = AtLeastOne(CLIENT_PATH, PATH_FORM).needed(PATH_FORM),
-        /// Where the stream comes from: a URL, a mapping, or a list of them, merged into one stream.
+        /// Where the stream comes from: a URL, a mapping, or a list of them, merged into one
+        /// stream.
         pub upstreams("upstream"): Vec<Upstream> = AtLeastOne(UPSTREAM, "at least one upstream")
             .needed("a URL, a mapping, or a list of them"),
         /// Whose event ids clients see.
         pub ids: Ids = IDS.or("auto"),
-        /// Where a client without a last event ID starts; at templated sources `earliest`, unless written.
+        /// Where a client without a last event ID starts; at templated sources `earliest`, unless
+        /// written.
         pub start: Start = START.or("live"),
         /// What is kept for resuming; whichever bound is reached first.
         pub log: LogLimits = nested().or("{}"),
@@ -57,14 +60,16 @@ section! {
         pub coalesce: Duration = ANY_DURATION.or("0s"),
         /// Over how long an event's delivery is spread over its clients; 0s: off.
         pub stagger: Duration = ANY_DURATION.or("0s"),
-        // Room for a field name and some data; and what positions within an event hold (`u32`) with room to spare.
+        // Room for a field name and some data; and what positions within an event hold (`u32`) with
+        // room to spare.
         /// Largest event, and line, taken from the origin.
         pub event_bytes_max: usize = number(Size(64..=256 << 20)).or("1MiB"),
         /// Lifetime of a client's stream, ± 10%; 0s: unbounded.
         pub max_age: Duration = ANY_DURATION.or("0s"),
         /// Whether `/readyz` waits for it; at templated sources never.
         pub required: bool = Flag.or("true"),
-        /// How refusals that should heal are answered: 200 with `retry:` and the end, or always the status.
+        /// How refusals that should heal are answered: 200 with `retry:` and the end, or always the
+        /// status.
         pub refuse: Refuse = Word(&[("retry", Refuse::Retry), ("status", Refuse::Status)]).or("retry"),
         /// Cross-origin access; without it, no CORS headers.
         pub cors: Option<Cors> = nested().optional(),

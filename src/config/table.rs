@@ -1,6 +1,7 @@
-//! The table of keys. A section of the file is a struct, and each of its fields is a key: its doc comment is the key's
-//! help, its type what the rest of the program gets, and the expression behind it says how the value is read and
-//! printed, what it looks like and what holds without it. Schema, `check --print`, documentation and defaults follow.
+//! The table of keys. A section of the file is a struct, and each of its fields is a key: its doc
+//! comment is the key's help, its type what the rest of the program gets, and the expression behind
+//! it says how the value is read and printed, what it looks like and what holds without it. Schema,
+//! `check --print`, documentation and defaults follow.
 //!
 //! ```text
 //! section! {
@@ -29,7 +30,8 @@ pub(super) trait Table: Sized {
     const RENAMED: &'static [(&'static str, &'static str)];
     /// Every field, read; `None` after a mistake in any.
     fn fields(section: &Section<'_>) -> Option<Self>;
-    /// What the keys mean together. Without the value, too: a mistake elsewhere must not hide one in here.
+    /// What the keys mean together. Without the value, too: a mistake elsewhere must not hide one
+    /// in here.
     fn check(section: &Section<'_>, value: Option<&mut Self>);
     /// As it is written.
     fn print(&self) -> Map<String, Json>;

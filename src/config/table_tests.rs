@@ -1,4 +1,5 @@
-//! Properties of the table of keys: its defaults hold, and whatever it can say is read, printed and read back.
+//! Properties of the table of keys: its defaults hold, and whatever it can say is read, printed and
+//! read back.
 
 use super::root::Config;
 use super::shape::{Key, Shape};
@@ -9,7 +10,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 use std::time::Duration;
 
-/// Keys that contradict others, name files, or have no effect at some sources: they have tests of their own.
+/// Keys that contradict others, name files, or have no effect at some sources: they have tests of
+/// their own.
 const APART: [&str; 14] = [
     "idle_timeout",
     "retry_ended_after",

@@ -33,7 +33,8 @@ pub(super) const DURATION_FORM: &str = "a duration with its unit, such as `250ms
 /// What a byte size looks like, for messages.
 pub(super) const SIZE_FORM: &str = "a size with its unit, such as `512B`, `64KiB` or `16MiB`";
 
-/// Reads `10s`, `1h30m`, `1.5s`, `0`. The units of one duration descend. The error is a hint, or nothing.
+/// Reads `10s`, `1h30m`, `1.5s`, `0`. The units of one duration descend. The error is a hint, or
+/// nothing.
 pub(super) fn duration(text: &str) -> Result<Duration, Option<&'static str>> {
     if text == "0" {
         return Ok(Duration::ZERO);

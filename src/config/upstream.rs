@@ -20,7 +20,8 @@ section! {
     /// One upstream of a source.
     #[derive(Debug, Clone, PartialEq)]
     pub struct Upstream {
-        /// Label of metrics and logs: the URL's authority and path, without credentials and query; unique in its source.
+        /// Label of metrics and logs: the URL's authority and path, without credentials and query;
+        /// unique in its source.
         pub name: String = NoKey(String::new),
         /// Where the stream is.
         pub target: Target = TARGET,
@@ -48,7 +49,8 @@ section! {
 /// Where an upstream's stream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// At one of these URLs, tried in turn; never empty. May hold `{parameter}`s of the source's path, kept as written.
+    /// At one of these URLs, tried in turn; never empty. May hold `{parameter}`s of the source's
+    /// path, kept as written.
     Urls(Vec<String>),
     /// Named by a link in this Atom feed.
     Feed(String),
@@ -180,7 +182,8 @@ fn url_items<'a>(item: &Item<'a>) -> Vec<Item<'a>> {
         .collect()
 }
 
-/// Where the `url`th URL of a source's `nth` upstream is written, in a file of the new form or of the legacy one.
+/// Where the `url`th URL of a source's `nth` upstream is written, in a file of the new form or of
+/// the legacy one.
 pub(super) fn written<'a>(root: &Item<'a>, source: &str, nth: usize, url: usize) -> Option<Item<'a>> {
     if let Some(backends) = root.at("backends") {
         return backends.one_or_more().into_iter().nth(nth)?.at("uri");

@@ -51,7 +51,8 @@ impl OriginUrl {
             return Err("a URL with a parameter in its host");
         }
         let parameters = parameters(target)?;
-        // What stands for a parameter is percent-encoded when it is put in: a letter stands for all of it here.
+        // What stands for a parameter is percent-encoded when it is put in: a letter stands for all
+        // of it here.
         let target_filled = crate::path::fill(target, |_| Some("x".to_owned()));
         let filled = parse_filled(&scheme, authority, &target_filled)?;
         let path = target.split('?').next().unwrap_or_default();

@@ -11,7 +11,8 @@ pub(super) fn shown(text: &str) -> String {
     let masked = mask_secrets(&mask_credentials(text));
     let mut out = String::from("`");
     for c in masked.chars().take(SHOWN_CHARS_MAX) {
-        // Printable characters stay, backslashes and quotes too: the operator has to find them in the file.
+        // Printable characters stay, backslashes and quotes too: the operator has to find them in
+        // the file.
         match c {
             '\\' | '"' | '\'' => out.push(c),
             c => out.extend(c.escape_debug()),

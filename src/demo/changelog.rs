@@ -30,7 +30,8 @@ pub(super) struct Entry {
 pub(super) enum Page {
     /// The newest entries.
     Newest,
-    /// The entries that follow this number, nearest first where they are more than a page: walking on misses none.
+    /// The entries that follow this number, nearest first where they are more than a page: walking
+    /// on misses none.
     After(u64),
     /// The entries that precede this number, likewise.
     Before(u64),
@@ -48,7 +49,8 @@ pub(super) struct PageEntries {
 #[derive(Debug)]
 pub(super) struct Changelog {
     entries: Mutex<VecDeque<Arc<Entry>>>,
-    /// The number of an entry that is in the log by now: it wakes the streams, which look for themselves.
+    /// The number of an entry that is in the log by now: it wakes the streams, which look for
+    /// themselves.
     newest: watch::Sender<u64>,
 }
 

@@ -15,8 +15,9 @@ pub(super) struct Place<'a> {
 
 /// The feed. `empty_updated` is its date while it shows nothing.
 ///
-/// `previous` leads to what is newer and is always there: it is the address to ask next time, whose feed is empty until
-/// something is new. `next` leads to what is older, and is there if anything is.
+/// `previous` leads to what is newer and is always there: it is the address to ask next time, whose
+/// feed is empty until something is new. `next` leads to what is older, and is there if anything
+/// is.
 pub(super) fn atom(place: &Place<'_>, shown: &PageEntries, empty_updated: SystemTime) -> String {
     let Place { base, section, page } = place;
     let feed = format!("{}/changelog/section/{section}", escaped(base));

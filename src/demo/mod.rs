@@ -1,9 +1,11 @@
-//! The origin of `fanfare demo`: a change log like a Content Store's, small enough to be looked through.
+//! The origin of `fanfare demo`: a change log like a Content Store's, small enough to be looked
+//! through.
 //!
-//! It publishes an entry every few seconds by itself, and whatever is posted to a section. Each entry is an event of
-//! the stream at [`STREAM_PATH`], whose data is the address of the section's Atom feed, built from the request's
-//! `Host`. Its page shows the stream as it arrives behind the relay. Entries, streams, connections and bodies are
-//! bounded. It runs on a thread of its own; dropping the [`Origin`] ends it.
+//! It publishes an entry every few seconds by itself, and whatever is posted to a section. Each
+//! entry is an event of the stream at [`STREAM_PATH`], whose data is the address of the section's
+//! Atom feed, built from the request's `Host`. Its page shows the stream as it arrives behind the
+//! relay. Entries, streams, connections and bodies are bounded. It runs on a thread of its own;
+//! dropping the [`Origin`] ends it.
 
 mod banner;
 mod changelog;
@@ -88,8 +90,8 @@ impl Origin {
         format!("http://{}{STREAM_PATH}", self.addr())
     }
 
-    /// Says where clients find the stream behind the relay: the page follows it there from its next load on. The
-    /// first call counts.
+    /// Says where clients find the stream behind the relay: the page follows it there from its next
+    /// load on. The first call counts.
     pub fn set_relayed_stream(&self, url: String) {
         // A second call means a second relay: the page stays with the first.
         let _ = self.site.relayed_stream.set(url);

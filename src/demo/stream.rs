@@ -1,4 +1,5 @@
-//! The origin's event stream: one event per entry, whose data is the address of the section's change log.
+//! The origin's event stream: one event per entry, whose data is the address of the section's
+//! change log.
 
 use super::changelog::Changelog;
 use crate::auxiliary_http::response::{Body, Response};
@@ -18,7 +19,8 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(15);
 /// Writes that wait for one slow reader; what follows stays in the change log.
 const WRITES_WAITING_MAX: usize = 4;
 
-/// Opens a stream after the entry `after`, or with the next entry. `place` is held for as long as the stream is.
+/// Opens a stream after the entry `after`, or with the next entry. `place` is held for as long as
+/// the stream is.
 pub(super) fn open(
     changelog: Arc<Changelog>,
     after: Option<u64>,
@@ -26,8 +28,8 @@ pub(super) fn open(
     place: OwnedSemaphorePermit,
 ) -> Response {
     let (writes, body) = mpsc::channel(WRITES_WAITING_MAX);
-    // Subscribed before it is looked, and before the answer is made: what is published after the client has seen the
-    // head is in the stream.
+    // Subscribed before it is looked, and before the answer is made: what is published after the
+    // client has seen the head is in the stream.
     let mut newest = changelog.subscribe();
     let newest_number = changelog.newest_number();
     // A number that this log has not given yet is another log's: everything that is kept follows.

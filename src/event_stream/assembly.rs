@@ -1,10 +1,11 @@
-//! The buffer in which a block is put together that can't be passed as the slice that it is: because it came in
-//! several reads, or not in plain form.
+//! The buffer in which a block is put together that can't be passed as the slice that it is:
+//! because it came in several reads, or not in plain form.
 //!
-//! Lines come in pieces, and leave in plain form. The buffer never holds more than `event_bytes_max`: a block that would
-//! need more is *oversized*, and from then on nothing of it is kept but its id. What counts is the block's size in plain
-//! form, so the lines that are not passed on (comments above all: an origin may write them for days without a blank
-//! line) cost an event nothing, as long as each fits by itself.
+//! Lines come in pieces, and leave in plain form. The buffer never holds more than
+//! `event_bytes_max`: a block that would need more is *oversized*, and from then on nothing of it
+//! is kept but its id. What counts is the block's size in plain form, so the lines that are not
+//! passed on (comments above all: an origin may write them for days without a blank line) cost an
+//! event nothing, as long as each fits by itself.
 
 use super::fields::{Fields, Line};
 use super::{Event, Item, ParserOptions};
@@ -21,8 +22,8 @@ const KEPT_CAPACITY_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Assembly {
     options: ParserOptions,
-    /// `[..kept]`: the lines so far, in plain form (once oversized: the id instead); `[kept..]`: the line in the making.
-    /// Its length never exceeds `event_bytes_max`.
+    /// `[..kept]`: the lines so far, in plain form (once oversized: the id instead); `[kept..]`:
+    /// the line in the making. Its length never exceeds `event_bytes_max`.
     buffer: BytesMut,
     kept: usize,
     /// The fields in `[..kept]`; empty once oversized.
@@ -220,8 +221,8 @@ impl Assembly {
         self.kept = self.buffer.len();
     }
 
-    /// The block has got another `id` line, its last: the one that it had before goes. So each byte moves at most once,
-    /// since what lies between two `id` lines lies before all later ones.
+    /// The block has got another `id` line, its last: the one that it had before goes. So each byte
+    /// moves at most once, since what lies between two `id` lines lies before all later ones.
     fn replace_id(&mut self, value: Range<usize>) {
         let cut = self.fields.remove_id(&self.buffer);
         self.buffer.copy_within(cut.end.., cut.start);
@@ -230,7 +231,8 @@ impl Assembly {
         self.fields.set_id(value.start - cut.len()..value.end - cut.len());
     }
 
-    /// The block is over the limit: nothing is kept but its id, and the line in the making if that may be one.
+    /// The block is over the limit: nothing is kept but its id, and the line in the making if that
+    /// may be one.
     fn give_up(&mut self) {
         let id = self.fields.id().unwrap_or_default();
         self.oversized = Some(Oversized {
@@ -255,7 +257,8 @@ impl Assembly {
         }
     }
 
-    /// In an oversized block, the line in the making is a valid `id` line, with its value at `value`.
+    /// In an oversized block, the line in the making is a valid `id` line, with its value at
+    /// `value`.
     fn replace_dropped_id(&mut self, value: usize) {
         self.buffer.copy_within(value.., 0);
         self.kept = self.buffer.len() - value;

@@ -8,9 +8,10 @@ use std::ops::Range;
 
 /// One block of the stream in plain form.
 ///
-/// The block has LF line ends, no BOM at the start of a line, no comment, no `retry` field, at most one `id` line, and ends
-/// with its blank line: the bytes `...\n\n`, of which there are none before. It has a `data` field or an id, or both. It is
-/// a slice of the read buffer when it came so, and a rewritten copy otherwise.
+/// The block has LF line ends, no BOM at the start of a line, no comment, no `retry` field, at most
+/// one `id` line, and ends with its blank line: the bytes `...\n\n`, of which there are none
+/// before. It has a `data` field or an id, or both. It is a slice of the read buffer when it came
+/// so, and a rewritten copy otherwise.
 #[derive(Debug, Clone)]
 pub struct Event {
     /// The bytes.
@@ -30,7 +31,8 @@ impl Event {
         self.block
     }
 
-    /// The id that the block itself carries: raw UTF-8, without LF, CR and NUL. Empty: the block resets the last event ID.
+    /// The id that the block itself carries: raw UTF-8, without LF, CR and NUL. Empty: the block
+    /// resets the last event ID.
     pub fn id(&self) -> Option<&[u8]> {
         self.fields.id().map(|id| &self.block[id])
     }
@@ -45,7 +47,8 @@ impl Event {
         &self.block[self.fields.event_type()]
     }
 
-    /// Whether an `EventSource` dispatches an event for it. The data may be empty even so; if not, there is an id.
+    /// Whether an `EventSource` dispatches an event for it. The data may be empty even so; if not,
+    /// there is an id.
     pub fn dispatches(&self) -> bool {
         self.fields.data_lines() > 0
     }

@@ -4,8 +4,8 @@ use memchr::memrchr;
 use std::ops::Range;
 use std::time::Duration;
 
-/// The longest reconnection time that a `retry` field can name; a larger number means this one. Some 49 days: longer than
-/// any that is meant, and short enough that sums with it can't overflow.
+/// The longest reconnection time that a `retry` field can name; a larger number means this one.
+/// Some 49 days: longer than any that is meant, and short enough that sums with it can't overflow.
 pub const RECONNECTION_TIME_MAX: Duration = Duration::from_millis(u32::MAX as u64);
 
 /// What a line that is not blank means. Offsets count from the line's start.
@@ -23,8 +23,9 @@ pub(super) enum Line {
     Retry(Duration),
     /// A field that the standard does not know. It is passed on: it changes nothing.
     Unknown,
-    /// A line that must not be passed on: an `id` or a `retry` field that does not count, since a client's library may be
-    /// less strict; and one that begins with a BOM, since it would lose it at the start of a stream and mean something then.
+    /// A line that must not be passed on: an `id` or a `retry` field that does not count, since a
+    /// client's library may be less strict; and one that begins with a BOM, since it would lose it
+    /// at the start of a stream and mean something then.
     Refused,
 }
 
@@ -61,7 +62,8 @@ pub(super) fn value_start(line: &[u8], name: &[u8]) -> Option<usize> {
     }
 }
 
-/// An `id` with a NUL does not count. Values are short: a loop without a way out is faster than a search.
+/// An `id` with a NUL does not count. Values are short: a loop without a way out is faster than a
+/// search.
 #[inline]
 pub(super) fn has_nul(value: &[u8]) -> bool {
     value.iter().fold(false, |found, byte| found | (*byte == 0))
@@ -76,8 +78,8 @@ fn reconnection_time(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_millis(value.iter().fold(0, add)).min(RECONNECTION_TIME_MAX))
 }
 
-/// A range of bytes in a block, in one register: the start in the upper half, the end in the lower. Blocks are limited to
-/// what 32 bits can count.
+/// A range of bytes in a block, in one register: the start in the upper half, the end in the lower.
+/// Blocks are limited to what 32 bits can count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Span(u64);
 
@@ -103,16 +105,19 @@ impl Span {
     }
 }
 
-/// What is known of a block's fields; spans count from the block's start. Small, since the loop over lines carries it.
+/// What is known of a block's fields; spans count from the block's start. Small, since the loop
+/// over lines carries it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Fields {
-    /// The id. `0..0`: there is none; an empty one begins behind its field name, so it is never there.
+    /// The id. `0..0`: there is none; an empty one begins behind its field name, so it is never
+    /// there.
     id: Span,
     /// The value of the last `event` field; empty: the default type.
     event_type: Span,
     /// The value of the first `data` field.
     data: Span,
-    /// How many `data` fields there are. With none, 9.2.6 dispatches nothing; with one, even an empty one, it does.
+    /// How many `data` fields there are. With none, 9.2.6 dispatches nothing; with one, even an
+    /// empty one, it does.
     data_lines: u32,
 }
 

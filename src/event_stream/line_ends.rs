@@ -1,8 +1,9 @@
 //! Where the lines of a read end.
 //!
-//! Lines of an event stream are short, so a search that starts anew at each line spends its time on starting. This
-//! one looks at 64 bytes at once, keeps what it found as one bit per byte, and takes bit after bit. Only where a line
-//! goes on for longer does it fall back to `memchr2`, which is faster on those.
+//! Lines of an event stream are short, so a search that starts anew at each line spends its time on
+//! starting. This one looks at 64 bytes at once, keeps what it found as one bit per byte, and takes
+//! bit after bit. Only where a line goes on for longer does it fall back to `memchr2`, which is
+//! faster on those.
 
 use memchr::memchr2;
 
@@ -79,7 +80,8 @@ impl LineEnds {
         Some(())
     }
 
-    /// The last bytes of a read, fewer than a block. There may be but one: an origin can write byte by byte.
+    /// The last bytes of a read, fewer than a block. There may be but one: an origin can write byte
+    /// by byte.
     #[inline(never)]
     fn look_at_tail(&mut self, tail: &[u8]) -> Option<()> {
         if let [byte] = tail {
@@ -109,9 +111,10 @@ fn is_line_end(byte: u8) -> bool {
 
 /// One bit for each byte that is LF or CR.
 ///
-/// Written so that the compiler makes vector instructions of the first half on every target (the one that makes a mask at
-/// once can't be had without `unsafe`); the second, which is skipped if there is nothing, gathers eight bytes, each of
-/// which has another bit, in the product's highest byte.
+/// Written so that the compiler makes vector instructions of the first half on every target (the
+/// one that makes a mask at once can't be had without `unsafe`); the second, which is skipped if
+/// there is nothing, gathers eight bytes, each of which has another bit, in the product's highest
+/// byte.
 #[inline]
 fn mask(block: &[u8; BLOCK_BYTES]) -> u64 {
     let mut bits = [0; BLOCK_BYTES];

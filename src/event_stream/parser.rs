@@ -15,9 +15,9 @@ const CR: u8 = b'\r';
 
 /// The incremental parser: feed it reads, take items.
 ///
-/// [`push`](Self::push) a read, call [`next_item`](Self::next_item) until it has no more, and so on. Between reads it holds at
-/// most `event_bytes_max` bytes, in a buffer of at most about twice that; it never holds on to a read, though events do that
-/// are slices of it.
+/// [`push`](Self::push) a read, call [`next_item`](Self::next_item) until it has no more, and so
+/// on. Between reads it holds at most `event_bytes_max` bytes, in a buffer of at most about twice
+/// that; it never holds on to a read, though events do that are slices of it.
 #[derive(Debug)]
 pub struct Parser {
     options: ParserOptions,
@@ -25,8 +25,8 @@ pub struct Parser {
     read: Bytes,
     /// Its line ends, from the current line's on.
     line_ends: LineEnds,
-    /// Where the current line starts in `read`, or what of it lies there. Between calls the current block starts there
-    /// too, or is in `assembly`.
+    /// Where the current line starts in `read`, or what of it lies there. Between calls the current
+    /// block starts there too, or is in `assembly`.
     line: usize,
     /// The current block, if it can't be a slice of `read`; idle otherwise.
     assembly: Assembly,
@@ -55,7 +55,8 @@ impl Parser {
         }
     }
 
-    /// A new connection: the stream starts anew. An incomplete block is discarded (9.2.6), a BOM is recognised again.
+    /// A new connection: the stream starts anew. An incomplete block is discarded (9.2.6), a BOM is
+    /// recognised again.
     pub fn reset(&mut self) {
         self.start_read(Bytes::new(), 0);
         self.assembly.reset();
@@ -63,8 +64,8 @@ impl Parser {
         self.after_cr = false;
     }
 
-    /// The next read. The one before should have been used up, that is [`next_item`](Self::next_item) had no more; what is
-    /// left of it is copied otherwise.
+    /// The next read. The one before should have been used up, that is
+    /// [`next_item`](Self::next_item) had no more; what is left of it is copied otherwise.
     pub fn push(&mut self, read: Bytes) {
         if read.is_empty() {
             return;
@@ -144,8 +145,8 @@ impl Parser {
         0
     }
 
-    /// The path of almost all bytes: blocks in plain form that lie in the read at hand. Any other block goes to the
-    /// assembly, from its first line on.
+    /// The path of almost all bytes: blocks in plain form that lie in the read at hand. Any other
+    /// block goes to the assembly, from its first line on.
     #[inline]
     fn next_whole(&mut self, fields: &mut Fields) -> Whole {
         let read = &*self.read;
@@ -220,8 +221,8 @@ impl Parser {
 }
 
 impl Event {
-    /// Reads a block that was taken from an event before; also any other block. `None` if it is incomplete, dispatches
-    /// nothing and has no id.
+    /// Reads a block that was taken from an event before; also any other block. `None` if it is
+    /// incomplete, dispatches nothing and has no id.
     pub fn parse_block(block: Bytes) -> Option<Self> {
         let mut parser = Parser::new(ParserOptions {
             event_bytes_max: block.len(),

@@ -1,4 +1,5 @@
-//! What a connection has to do after an exchange: a tunnel, or the rest of a body that was not read.
+//! What a connection has to do after an exchange: a tunnel, or the rest of a body that was not
+//! read.
 
 use super::connection::Connection;
 use crate::net::Watched;
@@ -7,7 +8,8 @@ use crate::quotas::ProxyPermit;
 use bytes::Bytes;
 use std::time::Duration;
 
-/// After an answer that did not wait for all of the request's body: how long the rest of it is read and thrown away.
+/// After an answer that did not wait for all of the request's body: how long the rest of it is read
+/// and thrown away.
 const LINGER_MAX: Duration = Duration::from_secs(10);
 
 /// What the connection needs once hyper has the answer.

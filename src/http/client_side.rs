@@ -1,4 +1,5 @@
-//! From an accepted connection of a listener to a client in a shard, or to a task that serves the connection.
+//! From an accepted connection of a listener to a client in a shard, or to a task that serves the
+//! connection.
 
 use super::client_connection::{self, First};
 use super::connection::{self, Connection, Next, READ_BYTES};
@@ -61,8 +62,8 @@ impl ClientSide {
 }
 
 impl Accepted for ClientSide {
-    /// Mostly the request is here by now. A client's connection then moves to its shard at once: without a task, and without
-    /// having been in the runtime's poll.
+    /// Mostly the request is here by now. A client's connection then moves to its shard at once:
+    /// without a task, and without having been in the runtime's poll.
     fn connection(&self, stream: Stream, mut peer: SocketAddr) {
         let server = &self.server;
         server.metrics.opened.increment(1);

@@ -24,7 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// A poll that hardly waits learns all the same that the origin has no such job, if that is known this soon.
+/// A poll that hardly waits learns all the same that the origin has no such job, if that is known
+/// this soon.
 const FIRST_ANSWER_MIN: Duration = Duration::from_secs(1);
 
 /// The result of a decision: the client joins a shard, or gets a response.
@@ -33,7 +34,8 @@ pub(super) type Outcome = Result<StreamStart, Response>;
 /// What is to be done about a request.
 pub(super) enum Decision {
     Now(Outcome),
-    /// It waits: for the origin of a channel that is being opened, or for an event that a poll can be answered with.
+    /// It waits: for the origin of a channel that is being opened, or for an event that a poll can
+    /// be answered with.
     Later(Box<Deferred>),
     /// The origin answers.
     Proxy(Box<ProxiedRequest>),

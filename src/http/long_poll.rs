@@ -1,8 +1,9 @@
-//! Long poll: what follows a client's last event ID as one JSON document, at once if there is any, else as soon as there is.
+//! Long poll: what follows a client's last event ID as one JSON document, at once if there is any,
+//! else as soon as there is.
 //!
-//! `last_event_id` in the answer always names a place, exactly: where the origin's ids can't (several events share one, or
-//! there is none), it is one of the relay's own numbering, which only this channel's log understands. So a client that polls
-//! again gets every event once.
+//! `last_event_id` in the answer always names a place, exactly: where the origin's ids can't
+//! (several events share one, or there is none), it is one of the relay's own numbering, which only
+//! this channel's log understands. So a client that polls again gets every event once.
 
 use crate::channel::Channel;
 use crate::event_stream::Event;
@@ -41,7 +42,8 @@ struct News {
     gap: Option<Value>,
 }
 
-/// The document: what follows `last_event_id`, or nothing after `wait`, or when `leaving` completes.
+/// The document: what follows `last_event_id`, or nothing after `wait`, or when `leaving`
+/// completes.
 pub(super) async fn news(
     channel: &Channel,
     last_event_id: Option<Bytes>,
@@ -140,7 +142,8 @@ impl News {
     }
 }
 
-/// The id of a place: its own, where that leads here. So it does at the relay's siblings, and in its next process.
+/// The id of a place: its own, where that leads here. So it does at the relay's siblings, and in
+/// its next process.
 fn id_of(channel: &Channel, place: &ResumePoint) -> Option<Bytes> {
     let leads_here = || {
         let again = channel.place_behind(&place.id);

@@ -1,7 +1,8 @@
 //! HTTP towards the clients: heads, routes, responses.
 //!
-//! The head of every request is read here (`head/`), and the handler decides on it. One that opens an event stream over HTTP/1.x ends as a
-//! bare stream in a delivery shard, wherever it stands on its connection. Every other response is written by hyper.
+//! The head of every request is read here (`head/`), and the handler decides on it. One that opens
+//! an event stream over HTTP/1.x ends as a bare stream in a delivery shard, wherever it stands on
+//! its connection. Every other response is written by hyper.
 
 mod afterwards;
 mod client_connection;

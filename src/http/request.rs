@@ -43,7 +43,8 @@ pub(super) fn wants<B>(request: &Request<B>) -> Wants {
     }
 }
 
-/// RFC 9110, 12.5.1: without an Accept header everything is acceptable; the most specific range that matches decides.
+/// RFC 9110, 12.5.1: without an Accept header everything is acceptable; the most specific range
+/// that matches decides.
 pub(super) fn accepts_stream(headers: &HeaderMap) -> bool {
     let mut any = false;
     let mut best: Option<(u8, bool)> = None;
@@ -91,7 +92,8 @@ fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (Vec<u8>, bool)> + '_ {
         })
 }
 
-/// Where the client stopped: the header, else the query parameter. Ids are opaque bytes; an empty header says nothing.
+/// Where the client stopped: the header, else the query parameter. Ids are opaque bytes; an empty
+/// header says nothing.
 pub(super) fn last_event_id<B>(request: &Request<B>) -> Option<Bytes> {
     if let Some(RawLastEventId(id)) = request.extensions().get() {
         return Some(id.clone());
@@ -127,9 +129,11 @@ pub(super) fn client_address<B>(request: &Request<B>, peer: SocketAddr, trusted:
     client
 }
 
-/// The addresses of `X-Forwarded-For`, else of `Forwarded` (RFC 7239), farthest first; `None` for one that is not an address.
+/// The addresses of `X-Forwarded-For`, else of `Forwarded` (RFC 7239), farthest first; `None` for
+/// one that is not an address.
 ///
-/// A proxy continues the one and lets the other pass as the client has written it. Nearly all continue `X-Forwarded-For`.
+/// A proxy continues the one and lets the other pass as the client has written it. Nearly all
+/// continue `X-Forwarded-For`.
 fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let list = |name: &str| -> Vec<String> {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());

@@ -28,8 +28,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// The longest time after which a request that found too many others is to be made again.
 const BUSY_SECONDS_MAX: u64 = 5;
 
-/// A refusal in the form that the client understands: one that heals must not stop a browser's EventSource for ever, so it is a
-/// `200` that says when to come back, and ends.
+/// A refusal in the form that the client understands: one that heals must not stop a browser's
+/// EventSource for ever, so it is a `200` that says when to come back, and ends.
 pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseReason) -> Response {
     let response = match (heals(reason), source.refuse) {
         (true, Refuse::Retry) if request::names_stream(request.headers()) => come_back(source),
@@ -103,7 +103,8 @@ pub(super) fn busy() -> Response {
     response
 }
 
-/// HEAD on a source's path: the head that GET would have. It has no length, since that of GET is not known.
+/// HEAD on a source's path: the head that GET would have. It has no length, since that of GET is
+/// not known.
 pub(super) fn head<B>(request: &Request<B>, source: &Source) -> Response {
     if request::is_poll(request.headers()) {
         return document(Bytes::new(), request, source);
@@ -135,7 +136,8 @@ fn document<B>(body: Bytes, request: &Request<B>, source: &Source) -> Response {
     with_cors(response, request, source)
 }
 
-/// A method that is served at no path: `TRACE` would show others' secrets, `CONNECT` would lead out.
+/// A method that is served at no path: `TRACE` would show others' secrets, `CONNECT` would lead
+/// out.
 pub(super) fn method_unknown() -> Response {
     let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here");
     response.headers_mut().insert(ALLOW, METHODS);

@@ -68,8 +68,8 @@ impl Router {
         router
     }
 
-    /// What a request's path leads to. A source's path is the source's in every spelling; what a proxy passes on must lead
-    /// to the same entry, and to no source, however its origin reads it.
+    /// What a request's path leads to. A source's path is the source's in every spelling; what a
+    /// proxy passes on must lead to the same entry, and to no source, however its origin reads it.
     pub(crate) fn route<'a>(&self, path: &str, proxy: Option<&'a Arc<Proxy>>) -> Result<Route<'a>, BadPath> {
         if let Some(found) = self.source(&path::normalise(path)?) {
             return Ok(Route::Source(found));
@@ -86,7 +86,8 @@ impl Router {
         })
     }
 
-    /// What serves a path, which is in its normal form. A path without parameters goes before one with them.
+    /// What serves a path, which is in its normal form. A path without parameters goes before one
+    /// with them.
     fn source(&self, path: &str) -> Option<SourceMatch> {
         if let Some(channel) = self.plain.get(path) {
             return Some(SourceMatch::Plain(channel.clone()));

@@ -1,4 +1,5 @@
-//! What a reload can change about how requests are served: swapped as a whole, loaded once per request.
+//! What a reload can change about how requests are served: swapped as a whole, loaded once per
+//! request.
 
 use super::router::Router;
 use crate::config::{Config, Limits, Network};

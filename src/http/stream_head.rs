@@ -1,4 +1,5 @@
-//! The response head of an event stream, as bytes: the shard writes it together with the stream's beginning.
+//! The response head of an event stream, as bytes: the shard writes it together with the stream's
+//! beginning.
 
 use super::cors;
 use crate::config::Source;
@@ -27,7 +28,8 @@ pub(super) const STREAM_HEADERS: [(HeaderName, HeaderValue); 4] = [
 /// The head for a request.
 pub(super) fn bytes<B>(request: &Request<B>, source: &Source) -> Bytes {
     let mut head = BytesMut::with_capacity(HEAD_BYTES);
-    // RFC 9112, 2.3: an answer names the highest version that we speak, and does nothing that the client's can't.
+    // RFC 9112, 2.3: an answer names the highest version that we speak, and does nothing that the
+    // client's can't.
     head.put_slice(b"HTTP/1.1 200 OK\r\n");
     for (name, value) in STREAM_HEADERS
         .iter()

@@ -24,7 +24,8 @@ pub struct Draft {
     pub frame: Bytes,
     /// The id in force after it, as clients see it; empty: none.
     pub id: Bytes,
-    /// Whether `id` is one that the origin sent (or that is inherited from one), and so has to be found by its bytes.
+    /// Whether `id` is one that the origin sent (or that is inherited from one), and so has to be
+    /// found by its bytes.
     pub indexed: bool,
     /// What it is.
     pub kind: Kind,
@@ -59,8 +60,9 @@ pub(super) struct EntryMeta {
     pub(super) cursor: Cursor,
     /// Its number.
     pub(super) position: Position,
-    /// The first entry that is known to carry the same id: where a client that names this id may have stopped.
-    /// Never after `cursor`; the start: the id was in use before, at a place that has been forgotten.
+    /// The first entry that is known to carry the same id: where a client that names this id may
+    /// have stopped. Never after `cursor`; the start: the id was in use before, at a place that has
+    /// been forgotten.
     pub(super) first_with_id: Cursor,
     /// The id in force after it; empty: none.
     pub(super) id: Bytes,
@@ -108,7 +110,8 @@ impl Entry {
         &self.draft.id
     }
 
-    /// Whether its id names this place alone, as far as is known: a client that resumes with it goes on right behind.
+    /// Whether its id names this place alone, as far as is known: a client that resumes with it
+    /// goes on right behind.
     pub fn is_named_by_id(&self) -> bool {
         !self.draft.id.is_empty() && (!self.draft.indexed || self.first_with_id == self.cursor)
     }

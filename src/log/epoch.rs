@@ -9,10 +9,12 @@ pub struct Epoch(String);
 impl Epoch {
     /// A new numbering: its name has not been used before, and holds no position of an older one.
     pub fn new() -> Self {
-        // 60 bits in 12 characters, without vowels (no words) and without a dot (it separates the number).
+        // 60 bits in 12 characters, without vowels (no words) and without a dot (it separates the
+        // number).
         const ALPHABET: &[u8; 32] = b"0123456789bcdfghjklmnpqrstvwxz_-";
         let mut seed = [0u8; 8];
-        // A failing random source leaves the clock: two processes within a nanosecond would have to collide.
+        // A failing random source leaves the clock: two processes within a nanosecond would have to
+        // collide.
         if getrandom::fill(&mut seed).is_err() {
             let now = std::time::SystemTime::now()
                 .duration_since(std::time::UNIX_EPOCH)

@@ -1,20 +1,26 @@
-//! From an event id to the newest entry that carries it, in constant time, while the writer goes on.
+//! From an event id to the newest entry that carries it, in constant time, while the writer goes
+//! on.
 //!
-//! A hash table whose chains run through cursors, newest first, as in the match finders of compressors: a bucket holds
-//! the newest cursor with that hash, a cell per cursor how far back the next older one is. An id that comes again
-//! replaces itself, so a chain holds each id once. Nothing else is removed: for readers a chain ends where it falls
-//! behind the log's tail. The table doubles with the log, up to the log's bound, so that a short log stays small.
+//! A hash table whose chains run through cursors, newest first, as in the match finders of
+//! compressors: a bucket holds the newest cursor with that hash, a cell per cursor how far back the
+//! next older one is. An id that comes again replaces itself, so a chain holds each id once.
+//! Nothing else is removed: for readers a chain ends where it falls behind the log's tail. The
+//! table doubles with the log, up to the log's bound, so that a short log stays small.
 //!
-//! What has fallen behind the tail stays readable until its cell is used again, by the hash alone. So a reader can tell an id that has gone
-//! from one that never was, which is for people only: it may meet a cell that has just been reused. And the writer knows an id that comes back although the log has let it go: at least over the last [`CELLS_MIN`] entries, and over
-//! half as many again as a full log holds.
+//! What has fallen behind the tail stays readable until its cell is used again, by the hash alone.
+//! So a reader can tell an id that has gone from one that never was, which is for people only: it
+//! may meet a cell that has just been reused. And the writer knows an id that comes back although
+//! the log has let it go: at least over the last [`CELLS_MIN`] entries, and over half as many again
+//! as a full log holds.
 //!
-//! Ids that come back as one have the same hash, since a header loses the spaces around a value and a client replaces what is no UTF-8:
-//! so they stand in one chain, and an id that came back changed is found as well.
+//! Ids that come back as one have the same hash, since a header loses the spaces around a value and
+//! a client replaces what is no UTF-8: so they stand in one chain, and an id that came back changed
+//! is found as well.
 //!
-//! One writer; readers take no lock. A reader can meet a cell that the writer has just reused: then the tail has moved past
-//! the cell's cursor before, and whatever the cell says leads further back, where the reader sees the tail and stops.
-//! It may miss an id that is being let go at that moment, never invent one: what is found is compared with the entry.
+//! One writer; readers take no lock. A reader can meet a cell that the writer has just reused: then
+//! the tail has moved past the cell's cursor before, and whatever the cell says leads further back,
+//! where the reader sees the tail and stops. It may miss an id that is being let go at that moment,
+//! never invent one: what is found is compared with the entry.
 
 use super::entry::Entry;
 use super::position::{AtomicCursor, Cursor};
@@ -53,8 +59,8 @@ pub(super) struct LastUse {
 struct Table {
     /// Newest entry by hash; the start: none. A power of two.
     newest: Box<[AtomicCursor]>,
-    /// [`Cell`]s by cursor modulo the length; as many. A cell holds for its cursor until one of `len` more is entered,
-    /// and `len` is at least the number of entries kept that are entered.
+    /// [`Cell`]s by cursor modulo the length; as many. A cell holds for its cursor until one of
+    /// `len` more is entered, and `len` is at least the number of entries kept that are entered.
     older: Box<[AtomicU64]>,
     /// The newest cursor entered. The writer's.
     entered: AtomicCursor,
@@ -139,8 +145,8 @@ impl Table {
         None
     }
 
-    /// Whether a cursor's cell has not been used again. The table may yet have to grow before the next one is entered, so
-    /// that nothing else will do: not the distance from that one.
+    /// Whether a cursor's cell has not been used again. The table may yet have to grow before the
+    /// next one is entered, so that nothing else will do: not the distance from that one.
     fn holds(&self, cursor: Cursor) -> bool {
         cursor + self.len() as u64 > self.entered.load(Ordering::Relaxed)
     }
@@ -200,8 +206,8 @@ impl Index {
         self.table().last_use(self.hash(id), id, &entry)
     }
 
-    /// Enters the id of `cursor`; `tail..cursor` are the kept entries before it. Only the writer calls this, and calls
-    /// [`Index::entered`] once readers can see the entry.
+    /// Enters the id of `cursor`; `tail..cursor` are the kept entries before it. Only the writer
+    /// calls this, and calls [`Index::entered`] once readers can see the entry.
     pub(super) fn enter(
         &self,
         id: &[u8],
@@ -233,12 +239,14 @@ impl Index {
         false
     }
 
-    /// Forgets the use before `cursor`, which readers had to find until now. Not after the table has grown.
+    /// Forgets the use before `cursor`, which readers had to find until now. Not after the table
+    /// has grown.
     pub(super) fn entered(&self, id: &[u8], cursor: Cursor, last: LastUse) {
         self.table().unlink(self.hash(id), last, cursor);
     }
 
-    /// The newest entry between the tail and the head whose id is this one, or if there is none, comes back as this.
+    /// The newest entry between the tail and the head whose id is this one, or if there is none,
+    /// comes back as this.
     pub(super) fn find(
         &self,
         id: &[u8],
@@ -300,7 +308,8 @@ fn comes_back_unchanged(id: &[u8]) -> bool {
     id.is_ascii() && !is_white(id.first()) && !is_white(id.last())
 }
 
-/// An id as an EventSource sends it back: decoded (9.2.5 of the HTML standard), and without what a header loses.
+/// An id as an EventSource sends it back: decoded (9.2.5 of the HTML standard), and without what a
+/// header loses.
 fn as_it_comes_back(id: &[u8]) -> Cow<'_, str> {
     match String::from_utf8_lossy(id) {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(WHITE_SPACE)),

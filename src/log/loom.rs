@@ -1,8 +1,8 @@
 //! One writer and one reader of a tiny log, whose slots and index cells are used again at once.
 //!
-//! Tried by hand, each makes a model fail: the head moves before the slot is filled; the tail moves before the last evicted
-//! entry is marked; `read` doesn't compare positions; the head moves before the id is entered, or after the use before is
-//! unlinked.
+//! Tried by hand, each makes a model fail: the head moves before the slot is filled; the tail moves
+//! before the last evicted entry is marked; `read` doesn't compare positions; the head moves before
+//! the id is entered, or after the use before is unlinked.
 
 use super::{Cursor, Draft, Epoch, Kind, Log, Numbering, Position, Read, ResumePoint, Writer, frame};
 use crate::config::LogLimits;
@@ -46,8 +46,8 @@ fn log(events: usize, ids: &[&'static str]) -> (Writer, Log) {
 
 /// Runs `read` while the writer appends `ids` to a log that holds `before`.
 ///
-/// The reader is the thread that starts later: the checker looks for races with the last access of a place only, and the
-/// writer's own loads would hide the reader's.
+/// The reader is the thread that starts later: the checker looks for races with the last access of
+/// a place only, and the writer's own loads would hide the reader's.
 fn while_written(
     events: usize,
     before: &'static [&'static str],

@@ -1,10 +1,11 @@
-//! The record of a channel's recent events: one writer, and any number of readers, for none of which the writer waits.
+//! The record of a channel's recent events: one writer, and any number of readers, for none of
+//! which the writer waits.
 //!
-//! Bounded in events, bytes and age. A reader holds a [`Cursor`] and asks for what follows; when the writer has let that go,
-//! the reader is told ([`Read::Gone`]), never given something else.
+//! Bounded in events, bytes and age. A reader holds a [`Cursor`] and asks for what follows; when
+//! the writer has let that go, the reader is told ([`Read::Gone`]), never given something else.
 //!
-//! Clients know event ids: the origin's, which the index turns into cursors, or an epoch with a [`Position`], which is
-//! searched for. Cursors never leave the process.
+//! Clients know event ids: the origin's, which the index turns into cursors, or an epoch with a
+//! [`Position`], which is searched for. Cursors never leave the process.
 
 mod entry;
 mod epoch;

@@ -1,4 +1,5 @@
-//! Where something is in a log: by the number that ids name, and by the count that readers walk along.
+//! Where something is in a log: by the number that ids name, and by the count that readers walk
+//! along.
 
 use crate::sync::{AtomicU64, Ordering};
 use std::fmt;
@@ -6,14 +7,17 @@ use std::ops::Add;
 
 /// An entry's number, as ids name it: `<epoch>.<position>`.
 ///
-/// Positions increase from entry to entry. They may be given from outside and have holes: a shared log counts what is no
-/// event as well, and a log that was kept over an unclean end goes on above every number that may have been given.
+/// Positions increase from entry to entry. They may be given from outside and have holes: a shared
+/// log counts what is no event as well, and a log that was kept over an unclean end goes on above
+/// every number that may have been given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(u64);
 
-/// Where a reader is: how many entries this process has appended up to there, whatever their positions are.
+/// Where a reader is: how many entries this process has appended up to there, whatever their
+/// positions are.
 ///
-/// Cursors have no holes, so a slot of the ring is a remainder and a lag is a difference. They never leave the process.
+/// Cursors have no holes, so a slot of the ring is a remainder and a lag is a difference. They
+/// never leave the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor(u64);
 

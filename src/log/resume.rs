@@ -27,8 +27,8 @@ pub struct ResumePoint {
 pub enum StartPoint {
     /// With this entry, which may be still to come.
     At(Cursor),
-    /// With the oldest entry that there is when the stream is written. The log had let some go before: where it begins is
-    /// its own affair, and no gap.
+    /// With the oldest entry that there is when the stream is written. The log had let some go
+    /// before: where it begins is its own affair, and no gap.
     Oldest,
 }
 
@@ -48,7 +48,8 @@ impl Numbering<'_> {
             (true, _) => meta.id.clone(),
             // Exact also after what has no id of its own, as a gap event.
             (false, false) => self.epoch.id(meta.position).into(),
-            // No id is in force. A place gets one of the relay's numbering only if the next event does.
+            // No id is in force. A place gets one of the relay's numbering only if the next event
+            // does.
             (false, true) if self.assigning => self.epoch.id(meta.position).into(),
             (false, true) => Bytes::new(),
         }
@@ -58,9 +59,10 @@ impl Numbering<'_> {
 impl Log {
     /// The place after the event that a client names as its last.
     ///
-    /// An id that several events share stands for the first of them. One that has changed on its way back (without the spaces around it,
-    /// with U+FFFD for what is no UTF-8) stands for the id that it was, unless it is one itself. Where the log can't vouch for what
-    /// follows, the place is the oldest entry, with the reason.
+    /// An id that several events share stands for the first of them. One that has changed on its
+    /// way back (without the spaces around it, with U+FFFD for what is no UTF-8) stands for the id
+    /// that it was, unless it is one itself. Where the log can't vouch for what follows, the place
+    /// is the oldest entry, with the reason.
     pub fn resume(&self, last_event_id: &[u8], numbering: &Numbering<'_>) -> ResumePoint {
         if let Some(position) = numbering.epoch.position(last_event_id) {
             return match self.search(position) {
@@ -69,7 +71,8 @@ impl Log {
                     id: Bytes::copy_from_slice(last_event_id),
                     gap: None,
                 },
-                // What was given that number is not known any more. What came before it the client has had.
+                // What was given that number is not known any more. What came before it the client
+                // has had.
                 Search::Hole(before) => ResumePoint {
                     gap: Some(GapReason::UnknownId),
                     ..self.after(&before, numbering)
@@ -92,7 +95,8 @@ impl Log {
                 self.oldest(numbering, Some(GapReason::Evicted))
             };
         }
-        // No kept entry has it. A client that stands right before the oldest one has missed nothing all the same.
+        // No kept entry has it. A client that stands right before the oldest one has missed nothing
+        // all the same.
         let last_evicted = self.last_evicted();
         match last_evicted.passed && comes_back_as(&last_evicted.id, last_event_id) {
             true if last_evicted.first_with_id == last_evicted.cursor => ResumePoint {

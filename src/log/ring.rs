@@ -1,8 +1,9 @@
 //! The ring: slots by cursor, written by one, read by many without a lock.
 //!
-//! The writer's order is what readers rely on: an entry that goes becomes the last evicted, then the tail moves, then its slot
-//! is reused; a slot is filled before the head moves. So a reader that finds another entry than it asked for, or none,
-//! knows that its entry is gone; and an entry at or below the head that is not behind the tail is there.
+//! The writer's order is what readers rely on: an entry that goes becomes the last evicted, then
+//! the tail moves, then its slot is reused; a slot is filled before the head moves. So a reader
+//! that finds another entry than it asked for, or none, knows that its entry is gone; and an entry
+//! at or below the head that is not behind the tail is there.
 
 use super::entry::{Entry, EntryMeta};
 use super::index::Index;
@@ -11,7 +12,8 @@ use crate::sync::{AtomicU64, Ordering, Swap, spin_loop};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
-/// Slots are allocated in pages, when the log first reaches them: a log of a few events is a few kilobytes.
+/// Slots are allocated in pages, when the log first reaches them: a log of a few events is a few
+/// kilobytes.
 const PAGE_SLOTS: usize = if cfg!(fanfare_loom) { 2 } else { 128 };
 
 type Slot = Swap<Entry>;
@@ -36,7 +38,8 @@ pub(super) struct Shared {
     pub(super) bytes: AtomicU64,
     /// Bytes ever written.
     pub(super) end: AtomicU64,
-    /// The newest entry that was let go, if any: `tail - 1`, or ahead of the tail for the moment in which it moves.
+    /// The newest entry that was let go, if any: `tail - 1`, or ahead of the tail for the moment in
+    /// which it moves.
     pub(super) last_evicted: Swap<EntryMeta>,
     pub(super) index: Index,
     /// Slot `cursor % slots` of the ring; as many as events are kept at most.

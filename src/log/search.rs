@@ -53,8 +53,8 @@ impl Log {
     }
 }
 
-/// Where to look next, between two entries. Positions grow at least as fast as cursors, from both sides: where there is no
-/// hole, that leaves one place.
+/// Where to look next, between two entries. Positions grow at least as fast as cursors, from both
+/// sides: where there is no hole, that leaves one place.
 fn probe(position: Position, below: &EntryMeta, above: (Cursor, Position)) -> Cursor {
     let least = above.0.back(above.1.since(position)).max(below.cursor.next());
     let most = (below.cursor + position.since(below.position)).min(above.0.before());

@@ -34,7 +34,8 @@ impl Log {
         Self::continuing(Position::START, limits)
     }
 
-    /// An empty log that goes on behind a position, up to which the numbering has been used, and its only writer.
+    /// An empty log that goes on behind a position, up to which the numbering has been used, and
+    /// its only writer.
     pub fn continuing(start: Position, limits: LogLimits) -> (Writer, Log) {
         let log = Log::empty(start, limits.events);
         (Writer::new(log.clone(), limits), log)
@@ -57,7 +58,8 @@ impl Writer {
         &self.log
     }
 
-    /// Bounds the log anew, from the next entry on. It never keeps more events than it was made for.
+    /// Bounds the log anew, from the next entry on. It never keeps more events than it was made
+    /// for.
     pub fn limit(&mut self, limits: LogLimits) {
         self.limits = limits;
     }
@@ -67,7 +69,8 @@ impl Writer {
         self.newest.next()
     }
 
-    /// Appends an entry under the next position. Readers see it at once; waking them is the caller's.
+    /// Appends an entry under the next position. Readers see it at once; waking them is the
+    /// caller's.
     pub fn append(&mut self, draft: Draft) -> Cursor {
         self.put(self.next_position(), draft)
     }
@@ -91,7 +94,8 @@ impl Writer {
         let last_use = if indexed { self.last_use(&draft.id) } else { None };
         let first_with_id = match last_use {
             Some(last) => self.first_with_id(last.cursor, &draft.id),
-            // The index may have used its cell again by now, and a client may stand there all the same.
+            // The index may have used its cell again by now, and a client may stand there all the
+            // same.
             None if indexed => Some(self.log.last_evicted())
                 .filter(|meta| meta.passed && meta.id == draft.id)
                 .map_or(cursor, |meta| meta.first_with_id),
@@ -118,7 +122,8 @@ impl Writer {
         cursor
     }
 
-    /// Lets go what is older than the log's age. To be called from time to time, also when nothing is written.
+    /// Lets go what is older than the log's age. To be called from time to time, also when nothing
+    /// is written.
     pub fn trim(&mut self, now: Instant) {
         let limits = self.limits;
         self.let_go_while(|_, oldest| is_old(&limits, oldest, now));
@@ -170,7 +175,8 @@ impl Writer {
         self.log.shared.index.last_use(id, |cursor| self.log.entry(cursor))
     }
 
-    /// The first entry with an id that was last used at an earlier one; the start when it has been forgotten.
+    /// The first entry with an id that was last used at an earlier one; the start when it has been
+    /// forgotten.
     fn first_with_id(&self, last_use: Cursor, id: &[u8]) -> Cursor {
         match self.log.meta(last_use) {
             Some(meta) if meta.passed && meta.id == id => meta.first_with_id,

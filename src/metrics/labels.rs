@@ -1,6 +1,7 @@
 //! The label values of the metrics that have a closed set of them.
 //!
-//! Each set is an enum whose order is the order of the counters in a handle's array: `counters[reason.index()]`.
+//! Each set is an enum whose order is the order of the counters in a handle's array:
+//! `counters[reason.index()]`.
 
 /// Declares an enum together with its labels, so that neither can miss a variant of the other.
 macro_rules! labels {
@@ -117,7 +118,8 @@ labels! {
         BadRequest = "bad_request",
         /// No request head within `limits.header_timeout`.
         HeaderTimeout = "header_timeout",
-        /// The origin's own answer (401, 403, 404, 410); for a request that is passed, that there is none.
+        /// The origin's own answer (401, 403, 404, 410); for a request that is passed, that there
+        /// is none.
         Origin = "origin",
     }
 }

@@ -42,10 +42,11 @@ pub struct Metrics {
 
 /// Handles of one upstream.
 pub struct UpstreamMetrics {
-    /// `fanfare_upstream_connected`: moved by differences, since the channels of a templated source share it.
+    /// `fanfare_upstream_connected`: moved by differences, since the channels of a templated source
+    /// share it.
     pub connected: Gauge,
-    /// `fanfare_upstream_reconnects_total`, by the label of its reason. A series appears with its first value: each upstream
-    /// could have a dozen, and has two or three.
+    /// `fanfare_upstream_reconnects_total`, by the label of its reason. A series appears with its
+    /// first value: each upstream could have a dozen, and has two or three.
     pub reconnects: Box<dyn Fn(&'static str) -> Counter + Send + Sync>,
 }
 

@@ -1,8 +1,9 @@
 //! The process's own numbers, read when they are asked for, under Prometheus' standard names.
 //!
-//! Written as text here and not kept in the exporter, whose counters are whole numbers: CPU seconds are not.
-//! `/proc/self/stat` stays open: the moment at which descriptors have run out is when these numbers are wanted most.
-//! A number that the system does not give is left out, never written as 0.
+//! Written as text here and not kept in the exporter, whose counters are whole numbers: CPU seconds
+//! are not. `/proc/self/stat` stays open: the moment at which descriptors have run out is when
+//! these numbers are wanted most. A number that the system does not give is left out, never written
+//! as 0.
 
 use super::definitions::{self, Definition};
 use crate::telemetry;
@@ -83,8 +84,8 @@ impl Process {
     }
 }
 
-/// Since Linux 6.2 the directory's size is the number of descriptors: no descriptor is needed to learn it, and no
-/// walk over tens of thousands of entries. Before, it is 0.
+/// Since Linux 6.2 the directory's size is the number of descriptors: no descriptor is needed to
+/// learn it, and no walk over tens of thousands of entries. Before, it is 0.
 pub(crate) fn open_descriptors() -> Option<u64> {
     let size = std::fs::metadata("/proc/self/fd").ok()?.len();
     if size > 0 {
@@ -104,7 +105,8 @@ fn parse_boot_time(proc_stat: &str) -> Option<f64> {
         .ok()
 }
 
-/// The second field is the program's name in parentheses, and may hold anything, parentheses and blanks too.
+/// The second field is the program's name in parentheses, and may hold anything, parentheses and
+/// blanks too.
 fn parse_stat(line: &str) -> Option<Stat> {
     let (_, rest) = line.rsplit_once(')')?;
     // proc(5) counts from 1; `rest` begins with field 3.
@@ -185,7 +187,8 @@ mod tests {
         assert!(value("process_max_fds") >= value("process_open_fds"));
 
         let before = value("process_open_fds");
-        // Other tests of this process open and close descriptors meanwhile: enough of them to stand out.
+        // Other tests of this process open and close descriptors meanwhile: enough of them to stand
+        // out.
         let held: Vec<File> = (0..200).map(|_| File::open("/dev/null").unwrap()).collect();
         assert!(value("process_open_fds") >= before + 100.0);
         drop(held);

@@ -30,7 +30,8 @@ impl ProxyMetrics {
         }
     }
 
-    /// Counts a request by the status that the client gets. One that no standard knows counts as 599.
+    /// Counts a request by the status that the client gets. One that no standard knows counts as
+    /// 599.
     pub fn answered(&self, code: u16) {
         let known = if CODES.contains(&code) { code } else { CODES.end - 1 };
         let series = &self.requests[usize::from(known - CODES.start)];

@@ -12,10 +12,11 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Length of the queue of connections that wait to be accepted; the kernel takes the smaller of this and `somaxconn`.
+/// Length of the queue of connections that wait to be accepted; the kernel takes the smaller of
+/// this and `somaxconn`.
 const BACKLOG: i32 = 65_535;
-/// Most bytes that the kernel keeps for one client (it doubles this for its own bookkeeping). Without a bound, stalled
-/// clients hide gigabytes there, and their lag.
+/// Most bytes that the kernel keeps for one client (it doubles this for its own bookkeeping).
+/// Without a bound, stalled clients hide gigabytes there, and their lag.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// Bytes that may wait in the kernel unsent before the socket counts as full.
 const NOT_SENT_BYTES: u32 = 32 * 1024;
@@ -23,7 +24,8 @@ const NOT_SENT_BYTES: u32 = 32 * 1024;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 /// Time between such questions.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
-/// How long sent bytes may stay unacknowledged before the kernel gives the connection up: longer than any sensible `stall`.
+/// How long sent bytes may stay unacknowledged before the kernel gives the connection up: longer
+/// than any sensible `stall`.
 const USER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A bound listener.
@@ -38,7 +40,8 @@ enum Kind {
     Unix(UnixListener, PathBuf),
 }
 
-/// Binds a listener. The kernel takes connections from now on; they are accepted once `accept` runs.
+/// Binds a listener. The kernel takes connections from now on; they are accepted once `accept`
+/// runs.
 pub fn bind(listen: &Listen) -> io::Result<Listener> {
     let kind = match listen {
         Listen::Tcp(address) => Kind::Tcp(bind_tcp(*address)?),
@@ -112,8 +115,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// A socket file that a process left behind which is gone is replaced; one on which a process answers is not, and a file of
-/// any other kind was not left by a listener.
+/// A socket file that a process left behind which is gone is replaced; one on which a process
+/// answers is not, and a file of any other kind was not left by a listener.
 fn bind_unix(path: &PathBuf) -> io::Result<UnixListener> {
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {

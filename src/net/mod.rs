@@ -1,8 +1,11 @@
-//! The network's side of every server in the process: bound listeners, the one loop that accepts, and the streams that it makes.
+//! The network's side of every server in the process: bound listeners, the one loop that accepts,
+//! and the streams that it makes.
 //!
-//! - A [`Stream`] is made once, when its connection is accepted, and never wrapped again on its way to its shard.
+//! - A [`Stream`] is made once, when its connection is accepted, and never wrapped again on its way
+//!   to its shard.
 //! - No error of `accept` ends the loop, and none of them fills the log.
-//! - A connection that has asked for nothing may be let go for another one ([`PendingConnections`]).
+//! - A connection that has asked for nothing may be let go for another one
+//!   ([`PendingConnections`]).
 
 mod accept;
 mod listener;

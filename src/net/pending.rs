@@ -158,8 +158,8 @@ mod tests {
         }
     }
 
-    /// Connections that leave when they are asked to, in these phases, where two may be; which of them are gone once
-    /// `count` are.
+    /// Connections that leave when they are asked to, in these phases, where two may be; which of
+    /// them are gone once `count` are.
     async fn gone(askers: Askers, phases: &[Phase], count: usize) -> Vec<usize> {
         let pending = PendingConnections::new(askers);
         let gone: Vec<_> = phases.iter().map(|_| Arc::new(AtomicUsize::new(0))).collect();

@@ -1,9 +1,10 @@
-//! The PROXY protocol, versions 1 and 2: the header in which a proxy says whose connection it passes on.
+//! The PROXY protocol, versions 1 and 2: the header in which a proxy says whose connection it
+//! passes on.
 //!
-//! Source: "The PROXY protocol, versions 1 & 2" (haproxy.org). The header comes before the first byte of the
-//! connection's own protocol. It is read from a bounded buffer; what cannot become a header is told at the
-//! first byte that differs, so that a listener that requires one never waits for a peer that speaks another
-//! protocol.
+//! Source: "The PROXY protocol, versions 1 & 2" (haproxy.org). The header comes before the first
+//! byte of the connection's own protocol. It is read from a bounded buffer; what cannot become a
+//! header is told at the first byte that differs, so that a listener that requires one never waits
+//! for a peer that speaks another protocol.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -15,8 +16,8 @@ const LINE_BEGINNING: &[u8] = b"PROXY ";
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Signature, version and command, family and transport, length.
 const FIXED_BYTES: usize = 16;
-/// Longest header of version 2 that is read. The standard allows 64 KiB; addresses take 216 bytes at most, and
-/// the optional parts that proxies send (TLS details, a unique id) some hundreds.
+/// Longest header of version 2 that is read. The standard allows 64 KiB; addresses take 216 bytes
+/// at most, and the optional parts that proxies send (TLS details, a unique id) some hundreds.
 pub(crate) const HEADER_BYTES_MAX: usize = 4096;
 
 /// A header.
@@ -24,7 +25,8 @@ pub(crate) const HEADER_BYTES_MAX: usize = 4096;
 pub(crate) struct Header {
     /// Its length in bytes.
     pub(crate) len: usize,
-    /// The client's address; `None`: the proxy speaks for itself (a health check), or does not know.
+    /// The client's address; `None`: the proxy speaks for itself (a health check), or does not
+    /// know.
     pub(crate) source: Option<SocketAddr>,
 }
 
@@ -134,7 +136,8 @@ enum Command {
     Proxy,
 }
 
-/// The source in a header's address block, by family and transport. What follows the addresses (TLVs) is skipped.
+/// The source in a header's address block, by family and transport. What follows the addresses
+/// (TLVs) is skipped.
 fn source(family: u8, block: &[u8]) -> Result<Option<SocketAddr>, BadHeader> {
     let port = |at: usize| Some(u16::from_be_bytes([*block.get(at)?, *block.get(at + 1)?]));
     let source = match family {
@@ -251,7 +254,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// However a header is cut up, nothing is decided before it is whole, and what follows it does not count.
+        /// However a header is cut up, nothing is decided before it is whole, and what follows it
+        /// does not count.
         #[test]
         fn a_header_is_itself_on_every_cut(
             is_line: bool, ip: [u8; 4], port: u16, tail in proptest::collection::vec(proptest::num::u8::ANY, 0..32),

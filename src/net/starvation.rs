@@ -1,8 +1,8 @@
 //! What is logged of a listener that can't accept: the beginning of a shortage, and its end.
 //!
-//! While descriptors are scarce the two follow each other at every connection that comes and goes, so a client that opens
-//! connections could fill the log. So the shortage counts as over only after a while without an error, and is logged
-//! again only after a longer one.
+//! While descriptors are scarce the two follow each other at every connection that comes and goes,
+//! so a client that opens connections could fill the log. So the shortage counts as over only after
+//! a while without an error, and is logged again only after a longer one.
 
 use std::time::{Duration, Instant};
 

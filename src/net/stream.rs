@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// What a peer's bytes go through. (TLS will be a further kind: the encryption goes with the stream.)
+/// What a peer's bytes go through. (TLS will be a further kind: the encryption goes with the
+/// stream.)
 #[derive(Debug)]
 pub struct Stream {
     transport: Transport,
@@ -58,7 +59,8 @@ impl Stream {
         })
     }
 
-    /// Whether it has bytes of its own to write, which wait for room as its owner's do. (TLS: records, alerts, tickets.)
+    /// Whether it has bytes of its own to write, which wait for room as its owner's do. (TLS:
+    /// records, alerts, tickets.)
     pub fn wants_write(&self) -> bool {
         match &self.transport {
             Transport::Tcp(_) | Transport::Unix(_) => false,
@@ -73,9 +75,11 @@ impl Stream {
         }
     }
 
-    /// Reads and drops what the peer has sent. Whether it may send more; an error: the connection failed.
+    /// Reads and drops what the peer has sent. Whether it may send more; an error: the connection
+    /// failed.
     ///
-    /// Unread bytes would turn a close into a reset, which takes from the peer what it has not read yet.
+    /// Unread bytes would turn a close into a reset, which takes from the peer what it has not read
+    /// yet.
     pub fn discard(&self) -> io::Result<bool> {
         let mut scratch = [0; DISCARD_BYTES];
         for _ in 0..DISCARD_ROUNDS {
@@ -100,7 +104,8 @@ impl Stream {
     /// Makes the coming close a reset: what the kernel still holds for the peer is freed at once.
     pub fn reset_on_close(&self) {
         if let Transport::Tcp(stream) = &self.transport {
-            // If it fails the close is an ordinary one; the kernel's memory then lasts until it gives up.
+            // If it fails the close is an ordinary one; the kernel's memory then lasts until it
+            // gives up.
             let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
     }

@@ -1,12 +1,14 @@
-//! How three kinds of origin read a request's path: plain models of what their sources do, to compare with.
+//! How three kinds of origin read a request's path: plain models of what their sources do, to
+//! compare with.
 //!
-//! Each returns the decoded path that it looks up; `None`: it refuses the request. Where a setting decides, the model has
-//! the lenient one.
+//! Each returns the decoded path that it looks up; `None`: it refuses the request. Where a setting
+//! decides, the model has the lenient one.
 
 use percent_encoding::percent_decode;
 
-/// nginx: decodes as it reads, and what was decoded separates and climbs too (`ngx_http_parse_complex_uri`); empty segments
-/// are merged (`merge_slashes on`), `;` is a character like others.
+/// nginx: decodes as it reads, and what was decoded separates and climbs too
+/// (`ngx_http_parse_complex_uri`); empty segments are merged (`merge_slashes on`), `;` is a
+/// character like others.
 pub(crate) fn nginx(path: &str) -> Option<Vec<u8>> {
     let decoded = strictly_decoded(path.as_bytes())?;
     let mut kept: Vec<&[u8]> = Vec::new();
@@ -22,8 +24,8 @@ pub(crate) fn nginx(path: &str) -> Option<Vec<u8>> {
     Some(joined(&kept, ends_in_slash))
 }
 
-/// Tomcat (`CoyoteAdapter`): parameters cut first, then decoded, `\` and `%2F` as separators where a setting allows them,
-/// then empty and dot segments resolved.
+/// Tomcat (`CoyoteAdapter`): parameters cut first, then decoded, `\` and `%2F` as separators where
+/// a setting allows them, then empty and dot segments resolved.
 pub(crate) fn tomcat(path: &str) -> Option<Vec<u8>> {
     let names: Vec<&str> = path
         .split('/')
@@ -48,8 +50,9 @@ pub(crate) fn tomcat(path: &str) -> Option<Vec<u8>> {
     Some(joined(&kept, ends_in_slash))
 }
 
-/// Node: `new URL(request.url, base).pathname` (URL standard, 4.4), decoded as a file server does. Two slashes at the beginning
-/// are a host's, `\` is a slash, encoded dots are dots, empty segments count.
+/// Node: `new URL(request.url, base).pathname` (URL standard, 4.4), decoded as a file server does.
+/// Two slashes at the beginning are a host's, `\` is a slash, encoded dots are dots, empty segments
+/// count.
 pub(crate) fn node(path: &str) -> Option<Vec<u8>> {
     let mut path = path.replace('\\', "/");
     if path.starts_with("//") {

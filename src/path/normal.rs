@@ -18,8 +18,9 @@ pub enum BadPath {
     Ambiguous,
 }
 
-/// A path as all its equivalents are written: characters that need no percent-encoding are decoded, the others
-/// encoded, empty segments merged, `;parameters` cut. A slash at the end stays; so does `%2F`.
+/// A path as all its equivalents are written: characters that need no percent-encoding are decoded,
+/// the others encoded, empty segments merged, `;parameters` cut. A slash at the end stays; so does
+/// `%2F`.
 pub fn normalise(path: &str) -> Result<Cow<'_, str>, BadPath> {
     if is_normal(path) {
         return Ok(Cow::Borrowed(path));
@@ -55,7 +56,8 @@ fn is_normal(path: &str) -> bool {
     })
 }
 
-/// Dot segments are looked for with all that could separate segments, or end one, taken for just that.
+/// Dot segments are looked for with all that could separate segments, or end one, taken for just
+/// that.
 fn check(path: &str) -> Result<(), BadPath> {
     if path.contains('\\') || path.contains("%5c") || path.contains("%5C") {
         return Err(BadPath::Backslash);

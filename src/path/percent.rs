@@ -6,7 +6,8 @@ use std::borrow::Cow;
 /// All but RFC 3986's unreserved characters.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// All that a segment can't hold as it is (RFC 3986, 3.3), and `;`, which begins a segment's parameters.
+/// All that a segment can't hold as it is (RFC 3986, 3.3), and `;`, which begins a segment's
+/// parameters.
 const SEGMENT: &AsciiSet = &COMPONENT
     .remove(b'!')
     .remove(b'$')
@@ -38,8 +39,8 @@ pub(crate) fn encode_component(value: &str) -> impl std::fmt::Display {
     utf8_percent_encode(value, COMPONENT)
 }
 
-/// A segment as all its equivalents are written: what need not be encoded is not, the rest is in upper case.
-/// One that is not percent-encoded has no equivalents.
+/// A segment as all its equivalents are written: what need not be encoded is not, the rest is in
+/// upper case. One that is not percent-encoded has no equivalents.
 pub(super) fn canonical(segment: &str) -> Cow<'_, str> {
     match decode(segment) {
         Some(bytes) => Cow::Owned(percent_encode(&bytes, SEGMENT).to_string()),
@@ -52,8 +53,9 @@ pub(super) fn is_literal(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
 }
 
-/// A value of application/x-www-form-urlencoded (URL standard, 5.1) as bytes: `+` is a space, `%XX` a byte, and what
-/// is not percent-encoded stands for itself. (Event ids need not be UTF-8, which crates for forms make of it.)
+/// A value of application/x-www-form-urlencoded (URL standard, 5.1) as bytes: `+` is a space, `%XX`
+/// a byte, and what is not percent-encoded stands for itself. (Event ids need not be UTF-8, which
+/// crates for forms make of it.)
 pub(crate) fn form_value(value: &str) -> Vec<u8> {
     percent_decode_str(&value.replace('+', " ")).collect()
 }

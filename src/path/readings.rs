@@ -2,12 +2,13 @@
 
 use super::normal::{BadPath, Reading, normalise};
 
-/// What a path matches, if it matches the same in every reading of it. `matched` is given paths in the form of
-/// [`normalise`], but for what a reading does differently.
+/// What a path matches, if it matches the same in every reading of it. `matched` is given paths in
+/// the form of [`normalise`], but for what a reading does differently.
 ///
-/// Servers disagree about whether empty segments count (nginx and Tomcat merge them, Node does not), whether a `;`
-/// ends a name (Tomcat) or is a part of it (nginx, Node), whether `%2F` separates segments (nginx), and `//name/` at the
-/// beginning is a host for a server that resolves the target as a reference (`new URL(request.url, base)`).
+/// Servers disagree about whether empty segments count (nginx and Tomcat merge them, Node does
+/// not), whether a `;` ends a name (Tomcat) or is a part of it (nginx, Node), whether `%2F`
+/// separates segments (nginx), and `//name/` at the beginning is a host for a server that resolves
+/// the target as a reference (`new URL(request.url, base)`).
 pub fn one_meaning<T: PartialEq>(path: &str, matched: impl Fn(&str) -> T) -> Result<T, BadPath> {
     let meant = matched(&normalise(path)?);
     match !is_read_in_one_way(path) && readings(path).any(|reading| matched(&reading) != meant) {
@@ -38,7 +39,8 @@ fn readings(path: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The path of a target that is taken for `//host/path` (RFC 3986, 4.2; the URL standard ignores further slashes).
+/// The path of a target that is taken for `//host/path` (RFC 3986, 4.2; the URL standard ignores
+/// further slashes).
 fn without_authority(path: &str) -> Option<&str> {
     let rest = path.strip_prefix("//")?.trim_start_matches('/');
     Some(rest.find('/').map_or("/", |at| &rest[at..]))

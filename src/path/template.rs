@@ -18,8 +18,8 @@ enum Segment {
     Parameter(Arc<str>),
 }
 
-/// The parameters of a request's path with their values, decoded; by name, so that they are the same whichever of a
-/// source's paths they came by.
+/// The parameters of a request's path with their values, decoded; by name, so that they are the
+/// same whichever of a source's paths they came by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Parameters(Box<[(Arc<str>, Box<str>)]>);
 
@@ -44,7 +44,8 @@ impl Template {
         }
     }
 
-    /// The parameters in a request's path (in its normal form), if it fits. An empty segment is no value.
+    /// The parameters in a request's path (in its normal form), if it fits. An empty segment is no
+    /// value.
     pub(crate) fn fit(&self, path: &str) -> Option<Result<Parameters, BadParameter>> {
         let mut raw = Vec::new();
         let mut parts = path.split('/');
@@ -66,8 +67,8 @@ impl Template {
 }
 
 impl Parameters {
-    /// A URL of the source's with the values put in. Everything but unreserved characters is encoded: a value is one
-    /// segment, or one value of a query.
+    /// A URL of the source's with the values put in. Everything but unreserved characters is
+    /// encoded: a value is one segment, or one value of a query.
     pub(crate) fn fill(&self, url: &str) -> String {
         let value = |name: &str| self.0.iter().find(|(known, _)| &**known == name);
         fill(url, |name| Some(encode_component(&value(name)?.1).to_string()))
@@ -107,8 +108,8 @@ pub(crate) fn fill(text: &str, value: impl Fn(&str) -> Option<String>) -> String
     pieces(text).into_iter().map(filled).collect()
 }
 
-/// Decoded once. What could mean another path at the origin (separators, dots, what is encoded twice stays encoded), or
-/// break a line anywhere, is no value.
+/// Decoded once. What could mean another path at the origin (separators, dots, what is encoded
+/// twice stays encoded), or break a line anywhere, is no value.
 fn value(segment: &str) -> Result<Box<str>, BadParameter> {
     let bytes = decode(segment).ok_or(BadParameter::Malformed)?;
     if bytes.len() > VALUE_BYTES_MAX {

@@ -25,14 +25,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the last byte of the request that moved to the response head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long an unused connection is kept: less than the shortest of the common defaults of servers (Node: 5 s), so that a
-/// request seldom meets a connection that is just being closed.
+/// How long an unused connection is kept: less than the shortest of the common defaults of servers
+/// (Node: 5 s), so that a request seldom meets a connection that is just being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Unused connections kept for each origin.
 const IDLE_MAX: usize = 64;
 
-/// How often a request is sent again that met a connection which was just being closed: all that are unused can be.
+/// How often a request is sent again that met a connection which was just being closed: all that
+/// are unused can be.
 const RETRIES_MAX: usize = 3;
 
 /// Largest response head, and largest piece of body that is read at once, in bytes.
@@ -62,8 +63,9 @@ impl Origins {
         Self { client }
     }
 
-    /// Sends a request, and waits for the response head. A request that was not sent, because the connection that it was meant for was
-    /// closed while unused, is sent on another; `again`: and so is this one, if that happened on the way.
+    /// Sends a request, and waits for the response head. A request that was not sent, because the
+    /// connection that it was meant for was closed while unused, is sent on another; `again`: and
+    /// so is this one, if that happened on the way.
     pub(super) async fn ask(
         &self,
         request: Request<RequestBody>,
@@ -120,8 +122,8 @@ fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Whether a connection that had been used before was closed without a byte of an answer: it was closed for being idle, as the request
-/// was on its way.
+/// Whether a connection that had been used before was closed without a byte of an answer: it was
+/// closed for being idle, as the request was on its way.
 fn was_cut_unanswered(error: &legacy::Error) -> bool {
     let Some(connected) = error.connect_info() else {
         return false;

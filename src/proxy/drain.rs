@@ -12,7 +12,8 @@ impl Drain {
         Self(quotas)
     }
 
-    /// Completes when the process leaves and this one's turn has come: its own, so that clients don't come back together.
+    /// Completes when the process leaves and this one's turn has come: its own, so that clients
+    /// don't come back together.
     pub(super) async fn turn(self) {
         self.0.turn_to_leave().await;
     }

@@ -1,4 +1,5 @@
-//! An event stream of the origin's own: it ends with a drain, between two events where that can be seen.
+//! An event stream of the origin's own: it ends with a drain, between two events where that can be
+//! seen.
 
 use super::body::{Body, BodyError};
 use super::drain::Drain;
@@ -41,7 +42,8 @@ impl Ending {
         self.lines.as_ref().is_none_or(|lines| lines.is_between_events)
     }
 
-    /// What is passed on of a piece, if the stream is to end: no more than up to the last event that is complete.
+    /// What is passed on of a piece, if the stream is to end: no more than up to the last event
+    /// that is complete.
     fn piece(&mut self, piece: Bytes) -> Bytes {
         let end = self.lines.as_mut().map(|lines| lines.read(&piece));
         match (&self.phase, end.flatten()) {
@@ -96,7 +98,8 @@ impl hyper::body::Body for Ending {
     }
 }
 
-/// Where the lines of a stream end (HTML, 9.2.5: by CR LF, LF or CR), as far as that tells where its events do.
+/// Where the lines of a stream end (HTML, 9.2.5: by CR LF, LF or CR), as far as that tells where
+/// its events do.
 #[derive(Debug)]
 struct Lines {
     is_line_empty: bool,

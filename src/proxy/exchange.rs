@@ -88,7 +88,8 @@ impl Exchange {
         let Some(mut again) = again.filter(|again| is_part_of_a_feed(origin, again, &response)) else {
             return Ok(response);
         };
-        // A part of a document can't be rewritten, and must not be mixed with a rewritten one: all of it.
+        // A part of a document can't be rewritten, and must not be mixed with a rewritten one: all
+        // of it.
         again.headers.remove(RANGE);
         again.headers.remove(IF_RANGE);
         let request = Request::from_parts(again.clone(), RequestBody::new(None, body_state.clone()));
@@ -135,8 +136,8 @@ impl Exchange {
         })
     }
 
-    /// What the answer's URLs are resolved against; `None`: neither the client nor the configuration says under which name
-    /// the relay is reached.
+    /// What the answer's URLs are resolved against; `None`: neither the client nor the
+    /// configuration says under which name the relay is reached.
     fn view<'a>(&self, origin: &'a Origin, request: &RequestParts, public: &Public) -> Option<View<'a>> {
         if !origin.rewrites() {
             return None;

@@ -1,4 +1,5 @@
-//! Why a proxied request has no answer from its origin, what the client is told, and how it is counted.
+//! Why a proxied request has no answer from its origin, what the client is told, and how it is
+//! counted.
 
 use crate::metrics::RefuseReason;
 use hyper::StatusCode;

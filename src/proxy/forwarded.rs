@@ -1,11 +1,12 @@
-//! The headers that tell an origin of the client behind a proxy: `Forwarded` (RFC 7239), and the older
-//! `X-Forwarded-For`, `-Proto`, `-Host`.
+//! The headers that tell an origin of the client behind a proxy: `Forwarded` (RFC 7239), and the
+//! older `X-Forwarded-For`, `-Proto`, `-Host`.
 //!
-//! What a trusted proxy sent is continued: the lists of addresses grow by the proxy's own address. `X-Forwarded-Proto` and `-Host` say how
-//! the client asked, which does not change on the way, so they stay as they are. What any other peer sent is replaced.
+//! What a trusted proxy sent is continued: the lists of addresses grow by the proxy's own address.
+//! `X-Forwarded-Proto` and `-Host` say how the client asked, which does not change on the way, so
+//! they stay as they are. What any other peer sent is replaced.
 //!
-//! What a proxy says in one of the two kinds is written in both: an origin that reads the other kind must not take the
-//! proxy for the client.
+//! What a proxy says in one of the two kinds is written in both: an origin that reads the other
+//! kind must not take the proxy for the client.
 
 use crate::config::Network;
 use hyper::HeaderMap;
@@ -63,8 +64,8 @@ pub(super) fn forward(headers: &mut HeaderMap, peer: IpAddr, host: Option<&str>,
     public
 }
 
-/// Whether an origin may take a header for what a proxy says of the client. Many origins read `_` as `-`: CGI and what
-/// descends from it can't tell one from the other.
+/// Whether an origin may take a header for what a proxy says of the client. Many origins read `_`
+/// as `-`: CGI and what descends from it can't tell one from the other.
 fn tells_of_client(name: &HeaderName) -> bool {
     const OTHERS: [&str; 7] = [
         "forwarded",
@@ -166,7 +167,8 @@ impl Before {
     }
 }
 
-/// The relay's own element: the peer, the host that was asked for, and the scheme. (There is no TLS listener.)
+/// The relay's own element: the peer, the host that was asked for, and the scheme. (There is no TLS
+/// listener.)
 fn element(node: &str, host: Option<&str>) -> String {
     match host {
         Some(host) => format!("for={node};host={};proto=http", quoted(host)),

@@ -5,7 +5,8 @@ use hyper::header::{
     CONNECTION, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
-/// Headers of one connection, whether `Connection` names them or not. Credentials for a proxy are meant for that proxy.
+/// Headers of one connection, whether `Connection` names them or not. Credentials for a proxy are
+/// meant for that proxy.
 const ALWAYS: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -17,7 +18,8 @@ const ALWAYS: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// Protocols that are not switched to: in HTTP/2 a client could ask for any path, and TLS would hide what it asks for.
+/// Protocols that are not switched to: in HTTP/2 a client could ask for any path, and TLS would
+/// hide what it asks for.
 const NOT_SWITCHED_TO: [&str; 4] = ["h2c", "h2", "http", "tls"];
 
 /// What the connection's headers said.
@@ -51,8 +53,8 @@ pub(super) fn remove(headers: &mut HeaderMap) -> Said {
         headers.remove(name);
     }
     for name in named {
-        // `Connection` must not remove the headers that say to which host the message goes, how long it is, and whether the
-        // client waits for a 100.
+        // `Connection` must not remove the headers that say to which host the message goes, how
+        // long it is, and whether the client waits for a 100.
         if !matches!(name.as_str(), "host" | "content-length" | "expect" | "trailer") {
             headers.remove(name.as_str());
         }

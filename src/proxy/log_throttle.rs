@@ -1,4 +1,5 @@
-//! A throttle for warnings that any request can cause: one per minute, so that the log stays readable.
+//! A throttle for warnings that any request can cause: one per minute, so that the log stays
+//! readable.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

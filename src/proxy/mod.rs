@@ -1,14 +1,16 @@
-//! Standing in front of a whole origin: what no source serves goes to it, and what it answers goes back.
+//! Standing in front of a whole origin: what no source serves goes to it, and what it answers goes
+//! back.
 //!
-//! Requests and answers are streamed both ways, bodies of any size and trailers too. Headers that concern one
-//! connection stay with it, the client's address is added, URLs of event streams are made to lead to the relay, and
-//! everything else stays as it is. An origin's `101` makes a tunnel of the connection.
+//! Requests and answers are streamed both ways, bodies of any size and trailers too. Headers that
+//! concern one connection stay with it, the client's address is added, URLs of event streams are
+//! made to lead to the relay, and everything else stays as it is. An origin's `101` makes a tunnel
+//! of the connection.
 //!
-//! The first entry whose prefix a path begins with takes it, in the order of the file; a source's path is never looked
-//! for here.
+//! The first entry whose prefix a path begins with takes it, in the order of the file; a source's
+//! path is never looked for here.
 //!
-//! Not passed on, since hyper has no way to: `1xx` answers other than 100 and 101, trailers that no `Trailer` header
-//! announces, the case of headers' names.
+//! Not passed on, since hyper has no way to: `1xx` answers other than 100 and 101, trailers that no
+//! `Trailer` header announces, the case of headers' names.
 
 mod body;
 mod client;

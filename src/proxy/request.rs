@@ -1,7 +1,8 @@
 //! The request as the origin gets it.
 //!
-//! Method, path, query and body are the client's, byte for byte, and so is `Host`: an origin builds its links from it, and
-//! they come out public. What concerns only the client's connection is left out, and headers with the client's address are put in.
+//! Method, path, query and body are the client's, byte for byte, and so is `Host`: an origin builds
+//! its links from it, and they come out public. What concerns only the client's connection is left
+//! out, and headers with the client's address are put in.
 
 use super::failure::Failure;
 use super::forwarded::{Public, forward};
@@ -88,7 +89,8 @@ pub(super) fn outgoing(
 
 const BAD_HOST: &str = "a request names one host";
 
-/// The host that was asked for (RFC 9112, 3.2): the target's, if it is a whole URL, else the header's. HTTP/1.1 needs one.
+/// The host that was asked for (RFC 9112, 3.2): the target's, if it is a whole URL, else the
+/// header's. HTTP/1.1 needs one.
 fn host(parts: &Parts) -> Result<Option<Authority>, Failure> {
     let bad = || Failure::BadRequest(BAD_HOST);
     let mut named = parts.headers.get_all(HOST).iter();
@@ -109,7 +111,8 @@ fn host(parts: &Parts) -> Result<Option<Authority>, Failure> {
     host.parse().map(Some).map_err(|_| bad())
 }
 
-/// What we ask of our own connection: a switch, or trailers. (RFC 9110, 7.8 and 10.1.4: both are named by `Connection`.)
+/// What we ask of our own connection: a switch, or trailers. (RFC 9110, 7.8 and 10.1.4: both are
+/// named by `Connection`.)
 fn ask_of_the_connection(headers: &mut HeaderMap, upgrade: Option<HeaderValue>, trailers: bool) {
     let mut option = |name: &'static str| {
         match headers.entry(CONNECTION) {

@@ -1,8 +1,9 @@
 //! The request's body on its way to the origin: read from the client only as the origin takes it.
 //!
-//! A client that says `Expect: 100-continue` gets its 100 when the body is first read. So it is not read before the origin
-//! has sent its own 100, or has left us without an answer for a while (RFC 9110, 10.1.1: a proxy does not wait without bound).
-//! When the origin has answered in full and closes, the rest of the body has no reader, and is held back.
+//! A client that says `Expect: 100-continue` gets its 100 when the body is first read. So it is not
+//! read before the origin has sent its own 100, or has left us without an answer for a while (RFC
+//! 9110, 10.1.1: a proxy does not wait without bound). When the origin has answered in full and
+//! closes, the rest of the body has no reader, and is held back.
 
 use super::body::BodyError;
 use bytes::Bytes;
@@ -13,7 +14,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long an origin's 100 is waited for. Origins that don't know it say nothing and want the body.
+/// How long an origin's 100 is waited for. Origins that don't know it say nothing and want the
+/// body.
 const CONTINUE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the task that sends the body and the task that waits for the answer share.

@@ -1,4 +1,5 @@
-//! The answer as the client gets it: what concerns the origin's connection is left out, and each side speaks its own version.
+//! The answer as the client gets it: what concerns the origin's connection is left out, and each
+//! side speaks its own version.
 
 use super::body::Body;
 use super::failure::Failure;
@@ -38,7 +39,8 @@ pub(super) fn to_client(parts: &mut Parts, method: &Method, body: &Incoming) -> 
         // The origin may have said it several times, and in other forms.
         parts.headers.insert(CONTENT_LENGTH, length.into());
     }
-    // Each side of us speaks its own version. The rest of what hyper notes is about the origin's connection.
+    // Each side of us speaks its own version. The rest of what hyper notes is about the origin's
+    // connection.
     parts.version = Version::HTTP_11;
     let reason = parts.extensions.remove::<ReasonPhrase>();
     parts.extensions.clear();

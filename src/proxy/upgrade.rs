@@ -13,8 +13,8 @@ use tokio::time::timeout;
 /// Bytes taken from one side at a time.
 const COPY_BYTES: usize = 16 * 1024;
 
-/// After one side has ended, the other may go on as long as it sends something this often: bytes that are on their way
-/// arrive, and a tunnel with one end does not stay open.
+/// After one side has ended, the other may go on as long as it sends something this often: bytes
+/// that are on their way arrive, and a tunnel with one end does not stay open.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// The origin's side, which has answered `101`.
@@ -25,7 +25,8 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    /// Lets the bytes through, until either side or a drain ends it. `sent`: what the client has sent after its request's head.
+    /// Lets the bytes through, until either side or a drain ends it. `sent`: what the client has
+    /// sent after its request's head.
     pub(crate) async fn run(self, client: impl AsyncRead + AsyncWrite + Unpin, sent: &[u8]) -> io::Result<()> {
         let turn = self.drain.clone().turn();
         tokio::select! {

@@ -1,12 +1,13 @@
 //! One budget of file descriptors for the whole process (docs/decisions/0015).
 //!
-//! Of the limit on open files a *reserve* is set aside for what must always work: upstreams of sources without parameters, the
-//! admin, accepting, names, files. The rest is the pool, out of which come connections of clients (each for as long as its
-//! socket is open), proxied requests (one for the origin's side) and upstreams of channels. What does not fit is refused at
-//! once.
+//! Of the limit on open files a *reserve* is set aside for what must always work: upstreams of
+//! sources without parameters, the admin, accepting, names, files. The rest is the pool, out of
+//! which come connections of clients (each for as long as its socket is open), proxied requests
+//! (one for the origin's side) and upstreams of channels. What does not fit is refused at once.
 //!
-//! A connection that has asked for nothing yet may be closed for another; what lasts may not. So a part of the pool is never
-//! given to what lasts: however full the relay is, a request can be read, and be refused in a way that heals.
+//! A connection that has asked for nothing yet may be closed for another; what lasts may not. So a
+//! part of the pool is never given to what lasts: however full the relay is, a request can be read,
+//! and be refused in a way that heals.
 
 use super::Quota;
 use std::sync::Arc;
@@ -17,10 +18,12 @@ const PENDING_MAX: usize = 8192;
 const PENDING_MIN: usize = 2;
 /// Pending connections get this part of the pool.
 const PENDING_PART: usize = 8;
-/// This part of what lasts is never given to proxied requests: an origin that answers none keeps no client out.
+/// This part of what lasts is never given to proxied requests: an origin that answers none keeps no
+/// client out.
 const NOT_PROXIED_PART: usize = 8;
 
-/// Admin connections: probes, scrapers, a few people with the dashboard open; and the same where descriptors are scarce.
+/// Admin connections: probes, scrapers, a few people with the dashboard open; and the same where
+/// descriptors are scarce.
 const ADMIN_MAX: usize = 64;
 const ADMIN_MIN: usize = 8;
 /// The admin gets this part of the limit, within its bounds.
@@ -28,7 +31,8 @@ const ADMIN_PART: usize = 16;
 
 /// An upstream's connection, a second attempt beside it (RFC 8305), and its name's resolution.
 const PER_PLAIN_UPSTREAM: usize = 4;
-/// Files that are read now and then, second attempts of channels, names that are resolved for them, runtimes that are yet to start.
+/// Files that are read now and then, second attempts of channels, names that are resolved for them,
+/// runtimes that are yet to start.
 const SLACK: usize = 32;
 
 /// How the limit is divided.
@@ -45,7 +49,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// `open`: descriptors that are open already and stay; `plain_upstreams`: those of sources without parameters.
+    /// `open`: descriptors that are open already and stay; `plain_upstreams`: those of sources
+    /// without parameters.
     pub fn new(limit: usize, open: usize, plain_upstreams: usize) -> Self {
         let admin = (limit / ADMIN_PART).clamp(ADMIN_MIN, ADMIN_MAX);
         let open = open.min(limit);
@@ -82,7 +87,8 @@ pub(crate) struct Descriptors {
     pending: usize,
 }
 
-/// A descriptor of the pool; dropping it gives it back. Held by what has the socket, and dropped with it.
+/// A descriptor of the pool; dropping it gives it back. Held by what has the socket, and dropped
+/// with it.
 #[derive(Debug)]
 pub(crate) struct Descriptor(Arc<Quota>);
 
@@ -143,8 +149,9 @@ impl Descriptors {
         self.proxied.give_back(count);
     }
 
-    /// How many connections may have asked for nothing yet. Beyond their own part they get half of what is free, so that what lasts
-    /// always finds the other half. A quarter of their part stays free: a connection that was told to go is there a moment longer.
+    /// How many connections may have asked for nothing yet. Beyond their own part they get half of
+    /// what is free, so that what lasts always finds the other half. A quarter of their part stays
+    /// free: a connection that was told to go is there a moment longer.
     pub(crate) fn pending_max(&self) -> usize {
         PENDING_MAX.min(self.pending - self.pending / 4 + self.lasting.free() / 2)
     }

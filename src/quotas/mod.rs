@@ -1,4 +1,5 @@
-//! The quotas of the process: how many clients, proxied requests and channels it serves at one time, and from which descriptors.
+//! The quotas of the process: how many clients, proxied requests and channels it serves at one
+//! time, and from which descriptors.
 //!
 //! Everything is taken at once or refused at once, and given back by `Drop`.
 
@@ -22,8 +23,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Requests that may be proxied at one time: what a few origins take, each with a thread or a connection of its own for every
-/// one of them.
+/// Requests that may be proxied at one time: what a few origins take, each with a thread or a
+/// connection of its own for every one of them.
 pub const PROXIED_MAX: usize = 1024;
 
 /// Descriptors that a proxied request keeps in use: the client's connection, and one to the origin.
@@ -97,7 +98,8 @@ impl Quotas {
         self.clients.taken()
     }
 
-    /// Requests that are being proxied and that the drain waits for: no event streams and no WebSockets.
+    /// Requests that are being proxied and that the drain waits for: no event streams and no
+    /// WebSockets.
     pub fn proxied(&self) -> usize {
         self.answers.taken()
     }
@@ -189,8 +191,8 @@ impl Quotas {
         Ok(permit)
     }
 
-    /// The place of a proxied request. Also in a process that drains: its connection has been let in before, and is closed
-    /// after the answer.
+    /// The place of a proxied request. Also in a process that drains: its connection has been let
+    /// in before, and is closed after the answer.
     pub fn proxy(self: &Arc<Self>) -> Result<ProxyPermit, RefuseReason> {
         if !self.proxied.take(1) {
             return Err(RefuseReason::ProxiedRequests);
@@ -250,8 +252,8 @@ impl ClientPermit {
 }
 
 impl ProxyPermit {
-    /// The response has no end of its own (an event stream, a WebSocket): the drain does not wait for it, and cuts it without
-    /// calling that a failure.
+    /// The response has no end of its own (an event stream, a WebSocket): the drain does not wait
+    /// for it, and cuts it without calling that a failure.
     pub(crate) fn not_awaited(&mut self) {
         if std::mem::take(&mut self.is_awaited) {
             self.quotas.answers.give_back(1);

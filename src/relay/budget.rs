@@ -4,7 +4,8 @@ use crate::config::Config;
 use crate::metrics::open_descriptors;
 use crate::quotas::Budget;
 
-/// Raises the limit on open files as far as it goes, and divides it. To be called when everything is bound.
+/// Raises the limit on open files as far as it goes, and divides it. To be called when everything
+/// is bound.
 pub(super) fn budget(config: &Config) -> Budget {
     let limit = raised_limit();
     let open = usize::try_from(open_descriptors().unwrap_or_default()).unwrap_or(usize::MAX);

@@ -1,7 +1,7 @@
 //! The relay as a whole: sources, shards, listeners and admin, put together and taken apart again.
 //!
-//! Everything is bound before anything runs, so that an address in use is found out at once. Dropping a [`Relay`] cuts
-//! everything; [`Relay::drain`] ends it in order.
+//! Everything is bound before anything runs, so that an address in use is found out at once.
+//! Dropping a [`Relay`] cuts everything; [`Relay::drain`] ends it in order.
 
 mod start_error;
 mod status_provider;
@@ -57,7 +57,8 @@ impl Drop for Connections {
 }
 
 impl Relay {
-    /// Starts everything. To be called within a tokio runtime, which then serves requests; upstreams have their own.
+    /// Starts everything. To be called within a tokio runtime, which then serves requests;
+    /// upstreams have their own.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let bound = config
             .listen
@@ -143,7 +144,8 @@ impl Relay {
         &*self.status
     }
 
-    /// The settings of a source, by its name. What replaces them is in force at once, also for the clients that are connected.
+    /// The settings of a source, by its name. What replaces them is in force at once, also for the
+    /// clients that are connected.
     pub fn settings(&self, source: &str) -> Option<Settings> {
         self.status.settings(source)
     }
@@ -153,8 +155,9 @@ impl Relay {
         self.critical.failed().await
     }
 
-    /// Leaves in order: readiness off; then no new clients, and the streams end one by one; proxied requests get their responses,
-    /// those without an end are ended with the streams. Whether all went in time.
+    /// Leaves in order: readiness off; then no new clients, and the streams end one by one; proxied
+    /// requests get their responses, those without an end are ended with the streams. Whether all
+    /// went in time.
     pub async fn drain(mut self) -> bool {
         let drain = self.config.drain;
         let (clients, passes) = (self.quotas.clients(), self.quotas.proxied());
@@ -166,7 +169,8 @@ impl Relay {
         self.listeners.shutdown().await;
         self.shards.drain(&drain);
         let empty = tokio::time::timeout(drain.timeout, self.quotas.empty()).await.is_ok();
-        // Event streams and WebSockets from origins end in their turns; one whose client does not read is cut.
+        // Event streams and WebSockets from origins end in their turns; one whose client does not
+        // read is cut.
         let turns = (drain.spread + LAST_EVENT_MAX).min(drain.timeout);
         let _ = tokio::time::timeout_at(began + turns, self.quotas.nothing_proxied()).await;
         let all_left = empty && self.quotas.cut() == 0;

@@ -107,7 +107,8 @@ fn not_ready(plain: &Plain) -> impl Iterator<Item = NotReady> + '_ {
         })
 }
 
-/// The channels of a source, and what their upstreams are doing: one list per channel, in the order of the configuration.
+/// The channels of a source, and what their upstreams are doing: one list per channel, in the order
+/// of the configuration.
 struct ChannelSnapshots {
     channels: Vec<Arc<Channel>>,
     upstreams: Vec<Vec<upstream::Status>>,
@@ -174,7 +175,8 @@ impl ChannelSnapshots {
         }
     }
 
-    /// The `n`th upstream over all channels: as the one that is doing best, with the last failure of any.
+    /// The `n`th upstream over all channels: as the one that is doing best, with the last failure
+    /// of any.
     fn upstream(&self, n: usize, name: &str) -> UpstreamStatus {
         let all = || self.upstreams.iter().filter_map(|statuses| statuses.get(n));
         let best = all().min_by_key(|status| upstream_state(status) as u8);

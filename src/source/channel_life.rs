@@ -1,5 +1,6 @@
-//! The life of a templated source's channel, as one task: it is fed until its stream ends or its last client has been gone
-//! for a while, stays for clients that come late, and is taken out of the list.
+//! The life of a templated source's channel, as one task: it is fed until its stream ends or its
+//! last client has been gone for a while, stays for clients that come late, and is taken out of the
+//! list.
 
 use super::channel_list::ChannelList;
 use super::first_response::FirstResponse;
@@ -59,13 +60,15 @@ impl ChannelLife {
         }
         let linger = channel.settings().load().linger;
         let kept = match (self.first.refused(), channel.end()) {
-            // Its clients get what there is, then the end; one that comes back gets the origin's answer.
+            // Its clients get what there is, then the end; one that comes back gets the origin's
+            // answer.
             (true, _) => {
                 channel.finish();
                 REFUSAL_KEPT
             }
             (false, Some(_)) => linger,
-            // Of merged upstreams one was refused, and the last of the others has ended: nothing more can come.
+            // Of merged upstreams one was refused, and the last of the others has ended: nothing
+            // more can come.
             (false, None) => {
                 channel.finish();
                 linger

@@ -1,7 +1,7 @@
 //! The open channels of a templated source, by their parameters.
 //!
-//! The lock is held while a client is counted in, and while a channel without clients is taken out: so no client joins a
-//! channel that is leaving.
+//! The lock is held while a client is counted in, and while a channel without clients is taken out:
+//! so no client joins a channel that is leaving.
 
 use super::first_response::{First, FirstResponse};
 use crate::channel::{Admission, Channel};
@@ -56,8 +56,8 @@ impl ChannelList {
         open.map(|open| (open.channel.clone(), open.statuses.clone())).collect()
     }
 
-    /// Takes a channel out, if it is still this one; `only_if_idle`: and if, under the same lock, it has no client.
-    /// Whether it is not in the list any more.
+    /// Takes a channel out, if it is still this one; `only_if_idle`: and if, under the same lock,
+    /// it has no client. Whether it is not in the list any more.
     pub(super) fn remove(&self, parameters: &Parameters, channel: &Arc<Channel>, only_if_idle: bool) -> bool {
         let mut channels = self.lock();
         let is_this = |open: &OpenChannel| Arc::ptr_eq(&open.channel, channel);
@@ -86,8 +86,9 @@ impl OpenChannel {
     }
 }
 
-/// Takes out the channel whose stream has ended first, if one has: it is kept for clients that come late, but not at
-/// the price of one that is asked for now. Where it succeeds, there is a place again.
+/// Takes out the channel whose stream has ended first, if one has: it is kept for clients that come
+/// late, but not at the price of one that is asked for now. Where it succeeds, there is a place
+/// again.
 pub(super) fn make_room(channels: &mut Channels) -> bool {
     let oldest = channels
         .iter()

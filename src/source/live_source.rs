@@ -12,8 +12,8 @@ use std::time::Instant;
 
 /// A source at work: it owns its channels, its upstreams and every task that feeds them.
 ///
-/// Dropping it closes the connections to its origins. Others share its channels, since clients are in them; what they hold
-/// feeds nothing.
+/// Dropping it closes the connections to its origins. Others share its channels, since clients are
+/// in them; what they hold feeds nothing.
 pub(crate) enum LiveSource {
     /// With its one channel.
     Plain(Plain),
@@ -21,7 +21,8 @@ pub(crate) enum LiveSource {
     Templated(TemplatedOwner),
 }
 
-/// What owns a templated source's channels. The router shares [`Templated`], and opens nothing once this is gone.
+/// What owns a templated source's channels. The router shares [`Templated`], and opens nothing once
+/// this is gone.
 pub(crate) struct TemplatedOwner(Arc<Templated>);
 
 impl Drop for TemplatedOwner {
@@ -38,8 +39,8 @@ impl TemplatedOwner {
 }
 
 impl LiveSource {
-    /// Opens the channel of a source without parameters and connects its upstreams. One with parameters waits for its
-    /// first client.
+    /// Opens the channel of a source without parameters and connects its upstreams. One with
+    /// parameters waits for its first client.
     pub(super) fn start(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
         match source.is_templated() {
             true => Self::Templated(TemplatedOwner(Templated::new(

@@ -1,4 +1,5 @@
-//! What makes a configured source live: its channels, the upstreams that are run for them, and the registry of all.
+//! What makes a configured source live: its channels, the upstreams that are run for them, and the
+//! registry of all.
 
 mod channel_life;
 mod channel_list;

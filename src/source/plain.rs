@@ -20,8 +20,8 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// Opens the channel and connects the upstreams. A panic in one of its tasks fails the process: its clients would
-    /// wait for ever.
+    /// Opens the channel and connects the upstreams. A panic in one of its tasks fails the process:
+    /// its clients would wait for ever.
     pub(super) fn start(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
         let metrics = &surroundings.metrics;
         let channel = Channel::new(Settings::new(source.clone()), metrics_of(source, metrics), Epoch::new());

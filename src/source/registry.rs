@@ -1,7 +1,7 @@
 //! The registry: every live source by its name, in the order of the configuration.
 //!
-//! Sources can be added and removed while others are served. Router, status and links are made of [`Registry::list`], and
-//! hold channels, never a source: so a source that is removed ends at once.
+//! Sources can be added and removed while others are served. Router, status and links are made of
+//! [`Registry::list`], and hold channels, never a source: so a source that is removed ends at once.
 
 use super::live_source::LiveSource;
 use super::surroundings::Surroundings;
@@ -33,8 +33,8 @@ pub(crate) struct Registry {
 type Sources = ArcSwap<Vec<Arc<LiveSource>>>;
 
 impl Registry {
-    /// An empty one. To be called within the runtime that serves requests, which sweeps the logs; the upstreams get a
-    /// runtime of their own.
+    /// An empty one. To be called within the runtime that serves requests, which sweeps the logs;
+    /// the upstreams get a runtime of their own.
     pub(crate) fn new(
         runtime: UpstreamRuntime,
         metrics: Arc<Metrics>,
@@ -83,8 +83,9 @@ impl Registry {
         self.sources.store(Arc::new(list));
     }
 
-    /// Ends a source: its upstreams are closed, and its clients get what there is, then their streams end. A router that
-    /// still leads to it opens no channel any more. Whether there was one.
+    /// Ends a source: its upstreams are closed, and its clients get what there is, then their
+    /// streams end. A router that still leads to it opens no channel any more. Whether there was
+    /// one.
     #[cfg_attr(not(test), expect(dead_code, reason = "what a reload will call"))]
     pub(crate) fn remove(&self, name: &str) -> bool {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,7 +120,8 @@ async fn sweep(sources: Arc<Sources>) {
     loop {
         ticks.tick().await;
         let now = Instant::now();
-        // No guard is held while others run: a source that is removed meanwhile ends when this is through with it.
+        // No guard is held while others run: a source that is removed meanwhile ends when this is
+        // through with it.
         for live in sources.load_full().iter() {
             live.sweep(now);
         }

@@ -12,7 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
 
-/// Tasks of a source without parameters: its one upstream, and what releases events that are held back.
+/// Tasks of a source without parameters: its one upstream, and what releases events that are held
+/// back.
 const TASKS: usize = 2;
 
 /// Far more than a busy machine needs.
@@ -170,7 +171,8 @@ async fn upstreams_are_read_on_threads_that_serve_no_request() {
     let registry = registry(&config);
     let _stream = origin.open().await;
     within(registry.channel("a").until(Cursor::nth(1))).await;
-    // This test's one thread is the runtime in which a relay is started, and which serves its requests.
+    // This test's one thread is the runtime in which a relay is started, and which serves its
+    // requests.
     assert_eq!(crate::wake_up_batching::reads_here(), 0);
 }
 

@@ -1,5 +1,5 @@
-//! A templated source: a channel per set of parameters, opened for its first client and closed some time after its last.
-//! Each channel has one task, which is its whole life (`channel_life`).
+//! A templated source: a channel per set of parameters, opened for its first client and closed some
+//! time after its last. Each channel has one task, which is its whole life (`channel_life`).
 
 use super::channel_life::ChannelLife;
 use super::channel_list::{ChannelList, ChannelUpstreams, OpenChannel, OpenOutcome, make_room};
@@ -27,7 +27,8 @@ pub struct Templated {
     list: Arc<ChannelList>,
     /// Where the channels' lives run.
     upstreams: Handle,
-    /// The channels' lives; `None` once the source is closed. Taken only under the lock of the list.
+    /// The channels' lives; `None` once the source is closed. Taken only under the lock of the
+    /// list.
     tasks: Mutex<Option<JoinSet<()>>>,
 }
 

@@ -56,8 +56,8 @@ impl UpstreamRunner {
         upstream::run(self.config.clone(), options, sink, status, handles).await;
     }
 
-    /// Keeps the channel of an untemplated source supplied. After a 204 the origin is asked again in time; after a terminal
-    /// event it is not.
+    /// Keeps the channel of an untemplated source supplied. After a 204 the origin is asked again
+    /// in time; after a terminal event it is not.
     pub(crate) async fn keep(self, channel: Arc<Channel>, status: Arc<StatusCell>) {
         let mut publisher: Publisher = channel.publisher();
         loop {

@@ -1,4 +1,5 @@
-//! Stand-ins for what the model checker has no version of. They promise no more than the real ones do.
+//! Stand-ins for what the model checker has no version of. They promise no more than the real ones
+//! do.
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use std::future::Future;
@@ -6,8 +7,9 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// arc-swap's contract and nothing beyond: a value is published by a read-modify-write that releases, and seen by a load
-/// that acquires. The values lie in a list that the checker does not look at; what is modelled is which one is seen.
+/// arc-swap's contract and nothing beyond: a value is published by a read-modify-write that
+/// releases, and seen by a load that acquires. The values lie in a list that the checker does not
+/// look at; what is modelled is which one is seen.
 #[derive(Debug)]
 pub(crate) struct Swap<T> {
     values: Mutex<Vec<Option<Arc<T>>>>,
@@ -55,8 +57,8 @@ impl<T> Swap<T> {
     }
 }
 
-/// `std::sync::mpsc`: what was sent is seen by a receive that acquires it, which may come late. The checker's own queue is
-/// seen by every thread at once, and would hide a missing fence.
+/// `std::sync::mpsc`: what was sent is seen by a receive that acquires it, which may come late. The
+/// checker's own queue is seen by every thread at once, and would hide a missing fence.
 pub(crate) mod mpsc {
     use loom::sync::atomic::{AtomicUsize, Ordering};
     pub(crate) use std::sync::mpsc::{SendError, TryRecvError};
@@ -113,7 +115,8 @@ pub(crate) mod mpsc {
     }
 }
 
-/// `tokio::sync::Notify`, as far as `notify_waiters` goes: it wakes those that have called `notified` before.
+/// `tokio::sync::Notify`, as far as `notify_waiters` goes: it wakes those that have called
+/// `notified` before.
 #[derive(Debug)]
 pub(crate) struct Notify {
     calls: AtomicUsize,

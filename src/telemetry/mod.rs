@@ -1,7 +1,8 @@
 //! Logs: what is written to standard error, in which form.
 //!
-//! Set up once, by the binary, before anything else runs; the library only emits. One line per change of state, values as
-//! fields, never a secret. What is written can't block or end the process (`output`).
+//! Set up once, by the binary, before anything else runs; the library only emits. One line per
+//! change of state, values as fields, never a secret. What is written can't block or end the
+//! process (`output`).
 
 mod output;
 
@@ -22,7 +23,8 @@ pub const DEFAULT_FILTER: &str = "info";
 /// How long the end of the process waits for its last lines to be written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Standard error is the process's, and so is what writes to it. `None`: the thread could not be started.
+/// Standard error is the process's, and so is what writes to it. `None`: the thread could not be
+/// started.
 static OUTPUT: OnceLock<Option<Output>> = OnceLock::new();
 
 /// The form of a log line.

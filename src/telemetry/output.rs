@@ -1,8 +1,9 @@
 //! Where log lines go: a bounded queue, and a thread of its own that writes them to standard error.
 //!
 //! A line is put into the queue or dropped and counted, and never waited for: neither the log's
-//! reader nor the disk that holds it can stop or end what serves clients. The thread survives every error of `write`: a reader that has gone (EPIPE), a full disk
-//! (ENOSPC), a pipe without blocking that is full (EAGAIN). See docs/decisions/0016.
+//! reader nor the disk that holds it can stop or end what serves clients. The thread survives every
+//! error of `write`: a reader that has gone (EPIPE), a full disk (ENOSPC), a pipe without blocking
+//! that is full (EAGAIN). See docs/decisions/0016.
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -43,7 +44,8 @@ struct Shared {
     dropped: AtomicU64,
 }
 
-/// `bytes` is the sum of the lengths of `lines`; `writing`: the thread has taken lines that are not written yet.
+/// `bytes` is the sum of the lengths of `lines`; `writing`: the thread has taken lines that are not
+/// written yet.
 #[derive(Debug, Default)]
 struct Queue {
     lines: VecDeque<Box<[u8]>>,

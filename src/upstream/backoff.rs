@@ -1,22 +1,25 @@
 //! How long to wait before the next attempt: exponential, with jitter, and bounded on both sides.
 //!
-//! The reconnection time in force is the origin's `retry:`, within bounds, else the configured one. The n-th wait in a row
-//! is drawn evenly from it to the larger of min(time × 2ⁿ, `reconnect_max`) and 1.1 × the time: an origin is never asked
-//! again sooner than it said, and relays and channels that were cut together do not come back together. No clock in here,
-//! and no source of chance: both come in as arguments.
+//! The reconnection time in force is the origin's `retry:`, within bounds, else the configured one.
+//! The n-th wait in a row is drawn evenly from it to the larger of min(time × 2ⁿ, `reconnect_max`)
+//! and 1.1 × the time: an origin is never asked again sooner than it said, and relays and channels
+//! that were cut together do not come back together. No clock in here, and no source of chance:
+//! both come in as arguments.
 
 use std::time::Duration;
 
 /// Shortest reconnection time that an origin can ask for: `retry: 0` is no licence to hammer it.
 const RETRY_MIN: Duration = Duration::from_millis(200);
 
-/// Longest wait that a `Retry-After` can ask for: a mistaken one must not park the stream for a day.
+/// Longest wait that a `Retry-After` can ask for: a mistaken one must not park the stream for a
+/// day.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
 /// A stream that lasted this long has lived, however short the reconnection time.
 const LIVED_MIN: Duration = Duration::from_secs(1);
 
-/// Even the shortest range of waits ends at this multiple of where it begins, so that relays that were cut together don't come back together.
+/// Even the shortest range of waits ends at this multiple of where it begins, so that relays that
+/// were cut together don't come back together.
 const SPREAD_MIN: f64 = 1.1;
 
 /// The waits between attempts.

@@ -1,8 +1,8 @@
 //! One request and its answer on one connection, HTTP/1.1 or HTTP/2.
 //!
-//! hyper's connection is a future of its own. It is polled wherever the answer is polled, so a read wakes one task and
-//! not two, and nothing outlives the answer: dropping it closes the connection. Only HTTP/2 needs tasks of its own; they live
-//! in a set that the answer owns.
+//! hyper's connection is a future of its own. It is polled wherever the answer is polled, so a read
+//! wakes one task and not two, and nothing outlives the answer: dropping it closes the connection.
+//! Only HTTP/2 needs tasks of its own; they live in a set that the answer owns.
 
 use super::connect::{Io, within};
 use super::spoken::{Overheard, Spoken};
@@ -25,7 +25,8 @@ use tokio::time::Instant;
 /// Largest response head, and largest piece of body that is read at once, in bytes.
 const READ_BYTES_MAX: usize = 64 * 1024;
 
-/// What an HTTP/2 origin may send before we take it, in bytes: per stream and connection, of which there is one each.
+/// What an HTTP/2 origin may send before we take it, in bytes: per stream and connection, of which
+/// there is one each.
 const HTTP2_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// The connection's own future. Its error comes out of the answer, too.
@@ -150,7 +151,8 @@ async fn drive<T>(driver: &mut Option<Driver>, wanted: impl Future<Output = T>) 
     poll_fn(|cx| alongside(driver, cx, |cx| wanted.as_mut().poll(cx))).await
 }
 
-/// One poll: first what is wanted, since that tells the connection what to read; then the connection; then what it brought.
+/// One poll: first what is wanted, since that tells the connection what to read; then the
+/// connection; then what it brought.
 fn alongside<T>(
     driver: &mut Option<Driver>,
     cx: &mut Context<'_>,
@@ -184,7 +186,8 @@ impl Body for AnswerBody {
 #[derive(Default)]
 struct Tasks(Arc<Mutex<JoinSet<()>>>);
 
-/// Spawns into [`Tasks`]. Weak, since the tasks themselves hold it: they must not keep their own set alive.
+/// Spawns into [`Tasks`]. Weak, since the tasks themselves hold it: they must not keep their own
+/// set alive.
 #[derive(Clone)]
 struct TasksExecutor(Weak<Mutex<JoinSet<()>>>);
 

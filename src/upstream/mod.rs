@@ -1,13 +1,16 @@
 //! One connection to the origin: kept, watched, and re-established.
 //!
-//! [`run()`] connects, reads, hands what it reads to a [`Sink`], and comes back after every failure until the origin says
-//! that the stream has ended, or the sink that it has had enough. It promises that
+//! [`run()`] connects, reads, hands what it reads to a [`Sink`], and comes back after every failure
+//! until the origin says that the stream has ended, or the sink that it has had enough. It promises
+//! that
 //!
-//! - the last event ID sent is the one in force at the last complete block, whatever failed in between;
+//! - the last event ID sent is the one in force at the last complete block, whatever failed in
+//!   between;
 //! - it never hammers an origin, never waits without bound, and keeps nothing that grows;
-//! - it is one future: dropping it closes the connection, and no task outlives it (at most a name's resolution, which the
-//!   system does not let go of, runs to its end and is forgotten);
-//! - credentials go to the configured origin only, and into no log line, [`Failure`] or [`StatusCell`].
+//! - it is one future: dropping it closes the connection, and no task outlives it (at most a name's
+//!   resolution, which the system does not let go of, runs to its end and is forgotten);
+//! - credentials go to the configured origin only, and into no log line, [`Failure`] or
+//!   [`StatusCell`].
 //!
 //! It knows neither channels nor clients: those are behind the sink.
 
@@ -54,22 +57,24 @@ pub trait Sink: Send + 'static {
     fn item(&mut self, item: Item, received: Instant);
     /// The items of one read have all been handed over: wake the readers.
     fn flush(&mut self);
-    /// Whether so much has been handed over since the last flush that the sink wants to be flushed, and asked whether it is
-    /// [`ready`](Self::ready), before the next item.
+    /// Whether so much has been handed over since the last flush that the sink wants to be flushed,
+    /// and asked whether it is [`ready`](Self::ready), before the next item.
     fn full(&self) -> bool {
         false
     }
-    /// Whether what was handed over says that the stream is over: the upstream returns, and however the connection ends
-    /// after that is no failure.
+    /// Whether what was handed over says that the stream is over: the upstream returns, and however
+    /// the connection ends after that is no failure.
     fn is_over(&self) -> bool {
         false
     }
-    /// The connection, or the attempt at one, failed. Says whether to try again. `more`: there are URLs that were not tried since the last
-    /// wait, and it is at once.
+    /// The connection, or the attempt at one, failed. Says whether to try again. `more`: there are
+    /// URLs that were not tried since the last wait, and it is at once.
     fn failed(&mut self, failure: &Failure, more: bool) -> Verdict;
-    /// The origin answered 204: the stream has ended for good (9.2.3). The upstream returns after this.
+    /// The origin answered 204: the stream has ended for good (9.2.3). The upstream returns after
+    /// this.
     fn ended(&mut self);
-    /// Completes when the next read may be made: where the slow-client policy `pause` and shard pacing take hold.
+    /// Completes when the next read may be made: where the slow-client policy `pause` and shard
+    /// pacing take hold.
     fn ready(&mut self) -> impl Future<Output = ()> + Send;
 }
 

@@ -1,8 +1,8 @@
 //! Reading a stream: bytes to items, the watchdog, and the pace that the sink sets.
 //!
-//! Before each read the sink is asked whether it is ready; that time counts neither as silence nor as anything else. Then
-//! whatever has come is parsed and handed over, and the sink is flushed once. A burst is cut into batches with a chance for
-//! others between them.
+//! Before each read the sink is asked whether it is ready; that time counts neither as silence nor
+//! as anything else. Then whatever has come is parsed and handed over, and the sink is flushed
+//! once. A burst is cut into batches with a chance for others between them.
 
 use super::backoff::Backoff;
 use super::resume_point::ResumePoint;
@@ -19,7 +19,8 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// Pieces of body that go into one batch: chunked origins send one per event, and each batch wakes every shard once.
+/// Pieces of body that go into one batch: chunked origins send one per event, and each batch wakes
+/// every shard once.
 const BATCH_PIECES_MAX: usize = 64;
 
 /// Bytes after which a batch is handed over, whatever else is there.
@@ -46,7 +47,8 @@ pub(super) struct Stream<'a, S> {
 }
 
 impl<S: Sink> Stream<'_, S> {
-    /// Reads until the sink says that the stream is over, or the connection fails. `failed` puts a body's error into words.
+    /// Reads until the sink says that the stream is over, or the connection fails. `failed` puts a
+    /// body's error into words.
     pub(super) async fn read<B>(&mut self, body: &mut B, failed: impl Fn(B::Error) -> Failure) -> Result<(), Failure>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -65,7 +67,8 @@ impl<S: Sink> Stream<'_, S> {
             }
             match batch {
                 Batch::AllThereWas => {}
-                // There may be more, and reads of what is buffered cost the runtime's budget nothing by themselves.
+                // There may be more, and reads of what is buffered cost the runtime's budget
+                // nothing by themselves.
                 Batch::Full => tokio::task::yield_now().await,
                 Batch::Last(Ok(())) => return Err(Failure::new(Reason::Ended, "the origin ended the stream")),
                 Batch::Last(Err(error)) => return Err(failed(error)),
@@ -312,7 +315,8 @@ mod tests {
         assert_eq!((sink.items, sink.flushes), (BATCH_PIECES_MAX + 1, 2));
     }
 
-    /// A body that always has more, and that no budget of the runtime's stops: one read can hold thousands of chunks.
+    /// A body that always has more, and that no budget of the runtime's stops: one read can hold
+    /// thousands of chunks.
     #[tokio::test]
     async fn a_burst_leaves_others_their_turn() {
         let pieces = (0..4000).map(|_| Ok(Frame::data(Bytes::from_static(b"data: 1\n\n"))));

@@ -1,8 +1,10 @@
-//! Log lines: one per change of state, and no flood from an origin that stays away all night, or that flaps.
+//! Log lines: one per change of state, and no flood from an origin that stays away all night, or
+//! that flaps.
 //!
-//! The same failure is a warning the first few times, then once an hour; in between it is a debug line. A failure that
-//! was not worth a warning is one once it has lasted. A connection is told after a failure that was. All warnings share
-//! a budget, since an origin can fail in ever new ways. What is logged is redacted before it comes here.
+//! The same failure is a warning the first few times, then once an hour; in between it is a debug
+//! line. A failure that was not worth a warning is one once it has lasted. A connection is told
+//! after a failure that was. All warnings share a budget, since an origin can fail in ever new
+//! ways. What is logged is redacted before it comes here.
 
 use super::{Failure, Reason, Resume};
 use std::sync::{Arc, Mutex, PoisonError};

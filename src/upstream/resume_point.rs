@@ -1,9 +1,10 @@
-//! The place in the origin's stream: the last event ID in force, and what of it the next request can say.
+//! The place in the origin's stream: the last event ID in force, and what of it the next request
+//! can say.
 //!
-//! The id is the one in force at the last complete block (9.2.6 of the HTML standard), also of a block that dispatches
-//! nothing, whatever fails in between. It is kept as the bytes that came, and sent back as long as the origin takes it. It
-//! never wedges a reconnect: an id that no header can carry is left out, and so, once in a while, is one that the origin
-//! refuses to be asked with.
+//! The id is the one in force at the last complete block (9.2.6 of the HTML standard), also of a
+//! block that dispatches nothing, whatever fails in between. It is kept as the bytes that came, and
+//! sent back as long as the origin takes it. It never wedges a reconnect: an id that no header can
+//! carry is left out, and so, once in a while, is one that the origin refuses to be asked with.
 
 use super::{Failure, Reason, Resume};
 use crate::event_stream::Item;
@@ -54,7 +55,8 @@ impl ResumePoint {
 
     /// What the next request's `Last-Event-ID` says; `None`: it is left out.
     pub(super) fn header(&self) -> Option<HeaderValue> {
-        // White space around a value is no part of it (RFC 9110, 5.5): it does not arrive, and HTTP/2 peers refuse it.
+        // White space around a value is no part of it (RFC 9110, 5.5): it does not arrive, and
+        // HTTP/2 peers refuse it.
         let is_part = |byte: &u8| !matches!(byte, b' ' | b'\t');
         let start = self.id.iter().position(is_part)?;
         let end = self.id.iter().rposition(is_part)?;
@@ -78,11 +80,13 @@ impl ResumePoint {
     pub(super) fn refused(&mut self, failure: &Failure) {
         let is_long = self.id.len() > LONG_ID_BYTES;
         let counts = match (failure.reason, failure.status) {
-            // Content Too Large, Request Header Fields Too Large: the answer names the cause itself.
+            // Content Too Large, Request Header Fields Too Large: the answer names the cause
+            // itself.
             (Reason::Status, Some(413 | 431)) if is_long => REFUSALS_MAX,
             // Or Bad Request.
             (Reason::Status, Some(400 | 413 | 431)) => 1,
-            // A server that stops reading in the middle of a head cuts the connection, and its answer with it.
+            // A server that stops reading in the middle of a head cuts the connection, and its
+            // answer with it.
             (Reason::Reset | Reason::Protocol, None) if is_long => 1,
             _ => return,
         };

@@ -1,5 +1,6 @@
-//! The threads that read from origins. They do nothing else, because they read in rounds when a lot comes
-//! ([`crate::wake_up_batching`]): requests, handshakes and proxied requests would wait for the rounds too.
+//! The threads that read from origins. They do nothing else, because they read in rounds when a lot
+//! comes ([`crate::wake_up_batching`]): requests, handshakes and proxied requests would wait for
+//! the rounds too.
 
 use crate::wake_up_batching;
 use std::io;
@@ -9,8 +10,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// How the threads' names begin: what `top -H` and `/proc/PID/task/*/comm` show.
 const THREAD_NAME: &str = "upstream-";
 
-/// One thread for this many delivery shards: each thread more is one more that is woken, and fewer reads are taken
-/// by one look (docs/decisions/0008 and 0024).
+/// One thread for this many delivery shards: each thread more is one more that is woken, and fewer
+/// reads are taken by one look (docs/decisions/0008 and 0024).
 const SHARDS_PER_THREAD: usize = 4;
 
 /// A runtime of its own for all upstreams of a process. Dropping it ends whatever still runs on it.
@@ -46,8 +47,8 @@ impl UpstreamRuntime {
 impl Drop for UpstreamRuntime {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // A relay is dropped within another runtime, where waiting is not allowed; and a name that is being
-            // resolved can't be interrupted.
+            // A relay is dropped within another runtime, where waiting is not allowed; and a name
+            // that is being resolved can't be interrupted.
             runtime.shutdown_background();
         }
     }

@@ -1,4 +1,5 @@
-//! What an origin speaks, by the first bytes that it says: libraries tell a wrong protocol as a malformed frame or version.
+//! What an origin speaks, by the first bytes that it says: libraries tell a wrong protocol as a
+//! malformed frame or version.
 
 use super::connect::Io;
 use std::io;

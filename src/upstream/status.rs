@@ -1,7 +1,9 @@
-//! What an upstream is doing, for `/status` and `/readyz`: written by the upstream, read from any thread.
+//! What an upstream is doing, for `/status` and `/readyz`: written by the upstream, read from any
+//! thread.
 //!
-//! The lock is taken once per change of state and per reader; what changes with every read from the origin is an atomic.
-//! Nothing in here can be shown that is secret: URLs are redacted before they come in, or whenever they are shown.
+//! The lock is taken once per change of state and per reader; what changes with every read from the
+//! origin is an atomic. Nothing in here can be shown that is secret: URLs are redacted before they
+//! come in, or whenever they are shown.
 
 use super::url::Url;
 use super::{Failure, Reason};

@@ -1,8 +1,9 @@
 //! TLS towards an origin: the roots that are trusted, and the client certificate.
 //!
-//! A client configuration is made for each connection: files are read anew, so that a renewed certificate or CA takes
-//! effect at the next reconnect, and a file that is missing now heals by itself. Session resumption is off: its memory
-//! per configuration is larger than what one connection that lasts for hours could gain.
+//! A client configuration is made for each connection: files are read anew, so that a renewed
+//! certificate or CA takes effect at the next reconnect, and a file that is missing now heals by
+//! itself. Session resumption is off: its memory per configuration is larger than what one
+//! connection that lasts for hours could gain.
 
 use super::{Failure, Reason};
 use crate::config::UpstreamTls;
@@ -31,8 +32,8 @@ static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
 const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";
 
-/// Secures a connection to `host`. `at_home`: the peer is the configured one, so the configured name and client
-/// certificate are meant for it.
+/// Secures a connection to `host`. `at_home`: the peer is the configured one, so the configured
+/// name and client certificate are meant for it.
 pub(super) async fn handshake(
     tcp: TcpStream,
     host: &str,
@@ -96,7 +97,8 @@ async fn client_config(tls: &UpstreamTls, at_home: bool, http2: bool) -> Result<
         }
         _ => builder.with_no_client_auth(),
     };
-    // Many small frames are an abuse in HTTP/2's eyes, and are what an event stream is: only when the operator says so.
+    // Many small frames are an abuse in HTTP/2's eyes, and are what an event stream is: only when
+    // the operator says so.
     config.alpn_protocols = vec![if http2 { HTTP2 } else { HTTP1 }.to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)

@@ -1,8 +1,10 @@
-//! URLs of an origin: parsed, resolved against a base, compared by origin, and shown without what is secret.
+//! URLs of an origin: parsed, resolved against a base, compared by origin, and shown without what
+//! is secret.
 //!
-//! As browsers read them (the URL Standard, by the `url` crate), for `http` and `https` only: a character that no URL may
-//! hold is percent-encoded and not refused, what is percent-encoded stays as it is written, dot segments are resolved,
-//! fragments are dropped. `{parameter}`s are filled in before.
+//! As browsers read them (the URL Standard, by the `url` crate), for `http` and `https` only: a
+//! character that no URL may hold is percent-encoded and not refused, what is percent-encoded stays
+//! as it is written, dot segments are resolved, fragments are dropped. `{parameter}`s are filled in
+//! before.
 
 use crate::redaction::redact;
 use hyper::http::uri::{Authority, PathAndQuery};
@@ -198,7 +200,8 @@ mod tests {
                 target
             );
         }
-        // What a browser sends too: quotes in queries are encoded, dots are resolved in either spelling.
+        // What a browser sends too: quotes in queries are encoded, dots are resolved in either
+        // spelling.
         let url = Url::parse("http://h/a/./b/%2e%2E/c?q='x'").unwrap();
         assert_eq!(url.path_and_query(), "/a/c?q=%27x%27");
     }

@@ -8,8 +8,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// Measures the time without a byte.
 ///
-/// Its timer is not moved with every byte, which thousands of streams would have to pay for: when it comes up, it is set to
-/// what is left of the time.
+/// Its timer is not moved with every byte, which thousands of streams would have to pay for: when
+/// it comes up, it is set to what is left of the time.
 pub(super) struct Watchdog {
     read_timeout: Duration,
     heard: Instant,

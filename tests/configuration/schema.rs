@@ -37,7 +37,8 @@ fn the_schema_is_in_step() {
     );
 }
 
-/// Each key of the schema is accepted by the reader, at every place at which the schema has it; and no other is.
+/// Each key of the schema is accepted by the reader, at every place at which the schema has it; and
+/// no other is.
 #[test]
 fn the_schema_and_the_reader_know_the_same_keys() {
     let schema = config::json_schema();

@@ -1,4 +1,5 @@
-//! The files of `src`, and the arrows between them: file A has an arrow to B if A names something that B defines.
+//! The files of `src`, and the arrows between them: file A has an arrow to B if A names something
+//! that B defines.
 
 use crate::imports::{Imports, imports};
 use crate::tokens::{tokens, without_tests};
@@ -91,7 +92,8 @@ impl House {
         arrows
     }
 
-    /// The file that defines what a path names: the last module on the way, or the one that it has the name from.
+    /// The file that defines what a path names: the last module on the way, or the one that it has
+    /// the name from.
     fn definition(&self, path: &[String], depth: usize) -> (Module, String) {
         let longest = (0..=path.len())
             .rev()

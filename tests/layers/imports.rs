@@ -1,4 +1,5 @@
-//! The paths that a file names, as they stand in the whole crate: `crate::log::Log` is `["log", "Log"]`.
+//! The paths that a file names, as they stand in the whole crate: `crate::log::Log` is `["log",
+//! "Log"]`.
 
 /// What a file takes from the rest of the crate.
 #[derive(Default)]
@@ -56,7 +57,8 @@ pub(crate) fn imports(tokens: &[String], here: &[String]) -> Imports {
     imports
 }
 
-/// Whether what follows these tokens is the rest of a path, or the path of `pub(in crate::room)`, which is no import.
+/// Whether what follows these tokens is the rest of a path, or the path of `pub(in crate::room)`,
+/// which is no import.
 fn goes_on_or_is_visibility(before: &[String]) -> bool {
     let last = before.last().map_or("", String::as_str);
     last == "::" || (last == "in" && before.len() > 1 && before[before.len() - 2] == "(")
@@ -130,7 +132,8 @@ fn branches(tokens: &[String]) -> Vec<&[String]> {
     parted.filter(|branch| !branch.is_empty()).collect()
 }
 
-/// A path as it stands in the whole crate; `None` for one that leads out of it, or to a name of the file's own.
+/// A path as it stands in the whole crate; `None` for one that leads out of it, or to a name of the
+/// file's own.
 fn absolute(path: &[String], here: &[String], modules: &[String]) -> Option<Vec<String>> {
     let (first, rest) = path.split_first()?;
     let mut base = match first.as_str() {

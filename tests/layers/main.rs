@@ -1,7 +1,7 @@
 //! The layers hold: which room of `src` may import which, and that no imports run in a circle.
 //!
-//! A room is a module at the top of `src`. What only tests see is left out. `rooms.rs` is the list to change when a room
-//! comes or goes.
+//! A room is a module at the top of `src`. What only tests see is left out. `rooms.rs` is the list
+//! to change when a room comes or goes.
 
 #![allow(
     clippy::unwrap_used,

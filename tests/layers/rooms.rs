@@ -1,6 +1,7 @@
 //! Which room of `src` may import which.
 
-/// A room, and the rooms that it may import. All of those stand above it in the list, so no imports run in a circle.
+/// A room, and the rooms that it may import. All of those stand above it in the list, so no imports
+/// run in a circle.
 pub(crate) type Room = (&'static str, &'static str);
 
 /// The rooms, from the ones that know nothing of the others to the program.
@@ -51,21 +52,24 @@ pub(crate) const ROOMS: &[Room] = &[
     ("main", "error signals telemetry config relay demo cli"),
 ];
 
-/// The rooms that may know how a configuration file is written, and how mistakes in it are told. All others get what it
-/// says in its ready form: `config::Config`, `config::Source` and the like.
+/// The rooms that may know how a configuration file is written, and how mistakes in it are told.
+/// All others get what it says in its ready form: `config::Config`, `config::Source` and the like.
 pub(crate) const FORMAT_ROOMS: &str = "config cli main";
 
-/// What `config` offers about files: to read and print them, mistakes with their places, the schema, the table of keys.
+/// What `config` offers about files: to read and print them, mistakes with their places, the
+/// schema, the table of keys.
 pub(crate) const FORMAT: &str =
     "Diagnostic Diagnostics Loaded Machine Place Severity json_schema key_table load load_from print read";
 
-/// The room of the parser, and all that it may take from other crates: no I/O, no clock, no runtime.
+/// The room of the parser, and all that it may take from other crates: no I/O, no clock, no
+/// runtime.
 pub(crate) const PARSER: (&str, &str) = (
     "event_stream",
     "bytes memchr std::array std::borrow std::iter std::mem std::ops std::time::Duration u8 u32 u64",
 );
 
-/// Rooms in which files import each other, and why: none. A circle that is no more has to leave the list.
+/// Rooms in which files import each other, and why: none. A circle that is no more has to leave the
+/// list.
 pub(crate) const CIRCLES: &[(&str, &str)] = &[];
 
 /// Whether a list names this word.

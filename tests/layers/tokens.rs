@@ -1,4 +1,5 @@
-//! Rust source as a list of tokens, without comments, the insides of literals, and what only tests see.
+//! Rust source as a list of tokens, without comments, the insides of literals, and what only tests
+//! see.
 //!
 //! It knows as much of the language as it takes to find paths: it does not parse.
 

@@ -18,7 +18,8 @@ fn own(id: u8) -> Step {
     Step::Own(id)
 }
 
-/// `events: 1`: each event pushes out the one before it, and with it the place of everybody who had that one.
+/// `events: 1`: each event pushes out the one before it, and with it the place of everybody who had
+/// that one.
 #[test]
 fn a_log_of_one_event() {
     let mut pair = Pair::new(limits_of(1, 1000, 0), false);
@@ -28,7 +29,8 @@ fn a_log_of_one_event() {
     }
 }
 
-/// A run of inherited ids longer than the log, another id, and the first one again: who stood in the run has missed much.
+/// A run of inherited ids longer than the log, another id, and the first one again: who stood in
+/// the run has missed much.
 #[test]
 fn an_id_that_comes_back_after_its_run_was_cut() {
     let mut pair = Pair::new(limits_of(10, 1000, 0), false);
@@ -43,8 +45,8 @@ fn an_id_that_comes_back_after_its_run_was_cut() {
     assert_eq!(place.gap, Some(GapReason::Evicted));
 }
 
-/// As many events are kept as the index has cells, and the id that comes back is that of the last one which went: whoever stands there has
-/// missed all of them.
+/// As many events are kept as the index has cells, and the id that comes back is that of the last
+/// one which went: whoever stands there has missed all of them.
 #[test]
 fn an_id_that_comes_back_when_it_has_just_gone() {
     for events in [64, 128] {
@@ -98,7 +100,8 @@ fn an_origin_that_counts_anew() {
     }
 }
 
-/// The index grows with the 65th entry, and at twice as many: what is kept is found, however far back it is.
+/// The index grows with the 65th entry, and at twice as many: what is kept is found, however far
+/// back it is.
 #[test]
 fn an_id_is_known_as_long_as_it_is_kept() {
     for between in (60..70).chain(124..132).chain([255, 256, 257]) {
@@ -118,7 +121,8 @@ fn an_id_is_known_as_long_as_it_is_kept() {
     }
 }
 
-/// Numbers that were given from outside, with a wide hole: what lies in it is a gap, and what came before it is not sent again.
+/// Numbers that were given from outside, with a wide hole: what lies in it is a gap, and what came
+/// before it is not sent again.
 #[test]
 fn a_number_in_a_hole() {
     let mut pair = Pair::continuing(Position::new(1_000), limits_of(100, 100_000, 0), true);

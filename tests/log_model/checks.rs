@@ -56,7 +56,8 @@ impl Pair {
         assert_eq!(start(Start::Latest), place(latest.unwrap_or(model.head() + 1)));
     }
 
-    /// Clients that were let in at some time, and whose streams are written now: what came since is for them, or a gap.
+    /// Clients that were let in at some time, and whose streams are written now: what came since is
+    /// for them, or a gap.
     fn check_late_starts(&self) {
         let (log, model) = (&self.log, &self.model);
         for &LetIn { start, next } in &self.let_in {
@@ -129,7 +130,8 @@ impl Pair {
             (Some(_), _) => self.assert_gap(&place, id, &[GapReason::Evicted, GapReason::UnknownId]),
             (None, _) => self.assert_gap(&place, id, &[GapReason::UnknownId]),
         }
-        // Nothing is lost silently, wherever the client was: told once more, from the promise and nothing else.
+        // Nothing is lost silently, wherever the client was: told once more, from the promise and
+        // nothing else.
         if place.gap.is_none() {
             let reach = uses().rev().take_while({
                 let mut newer = model.head() + 1;

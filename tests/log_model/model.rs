@@ -15,11 +15,13 @@ pub(crate) struct Written {
     pub(crate) kind: Kind,
     pub(crate) frame: Bytes,
     pub(crate) received: Instant,
-    /// The first entry known to share its id when it was written; 0: forgotten by then; `None`: either will do.
+    /// The first entry known to share its id when it was written; 0: forgotten by then; `None`:
+    /// either will do.
     pub(crate) first: Option<u64>,
 }
 
-/// Entries are named by their cursors here: their number among all that were written, counted from 1.
+/// Entries are named by their cursors here: their number among all that were written, counted from
+/// 1.
 pub(crate) struct Model {
     pub(crate) limits: LogLimits,
     pub(crate) epoch: Epoch,

@@ -1,7 +1,9 @@
-//! What the parser must do, written down plainly: the whole stream at once, line by line, everything copied.
+//! What the parser must do, written down plainly: the whole stream at once, line by line,
+//! everything copied.
 //!
-//! [`dispatch`] is the standard (WHATWG HTML 9.2.5 and 9.2.6); [`items`] is the relay's promise about blocks, comments and
-//! limits. Neither knows that a stream comes in reads. The fuzz target uses this file too.
+//! [`dispatch`] is the standard (WHATWG HTML 9.2.5 and 9.2.6); [`items`] is the relay's promise
+//! about blocks, comments and limits. Neither knows that a stream comes in reads. The fuzz target
+//! uses this file too.
 
 #![allow(
     unreachable_pub,
@@ -23,7 +25,8 @@ pub struct Dispatched {
     pub last_event_id: Vec<u8>,
 }
 
-/// The complete lines of a stream, without their ends. 9.2.5: one leading BOM is no part of it; a line ends with CRLF, LF or CR.
+/// The complete lines of a stream, without their ends. 9.2.5: one leading BOM is no part of it; a
+/// line ends with CRLF, LF or CR.
 fn lines(stream: &[u8]) -> Vec<&[u8]> {
     let mut rest = stream.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(stream);
     let mut lines = Vec::new();
@@ -38,7 +41,8 @@ fn lines(stream: &[u8]) -> Vec<&[u8]> {
     lines
 }
 
-/// A line as field name and value. 9.2.6: no colon, no value; one space after the colon is no part of it.
+/// A line as field name and value. 9.2.6: no colon, no value; one space after the colon is no part
+/// of it.
 fn field(line: &[u8]) -> (&[u8], &[u8]) {
     match line.iter().position(|byte| *byte == b':') {
         None => (line, b""),
@@ -195,7 +199,8 @@ pub fn items(stream: &[u8], options: ParserOptions) -> Vec<Found> {
     found
 }
 
-/// What the parser does yield, the stream cut at `cuts` (ascending); asserts that it stays within its bound.
+/// What the parser does yield, the stream cut at `cuts` (ascending); asserts that it stays within
+/// its bound.
 pub fn parse(stream: &[u8], cuts: &[usize], options: ParserOptions) -> Vec<Item> {
     let mut parser = Parser::new(options);
     parse_with(&mut parser, stream, cuts, options)
@@ -223,7 +228,8 @@ pub fn parse_with(parser: &mut Parser, stream: &[u8], cuts: &[usize], options: P
     items
 }
 
-/// The promises about a block in plain form, and that what is said of it agrees with what stands in it.
+/// The promises about a block in plain form, and that what is said of it agrees with what stands in
+/// it.
 fn assert_plain(event: &Event, options: ParserOptions) {
     let block = &event.block()[..];
     let shown = block.escape_ascii();
@@ -292,7 +298,8 @@ pub fn assert_agreement(stream: &[u8], cuts: &[usize], options: ParserOptions) {
     );
 }
 
-/// Asserts that an `EventSource` dispatches from the blocks what it dispatches from the stream, in which nothing is oversized.
+/// Asserts that an `EventSource` dispatches from the blocks what it dispatches from the stream, in
+/// which nothing is oversized.
 fn assert_same_dispatch(stream: &[u8], cuts: &[usize], found: &[Item]) {
     let (mut relayed, mut retries) = (Vec::new(), Vec::new());
     for item in found {

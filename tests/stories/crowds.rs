@@ -33,8 +33,8 @@ async fn crowd(relay: &TestRelay) -> Vec<TcpStream> {
     crowd
 }
 
-/// Numbers events until it is told to stop, each as soon as one reader has the one before: then it is under way to the crowd
-/// nearly all the time, and events don't pile up.
+/// Numbers events until it is told to stop, each as soon as one reader has the one before: then it
+/// is under way to the crowd nearly all the time, and events don't pile up.
 async fn publish(mut conn: Conn, mut reader: TestClient, stop: Arc<AtomicBool>) -> (Conn, usize) {
     let mut n = 0;
     loop {

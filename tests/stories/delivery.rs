@@ -1,4 +1,5 @@
-//! An event's way to the clients: every byte that matters, in order, framed as the client asked for it.
+//! An event's way to the clients: every byte that matters, in order, framed as the client asked for
+//! it.
 
 use crate::support::client::{End, Event, TestClient, get};
 use crate::support::origin::{Conn, TestOrigin};
@@ -286,7 +287,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What an EventSource makes of the stream behind the relay is what it makes of it at the origin.
+    /// What an EventSource makes of the stream behind the relay is what it makes of it at the
+    /// origin.
     #[test]
     fn behind_the_relay_an_eventsource_dispatches_the_same(
         pieces in proptest::collection::vec(piece(), 0..60),

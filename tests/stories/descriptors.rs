@@ -1,6 +1,8 @@
-//! Descriptors are few: everybody who does not fit is refused at once, and what must always work does.
+//! Descriptors are few: everybody who does not fit is refused at once, and what must always work
+//! does.
 //!
-//! A relay with 256 of them, and more clients, jobs, proxied requests or silent connections than that.
+//! A relay with 256 of them, and more clients, jobs, proxied requests or silent connections than
+//! that.
 
 use crate::support::client::{TestClient, ask, connect, get};
 use crate::support::origin::{Conn, TestOrigin, within};
@@ -14,7 +16,8 @@ const MANY: usize = 179;
 
 const JOB_CLIENTS: &str = r#"fanfare_clients{source="jobs",protocol="http/1.1"}"#;
 
-/// A relay between clients and an origin of jobs, of pages that never come, and of one stream that is always there.
+/// A relay between clients and an origin of jobs, of pages that never come, and of one stream that
+/// is always there.
 struct Relay {
     process: TestProcess,
     /// The connections of the stream that is always there.

@@ -67,7 +67,8 @@ async fn whoever_comes_late_learns_the_end_once() {
     let mut cut = relay.resume(events.0.id()).await;
     assert_eq!(rest(&mut cut).await, ["b", "finished"]);
     assert_eq!(status(&relay, &resume(events.2.id())).await, 204);
-    // Who holds an id that nobody knows gets everything, and is told that it may have missed something.
+    // Who holds an id that nobody knows gets everything, and is told that it may have missed
+    // something.
     let mut stranger = relay.resume("stranger").await;
     assert_eq!(stranger.next_event().await.gap().as_deref(), Some("unknown_id"));
     assert_eq!(rest(&mut stranger).await, ["a", "b", "finished"]);

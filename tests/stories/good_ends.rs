@@ -1,4 +1,5 @@
-//! A terminal event with the end of the body right behind it is a good end: no failure, no reconnect.
+//! A terminal event with the end of the body right behind it is a good end: no failure, no
+//! reconnect.
 
 use crate::support::client::{Ask, End, get};
 use crate::support::origin::{Conn, TestOrigin};
@@ -126,7 +127,8 @@ async fn of_a_job() {
     }
 }
 
-/// The other upstream's connection, or its wait for one, ends as well as the one that brought the event.
+/// The other upstream's connection, or its wait for one, ends as well as the one that brought the
+/// event.
 #[tokio::test]
 async fn of_merged_upstreams() {
     for ending in ENDINGS {

@@ -1,4 +1,5 @@
-//! Events that make every client fetch something: told once instead of ten times, and not to all at the same moment.
+//! Events that make every client fetch something: told once instead of ten times, and not to all at
+//! the same moment.
 
 use crate::support::client::End;
 use crate::support::origin::{Conn, TestOrigin};
@@ -25,7 +26,8 @@ async fn identical_events_within_the_window_are_delivered_once() {
     let seen = seen.map(|event| (event.event_type, event.data));
     let wanted = [("message", "a"), ("message", "b"), ("x", "a")].map(|(t, d)| (t.to_owned(), d.to_owned()));
     assert_eq!(seen, wanted);
-    // After the window it is news again. The end waits for nobody, and what came before it goes before it.
+    // After the window it is news again. The end waits for nobody, and what came before it goes
+    // before it.
     conn.body("data: a\n\ndata: a\n\nevent: end\ndata: done\n\n").await;
     assert_eq!(client.end().await, End::LastChunk);
     let rest: Vec<_> = client.events_so_far().into_iter().map(|event| event.data).collect();
@@ -80,7 +82,8 @@ async fn a_staggered_event_reaches_the_clients_one_after_the_other() {
         times.iter().filter(between).count()
     };
     assert!(within(0, 5) <= 14, "{times:?}");
-    // Each gets everything, in order, also what comes while a round is under way, and whoever leaves takes nobody along.
+    // Each gets everything, in order, also what comes while a round is under way, and whoever
+    // leaves takes nobody along.
     clients.truncate(15);
     for n in 0..50 {
         conn.event(&format!("data: {n}")).await;

@@ -1,4 +1,5 @@
-//! Hundreds of clients come and go all the time while the origin publishes: each one's record has every event once, in order.
+//! Hundreds of clients come and go all the time while the origin publishes: each one's record has
+//! every event once, in order.
 
 use crate::support::client::{Event, TestClient, get};
 use crate::support::origin::{PATIENCE, TestOrigin};
@@ -62,7 +63,8 @@ async fn passed_ids_over_http_1_1_and_1_0() {
 
 async fn hop(ids: &str, with_ids: bool, connect: Connect) {
     let origin = TestOrigin::start().await;
-    // Everything is kept: what is missing was lost. `earliest`: where ids are passed, there is none before the first event.
+    // Everything is kept: what is missing was lost. `earliest`: where ids are passed, there is none
+    // before the first event.
     let setup = Setup::over(&origin).source(&format!(
         "{ids}\nstart: earliest\nlog: {{ events: 50000 }}\nslow_client: {{ events: 50000 }}"
     ));
@@ -81,7 +83,8 @@ async fn hop(ids: &str, with_ids: bool, connect: Connect) {
         if n % 50 == 0 {
             let due = Duration::from_micros(n * 1_000_000 / EVENTS_PER_SECOND);
             tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
-            // Those who hop stay near the head, however slow the machine: that is where the seam is.
+            // Those who hop stay near the head, however slow the machine: that is where the seam
+            // is.
             let expected = n.saturating_sub(LEAD_EVENTS) * CLIENTS as u64 / STAY_EVENTS_MAX;
             eventually("the clients to hop", || hops.load(Ordering::Relaxed) as u64 >= expected).await;
         }
@@ -98,7 +101,8 @@ async fn hop(ids: &str, with_ids: bool, connect: Connect) {
     relay.eventually_clients(0).await;
 }
 
-/// One client's life: it notes what it gets, and leaves at random moments, also in the middle of what has come.
+/// One client's life: it notes what it gets, and leaves at random moments, also in the middle of
+/// what has come.
 async fn follow(address: SocketAddr, connect: Connect, seed: u64, hops: Arc<AtomicUsize>) {
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut client = connect(address, None).await;
@@ -113,7 +117,8 @@ async fn follow(address: SocketAddr, connect: Connect, seed: u64, hops: Arc<Atom
                 return;
             }
         }
-        // What has come and was not looked at is not the client's: an EventSource that is closed dispatches nothing more.
+        // What has come and was not looked at is not the client's: an EventSource that is closed
+        // dispatches nothing more.
         let last_event_id = noted_id(&mut client);
         if chance.bool() {
             client.reset();

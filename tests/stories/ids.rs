@@ -1,4 +1,5 @@
-//! Ids that are awkward: those that no header can carry as they are, on the way back from a client and to the origin.
+//! Ids that are awkward: those that no header can carry as they are, on the way back from a client
+//! and to the origin.
 
 use crate::support::client::get;
 use crate::support::origin::{Conn, TestOrigin};
@@ -28,7 +29,8 @@ async fn ids_that_no_header_can_carry_wedge_no_client() {
     let mut back = relay.open(&get("/events?lastEventId=a%01b")).await;
     assert_eq!(back.next_event().await.data, "2");
     assert_eq!(back.next_event().await.data, "3");
-    // And a header with it, as browsers send it, is understood all the same: a refusal would stop them for ever.
+    // And a header with it, as browsers send it, is understood all the same: a refusal would stop
+    // them for ever.
     let mut back = relay.resume(b"a\x01b").await;
     assert_eq!(back.seen_id.as_deref(), Some(&b"a\x01b"[..]));
     assert_eq!(back.next_event().await.data, "2");
@@ -104,7 +106,8 @@ async fn nor_do_they_wedge_the_way_to_the_origin() {
     assert_eq!(relay.clients(), 1.0);
 }
 
-/// A header's value loses the spaces around it (RFC 9110, 5.5), on the way to the relay as on the way to the origin.
+/// A header's value loses the spaces around it (RFC 9110, 5.5), on the way to the relay as on the
+/// way to the origin.
 #[tokio::test]
 async fn an_id_that_lost_the_spaces_around_it_in_a_header_is_known_all_the_same() {
     let (relay, origin, mut conn) = relayed().await;
@@ -114,7 +117,8 @@ async fn an_id_that_lost_the_spaces_around_it_in_a_header_is_known_all_the_same(
     let events = client.until_data("d").await;
     let ids: Vec<&str> = events.iter().map(|event| event.id()).collect();
     assert_eq!(ids, [" 7 ", "\t8", "8", "   "]);
-    // In the query nothing is lost, and in the header nothing that matters: what it can mean alone it means.
+    // In the query nothing is lost, and in the header nothing that matters: what it can mean alone
+    // it means.
     for back in [
         get("/events?lastEventId=%207%20"),
         get("/events?lastEventId=7"),
@@ -151,7 +155,8 @@ async fn an_id_that_lost_the_spaces_around_it_in_a_header_is_known_all_the_same(
     let gap = client.next_event().await;
     assert_eq!(gap.gap().as_deref(), Some("upstream_reconnected"));
     assert_eq!(client.next_event().await.id(), " 10 ");
-    // Any other goes to the origin as far as a header can say it, and whether that is an id is the origin's affair.
+    // Any other goes to the origin as far as a header can say it, and whether that is an id is the
+    // origin's affair.
     conn.reset();
     let conn = origin.accept().await;
     assert_eq!(conn.request().header("last-event-id"), Some("10"));

@@ -1,4 +1,5 @@
-//! Ids over 1,024 bytes: no client could bring them back, so none is given them, and each resumes at the last id before.
+//! Ids over 1,024 bytes: no client could bring them back, so none is given them, and each resumes
+//! at the last id before.
 
 use crate::support::client::{End, TestClient, ask, get};
 use crate::support::origin::{Conn, TestOrigin};

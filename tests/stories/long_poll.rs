@@ -1,4 +1,5 @@
-//! Clients that can't hold a stream ask again and again: each answer is what is new, and nothing is lost in between.
+//! Clients that can't hold a stream ask again and again: each answer is what is new, and nothing is
+//! lost in between.
 
 use crate::support::client::{Answer, Ask, ask};
 use crate::support::origin::{Conn, TestOrigin};

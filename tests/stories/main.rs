@@ -1,7 +1,9 @@
-//! What the relay promises to clients, told over real sockets: an origin, the relay, clients, and what happens.
+//! What the relay promises to clients, told over real sockets: an origin, the relay, clients, and
+//! what happens.
 //!
-//! One file per group of promises (listeners, delivery, resume and gaps, awkward ids, slow clients, quiet streams and refusals, drain, trouble upstream, outages).
-//! Nothing sleeps to let things settle: what can't be awaited is looked for until it is there.
+//! One file per group of promises (listeners, delivery, resume and gaps, awkward ids, slow clients,
+//! quiet streams and refusals, drain, trouble upstream, outages). Nothing sleeps to let things
+//! settle: what can't be awaited is looked for until it is there.
 #![allow(unreachable_pub, reason = "modules of one test program")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 

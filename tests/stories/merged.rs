@@ -1,4 +1,5 @@
-//! Several upstreams in one stream: each in its order, and one id that names a place in all of them.
+//! Several upstreams in one stream: each in its order, and one id that names a place in all of
+//! them.
 
 use crate::support::client::get;
 use crate::support::origin::{Conn, TestOrigin};

@@ -1,5 +1,5 @@
-//! What can become of an origin in the middle of a stream. Clients notice nothing but heartbeats: they stay, `/readyz`
-//! says why, and afterwards they get everything, or are told that they don't.
+//! What can become of an origin in the middle of a stream. Clients notice nothing but heartbeats:
+//! they stay, `/readyz` says why, and afterwards they get everything, or are told that they don't.
 
 use crate::support::client::TestClient;
 use crate::support::origin::{Conn, PATIENCE, TestOrigin};

@@ -1,4 +1,5 @@
-//! Listeners that ask for the PROXY protocol: who a client is, who may say so, and what is no header.
+//! Listeners that ask for the PROXY protocol: who a client is, who may say so, and what is no
+//! header.
 
 use crate::support::client::{Ask, TestClient, ask, connect, connect_unix, get};
 use crate::support::origin::{Conn, TestOrigin, within};
@@ -10,7 +11,8 @@ use tokio::net::TcpStream;
 const LISTEN: &str = "{ address: \"127.0.0.1:0\", proxy_protocol: true }";
 const TRUSTED: &str = "trusted_proxies: 127.0.0.0/8";
 
-/// A relay with one such listener, one client for each address, and everything from an origin proxied.
+/// A relay with one such listener, one client for each address, and everything from an origin
+/// proxied.
 async fn relayed(top: &str) -> (TestOrigin, TestRelay, Conn) {
     let origin = TestOrigin::start().await;
     let pass = format!(

@@ -171,7 +171,8 @@ async fn a_process_without_descriptors_keeps_its_clients_and_does_not_spin() {
         client.opened().await;
         inside.push(client);
     }
-    // Connections that say nothing take what is left; those that are refused are closed again, so more of them come.
+    // Connections that say nothing take what is left; those that are refused are closed again, so
+    // more of them come.
     let mut crowd = Vec::new();
     for _ in 0..60 {
         let mut client = TestClient::over(Box::new(connect(process.address, None).await), false);

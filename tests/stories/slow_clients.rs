@@ -6,7 +6,8 @@ use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, TestRelay, eventually};
 use std::time::{Duration, Instant};
 
-/// Data of one event: so large that a few of them fill every buffer between the relay and a client that doesn't read.
+/// Data of one event: so large that a few of them fill every buffer between the relay and a client
+/// that doesn't read.
 const EVENT_BYTES: usize = 16 * 1024;
 /// More than fits into the kernel's buffers on both sides.
 const FLOOD_EVENTS: usize = 100;
@@ -232,8 +233,9 @@ async fn skip_goes_on_at_the_head_and_says_how_much_is_missing() {
             published += 1;
             assert!(published < 5_000, "nothing happens");
         }
-        // The jump is made once the lag has been looked at, in less time than lies between two heartbeats, and the socket takes
-        // something again. Whoever was not looked at in time catches up, and falls behind again.
+        // The jump is made once the lag has been looked at, in less time than lies between two
+        // heartbeats, and the socket takes something again. Whoever was not looked at in time
+        // catches up, and falls behind again.
         good.next_comment().await;
         good.next_comment().await;
         while expected < published {
@@ -369,7 +371,8 @@ async fn each_pause_has_its_own_time() {
             }
             conn
         });
-        // As many as come until the upstream stands still: then there is time for a heartbeat, and for looks.
+        // As many as come until the upstream stands still: then there is time for a heartbeat, and
+        // for looks.
         for _ in 0..2 {
             good.next_comment().await;
         }
@@ -487,7 +490,8 @@ async fn a_client_that_skipped_a_reset_of_the_id_learns_of_it() {
     assert_eq!(slow.until_data("last").await.pop().unwrap().id(), "");
 }
 
-/// What fills its socket is no event but a heartbeat, which its own timer wrote: it is looked at all the same.
+/// What fills its socket is no event but a heartbeat, which its own timer wrote: it is looked at
+/// all the same.
 #[tokio::test]
 async fn a_client_that_takes_no_heartbeats_is_stalled() {
     let beat = "x".repeat(60_000);

@@ -1,4 +1,5 @@
-//! One upstream per job: opened for its first client, shared by all, closed some time after the last, ended by its events.
+//! One upstream per job: opened for its first client, shared by all, closed some time after the
+//! last, ended by its events.
 
 use crate::support::client::{Ask, End, TestClient, ask, get};
 use crate::support::origin::{Conn, TestOrigin};

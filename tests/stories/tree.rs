@@ -80,7 +80,8 @@ async fn a_trunk_that_restarts_is_resumed_by_the_leaf() {
     conn.stream_head().await;
     conn.body("id: 1\ndata: a\n\nid: 2\ndata: b\n\n").await;
     trunk.received(2).await;
-    // The new trunk knows the id if it has seen it; else the leaf is told of a gap: nothing is missing in silence.
+    // The new trunk knows the id if it has seen it; else the leaf is told of a gap: nothing is
+    // missing in silence.
     let mut seen = Vec::new();
     loop {
         let event = far.next_event().await;

@@ -1,4 +1,5 @@
-//! The origin goes, comes back, misbehaves or says too much: clients stay, and lose nothing that could be had.
+//! The origin goes, comes back, misbehaves or says too much: clients stay, and lose nothing that
+//! could be had.
 
 use crate::support::client::get;
 use crate::support::origin::{Conn, TestOrigin};

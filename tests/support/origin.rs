@@ -10,8 +10,9 @@
 //! conn.reset();
 //! ```
 //!
-//! Nothing answers by itself: until the story accepts, a connection waits in the kernel's backlog, and until it answers,
-//! the origin stalls. Every wait is bounded by [`PATIENCE`], and fails the test with what was waited for.
+//! Nothing answers by itself: until the story accepts, a connection waits in the kernel's backlog,
+//! and until it answers, the origin stalls. Every wait is bounded by [`PATIENCE`], and fails the
+//! test with what was waited for.
 
 use std::io;
 use std::net::SocketAddr;

@@ -165,7 +165,8 @@ impl TestProcess {
     /// CPU time used so far, user and system.
     pub fn cpu_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        // After the name, which is in parentheses: state, and so on; utime and stime are the 12th and 13th.
+        // After the name, which is in parentheses: state, and so on; utime and stime are the 12th
+        // and 13th.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)

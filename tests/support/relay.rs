@@ -13,7 +13,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The path of the one source, whose name is `s`.
 pub const PATH: &str = "/events";
 
-/// A configuration in the making: one source over one origin, and what the story adds as lines of YAML.
+/// A configuration in the making: one source over one origin, and what the story adds as lines of
+/// YAML.
 #[derive(Debug, Clone)]
 pub struct Setup {
     url: String,

@@ -1,4 +1,5 @@
-//! One end of an HTTP/1 connection, byte by byte: the client's or the origin's, for stories about what passes between them.
+//! One end of an HTTP/1 connection, byte by byte: the client's or the origin's, for stories about
+//! what passes between them.
 
 use super::client::find;
 use super::origin::within;

@@ -1,5 +1,5 @@
-//! The systems that the relay is made for, each with an origin that behaves as the real one is described, and with the
-//! configuration that is shipped for it under `deploy/examples/`.
+//! The systems that the relay is made for, each with an origin that behaves as the real one is
+//! described, and with the configuration that is shipped for it under `deploy/examples/`.
 #![allow(unreachable_pub, reason = "modules of one test program")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 

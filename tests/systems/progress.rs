@@ -1,4 +1,5 @@
-//! The progress of a long request: an event that grows line by line, an end with a name, and clients that can't hold a stream.
+//! The progress of a long request: an event that grows line by line, an end with a name, and
+//! clients that can't hold a stream.
 
 use crate::support::client::{ask, get};
 use crate::support::origin::TestOrigin;
@@ -33,7 +34,8 @@ async fn an_event_grows_over_many_writes_and_the_end_is_one() {
         let address = relay.address;
         async move { request.answer(address).await }
     });
-    // Some endpoints ask clients to stay away for long before they close: that is for the relay, not for its clients.
+    // Some endpoints ask clients to stay away for long before they close: that is for the relay,
+    // not for its clients.
     conn.body("retry: 60000\n\nevent: end\ndata: done\n\n").await;
     conn.close().await;
     let news: serde_json::Value = serde_json::from_str(&waiting.await.unwrap().body).unwrap();

@@ -1,4 +1,5 @@
-//! Transloadit's assembly update streams: bare words, named events, an id at the beginning, and a finish that comes once.
+//! Transloadit's assembly update streams: bare words, named events, an id at the beginning, and a
+//! finish that comes once.
 
 use crate::support::client::{TestClient, get};
 use crate::support::origin::{Conn, TestOrigin};

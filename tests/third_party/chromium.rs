@@ -13,7 +13,8 @@ use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use tokio::process::Command;
 
-/// The browser of all stories, each of which gets a context of its own in it. It ends with its standard input: with this program.
+/// The browser of all stories, each of which gets a context of its own in it. It ends with its
+/// standard input: with this program.
 static BROWSER: OnceLock<(Child, String)> = OnceLock::new();
 
 crate::stories_of_an_event_source!(start);

@@ -18,7 +18,8 @@ pub const CLOSED: u64 = 2;
 /// The reconnection time when nobody names one, in Chromium as in Node.
 const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 
-/// Lines of a source that cuts its clients again and again. One that is cut before it has seen anything starts anew: hence `earliest`.
+/// Lines of a source that cuts its clients again and again. One that is cut before it has seen
+/// anything starts anew: hence `earliest`.
 pub const CUTTING: &str = "max_age: 300ms\nreconnect: 50ms\nids: pass\nstart: earliest";
 
 /// What an EventSource is asked to do.
@@ -164,7 +165,8 @@ pub async fn it_stops_at_the_end_and_hears_it_once(start: impl AsyncFn(serde_jso
     let mut client = start(wanted(relay.address, &["message", "end"])).await;
     client.opened().await;
     conn.body("data: a\n\nevent: end\ndata: done\n\n").await;
-    // It comes back, as an EventSource does, and is answered 204: it gives up, which is what was wanted.
+    // It comes back, as an EventSource does, and is answered 204: it gives up, which is what was
+    // wanted.
     while client.until("error").await["state"] != CLOSED {}
     let heard: Vec<_> = client.events().into_iter().map(|event| event.data).collect();
     assert_eq!(heard, ["a", "done"]);

@@ -1,4 +1,5 @@
-//! What has to hold behind every server that stands in front; the modules of the servers say which one.
+//! What has to hold behind every server that stands in front; the modules of the servers say which
+//! one.
 
 use crate::event_source::{CONNECTING, CUTTING, wanted};
 use crate::proxy::Proxy;
@@ -96,7 +97,8 @@ pub async fn events_reach_many_clients_at_once(start: impl AsyncFn(Relay) -> Pro
         clients.push(client(&proxy, &request).await);
     }
     relay.eventually_clients(200).await;
-    // The next event is only sent when everybody has this one: nobody on the way waits for more bytes.
+    // The next event is only sent when everybody has this one: nobody on the way waits for more
+    // bytes.
     for n in 0..10 {
         publish(&mut conn, n..n + 1).await;
         for client in &mut clients {
@@ -272,7 +274,8 @@ pub async fn a_browser_outlives_a_relay_that_is_killed(start: impl AsyncFn(Relay
     browser.until_data("2").await;
     process.signal(rustix::process::Signal::KILL);
     process.exit().await;
-    // Its stream ends; then it is sent away by the proxy, with an answer that it does not take for the last word.
+    // Its stream ends; then it is sent away by the proxy, with an answer that it does not take for
+    // the last word.
     for _ in 0..2 {
         assert_eq!(browser.until("error").await["state"], CONNECTING);
     }

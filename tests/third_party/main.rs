@@ -1,7 +1,9 @@
-//! Programs of other people against the relay: clients that nobody here wrote, and servers that stand in front.
+//! Programs of other people against the relay: clients that nobody here wrote, and servers that
+//! stand in front.
 //!
-//! `scripts/setup` installs them. A story without its program fails and says so: nothing is skipped. Clients tell what they
-//! dispatched (`foreign.rs`, `tests/clients/`); proxies run with the files of `deploy/proxies` (`proxy.rs`, `front.rs`).
+//! `scripts/setup` installs them. A story without its program fails and says so: nothing is
+//! skipped. Clients tell what they dispatched (`foreign.rs`, `tests/clients/`); proxies run with
+//! the files of `deploy/proxies` (`proxy.rs`, `front.rs`).
 #![allow(unreachable_pub, reason = "modules of one test program")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 

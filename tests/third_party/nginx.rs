@@ -1,4 +1,5 @@
-//! nginx in front: with its defaults (HTTP/1.0 towards the relay, buffering on), and with `deploy/proxies/nginx.conf`.
+//! nginx in front: with its defaults (HTTP/1.0 towards the relay, buffering on), and with
+//! `deploy/proxies/nginx.conf`.
 
 use crate::front::Relay;
 use crate::proxy::{Proxy, configured};

@@ -1,11 +1,13 @@
-//! nginx as the origin behind a proxied prefix: what is not within the prefix can't be reached by any spelling.
+//! nginx as the origin behind a proxied prefix: what is not within the prefix can't be reached by
+//! any spelling.
 
 use crate::support::relay::TestRelay;
 use crate::support::wire::Wire;
 use crate::tools::free_address;
 use std::net::SocketAddr;
 
-/// Each of them, sent to nginx itself, or read by another server behind it, leads out of the prefix.
+/// Each of them, sent to nginx itself, or read by another server behind it, leads out of the
+/// prefix.
 const TARGETS: [&str; 34] = [
     "/webservice/../admin/x",
     "/webservice/./../admin/x",

@@ -1,4 +1,5 @@
-//! Where a browser's page comes from: an empty page at an address of its own, so that the relay is another origin to its script.
+//! Where a browser's page comes from: an empty page at an address of its own, so that the relay is
+//! another origin to its script.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

@@ -16,7 +16,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts the command made of a directory for its files, and waits until it listens at this address.
+    /// Starts the command made of a directory for its files, and waits until it listens at this
+    /// address.
     pub async fn start(address: SocketAddr, command: impl FnOnce(&Path) -> Command) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();

@@ -1,8 +1,10 @@
-//! PyPI's `httpx-sse`, used as its documentation says: iterate, and come back with the last event ID.
+//! PyPI's `httpx-sse`, used as its documentation says: iterate, and come back with the last event
+//! ID.
 //!
-//! It has no reconnection of its own (`tests/clients/python/sse.py` does what its users do), and differs from the standard in one
-//! respect: once there was an id, a block without data is an event with empty data to it, so comments are too. That is so
-//! with any server; the stories leave those events out.
+//! It has no reconnection of its own (`tests/clients/python/sse.py` does what its users do), and
+//! differs from the standard in one respect: once there was an id, a block without data is an event
+//! with empty data to it, so comments are too. That is so with any server; the stories leave those
+//! events out.
 
 use crate::event_source::CUTTING;
 use crate::foreign::Foreign;

@@ -47,7 +47,8 @@ pub async fn publish(conn: &mut Conn, numbers: std::ops::Range<usize>) {
     }
 }
 
-/// Publishes while the client is cut and comes back, until its stream has been opened so often and it has the last event. How many.
+/// Publishes while the client is cut and comes back, until its stream has been opened so often and
+/// it has the last event. How many.
 pub async fn publish_while_it_is_cut(conn: &mut Conn, client: &mut Foreign, opens: usize) -> usize {
     let mut n = 0;
     within("the client to come back again and again", async {

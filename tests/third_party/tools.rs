@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-/// Below those that the kernel hands out by itself, so that nobody gets one between the look and the use.
+/// Below those that the kernel hands out by itself, so that nobody gets one between the look and
+/// the use.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// A program that `scripts/setup` installs.

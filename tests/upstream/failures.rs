@@ -1,4 +1,5 @@
-//! Each kind of failure, and what is told of it. Those of redirects, TLS and feeds are beside their own stories.
+//! Each kind of failure, and what is told of it. Those of redirects, TLS and feeds are beside their
+//! own stories.
 
 use crate::running::{Told, config, origin_and_upstream, run};
 use crate::support::origin::{TestOrigin, within};

@@ -127,7 +127,8 @@ async fn a_feed_that_stalls_is_given_up() {
     conn.closed().await;
 }
 
-/// The Content Store builds its links from the `Host` that it is shown: the relay's own public name, perhaps.
+/// The Content Store builds its links from the `Host` that it is shown: the relay's own public
+/// name, perhaps.
 #[tokio::test]
 async fn a_link_to_the_presented_host_stays_at_the_origin() {
     let origin = TestOrigin::start().await;

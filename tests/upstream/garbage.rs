@@ -1,4 +1,5 @@
-//! Whatever an origin answers, the upstream neither panics nor hangs nor takes it for more than it is.
+//! Whatever an origin answers, the upstream neither panics nor hangs nor takes it for more than it
+//! is.
 
 use crate::running::{Told, config, run};
 use crate::support::origin::TestOrigin;

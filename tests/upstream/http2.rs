@@ -90,7 +90,8 @@ async fn a_stream_in_clear_text_with_prior_knowledge() {
     upstream.failed_with(Reason::Reset).await;
 }
 
-/// Thousands of small DATA frames are what HTTP/2 libraries take for an attack, and what an event stream is.
+/// Thousands of small DATA frames are what HTTP/2 libraries take for an attack, and what an event
+/// stream is.
 #[tokio::test]
 async fn many_small_frames_are_a_stream_like_any_other() {
     let (origin, mut upstream) = clear_text().await;

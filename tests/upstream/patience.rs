@@ -1,4 +1,5 @@
-//! How long the upstream waits, and for whom: backoff, `retry`, `Retry-After`, the sink's pace, bursts.
+//! How long the upstream waits, and for whom: backoff, `retry`, `Retry-After`, the sink's pace,
+//! bursts.
 
 use crate::running::{Running, Told, config, origin_and_upstream, run, run_with};
 use crate::support::origin::{PATIENCE, TestOrigin, within};
@@ -34,7 +35,8 @@ async fn an_origin_that_accepts_and_closes_is_asked_ever_more_rarely() {
         upstream.failed_with(Reason::Ended).await;
         longest = longest.max(wait_of(&upstream).await);
     }
-    // The last waits are drawn from up to 400 ms: that all five are within the first one's bound is one in 10⁶.
+    // The last waits are drawn from up to 400 ms: that all five are within the first one's bound is
+    // one in 10⁶.
     assert!(longest > config.reconnect * 2, "{longest:?}");
     assert!(longest <= config.reconnect_max, "{longest:?}");
 }
@@ -64,7 +66,8 @@ async fn the_origins_reconnection_time_is_obeyed_within_bounds() {
     let mut upstream = run(config);
     // Not an hour, and not at once either.
     for (retry, at_least, at_most) in [
-        // Less than what it asks for is only what passes between the wait's beginning and the look at it.
+        // Less than what it asks for is only what passes between the wait's beginning and the look
+        // at it.
         ("0", 150, 400),
         ("400", 350, 800),
         ("999999999999", 3_599_000, 3_960_000),
@@ -148,7 +151,8 @@ async fn an_endless_line_is_bounded_and_the_stream_goes_on() {
     assert_eq!(upstream.event().await, "data: 1");
 }
 
-/// Chunks of one event each, thousands of them in one read: all arrive, in order, and the other task gets its turns.
+/// Chunks of one event each, thousands of them in one read: all arrive, in order, and the other
+/// task gets its turns.
 #[tokio::test]
 async fn a_burst_arrives_whole() {
     const EVENTS: usize = 50_000;

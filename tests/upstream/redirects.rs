@@ -94,7 +94,8 @@ async fn credentials_stay_with_the_configured_origin() {
     assert_eq!(upstream.connected().await, Resume::Sent);
 }
 
-/// An origin that is shown its public name redirects to it; that name leads to whatever stands in front of it.
+/// An origin that is shown its public name redirects to it; that name leads to whatever stands in
+/// front of it.
 #[tokio::test]
 async fn a_redirect_to_the_presented_host_stays_at_the_origin() {
     let origin = TestOrigin::start().await;

@@ -44,7 +44,8 @@ async fn the_last_id_of_a_complete_block_survives_whatever_fails() {
     let mut conn = origin.accept().await;
     conn.chunked_stream_head().await;
     conn.event("id: 1\ndata: a").await;
-    // A block that dispatches nothing sets it, one without an id keeps it, an incomplete one is forgotten.
+    // A block that dispatches nothing sets it, one without an id keeps it, an incomplete one is
+    // forgotten.
     conn.event("id: ü2").await;
     conn.event("data: b").await;
     conn.body("id: 3\ndata: c\n").await;
@@ -224,7 +225,8 @@ async fn an_id_that_is_too_long_for_the_origin_is_left_out_at_once() {
     assert_eq!(origin.accept().await.request().header("last-event-id"), Some("2"));
 }
 
-/// A server that stops reading a head resets the connection: its answer is lost with what it has not read.
+/// A server that stops reading a head resets the connection: its answer is lost with what it has
+/// not read.
 #[tokio::test]
 async fn an_origin_that_resets_at_a_long_id_does_not_wedge() {
     let (origin, mut upstream) = origin_and_upstream().await;

@@ -1,7 +1,8 @@
-//! A publisher that waits for its followers: a lost wake-up is a deadlock, which the checker reports.
+//! A publisher that waits for its followers: a lost wake-up is a deadlock, which the checker
+//! reports.
 //!
-//! Tried by hand, each makes a model fail: no fence in `progressed`; no fence in `wait`; `wait` counts itself in after its
-//! last look.
+//! Tried by hand, each makes a model fail: no fence in `progressed`; no fence in `wait`; `wait`
+//! counts itself in after its last look.
 
 use super::{Backpressure, Limits};
 use crate::channel::followers::{Follower, Followers};

@@ -1,6 +1,7 @@
 //! A terminal event is never seen without the end that it is.
 //!
-//! Tried by hand: where the event is appended before the end is set, a reader finds an event at the head, and no end.
+//! Tried by hand: where the event is appended before the end is set, a reader finds an event at the
+//! head, and no end.
 
 use super::{Cause, Ending};
 use crate::channel::ids::{IdInForce, Ids};

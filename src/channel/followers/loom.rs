@@ -1,7 +1,7 @@
 //! Joining while something is published.
 //!
-//! Tried by hand: without the fence in `add`, or the one in `notify_all`, there is a run in which the publisher misses the
-//! new follower and the joiner the new head.
+//! Tried by hand: without the fence in `add`, or the one in `notify_all`, there is a run in which
+//! the publisher misses the new follower and the joiner the new head.
 
 use super::{Follower, Followers};
 use crate::log::Cursor;
@@ -64,7 +64,8 @@ fn those_who_join_and_leave_at_once_do_not_undo_each_other() {
     });
 }
 
-/// Tried by hand: without the fence in `until`, or counting in after the look, the waiter is not woken.
+/// Tried by hand: without the fence in `until`, or counting in after the look, the waiter is not
+/// woken.
 #[test]
 fn who_waits_for_a_ring_sees_what_was_published() {
     model(|| {

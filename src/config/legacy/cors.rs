@@ -21,7 +21,8 @@ section! {
         exposed_headers("exposedHeaders"): Option<Vec<Vec<String>>> = OneOrMore(Separated(cors::HEADER, NAMES_FORM)).optional(),
         /// Whether requests may carry cookies.
         credentials("allowCredentials"): bool = Flag.or("false"),
-        /// How long a preflight's answer may be kept: seconds, without a unit, since the file is the vendor's.
+        /// How long a preflight's answer may be kept: seconds, without a unit, since the file is
+        /// the vendor's.
         max_age("preflightMaxAge"): u64 = Count(0..=365 * 24 * 3600).or("1800"),
         /// Whether the origin sees preflights.
         chained("chainPreflight"): bool = Flag.or("false"),

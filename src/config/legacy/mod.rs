@@ -1,8 +1,9 @@
 //! The file of the Content Store's own proxy, recognised by its key `backends`.
 //!
-//! All backends become one source, merged, at `/` and `/sse`. A key that is known and means nothing here is one warning,
-//! an unknown one a mistake. Where the file says nothing, our own defaults hold, with one exception: the vendor's daemon
-//! takes 600 s of silence for a dead connection and no heartbeat is documented, so `read_timeout` is that.
+//! All backends become one source, merged, at `/` and `/sse`. A key that is known and means nothing
+//! here is one warning, an unknown one a mistake. Where the file says nothing, our own defaults
+//! hold, with one exception: the vendor's daemon takes 600 s of silence for a dead connection and
+//! no heartbeat is documented, so `read_timeout` is that.
 
 mod backend;
 mod cors;
@@ -59,7 +60,8 @@ pub(super) fn is_legacy(root: &Node) -> bool {
     root.get("backends").is_some() && root.get("sources").is_none()
 }
 
-/// Reads the whole file: the configuration, and the log filter that it asks for. `None` only after a mistake.
+/// Reads the whole file: the configuration, and the log filter that it asks for. `None` only after
+/// a mistake.
 pub(super) fn read(root: &Item<'_>) -> Option<(Config, Option<String>)> {
     let file = File::read(root)?;
     let first = file.backends.first()?.target.urls().first()?.clone();

@@ -54,7 +54,8 @@ impl Server {
 
 impl Connector {
     fn address(&self, default: SocketAddr) -> SocketAddr {
-        // An admin that is to be reached from other machines needs `bindHost`: ours shows more than the old proxy's.
+        // An admin that is to be reached from other machines needs `bindHost`: ours shows more than
+        // the old proxy's.
         SocketAddr::new(self.host.unwrap_or(default.ip()), self.port.unwrap_or(default.port()))
     }
 }

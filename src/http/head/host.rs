@@ -4,7 +4,8 @@ use super::Malformed;
 use hyper::header::{HOST, HeaderMap};
 use hyper::{Uri, Version};
 
-/// A request over HTTP/1.1 names one host, in the header, whatever its target says; one over HTTP/1.0 may go without.
+/// A request over HTTP/1.1 names one host, in the header, whatever its target says; one over
+/// HTTP/1.0 may go without.
 pub(super) fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Malformed> {
     let mut named = headers.get_all(HOST).iter();
     match (named.next(), named.next()) {

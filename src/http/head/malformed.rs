@@ -1,5 +1,5 @@
-//! Requests that can't be understood: why, and the response, which has problem details as every refusal, and ends the
-//! connection.
+//! Requests that can't be understood: why, and the response, which has problem details as every
+//! refusal, and ends the connection.
 
 use crate::http::problem;
 use crate::http::stream_head::{date, put};

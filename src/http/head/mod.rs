@@ -1,7 +1,8 @@
 //! The head of a request, from its first byte to a parsed request.
 //!
-//! Every head is read here, whatever answers it: bounded, however it is cut up on its way. What hyper would not take and clients send all
-//! the same is repaired (`repair.rs`); whatever else is not HTTP/1 is refused with a reason of ours (`malformed.rs`).
+//! Every head is read here, whatever answers it: bounded, however it is cut up on its way. What
+//! hyper would not take and clients send all the same is repaired (`repair.rs`); whatever else is
+//! not HTTP/1 is refused with a reason of ours (`malformed.rs`).
 //!
 //! Later, this is where a PROXY header, TLS's first byte and HTTP/2's preface are told apart.
 

@@ -1,4 +1,5 @@
-//! What has been read of a connection and not used yet: bounded, and looked at once, however slowly it comes.
+//! What has been read of a connection and not used yet: bounded, and looked at once, however slowly
+//! it comes.
 
 use super::{Malformed, RequestHead, parse, request_line};
 use crate::net::proxy_protocol::{self, BadHeader};
@@ -26,8 +27,8 @@ impl ReadAhead {
         }
     }
 
-    /// Takes out the PROXY protocol header, where one has to come; whether nothing is missing of it. The address in
-    /// it, if any, becomes the peer's.
+    /// Takes out the PROXY protocol header, where one has to come; whether nothing is missing of
+    /// it. The address in it, if any, becomes the peer's.
     pub(crate) fn take_proxy_header(&mut self, peer: &mut SocketAddr) -> Result<bool, BadHeader> {
         if !self.awaits_proxy_header {
             return Ok(true);
@@ -76,7 +77,8 @@ impl ReadAhead {
                 let head = self.bytes.split_to(end);
                 (self.looked_at, self.has_line) = (0, false);
                 if self.bytes.is_empty() {
-                    // The buffer goes with the head: a connection that waits for the next one holds no memory.
+                    // The buffer goes with the head: a connection that waits for the next one holds
+                    // no memory.
                     self.bytes = BytesMut::new();
                 }
                 parse::parse(head).map(Some)
@@ -131,7 +133,8 @@ impl ReadAhead {
         None
     }
 
-    /// Finds out early what never becomes a request, so that a client of another protocol is told at once.
+    /// Finds out early what never becomes a request, so that a client of another protocol is told
+    /// at once.
     fn check_line(&mut self) -> Result<(), Malformed> {
         if self.has_line {
             return Ok(());
@@ -250,7 +253,8 @@ mod tests {
                 proptest::prop_assert_eq!(found(&bytes, &all), found(&bytes, &[]));
             }
 
-            /// What was read is read the same again, so hyper, which gets its bytes, sees the same request.
+            /// What was read is read the same again, so hyper, which gets its bytes, sees the same
+            /// request.
             #[test]
             fn what_was_read_reads_the_same_again(
                 method in "[A-Z]{1,8}",

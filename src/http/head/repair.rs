@@ -1,7 +1,8 @@
 //! The one thing that is repaired in a request: a last event ID that its header can't hold.
 //!
-//! Browsers send the id of the last event in `Last-Event-ID` as it is, control characters included, which no field may hold (RFC 9110, 5.5).
-//! A refusal would stop an EventSource for ever, so such an id is taken out of the head and goes with the request beside it.
+//! Browsers send the id of the last event in `Last-Event-ID` as it is, control characters included,
+//! which no field may hold (RFC 9110, 5.5). A refusal would stop an EventSource for ever, so such
+//! an id is taken out of the head and goes with the request beside it.
 
 use super::RawLastEventId;
 use crate::http::request::LAST_EVENT_ID;

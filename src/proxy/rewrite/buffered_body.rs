@@ -1,4 +1,5 @@
-//! A body that is buffered until all of it is there: within bounds of size and time, and none of it is lost if it exceeds them.
+//! A body that is buffered until all of it is there: within bounds of size and time, and none of it
+//! is lost if it exceeds them.
 
 use super::passthrough::PassthroughReason;
 use crate::proxy::failure::Failure;
@@ -15,7 +16,8 @@ use tokio::time::timeout;
 /// Bytes of all bodies that are buffered at one time; one that does not fit in passes as it is.
 pub(super) const BUFFERED_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// The longest time without a byte of a body that is buffered: one that comes in its own time is not to be kept from the client.
+/// The longest time without a byte of a body that is buffered: one that comes in its own time is
+/// not to be kept from the client.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// A body that was read to its end, or as far as it fitted.
@@ -27,7 +29,8 @@ pub(super) struct BufferedBody {
     pub(super) stopped: Option<PassthroughReason>,
 }
 
-/// Reads a body to its end, if it is no larger than `max`, and there is room. `shared`: of all bodies that are buffered.
+/// Reads a body to its end, if it is no larger than `max`, and there is room. `shared`: of all
+/// bodies that are buffered.
 pub(super) async fn buffer(
     incoming: &mut Incoming,
     max: usize,

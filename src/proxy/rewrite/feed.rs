@@ -15,7 +15,8 @@ pub(super) enum Unreadable {
     Xml,
 }
 
-/// The body with its event-stream links rewritten; `None`: there is nothing to rewrite. `charset`: what the content type says.
+/// The body with its event-stream links rewritten; `None`: there is nothing to rewrite. `charset`:
+/// what the content type says.
 pub(super) fn rewrite(
     body: &[u8],
     charset: Option<&str>,
@@ -97,7 +98,8 @@ fn changes(text: &str, links: &Links, view: &View<'_>) -> Result<Vec<(Range<usiz
     Ok(changes)
 }
 
-/// Whether it is worth parsing: the type stands in every link that counts, if not in letters, then as character references.
+/// Whether it is worth parsing: the type stands in every link that counts, if not in letters, then
+/// as character references.
 fn may_hold_a_link(body: &[u8]) -> bool {
     const TYPE: &[u8] = b"event-stream";
     memchr::memmem::find(body, b"&#").is_some()
@@ -144,7 +146,8 @@ fn is_single_byte(name: &str) -> bool {
     families.iter().any(|family| name.starts_with(family))
 }
 
-/// Text of single bytes as far as markup and links need it: what is not ASCII is some letter or other, in the same place.
+/// Text of single bytes as far as markup and links need it: what is not ASCII is some letter or
+/// other, in the same place.
 fn masked(body: &[u8]) -> Cow<'_, str> {
     let letter = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '_' };
     body.iter().map(letter).collect::<String>().into()

@@ -15,7 +15,8 @@ pub(super) const DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("repr-digest"),
 ];
 
-/// Whether an answer can hold links (RFC 7303, 8 and 9): XML of any kind, if it comes with a body of its own.
+/// Whether an answer can hold links (RFC 7303, 8 and 9): XML of any kind, if it comes with a body
+/// of its own.
 pub(in crate::proxy) fn may_hold_links(parts: &Parts) -> bool {
     let bodiless =
         parts.status.is_informational() || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -61,8 +62,8 @@ pub(super) fn changed(headers: &mut HeaderMap) {
     }
 }
 
-/// The head of a 304 has the validator that the 200 had (RFC 9110, 15.4.5). `known`: what the client says it has; by our weak form of the
-/// origin's strong validator it has what was rewritten.
+/// The head of a 304 has the validator that the 200 had (RFC 9110, 15.4.5). `known`: what the
+/// client says it has; by our weak form of the origin's strong validator it has what was rewritten.
 pub(in crate::proxy) fn unchanged(headers: &mut HeaderMap, known: &[HeaderValue]) {
     let Some(weak) = headers.get(ETAG).and_then(weak_form) else {
         return;

@@ -1,11 +1,11 @@
 //! Which URL becomes which.
 //!
-//! A URL that is a source's upstream, or the stream that its feed names, becomes that source's path at the relay's public URL.
-//! Any other whose path a source serves keeps its path and query, and gets the relay's scheme and authority. Everything else
-//! stays.
+//! A URL that is a source's upstream, or the stream that its feed names, becomes that source's path
+//! at the relay's public URL. Any other whose path a source serves keeps its path and query, and
+//! gets the relay's scheme and authority. Everything else stays.
 //!
-//! An origin writes its links with the `Host` that it was asked for, which is the client's: such a URL leads to the relay, so it is
-//! taken for the origin's own.
+//! An origin writes its links with the `Host` that it was asked for, which is the client's: such a
+//! URL leads to the relay, so it is taken for the origin's own.
 
 use super::pattern::Pattern;
 use crate::config::{Source, Target};
@@ -48,7 +48,8 @@ pub(crate) struct View<'a> {
 }
 
 impl Links {
-    /// What these sources have. `states`: of each source's upstreams, in the order of the configuration; they know what feeds name.
+    /// What these sources have. `states`: of each source's upstreams, in the order of the
+    /// configuration; they know what feeds name.
     pub(crate) fn new<'a>(sources: impl IntoIterator<Item = (&'a Source, Vec<Arc<StatusCell>>)>) -> Self {
         let (mut upstreams, mut served) = (Vec::new(), Vec::new());
         for (source, states) in sources {
@@ -100,8 +101,9 @@ impl Links {
         })
     }
 
-    /// The same for an origin that goes by different names with the upstream and with `pass`: the path has to do. Only for a
-    /// path that is named in full, and only where the URL leads to this origin, or to us.
+    /// The same for an origin that goes by different names with the upstream and with `pass`: the
+    /// path has to do. Only for a path that is named in full, and only where the URL leads to this
+    /// origin, or to us.
     fn path_by_name(&self, url: &Url, target: &str, view: &View<'_>) -> Option<String> {
         if !leads_to_us(url, view) && !url.same_origin(view.to) {
             return None;

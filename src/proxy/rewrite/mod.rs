@@ -1,9 +1,11 @@
-//! Answers in which the relay takes the place of the origin's event streams: links of feeds, and URLs in named headers.
+//! Answers in which the relay takes the place of the origin's event streams: links of feeds, and
+//! URLs in named headers.
 //!
-//! What is rewritten is a new representation. Its length is its own, a strong validator of the origin's becomes a weak one, digests and the
-//! offer of ranges go. So that there is something to rewrite, the origin is asked for `identity`, and a range of such a document is
-//! answered with all of it (RFC 9110, 14.2). `HEAD` gets no length, which only the body could tell. `Vary` stays: the answer depends on
-//! the request's host, which is a part of every cache's key.
+//! What is rewritten is a new representation. Its length is its own, a strong validator of the
+//! origin's becomes a weak one, digests and the offer of ranges go. So that there is something to
+//! rewrite, the origin is asked for `identity`, and a range of such a document is answered with all
+//! of it (RFC 9110, 14.2). `HEAD` gets no length, which only the body could tell. `Vary` stays: the
+//! answer depends on the request's host, which is a part of every cache's key.
 //!
 //! What can't be rewritten passes as it is, byte for byte, and is said in the log.
 
@@ -36,7 +38,8 @@ use passthrough::PassthroughReason;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Bodies larger than this are parsed on a thread for blocking work, so that no other task waits for them.
+/// Bodies larger than this are parsed on a thread for blocking work, so that no other task waits
+/// for them.
 const PARSED_AT_ONCE_BYTES: usize = 64 * 1024;
 
 /// What bodies are rewritten with.

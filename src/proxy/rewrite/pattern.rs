@@ -1,4 +1,5 @@
-//! Paths with `{parameter}`s: which text fits one, and what one becomes when its parameters are filled in.
+//! Paths with `{parameter}`s: which text fits one, and what one becomes when its parameters are
+//! filled in.
 
 use crate::path::{Piece, pieces};
 
@@ -18,8 +19,8 @@ enum Part {
 pub(super) type Values<'a> = Vec<(&'a str, &'a str)>;
 
 impl Pattern {
-    /// Reads a path. Braces are parameters, as the configuration has checked; they may be percent-encoded, as in a URL that
-    /// was parsed.
+    /// Reads a path. Braces are parameters, as the configuration has checked; they may be
+    /// percent-encoded, as in a URL that was parsed.
     pub(super) fn new(text: &str) -> Self {
         let text = text.replace("%7B", "{").replace("%7D", "}");
         let part = |piece| match piece {
@@ -44,8 +45,8 @@ impl Pattern {
         })
     }
 
-    /// The parameters' texts, if this path fits. A parameter is never empty and never reaches beyond its segment; one that stands
-    /// there twice is the same twice.
+    /// The parameters' texts, if this path fits. A parameter is never empty and never reaches
+    /// beyond its segment; one that stands there twice is the same twice.
     pub(super) fn fits<'a>(&'a self, path: &'a str) -> Option<Values<'a>> {
         let mut values = Vec::new();
         fits(&self.parts, path, &mut values).then_some(values)

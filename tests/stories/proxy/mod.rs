@@ -1,4 +1,5 @@
-//! The relay in front of a whole origin: what passes, how it passes, and what is rewritten on the way.
+//! The relay in front of a whole origin: what passes, how it passes, and what is rewritten on the
+//! way.
 
 mod bodies;
 mod connections;
@@ -17,7 +18,8 @@ use fanfare::config;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
-/// A relay in front of an origin at which nothing happens by itself. Its source is at another one, which does not answer.
+/// A relay in front of an origin at which nothing happens by itself. Its source is at another one,
+/// which does not answer.
 struct Front {
     origin: TcpListener,
     at: SocketAddr,
@@ -25,7 +27,8 @@ struct Front {
     _stream: TcpListener,
 }
 
-/// With these lines for the entry, and these at the top of the file. The source `s` is at `/events`, its upstream at the origin's `/sse`.
+/// With these lines for the entry, and these at the top of the file. The source `s` is at
+/// `/events`, its upstream at the origin's `/sse`.
 async fn front_with(entry: &str, top: &str) -> Front {
     let origin = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -64,7 +67,8 @@ impl Front {
         Wire::accept(&self.origin).await
     }
 
-    /// Sends a request, has the origin answer with these bytes, and returns what the origin and what the client got.
+    /// Sends a request, has the origin answer with these bytes, and returns what the origin and
+    /// what the client got.
     async fn exchange(&self, request: &str, answer: impl AsRef<[u8]>) -> (Start, Start, Content) {
         let mut client = self.client().await;
         client.send(request).await;

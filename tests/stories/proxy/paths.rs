@@ -159,7 +159,8 @@ async fn a_source_is_never_passed_in_any_spelling() {
 async fn spellings_make_no_second_connection_at_the_origin() {
     let origin = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = origin.local_addr().unwrap();
-    // The source's own path at the origin is the one that clients use: nothing but the spelling could tell them apart.
+    // The source's own path at the origin is the one that clients use: nothing but the spelling
+    // could tell them apart.
     let yaml = yaml("", "", at, &format!("http://{at}{PATH}"));
     let relay = TestRelay::read(&yaml);
     let mut upstream = Wire::accept(&origin).await;

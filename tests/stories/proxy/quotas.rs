@@ -1,4 +1,5 @@
-//! What an entry's origin is asked for at one time, how it is counted, and how what is endless ends.
+//! What an entry's origin is asked for at one time, how it is counted, and how what is endless
+//! ends.
 
 use super::{answer, front_with, get};
 use crate::support::process::TestProcess;

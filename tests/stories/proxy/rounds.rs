@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// Merged upstreams. Each sends ten events a second: what comes within a round is one read only for few of them.
+/// Merged upstreams. Each sends ten events a second: what comes within a round is one read only for
+/// few of them.
 const UPSTREAMS: usize = 500;
 /// Of all of them together.
 const EVENTS_PER_SECOND: u128 = 5000;

@@ -44,7 +44,8 @@ impl Ask {
         self
     }
 
-    /// The smallest receive buffer that the kernel allows: a client that stops reading is noticed soon.
+    /// The smallest receive buffer that the kernel allows: a client that stops reading is noticed
+    /// soon.
     pub fn small_receive_buffer(mut self) -> Self {
         self.receive_buffer = Some(4096);
         self

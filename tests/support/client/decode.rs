@@ -1,4 +1,5 @@
-//! From bytes to events: the body's framing to the letter, then what the reference parser makes of it.
+//! From bytes to events: the body's framing to the letter, then what the reference parser makes of
+//! it.
 
 use super::{End, Event, TestClient};
 use crate::support::reference::dispatch;
@@ -103,7 +104,8 @@ impl TestClient {
             "CR in {}",
             self.body[self.taken..].escape_ascii()
         );
-        // A block of megabytes comes in thousands of reads: none of it is looked at twice, but for a line end.
+        // A block of megabytes comes in thousands of reads: none of it is looked at twice, but for
+        // a line end.
         loop {
             let from = self.searched.saturating_sub(1).max(self.taken);
             let Some(found) = find(&self.body[from..], b"\n\n") else {

@@ -41,7 +41,8 @@ pub struct TestClient {
     events: VecDeque<Event>,
     /// The last event ID after everything that was read, as an `EventSource` holds it.
     pub last_event_id: Vec<u8>,
-    /// The same after the event that was taken last, or at the stream's beginning before the first; `None`: nothing said yet.
+    /// The same after the event that was taken last, or at the stream's beginning before the first;
+    /// `None`: nothing said yet.
     pub seen_id: Option<Vec<u8>>,
     /// Every reconnection time that came, in milliseconds.
     pub retries: Vec<u128>,

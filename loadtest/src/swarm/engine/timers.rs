@@ -1,4 +1,5 @@
-//! What the clock brings: connections that are due, churn, cuts, slow readers, the report to the driver.
+//! What the clock brings: connections that are due, churn, cuts, slow readers, the report to the
+//! driver.
 
 use super::Swarm;
 use super::rate::Rate;
