@@ -4,7 +4,7 @@
 //! `TCP_NODELAY`, no copy per client, whole events only. What it lacks is what the relay is for: no
 //! resume, no bounded lag but the channel's, no slow-client policy.
 //!
-//!     cargo run --release --example naive -- \\
+//!     cargo run --release --example naive -- \
 //!         --upstream http://127.0.0.1:8000/events --listen 127.0.0.1:9080
 
 use anyhow::{Context, Result};
