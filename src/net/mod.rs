@@ -5,7 +5,7 @@
 //!   to its shard.
 //! - No error of `accept` ends the loop, and none of them fills the log.
 //! - A connection that has asked for nothing may be let go for another one
-//!   ([`PendingConnections`]).
+//!   (`pending.rs`).
 
 mod accept;
 mod listener;
