@@ -1,5 +1,6 @@
 //! The channel: what its parts are, and what concerns several of them.
 
+use super::asks::Asks;
 use super::backpressure::{Backpressure, Limits};
 use super::end::{Cause, End, Ending};
 use super::followers::{Follower, Followers};
@@ -32,6 +33,7 @@ pub struct Channel {
     pub(super) backpressure: Backpressure,
     pub(super) ending: Ending,
     pub(super) membership: Membership,
+    pub(super) asks: Asks,
     /// The origin's last `retry`, in milliseconds plus one; 0: none.
     origin_retry: AtomicU64,
 }
@@ -41,7 +43,7 @@ impl Channel {
     pub fn new(settings: Settings, metrics: Arc<SourceMetrics>, epoch: Epoch) -> Arc<Self> {
         let source = settings.snapshot();
         let upstreams = source.upstreams.len();
-        let (writer, log) = Log::new(source.log);
+        let (writer, log) = Log::new(source.log.limits());
         metrics.channels.increment(1.0);
         Arc::new(Self {
             name: source.name.as_str().into(),
@@ -52,6 +54,7 @@ impl Channel {
             backpressure: Backpressure::new(),
             ending: Ending::new(upstreams),
             membership: Membership::new(),
+            asks: Asks::default(),
             origin_retry: AtomicU64::new(0),
             settings,
             metrics,
@@ -102,7 +105,7 @@ impl Channel {
         let settings = self.settings.load();
         let mut writer_state = self.writer_state();
         match ended {
-            None => writer_state.trim(settings.log, now),
+            None => writer_state.trim(settings.log.limits(), now),
             // Clients that are in still get the rest.
             Some(end) if now.saturating_duration_since(end.at) >= settings.linger && self.subscribers() == 0 => {
                 writer_state.clear();
@@ -117,7 +120,7 @@ impl Channel {
         loop {
             let due = look_until(&self.held, || self.writer_state().held.first_due()).await;
             tokio::time::sleep_until(due.into()).await;
-            let limits = self.settings.load().log;
+            let limits = self.settings.load().log.limits();
             let released = self.writer_state().release_due(&self.ids, limits, Instant::now());
             if released {
                 self.followers.notify_all();
@@ -263,6 +266,7 @@ impl Channel {
             self.ending.set(Cause::Origin, self.log.tip());
         }
         drop(writer_state);
+        self.asks.close();
         self.followers.notify_all();
     }
 

@@ -5,6 +5,8 @@
 //! body, a long poll) join with a [`Follower`] and look at the log themselves; publishing notifies
 //! them and goes on.
 
+mod asking;
+mod asks;
 mod backpressure;
 mod blocks;
 #[expect(clippy::module_inception, reason = "the room is named by its central type")]
@@ -14,6 +16,8 @@ mod counted;
 mod end;
 mod end_rules;
 mod followers;
+mod history;
+mod history_writer;
 mod ids;
 mod json_pointer;
 mod membership;
@@ -23,10 +27,14 @@ mod settings;
 mod subscription;
 mod writer_state;
 
+pub(crate) use asking::HistoryLookup;
 pub(crate) use blocks::{gap_block, gap_blocks, retry_block};
 pub use channel::Channel;
 pub use end::{Cause, End};
 pub use followers::Follower;
+pub(crate) use history::History;
+pub use history::HistoryPlace;
+pub(crate) use history_writer::{HistoryWriter, Meeting};
 pub use possible::metrics_of;
 pub use publisher::Publisher;
 pub use settings::Settings;

@@ -147,6 +147,7 @@ impl Publisher {
             self.channel.ending.upstream_is_back();
             self.channel.reopen();
         }
+        self.channel.asks.connected();
         let before = std::mem::replace(&mut self.connected_before, true);
         if before && !resumed {
             self.gap(GapReason::UpstreamReconnected, Instant::now());

@@ -61,7 +61,7 @@ pub use process::{Drain, Limits};
 pub use root::{Config, Reload};
 pub use secret::Secret;
 pub use source::{Forward, Ids, Refuse, Source, Start};
-pub use stream::{LogLimits, SlowClient, SlowPolicy};
+pub use stream::{KeptLog, LogLimits, SlowClient, SlowPolicy};
 pub use upstream::{Target, Upstream};
 
 // The file: for the command line alone (`tests/layers/` holds that).

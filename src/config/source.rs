@@ -7,7 +7,7 @@ use super::field::{NoKey, Presence as _};
 use super::heartbeat::Heartbeat;
 use super::item::{Item, Section};
 use super::paths::{CLIENT_PATH, ClientPath, PATH_FORM};
-use super::stream::{LogLimits, SlowClient};
+use super::stream::{KeptLog, SlowClient};
 use super::table::{Unsupported, nested, section};
 use super::units::format_size;
 use super::upstream::{self, UPSTREAM, Upstream};
@@ -33,7 +33,7 @@ section! {
         /// written.
         pub start: Start = START.or("live"),
         /// What is kept for resuming; whichever bound is reached first.
-        pub log: LogLimits = nested().or("{}"),
+        pub log: KeptLog = nested().or("{}"),
         /// What a quiet client gets.
         pub heartbeat: Heartbeat = nested().or("{}"),
         /// What happens to a client that lags; whichever bound is reached first.

@@ -9,9 +9,9 @@ use super::new_client::NewClient;
 use super::shard::Shard;
 use super::shard_channel::ShardChannel;
 use super::slow_client::SlowState;
-use crate::channel::{Channel, gap_block, retry_block};
+use crate::channel::{Channel, HistoryPlace, gap_block, retry_block};
 use crate::config::{Forward, Source};
-use crate::log::{ResumePoint, put_frame};
+use crate::log::{ResumePoint, StartPoint, put_frame};
 use crate::metrics::CloseReason;
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
@@ -27,6 +27,7 @@ impl Shard {
             permit,
             start,
             last_event_id,
+            history,
             peer,
         } = new_client;
         let channel = subscription.channel().clone();
@@ -38,7 +39,7 @@ impl Shard {
             return self.channels.leave_if_empty(channel_key);
         }
 
-        let place = channel.place(last_event_id.as_deref(), start);
+        let place = place(&channel, last_event_id.as_deref(), start, history.is_some());
         count_resume(&channel, last_event_id.as_deref(), &place);
         let opening = opening(&head, framing, channel.opening_retry(), &channel, &place);
         let now = self.clock.tick();
@@ -66,7 +67,12 @@ impl Shard {
         };
         keys.push(reference.key);
         self.limit_age(&mut client, &channel.settings().load(), now);
-        let flow = client.write_own(opening, now, &mut self.channels[channel_key].counts.bytes_sent);
+        let counts = &mut self.channels[channel_key].counts;
+        let mut flow = client.write_own(opening, now, &mut counts.bytes_sent);
+        if let Some(history) = history {
+            counts.deliveries += history.entries().len() as u64;
+            flow = write_history(&mut client, &history, flow, now, &mut counts.bytes_sent);
+        }
         let key = self.clients.insert(client);
         match flow {
             Flow::Done => self.settle(key),
@@ -102,6 +108,34 @@ impl Shard {
         } else if !source.max_age.is_zero() {
             client.leaves = Some(CloseReason::MaxAge);
             client.leave_at = now.plus(jittered(source.max_age, MAX_AGE_JITTER));
+        }
+    }
+}
+
+/// Where a client's stream goes on in the log: behind its history, if it gets one.
+fn place(channel: &Channel, last_event_id: Option<&[u8]>, start: StartPoint, has_history: bool) -> ResumePoint {
+    match (last_event_id, has_history) {
+        (Some(id), true) => ResumePoint {
+            next: HistoryPlace::NEXT,
+            id: Bytes::copy_from_slice(id),
+            gap: None,
+        },
+        (id, _) => channel.place(id, start),
+    }
+}
+
+/// Writes a history behind the opening, of which something may be left.
+fn write_history(client: &mut Client, history: &HistoryPlace, opening: Flow, now: Tick, sent: &mut u64) -> Flow {
+    let bytes = history.bytes(client.framing == Framing::Chunked);
+    if bytes.is_empty() {
+        return opening;
+    }
+    match (opening, client.rest.take()) {
+        (Flow::Done, _) => client.write_own(bytes, now, sent),
+        (flow, rest) => {
+            let both = [rest.as_deref().map_or(&[][..], |rest| rest), &bytes].concat();
+            client.rest = Some(Box::new(both.into()));
+            flow
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A client on its way to a shard.
 
 use super::batch::Framing;
-use crate::channel::Subscription;
+use crate::channel::{HistoryPlace, Subscription};
 use crate::log::StartPoint;
 use crate::net::Stream;
 use crate::quotas::ClientPermit;
@@ -24,6 +24,8 @@ pub struct NewClient {
     pub start: StartPoint,
     /// The last event ID it came with.
     pub last_event_id: Option<Bytes>,
+    /// What it gets from before the channel's log, if the origin returned it.
+    pub history: Option<Box<HistoryPlace>>,
     /// Where it came from; unspecified for Unix sockets.
     pub peer: SocketAddr,
 }

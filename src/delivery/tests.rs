@@ -60,6 +60,7 @@ impl Setup {
             subscription,
             start,
             permit: self.quotas.admit(PEER.ip()).unwrap_or_else(|_| panic!("a place")),
+            history: None,
             last_event_id: None,
             peer: PEER,
         };

@@ -8,7 +8,7 @@ use super::server::Server;
 use super::snapshot::Snapshot;
 use super::stream_start::StreamStart;
 use super::{long_poll, stream_head};
-use crate::channel::Admission;
+use crate::channel::{Admission, HistoryLookup, HistoryPlace};
 use crate::config::Source;
 use crate::delivery::Framing;
 use crate::metrics::{Protocol, RefuseReason};
@@ -19,7 +19,7 @@ use crate::source::{FirstResponse, OpenOutcome, Templated};
 use hyper::{Method, Request, StatusCode, Version};
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -48,6 +48,8 @@ pub(super) struct Deferred {
     peer: SocketAddr,
     admission: Admission,
     first: Option<FirstResponse>,
+    /// What is known of the events after its last event ID, if the log doesn't hold it.
+    history: Option<HistoryLookup>,
     /// How long a poll waits; `None`: it is a stream.
     wait: Option<Duration>,
 }
@@ -162,7 +164,7 @@ impl Server {
         };
         match templated.enter(parameters, protocol) {
             OpenOutcome::In(admission) => newcomer.join(admission),
-            OpenOutcome::Asking(admission, first) => newcomer.later(admission, Some(first)),
+            OpenOutcome::Asking(admission, first) => newcomer.later(admission, Some(first), None),
             OpenOutcome::Refused(status) => {
                 answered(self.origin_refused(request, &templated.settings().load(), status))
             }
@@ -191,16 +193,20 @@ fn answered(response: Response) -> Decision {
 }
 
 impl Newcomer<'_> {
-    /// In a channel that is open: a stream begins at once, a poll waits for news.
+    /// In a channel that is open: a stream begins at once, unless the origin has to be asked for
+    /// what comes first; a poll waits for news.
     fn join(self, admission: Admission) -> Decision {
-        match self.wait {
-            None => Decision::Now(join(self.request, self.permit, self.peer, admission)),
-            Some(_) => self.later(admission, None),
+        let channel = admission.subscription.channel();
+        let history = request::last_event_id(self.request).and_then(|id| channel.history(&id));
+        match (self.wait, history) {
+            (None, None) => Decision::Now(join(self.request, self.permit, self.peer, admission, None)),
+            (_, history) => self.later(admission, None, history),
         }
     }
 
-    fn later(self, admission: Admission, first: Option<FirstResponse>) -> Decision {
+    fn later(self, admission: Admission, first: Option<FirstResponse>, history: Option<HistoryLookup>) -> Decision {
         Decision::Later(Box::new(Deferred {
+            history,
             request: self.request.clone(),
             permit: self.permit,
             peer: self.peer,
@@ -225,6 +231,7 @@ impl Deferred {
             peer,
             admission,
             first,
+            history,
             wait,
         } = self;
         let channel = admission.subscription.channel().clone();
@@ -232,23 +239,28 @@ impl Deferred {
         let mut hurry = pin!(hurry);
         let mut hurried = false;
         if let Some(first) = first {
-            let refused = match wait {
-                None => first.wait().await,
-                Some(wait) => tokio::select! {
-                    refused = first.wait() => refused,
-                    () = sleep(wait.max(FIRST_ANSWER_MIN)) => None,
-                    () = &mut hurry => {
-                        hurried = true;
-                        None
-                    }
-                },
-            };
-            if let Some(status) = refused {
+            let wait = wait.map(|wait| wait.max(FIRST_ANSWER_MIN));
+            let refused = unless_hurried(first.wait(), wait, hurry.as_mut(), &mut hurried).await;
+            if let Some(status) = refused.flatten() {
                 return Err(server.origin_refused(&request, &channel.settings().load(), status));
             }
         }
+        let history = match history {
+            None => None,
+            Some(HistoryLookup::Found(place)) => Some(place),
+            Some(HistoryLookup::Asking(pending)) => {
+                let answered = async {
+                    tokio::select! {
+                        place = pending.answered() => place,
+                        () = server.quotas.leaving() => None,
+                    }
+                };
+                let answered = unless_hurried(answered, wait, hurry.as_mut(), &mut hurried).await;
+                answered.flatten()
+            }
+        };
         let Some(wait) = wait else {
-            return join(&request, permit, peer, admission);
+            return join(&request, permit, peer, admission, history);
         };
         let last_event_id = request::last_event_id(&request);
         if channel.is_over_for(last_event_id.as_deref(), Some(admission.start)) {
@@ -264,10 +276,31 @@ impl Deferred {
                 () = &mut hurry, if !hurried => {}
             }
         };
-        let news = long_poll::news(&channel, last_event_id, admission.start, wait, no_longer).await;
+        let place = (admission.start, history);
+        let news = long_poll::news(&channel, last_event_id, place, wait, no_longer).await;
         // Its place is another's while the answer is written.
         drop(permit);
         Err(response::news(&request, &channel.settings().load(), &news))
+    }
+}
+
+/// Waits for something, but a poll only for its `wait` and until it has to `hurry`.
+async fn unless_hurried<T>(
+    something: impl Future<Output = T>,
+    wait: Option<Duration>,
+    hurry: Pin<&mut impl Future<Output = ()>>,
+    hurried: &mut bool,
+) -> Option<T> {
+    let Some(wait) = wait else {
+        return Some(something.await);
+    };
+    tokio::select! {
+        found = something => Some(found),
+        () = sleep(wait) => None,
+        () = hurry, if !*hurried => {
+            *hurried = true;
+            None
+        }
     }
 }
 
@@ -276,7 +309,13 @@ impl Deferred {
     clippy::result_large_err,
     reason = "it is moved once per answered request; a box would be an allocation more"
 )]
-fn join(request: &Request<()>, permit: ClientPermit, peer: SocketAddr, admission: Admission) -> Outcome {
+fn join(
+    request: &Request<()>,
+    permit: ClientPermit,
+    peer: SocketAddr,
+    admission: Admission,
+    history: Option<HistoryPlace>,
+) -> Outcome {
     let Admission { subscription, start } = admission;
     let channel = subscription.channel();
     let last_event_id = request::last_event_id(request);
@@ -293,6 +332,7 @@ fn join(request: &Request<()>, permit: ClientPermit, peer: SocketAddr, admission
         start,
         permit,
         last_event_id,
+        history: history.map(Box::new),
         peer,
     })
 }

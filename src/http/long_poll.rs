@@ -5,7 +5,7 @@
 //! (several events share one, or there is none), it is one of the relay's own numbering, which only
 //! this channel's log understands. So a client that polls again gets every event once.
 
-use crate::channel::Channel;
+use crate::channel::{Channel, HistoryPlace};
 use crate::event_stream::Event;
 use crate::log::{Cursor, Entry, Kind, Read, ResumePoint, StartPoint};
 use crate::metrics::GapReason;
@@ -43,16 +43,19 @@ struct News {
 }
 
 /// The document: what follows `last_event_id`, or nothing after `wait`, or when `leaving`
-/// completes.
+/// completes. `history`: what comes before the log, if the origin returned it.
 pub(super) async fn news(
     channel: &Channel,
     last_event_id: Option<Bytes>,
-    start: StartPoint,
+    (start, history): (StartPoint, Option<HistoryPlace>),
     wait: Duration,
     leaving: impl Future<Output = ()>,
 ) -> Value {
     let deadline = Instant::now() + wait;
-    let mut news = News::at(channel, || channel.place(last_event_id.as_deref(), start));
+    let mut news = match history {
+        Some(history) => News::of(&history, last_event_id.unwrap_or_default()),
+        None => News::at(channel, || channel.place(last_event_id.as_deref(), start)),
+    };
     tokio::pin!(leaving);
     loop {
         news.read(channel);
@@ -89,9 +92,32 @@ impl News {
         }
     }
 
+    /// What a history holds, up to a bound of the answer: what is left of it comes with the next.
+    fn of(history: &HistoryPlace, id: Bytes) -> Self {
+        let mut news = Self {
+            next: HistoryPlace::NEXT,
+            id,
+            events: Vec::new(),
+            bytes: 0,
+            gap: None,
+        };
+        let mut entries = history.entries().iter();
+        while !news.is_full()
+            && let Some(entry) = entries.next()
+        {
+            news.id = entry.id().clone();
+            news.push(entry);
+        }
+        news
+    }
+
+    fn is_full(&self) -> bool {
+        self.events.len() >= EVENTS_MAX || self.bytes >= BYTES_MAX
+    }
+
     /// Reads on, up to the head or a bound of the answer.
     fn read(&mut self, channel: &Channel) {
-        while self.events.len() < EVENTS_MAX && self.bytes < BYTES_MAX {
+        while !self.is_full() {
             match channel.log().read(self.next) {
                 Read::Entry(entry) => {
                     // A gap is said before what follows it: what came before it goes alone.
@@ -116,14 +142,16 @@ impl News {
             true => entry.id().clone(),
             false => channel.exact_id(entry.position),
         };
+        self.push(entry);
+    }
+
+    fn push(&mut self, entry: &Entry) {
         let Some(event) = Event::parse_block(entry.plain()).filter(Event::dispatches) else {
             return;
         };
         match entry.kind() {
-            Kind::Gap => {
-                // Its data is an object of ours.
-                self.gap = serde_json::from_slice(&event.data()).ok();
-            }
+            // Its data is an object of ours.
+            Kind::Gap => self.gap = serde_json::from_slice(&event.data()).ok(),
             Kind::Event | Kind::Terminal | Kind::NonEvent => {
                 self.bytes += entry.len_bytes();
                 self.events.push(event_json(&event, entry.id()));

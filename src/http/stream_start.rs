@@ -1,6 +1,6 @@
 //! What a request for an event stream leaves behind: all of a client but its connection.
 
-use crate::channel::Subscription;
+use crate::channel::{HistoryPlace, Subscription};
 use crate::delivery::{Framing, NewClient};
 use crate::log::StartPoint;
 use crate::net::Stream;
@@ -16,6 +16,7 @@ pub(super) struct StreamStart {
     pub(super) start: StartPoint,
     pub(super) permit: ClientPermit,
     pub(super) last_event_id: Option<Bytes>,
+    pub(super) history: Option<Box<HistoryPlace>>,
     pub(super) peer: SocketAddr,
 }
 
@@ -29,6 +30,7 @@ impl StreamStart {
             start,
             permit,
             last_event_id,
+            history,
             peer,
         } = self;
         NewClient {
@@ -39,6 +41,7 @@ impl StreamStart {
             start,
             permit,
             last_event_id,
+            history,
             peer,
         }
     }

@@ -2,6 +2,11 @@
 
 use super::position::Position;
 
+/// A name is 60 bits in 12 characters, without vowels (no words) and without a dot (it separates
+/// the number).
+const ALPHABET: &[u8; 32] = b"0123456789bcdfghjklmnpqrstvwxz_-";
+const NAME_BYTES: usize = 12;
+
 /// The name of one unbroken numbering: the first part of assigned ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch(String);
@@ -9,9 +14,6 @@ pub struct Epoch(String);
 impl Epoch {
     /// A new numbering: its name has not been used before, and holds no position of an older one.
     pub fn new() -> Self {
-        // 60 bits in 12 characters, without vowels (no words) and without a dot (it separates the
-        // number).
-        const ALPHABET: &[u8; 32] = b"0123456789bcdfghjklmnpqrstvwxz_-";
         let mut seed = [0u8; 8];
         // A failing random source leaves the clock: two processes within a nanosecond would have to
         // collide.
@@ -23,10 +25,20 @@ impl Epoch {
         }
         let seed = u64::from_le_bytes(seed);
         Self(
-            (0..12)
+            (0..NAME_BYTES)
                 .map(|i| char::from(ALPHABET[(seed >> (5 * i)) as usize & 31]))
                 .collect(),
         )
+    }
+
+    /// Whether an id has the form of those that a numbering of the relay's gives, whichever it is.
+    pub(crate) fn is_like_ours(id: &[u8]) -> bool {
+        let Some(dot) = id.iter().position(|&byte| byte == b'.') else {
+            return false;
+        };
+        let (name, number) = (&id[..dot], &id[dot + 1..]);
+        let is_number = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
+        is_number && name.len() == NAME_BYTES && name.iter().all(|byte| ALPHABET.contains(byte))
     }
 
     /// A numbering that was begun elsewhere, or before.

@@ -181,6 +181,17 @@ impl Log {
         self.shared.index.find(id, || self.tail(), |cursor| self.entry(cursor))
     }
 
+    /// The first entry with this id, if it is kept.
+    pub(crate) fn first_with(&self, id: &[u8]) -> Option<Cursor> {
+        let first = self.find(id)?.first_with_id();
+        (first >= self.tail()).then_some(first)
+    }
+
+    /// The newest entry with this id, if it is kept.
+    pub(crate) fn newest_with(&self, id: &[u8]) -> Option<Cursor> {
+        self.find(id).map(|entry| entry.cursor)
+    }
+
     /// Whether this id was kept lately, as far as is known.
     pub(super) fn remembers(&self, id: &[u8]) -> bool {
         self.shared.index.remembers(id, self.tail())

@@ -50,6 +50,16 @@ pub struct UpstreamMetrics {
     pub reconnects: Box<dyn Fn(&'static str) -> Counter + Send + Sync>,
 }
 
+impl UpstreamMetrics {
+    /// Handles that move no series.
+    pub(crate) fn uncounted() -> Self {
+        Self {
+            connected: Gauge::noop(),
+            reconnects: Box::new(|_| Counter::noop()),
+        }
+    }
+}
+
 /// Handles of the listeners.
 pub struct ListenerMetrics {
     /// `fanfare_connections_opened_total`.

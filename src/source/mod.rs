@@ -1,6 +1,7 @@
 //! What makes a configured source live: its channels, the upstreams that are run for them, and the
 //! registry of all.
 
+mod ask_origin;
 mod channel_life;
 mod channel_list;
 mod first_response;

@@ -1,5 +1,6 @@
 //! A source without parameters: one channel, and its upstreams, from start to end.
 
+use super::ask_origin;
 use super::surroundings::Surroundings;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Settings, metrics_of};
@@ -37,6 +38,16 @@ impl Plain {
                 .clone()
                 .watch(part, runner.keep(channel.clone(), status));
             tasks.spawn_on(task, &surroundings.upstreams);
+        }
+        if ask_origin::is_possible(source) {
+            // Before the first client is let in.
+            channel.begin_asking();
+            for upstream in UpstreamRunner::of(source, metrics) {
+                let part = format!("the questions to the origin of source {}", source.name);
+                let asking = ask_origin::ask_origin(upstream, channel.clone());
+                let task = surroundings.critical.clone().watch(part, asking);
+                tasks.spawn_on(task, &surroundings.upstreams);
+            }
         }
         // Whether anything is held back, the settings say at the time.
         let part = format!("the coalescing of source {}", source.name);

@@ -56,6 +56,28 @@ impl UpstreamRunner {
         upstream::run(self.config.clone(), options, sink, status, handles).await;
     }
 
+    /// One attempt from a place on, beside the run that feeds the channel: what it yields, and how it
+    /// fails, moves nothing else.
+    pub(crate) async fn ask<S: Sink>(&self, channel: &Channel, last_event_id: String, sink: S) {
+        let source = channel.settings().snapshot();
+        let options = Options {
+            source: source.name.clone(),
+            target: self.target().clone(),
+            last_event_id: Some(last_event_id),
+            parser: ParserOptions {
+                event_bytes_max: source.event_bytes_max,
+                comments: false,
+            },
+            reports: Some(Arc::default()),
+        };
+        let handles = Handles {
+            upstream: Arc::new(UpstreamMetrics::uncounted()),
+            bytes_received: channel.metrics().bytes_received.clone(),
+        };
+        let status = Arc::new(StatusCell::new());
+        upstream::run(self.config.clone(), options, sink, status, handles).await;
+    }
+
     /// Keeps the channel of an untemplated source supplied. After a 204 the origin is asked again
     /// in time; after a terminal event it is not.
     pub(crate) async fn keep(self, channel: Arc<Channel>, status: Arc<StatusCell>) {

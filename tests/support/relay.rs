@@ -124,6 +124,12 @@ impl Setup {
             Ok(loaded) => loaded.config,
             Err(mistakes) => panic!("{mistakes}\n{yaml}"),
         };
+        if !yaml.contains("ask_origin") {
+            // An origin of a story answers when the story says: it is asked only where that is told.
+            for source in &mut config.sources {
+                std::sync::Arc::get_mut(source).unwrap().log.ask_origin = Duration::ZERO;
+            }
+        }
         if let Some(adjust) = self.adjust {
             for source in &mut config.sources {
                 adjust(std::sync::Arc::get_mut(source).unwrap());

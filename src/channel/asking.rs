@@ -1,0 +1,94 @@
+//! Clients whose ids the log doesn't hold, and the side that asks the origin for them.
+
+use super::asks::Found;
+use super::channel::Channel;
+use super::history::{History, HistoryPlace};
+use crate::log::{Epoch, Position};
+use crate::metrics::GapReason;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a client waits for what the origin returns: then it gets a gap event instead.
+const WAIT_MAX: Duration = Duration::from_secs(15);
+
+/// What is known of the events that follow an id.
+pub(crate) enum HistoryLookup {
+    /// They are here.
+    Found(HistoryPlace),
+    /// The origin is being asked, or will be.
+    Asking(PendingHistory),
+}
+
+/// What a client waits for.
+pub(crate) struct PendingHistory {
+    channel: Arc<Channel>,
+    id: Bytes,
+}
+
+impl Channel {
+    /// What is known of the events after an id that the log doesn't hold. `None`: nothing, and the
+    /// origin is not asked.
+    pub(crate) fn history(self: &Arc<Self>, id: &Bytes) -> Option<HistoryLookup> {
+        if self.asks.is_over() || !self.is_the_origins(id) {
+            return None;
+        }
+        if self.place_behind(id).gap != Some(GapReason::UnknownId) {
+            return None;
+        }
+        match self.asks.want(id) {
+            Found::History(place) => Some(HistoryLookup::Found(place)),
+            Found::Undecided => Some(HistoryLookup::Asking(PendingHistory {
+                channel: self.clone(),
+                id: id.clone(),
+            })),
+            Found::Nothing => None,
+        }
+    }
+
+    /// Whether an id may be one that the origin has given.
+    fn is_the_origins(&self, id: &[u8]) -> bool {
+        let numbered = !self.ids.are_passed() && self.log().tip().position != Position::START;
+        !id.is_empty() && !numbered && !Epoch::is_like_ours(id) && std::str::from_utf8(id).is_ok()
+    }
+}
+
+impl PendingHistory {
+    /// Completes when it has turned out whether there is something.
+    pub(crate) async fn answered(self) -> Option<HistoryPlace> {
+        timeout(WAIT_MAX, self.channel.asks.decided(&self.id))
+            .await
+            .ok()
+            .flatten()
+    }
+}
+
+/// The side that asks the origin.
+impl Channel {
+    /// From now on ids that the log doesn't hold may be asked for.
+    pub(crate) fn begin_asking(&self) {
+        self.asks.open();
+    }
+
+    /// No more: clients that wait learn that nothing comes.
+    pub(crate) fn end_asking(&self) {
+        self.asks.close();
+    }
+
+    /// Completes when there is an id to ask for and the upstream is connected, and takes it: the
+    /// oldest of those that have come within `gather`.
+    pub(crate) async fn next_to_ask(&self, gather: Duration) -> Bytes {
+        self.asks.next(gather).await
+    }
+
+    /// What came of it.
+    pub(crate) fn answered(&self, history: Option<History>) {
+        self.asks.answered(history);
+    }
+
+    /// Lets go of what the origin returned.
+    pub(crate) fn forget_histories(&self) {
+        self.asks.forget();
+    }
+}

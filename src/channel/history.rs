@@ -1,0 +1,119 @@
+//! A history: events from before a log's first entry, which the origin returned for an id that a
+//! client came back with.
+//!
+//! It joins the log without a seam, since it ends right before the event that is the log's first
+//! one. It is shared by all clients whose ids it holds.
+
+use crate::log::{Cursor, Entry, Log, Read, comes_back_as};
+use bytes::{Bytes, BytesMut};
+use std::sync::{Arc, OnceLock};
+
+/// The events that the origin returned for an id, up to the channel's log.
+#[derive(Debug)]
+pub(crate) struct History {
+    /// The id that the origin was asked with: all of this comes after it.
+    asked: Bytes,
+    log: Log,
+    entries: Vec<Arc<Entry>>,
+    chunked: OnceLock<Rendered>,
+    plain: OnceLock<Rendered>,
+}
+
+/// All entries in one piece, and where each of them begins.
+#[derive(Debug)]
+struct Rendered {
+    bytes: Bytes,
+    starts: Vec<usize>,
+}
+
+/// A client's place in a history.
+#[derive(Debug, Clone)]
+pub struct HistoryPlace {
+    history: Arc<History>,
+    /// The first entry that it gets; their number if it has them all.
+    from: usize,
+}
+
+impl History {
+    /// What a log holds of the answer to a question with an id, up to before `end`.
+    pub(super) fn new(asked: Bytes, log: Log, end: Cursor) -> Self {
+        let entry = |cursor| match log.read(cursor) {
+            Read::Entry(entry) => Some(entry),
+            Read::NotYet | Read::Gone => None,
+        };
+        Self {
+            entries: log.tail().up_to(end).filter_map(entry).collect(),
+            asked,
+            log,
+            chunked: OnceLock::new(),
+            plain: OnceLock::new(),
+        }
+    }
+
+    /// The place behind an id. `None`: it is none of these.
+    pub(super) fn place(self: &Arc<Self>, id: &[u8]) -> Option<HistoryPlace> {
+        let from = match self.log.first_with(id) {
+            Some(cursor) => {
+                let first = self.entries.first().map_or(Cursor::FIRST, |entry| entry.cursor);
+                // The log of it has let it go, or it is where the channel's own log begins.
+                let at = cursor.next().get().checked_sub(first.get())?;
+                usize::try_from(at).ok().filter(|at| *at <= self.entries.len())?
+            }
+            // What came right after it may have been too much to keep.
+            None if comes_back_as(&self.asked, id) && self.log.tail() == Cursor::FIRST => 0,
+            None => return None,
+        };
+        Some(HistoryPlace {
+            history: self.clone(),
+            from,
+        })
+    }
+
+    /// Whether another one has all of it.
+    pub(super) fn is_part_of(&self, other: &Arc<Self>) -> bool {
+        other.place(&self.asked).is_some()
+    }
+
+    /// Events in it.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+impl HistoryPlace {
+    /// Where the client goes on in the channel's log.
+    pub(crate) const NEXT: Cursor = Cursor::FIRST;
+
+    /// What the client gets of it.
+    pub(crate) fn entries(&self) -> &[Arc<Entry>] {
+        &self.history.entries[self.from..]
+    }
+
+    /// The same as bytes, made once for all clients: whole chunks, or the blocks alone.
+    pub(crate) fn bytes(&self, chunked: bool) -> Bytes {
+        let history = &*self.history;
+        let rendered = match chunked {
+            true => history
+                .chunked
+                .get_or_init(|| Rendered::of(&history.entries, |entry| entry.chunked().clone())),
+            false => history
+                .plain
+                .get_or_init(|| Rendered::of(&history.entries, Entry::plain)),
+        };
+        let start = rendered.starts.get(self.from).copied();
+        rendered.bytes.slice(start.unwrap_or(rendered.bytes.len())..)
+    }
+}
+
+impl Rendered {
+    fn of(entries: &[Arc<Entry>], bytes_of: impl Fn(&Entry) -> Bytes) -> Self {
+        let mut bytes = BytesMut::new();
+        let mut starts = Vec::with_capacity(entries.len());
+        for entry in entries {
+            starts.push(bytes.len());
+            bytes.extend_from_slice(&bytes_of(entry));
+        }
+        let bytes = bytes.freeze();
+        Self { bytes, starts }
+    }
+}
