@@ -34,5 +34,7 @@ mod wake_up_batching;
 mod auxiliary_http;
 mod redaction;
 mod sync;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod timestamp;
 pub mod critical;

@@ -10,6 +10,8 @@ mod client_side;
 pub(crate) mod connection;
 mod cors;
 pub(crate) mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod handler;
 pub mod head;
 mod long_poll;

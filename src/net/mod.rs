@@ -8,6 +8,8 @@
 //!   (`pending.rs`).
 
 mod accept;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod listener;
 mod pending;
 mod phase;

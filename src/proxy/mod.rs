@@ -19,6 +19,8 @@ mod event_stream;
 mod exchange;
 mod failure;
 mod forwarded;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hop_by_hop;
 mod in_flight;
 mod log_throttle;

@@ -74,7 +74,7 @@ async fn read(body: impl Body<Data = Bytes, Error = hyper::Error>) -> Result<Vec
 }
 
 /// The URL of the stream that this feed names.
-fn stream_in(feed: &[u8], base: &Url) -> Result<Url, String> {
+pub(super) fn stream_in(feed: &[u8], base: &Url) -> Result<Url, String> {
     // Links are ASCII: what is not UTF-8 around them does no harm.
     let text = String::from_utf8_lossy(feed);
     let text = text.trim_start_matches('\u{feff}').trim_start();

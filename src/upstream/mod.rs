@@ -19,6 +19,8 @@ mod backoff;
 mod connect;
 mod discovery;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod resume_point;
 mod read;
 mod redirect;

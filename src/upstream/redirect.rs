@@ -9,6 +9,7 @@ use super::{Failure, Reason};
 use crate::redaction::redact;
 use hyper::StatusCode;
 use hyper::header::LOCATION;
+use hyper::http::response::Parts;
 use tokio::time::Instant;
 
 /// Redirects followed in one attempt.
@@ -35,7 +36,7 @@ pub(super) async fn get(
         if !is_redirect(answer.head.status) {
             return Ok((url, answer));
         }
-        url = next(configured, &url, &answer)?;
+        url = next(configured, &url, &answer.head)?;
         moved(&url);
     }
     Err(Failure::new(
@@ -49,13 +50,14 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn next(configured: &ConfiguredOrigin<'_>, url: &Url, answer: &Answer) -> Result<Url, Failure> {
-    let status = answer.head.status.as_u16();
+/// Where a redirect leads, by its head.
+pub(super) fn next(configured: &ConfiguredOrigin<'_>, url: &Url, head: &Parts) -> Result<Url, Failure> {
+    let status = head.status.as_u16();
     let nowhere = |why: String| Failure {
         status: Some(status),
         ..Failure::new(Reason::Redirect, why)
     };
-    let Some(location) = answer.head.headers.get(LOCATION) else {
+    let Some(location) = head.headers.get(LOCATION) else {
         return Err(nowhere("a redirect without a location".to_owned()));
     };
     let location = String::from_utf8_lossy(location.as_bytes());

@@ -10,6 +10,8 @@
 //! What can't be rewritten passes as it is, byte for byte, and is said in the log.
 
 mod feed;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod head;
 mod buffered_body;
 mod links;
