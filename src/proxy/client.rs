@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::request_body::{RequestBody, RequestBodyState};
 use crate::config::UpstreamTls;
-use crate::upstream::{self, Io, Reason, Url};
+use crate::upstream::{self, Interim, Io, Reason, Url};
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Uri};
@@ -38,6 +38,10 @@ const RETRIES_MAX: usize = 3;
 
 /// Largest response head, and largest piece of body that is read at once, in bytes.
 const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// Reads before other tasks have their turn. What is read may be passed over (interim answers), so
+/// that nothing else ends a connection's turn; the runtime would after 128 reads.
+const READS_PER_TURN: u32 = 4;
 
 /// All connections to origins. Dropping it closes those that are not in use.
 pub(super) struct Origins {
@@ -97,11 +101,20 @@ impl Origins {
         body_state: &RequestBodyState,
     ) -> Result<Result<Response<Incoming>, legacy::Error>, Failure> {
         let began = Instant::now();
+        let mut request = request;
+        let interim = Interim::to(&mut request);
         let mut asked = self.client.request(request);
         loop {
             let deadline = body_state.moved().max(began) + HEAD_TIMEOUT;
-            match timeout_at(deadline, &mut asked).await {
+            let answered = async {
+                tokio::select! {
+                    answered = &mut asked => Ok(answered),
+                    () = interim.too_many() => Err(Failure::Origin(Interim::TOO_MANY.to_owned())),
+                }
+            };
+            match timeout_at(deadline, answered).await {
                 Ok(answered) => {
+                    let answered = answered?;
                     if let Ok(response) = &answered
                         && let Some(used) = response.extensions().get::<Used>()
                     {
@@ -186,6 +199,7 @@ impl tower_service::Service<Uri> for Connector {
             Ok(OriginIo {
                 io: TokioIo::new(io),
                 used: Used::default(),
+                reads: 0,
             })
         })
     }
@@ -199,6 +213,8 @@ struct Used(Arc<AtomicBool>);
 struct OriginIo {
     io: TokioIo<Box<dyn Io>>,
     used: Used,
+    /// Reads since others had their turn.
+    reads: u32,
 }
 
 impl Connection for OriginIo {
@@ -213,7 +229,14 @@ impl hyper::rt::Read for OriginIo {
         cx: &mut Context<'_>,
         buf: hyper::rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        if self.reads >= READS_PER_TURN {
+            self.reads = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        self.reads = if read.is_ready() { self.reads + 1 } else { 0 };
+        read
     }
 }
 

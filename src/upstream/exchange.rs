@@ -5,6 +5,7 @@
 //! Only HTTP/2 needs tasks of its own; they live in a set that the answer owns.
 
 use super::connect::{Io, within};
+use super::interim::Interim;
 use super::spoken::{Overheard, Spoken};
 use super::{Failure, Reason};
 use bytes::Bytes;
@@ -67,7 +68,8 @@ pub(super) async fn exchange(
     http2: bool,
     deadline: Instant,
 ) -> Result<Answer, Failure> {
-    let (io, spoken) = Overheard::new(io);
+    let mut request = request;
+    let (io, spoken) = Overheard::new(io, Interim::to(&mut request));
     let answered = async {
         let mut connection = if http2 {
             open_http2(io).await?
@@ -214,6 +216,7 @@ fn before_the_head(error: &hyper::Error) -> Failure {
     let reason = match io_error(error) {
         // In TLS 1.3, an origin that refuses our certificate says so after the handshake.
         Some(io) if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Reason::Tls,
+        Some(io) if is_of_http(io) => Reason::Protocol,
         Some(_) => Reason::Reset,
         None => Reason::Protocol,
     };
@@ -222,12 +225,18 @@ fn before_the_head(error: &hyper::Error) -> Failure {
 
 /// What went wrong inside a body.
 pub(super) fn in_the_body(error: &hyper::Error) -> Failure {
-    let reason = match io_error(error).map(io::Error::kind) {
-        // So hyper calls chunks that can't be parsed.
-        Some(io::ErrorKind::InvalidInput) => Reason::Protocol,
+    let reason = match io_error(error) {
+        Some(io) if is_of_http(io) => Reason::Protocol,
         _ => Reason::Reset,
     };
     Failure::new(reason, described(error))
+}
+
+/// Whether it is about what was said, and not about the connection: so hyper calls chunks that
+/// can't be parsed, and have no end.
+fn is_of_http(error: &io::Error) -> bool {
+    let is_of_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    !is_of_tls && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }
 
 /// The I/O error behind it, if there is one.

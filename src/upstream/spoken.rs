@@ -2,6 +2,7 @@
 //! malformed frame or version.
 
 use super::connect::Io;
+use super::interim::Interim;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -27,17 +28,19 @@ pub(super) struct Overheard {
     /// Bytes of `first` that have come.
     seen: usize,
     spoken: Arc<OnceLock<Spoken>>,
+    interim: Interim,
 }
 
 impl Overheard {
-    /// With the place where what is spoken will be found.
-    pub(super) fn new(io: Box<dyn Io>) -> (Self, Arc<OnceLock<Spoken>>) {
+    /// With the place where what is spoken will be found. `interim`: too many of them end it.
+    pub(super) fn new(io: Box<dyn Io>, interim: Interim) -> (Self, Arc<OnceLock<Spoken>>) {
         let spoken = Arc::new(OnceLock::new());
         let overheard = Self {
             io,
             first: [0; FIRST_BYTES],
             seen: 0,
             spoken: Arc::clone(&spoken),
+            interim,
         };
         (overheard, spoken)
     }
@@ -80,6 +83,7 @@ impl Spoken {
 
 impl AsyncRead for Overheard {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.interim.check()?;
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         if self.seen < FIRST_BYTES {
@@ -131,7 +135,7 @@ mod tests {
         ] {
             for piece in [1, 3, bytes.len()] {
                 let (mut origin, io) = tokio::io::duplex(64);
-                let (mut overheard, spoken) = Overheard::new(Box::new(io));
+                let (mut overheard, spoken) = Overheard::new(Box::new(io), Interim::default());
                 let mut all = Vec::new();
                 for part in bytes.chunks(piece) {
                     origin.write_all(part).await.unwrap();

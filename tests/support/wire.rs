@@ -38,7 +38,7 @@ impl Wire {
         Self::over(within("somebody to connect", listener.accept()).await.unwrap().0)
     }
 
-    fn over(io: TcpStream) -> Self {
+    pub fn over(io: TcpStream) -> Self {
         io.set_nodelay(true).unwrap();
         Self { io, read: Vec::new() }
     }
@@ -103,6 +103,14 @@ impl Wire {
         })
     }
 
+    /// The next message's head, however long it takes; `None`: the connection ended.
+    pub async fn whenever_it_starts(&mut self) -> Option<Start> {
+        if self.read.is_empty() {
+            self.io.readable().await.ok()?;
+        }
+        self.try_start().await
+    }
+
     /// The body that belongs to a head.
     pub async fn content(&mut self, start: &Start) -> Content {
         if start.value("transfer-encoding") == Some("chunked") {
@@ -127,6 +135,32 @@ impl Wire {
             bytes,
             ..Content::default()
         }
+    }
+
+    /// Likewise, of a message that may be broken; `None`: it was.
+    pub async fn try_content(&mut self, start: &Start) -> Option<Content> {
+        if start.value("transfer-encoding") != Some("chunked") {
+            let Some(length) = start.value("content-length") else {
+                return Some(self.content(start).await);
+            };
+            let length: usize = length.parse().ok()?;
+            while self.read.len() < length {
+                if !self.more("bytes").await {
+                    return None;
+                }
+            }
+            return Some(self.content(start).await);
+        }
+        let end = b"\r\n0\r\n";
+        // The last chunk, and the line that is empty behind it and its trailers.
+        while !self.read.starts_with(&end[2..]) && find(&self.read, end).is_none()
+            || find(&self.read, b"\r\n\r\n").is_none()
+        {
+            if !self.more("the last chunk").await {
+                return None;
+            }
+        }
+        Some(self.content(start).await)
     }
 
     /// The next chunk; `None`: it was the last one, of which the trailers are still to come.
@@ -191,6 +225,11 @@ impl Wire {
 impl Start {
     pub fn status(&self) -> u16 {
         self.line.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// A request's target.
+    pub fn target(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap_or_default()
     }
 
     pub fn value(&self, name: &str) -> Option<&str> {

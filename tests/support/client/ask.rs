@@ -1,7 +1,7 @@
 //! What a client asks for.
 
-use super::{Answer, TestClient, connect};
-use std::net::SocketAddr;
+use super::{Answer, TestClient, connect, connect_from};
+use std::net::{IpAddr, SocketAddr};
 
 /// A request, and how the connection is made.
 #[derive(Debug, Clone)]
@@ -11,6 +11,7 @@ pub struct Ask {
     version: &'static str,
     fields: Vec<Vec<u8>>,
     receive_buffer: Option<usize>,
+    from: Option<IpAddr>,
 }
 
 /// Begins a request for an event stream.
@@ -26,6 +27,7 @@ pub fn ask(method: &str, target: &str) -> Ask {
         version: "HTTP/1.1",
         fields: vec![b"Host: relay.test".to_vec()],
         receive_buffer: None,
+        from: None,
     }
 }
 
@@ -51,6 +53,12 @@ impl Ask {
         self
     }
 
+    /// From this address of the machine.
+    pub fn from(mut self, local: IpAddr) -> Self {
+        self.from = Some(local);
+        self
+    }
+
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} {} {}\r\n", self.method, self.target, self.version).into_bytes();
         for field in &self.fields {
@@ -63,7 +71,10 @@ impl Ask {
 
     /// Connects and sends the request; the answer has not been read.
     pub async fn send(&self, address: SocketAddr) -> TestClient {
-        let io = connect(address, self.receive_buffer).await;
+        let io = match self.from {
+            Some(local) => connect_from(local, address).await,
+            None => connect(address, self.receive_buffer).await,
+        };
         TestClient::new(Box::new(io), self).await
     }
 

@@ -2,10 +2,10 @@
 
 use crate::support::origin::within;
 use socket2::{Domain, Protocol, Socket, Type};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 /// A TCP connection.
 pub async fn connect(address: SocketAddr, receive_buffer: Option<usize>) -> TcpStream {
@@ -28,6 +28,17 @@ pub async fn connect(address: SocketAddr, receive_buffer: Option<usize>) -> TcpS
         TcpStream::from_std(socket.into()).unwrap()
     })
     .expect("the relay's port is open")
+}
+
+/// A TCP connection from this address of the machine.
+pub async fn connect_from(local: IpAddr, address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket
+        .bind(SocketAddr::new(local, 0))
+        .expect("an address of this machine");
+    within("a connection to the relay", socket.connect(address))
+        .await
+        .expect("the relay's port is open")
 }
 
 /// A connection to a Unix socket.

@@ -15,7 +15,7 @@ mod decode;
 
 pub use self::answer::{Answer, End, Event, Head};
 pub use self::ask::{Ask, ask, get};
-pub use self::connection::{Io, connect, connect_unix};
+pub use self::connection::{Io, connect, connect_from, connect_unix};
 pub use self::decode::find;
 
 use self::decode::Framing;
@@ -221,6 +221,18 @@ impl TestClient {
     pub fn reset(self) {
         if let Some(tcp) = self.io.tcp() {
             SockRef::from(tcp).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    }
+
+    /// Whether no end has come by now, behind what has not been read.
+    pub fn is_open(&self) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match self.io.tcp().expect("TCP").try_read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            }
         }
     }
 
