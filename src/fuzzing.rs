@@ -43,8 +43,10 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    type Target = fn(&[u8]);
+
     /// Feeds every seed of a target; how many there were.
-    fn fed(name: &str, target: fn(&[u8])) -> usize {
+    fn fed(name: &str, target: Target) -> usize {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
         let files = std::fs::read_dir(folder).unwrap();
         files
@@ -54,7 +56,7 @@ mod tests {
 
     #[test]
     fn every_seed_is_taken() {
-        let targets: [(&str, fn(&[u8])); 4] = [
+        let targets: [(&str, Target); 4] = [
             ("proxy_protocol", proxy_protocol),
             ("routing", routing),
             ("feed", |bytes| {

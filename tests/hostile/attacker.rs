@@ -77,6 +77,7 @@ impl Attacker {
 /// What the process does. Not a test: it does nothing without orders.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "other tests run it in a process of its own"]
+#[allow(clippy::print_stdout, reason = "who started it reads it")]
 async fn from_a_process_of_its_own() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
     let mut words = orders.split(' ');

@@ -39,6 +39,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "minutes: scripts/long hostile"]
+#[allow(clippy::print_stdout, reason = "the table is what it is for")]
 async fn the_mean_of_the_fan_out_under_each_attack() {
     let seconds = Duration::from_secs(number("HOSTILE_SECONDS", 8));
     let rounds = number("HOSTILE_ROUNDS", 3);

@@ -7,7 +7,7 @@ use crate::support::client::{End, ask, get};
 use crate::support::origin::TestOrigin;
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, TestRelay};
-use crate::tools::{free_address, program};
+use crate::tools::{file, free_address, program};
 use tokio::process::Command;
 
 crate::stories_in_front!(start);
@@ -66,6 +66,60 @@ async fn it_says_by_the_proxy_protocol_who_a_client_is() {
         assert_eq!(ask("GET", PATH).answer(proxy.address).await.head.status, 503, "{words}");
         relay.eventually_clients(1).await;
     }
+}
+
+/// The two files that are shipped for it, together.
+#[tokio::test]
+async fn a_balancer_of_connections_says_whose_each_is() {
+    let origin = TestOrigin::start().await;
+    let example = std::fs::read_to_string(file("deploy/examples/behind-proxy-protocol.yaml")).unwrap();
+    let content_store = origin.url("").trim_end_matches('/').to_owned();
+    let environment = |name: &str| match name {
+        "CONTENT_STORE" => Some(content_store.clone()),
+        "FANFARE_LISTEN" | "FANFARE_ADMIN" => Some("127.0.0.1:0".to_owned()),
+        _ => None,
+    };
+    let mut config = match fanfare::config::read(&example, "example.yaml", &environment) {
+        Ok(loaded) => loaded.config,
+        Err(mistakes) => panic!("{mistakes}"),
+    };
+    config.limits.clients_per_ip = 1;
+    let relay = TestRelay::start(config);
+    let mut conn = origin.accept().await;
+    assert_eq!(conn.request().target(), "/webservice/escenic/changelog/sse");
+    conn.stream_head().await;
+    relay.upstream_connected().await;
+    let address = free_address();
+    let server = format!("{} port {}", relay.address, relay.admin.port());
+    let file = configured(
+        "haproxy-tcp.cfg",
+        &[
+            ("bind :8080", &format!("bind {address}")),
+            ("127.0.0.1:9080 port 7090", &server),
+            ("127.0.0.1:9081 port 7091", &server),
+            ("maxconn 60000", "maxconn 2000"),
+        ],
+    );
+    let proxy = Proxy::start(address, |dir| {
+        std::fs::write(dir.join("haproxy.cfg"), file).unwrap();
+        let mut command = Command::new(program("haproxy"));
+        command.args(["-db", "-f", "haproxy.cfg"]);
+        command
+    })
+    .await;
+    let request = get("/changelog/sse");
+    let mut client = request.open(proxy.address).await;
+    client.opened().await;
+    conn.event("data: through").await;
+    assert_eq!(client.next_event().await.data, "through");
+    // One client for each address; another address is another client.
+    let poll = ask("GET", "/changelog/sse");
+    assert_eq!(poll.answer(proxy.address).await.head.status, 503);
+    let mut other = request.clone().from([127, 0, 0, 2].into()).open(proxy.address).await;
+    other.opened().await;
+    // And who comes without the header gets nothing.
+    let mut direct = request.send(relay.address).await;
+    assert!(!direct.read_more().await && direct.body.is_empty());
 }
 
 #[tokio::test]
