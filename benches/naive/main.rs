@@ -4,6 +4,9 @@
 //! `TCP_NODELAY`, no copy per client, whole events only. What it lacks is what the relay is for: no
 //! resume, no bounded lag but the channel's, no slow-client policy.
 //!
+//! With `--http2` it speaks HTTP/2 by prior knowledge, with hyper's server: a client is then a stream
+//! with a body and a task of its own.
+//!
 //!     cargo run --release --example naive -- \
 //!         --upstream http://127.0.0.1:8000/events --listen 127.0.0.1:9080
 
@@ -16,7 +19,7 @@ use hyper::body::Frame;
 use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Uri};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -37,6 +40,13 @@ const RECONNECT: Duration = Duration::from_secs(1);
 /// Largest event, in bytes.
 const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
+/// Streams of a connection: about twice what browsers open.
+const STREAMS_MAX: u32 = 200;
+/// What waits for a stream's window, in bytes: hyper's own default is 400 KiB.
+const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// A connection over which nothing came for so long is pinged, and ends without an answer.
+const PING_AFTER: Duration = Duration::from_secs(20);
+
 #[derive(Parser)]
 struct Arguments {
     /// The event stream to relay: http, at a host and a port.
@@ -44,6 +54,9 @@ struct Arguments {
     upstream: Uri,
     #[arg(long, default_value = "127.0.0.1:9080")]
     listen: SocketAddr,
+    /// HTTP/2 by prior knowledge instead of HTTP/1.1.
+    #[arg(long)]
+    http2: bool,
 }
 
 #[tokio::main]
@@ -62,16 +75,32 @@ async fn main() -> Result<()> {
                 continue;
             }
         };
-        let events = events.clone();
-        tokio::spawn(async move {
-            // A client that is gone is not an error worth a word.
-            let _ = socket.set_nodelay(true);
-            let service = service_fn(|_| std::future::ready(Ok::<_, Infallible>(answer(&events))));
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(socket), service)
-                .await;
-        });
+        let _ = socket.set_nodelay(true);
+        match arguments.http2 {
+            true => tokio::spawn(serve_http2(socket, events.clone())),
+            false => tokio::spawn(serve(socket, events.clone())),
+        };
     }
+}
+
+/// One client on a connection. A client that is gone is not an error worth a word.
+async fn serve(socket: TcpStream, events: broadcast::Sender<Bytes>) {
+    let service = service_fn(|_| std::future::ready(Ok::<_, Infallible>(answer(&events))));
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(socket), service)
+        .await;
+}
+
+/// Many clients on a connection: hyper spawns a task for each of their streams.
+async fn serve_http2(socket: TcpStream, events: broadcast::Sender<Bytes>) {
+    let service = service_fn(|_| std::future::ready(Ok::<_, Infallible>(answer(&events))));
+    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+        .keep_alive_interval(PING_AFTER)
+        .serve_connection(TokioIo::new(socket), service)
+        .await;
 }
 
 /// The response to any request: the stream from here on.
