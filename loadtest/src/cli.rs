@@ -1,8 +1,10 @@
 //! The command line.
 
+use crate::driver::contender::Contender;
 use crate::driver::plan::{CrowdArgs, Overrides, Plan, Scenario};
-use crate::driver::server::{Programs, Server};
+use crate::driver::server::Programs;
 use crate::driver::trial::Bench;
+use crate::driver::wire::Wire;
 use crate::source::changelog;
 use crate::source::fault::Fault;
 use crate::stamp::Form;
@@ -72,24 +74,25 @@ pub(crate) struct RunArgs {
     /// What to do; several are done one after the other
     #[arg(required = true, value_enum)]
     pub(crate) scenarios: Vec<Scenario>,
-    /// What to test: fanfare, before, naive, floor, origin, nchan, or
-    /// 'name=N;command=C;url=U[;publish=U]'
+    /// What to test: fanfare, before, naive, floor, origin, nginx, nchan, or
+    /// 'name=N;command=C;url=U[;publish=U]'; behind @ what clients speak: clear, tls, h2c-20, h2-20
     #[arg(long, default_value = "fanfare")]
-    pub(crate) server: Server,
+    pub(crate) server: Contender,
     #[command(flatten)]
     pub(crate) common: Common,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// What to test, in this order; more with --server [default: floor,fanfare,naive,nchan, as far
-    /// as they are there]
+    /// What to test, in this order, each with @PROTOCOL behind it if it is to be another than
+    /// HTTP/1.1 in clear: naive@h2c-20; more with --server [default: floor,fanfare,naive,nchan, or
+    /// what the scenario is about, as far as they are there]
     #[arg(long, value_delimiter = ',')]
-    pub(crate) servers: Vec<Server>,
+    pub(crate) servers: Vec<Contender>,
     /// One more server: 'name=NAME;command=COMMAND;url=URL[;publish=URL]', with {origin} and {port}
     /// in them
     #[arg(long)]
-    pub(crate) server: Vec<Server>,
+    pub(crate) server: Vec<Contender>,
     /// What to do with each
     #[arg(long, value_delimiter = ',', default_value = "fanout")]
     pub(crate) scenario: Vec<Scenario>,
@@ -140,7 +143,7 @@ struct ProgramArgs {
     /// The naive baseline; default: examples/naive beside this program
     #[arg(long, value_name = "PATH", help_heading = "Servers")]
     naive: Option<PathBuf>,
-    /// nginx with nchan; default: /usr/sbin/nginx
+    /// nginx, which nchan is a module of; default: /usr/sbin/nginx
     #[arg(long, value_name = "PATH", help_heading = "Servers")]
     nginx: Option<PathBuf>,
     /// The relay's delivery shards, and the floor's threads; default: one for each core
@@ -215,7 +218,10 @@ impl Common {
             },
             processes: self.swarm.processes,
             sources: self.swarm.source.clone(),
-            http2_streams: self.swarm.http2_streams,
+            wire: Wire {
+                tls: false,
+                http2_streams: self.swarm.http2_streams,
+            },
             connecting_max: self.swarm.connecting_max,
         }
     }

@@ -91,6 +91,8 @@ pub(crate) struct SwarmSetup {
     pub(crate) gap_event: String,
     /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1.
     pub(crate) http2_streams: u32,
+    /// Bytes of an HTTP/2 stream's window and of a connection's; `None`: more than a server fills.
+    pub(crate) http2_windows: Option<[u32; 2]>,
     /// CA file (PEM) for TLS; `None`: any certificate is accepted.
     pub(crate) ca: Option<std::path::PathBuf>,
     /// What a stalled client's kernel takes in unread, in bytes; `None`: the kernel's own choice.

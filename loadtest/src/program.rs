@@ -5,8 +5,10 @@ use crate::control::{SwarmReport, SwarmSetup, begin_child, listen, raise_descrip
 use crate::display::Display;
 use crate::driver::compare::Entrant;
 use crate::driver::comparison::Comparison;
+use crate::driver::contender::Contender;
 use crate::driver::plan::{Plan, Scenario};
 use crate::driver::server::{Programs, Server};
+use crate::driver::wire::Wire;
 use crate::driver::{child, clients, compare};
 use crate::report::{self, Report};
 use crate::source::{floor, origin, publish};
@@ -60,20 +62,19 @@ fn run(args: &RunArgs) -> Result<bool> {
     let mut comparisons = Vec::new();
     let plans = plans(&args.scenarios, &args.common)?;
     for plan in &plans {
-        if let Some(why) = args.server.cannot(plan) {
-            bail!(Usage(format!(
-                "{} {why}, so it can't do {}",
-                args.server.name(),
-                plan.scenario.name()
-            )));
+        for contender in args.server.in_scenario(plan.scenario) {
+            if let Some(why) = contender.server.cannot(plan, contender.wire.unwrap_or(bench.wire)) {
+                let (name, scenario) = (contender.name(), plan.scenario.name());
+                bail!(Usage(format!("{name} {why}, so it can't do {scenario}")));
+            }
         }
     }
     must_be_there(std::slice::from_ref(&args.server), &bench.programs)?;
     for plan in &plans {
-        let mut entrants = Entrant::all(std::slice::from_ref(&args.server), plan);
-        if plan.scenario == Scenario::ResumeStorm && args.server != Server::Floor {
+        let mut entrants = Entrant::all(std::slice::from_ref(&args.server), plan, bench.wire);
+        if plan.scenario == Scenario::ResumeStorm && args.server.server != Server::Floor {
             // The report also says what the same bytes cost without a server.
-            entrants.splice(0..0, Entrant::all(&[Server::Floor], plan));
+            entrants.splice(0..0, Entrant::all(&[Server::Floor.into()], plan, Wire::CLEAR));
         }
         comparisons.push(compare::run(&entrants, plan, 1, &bench, &display));
     }
@@ -85,21 +86,30 @@ fn compare_all(args: &CompareArgs) -> Result<bool> {
     let bench = args.common.bench();
     // Named servers must be there; of the usual ones those are measured that are.
     must_be_there(&args.servers, &bench.programs)?;
-    let named = match args.servers.as_slice() {
-        [] => &[Server::Floor, Server::Fanfare, Server::Naive, Server::Nchan],
-        named => named,
-    };
-    let servers: Vec<_> = named.iter().chain(&args.server).cloned().collect();
     let plans = plans(&args.scenario, &args.common)?;
     let display = Display::new(args.common.report.quiet);
     let mut comparisons = Vec::new();
     for plan in &plans {
-        let mut entrants = Entrant::all(&servers, plan);
+        let named = match args.servers.as_slice() {
+            [] => usual(plan.scenario),
+            named => named.to_vec(),
+        };
+        let contenders: Vec<_> = named.into_iter().chain(args.server.iter().cloned()).collect();
+        let mut entrants = Entrant::all(&contenders, plan, bench.wire);
         Entrant::leave_out_missing(&mut entrants, &bench.programs);
         comparisons.push(compare::run(&entrants, plan, args.rounds.max(1), &bench, &display));
     }
     display.done();
     finish(comparisons, &args.common.report)
+}
+
+/// The servers that a scenario compares where none are named.
+fn usual(scenario: Scenario) -> Vec<Contender> {
+    let servers: &[Server] = match scenario {
+        Scenario::Edge | Scenario::RenewCertificates | Scenario::FrozenStreams => &[Server::Fanfare, Server::Nginx],
+        _ => &[Server::Floor, Server::Fanfare, Server::Naive, Server::Nchan],
+    };
+    servers.iter().cloned().map(Contender::from).collect()
 }
 
 /// The scenarios' numbers, with those of the command line: mistakes in any of them are found before
@@ -114,12 +124,12 @@ fn plans(scenarios: &[Scenario], common: &Common) -> Result<Vec<Plan>> {
 }
 
 /// A mistake if the program of a named server is not there.
-fn must_be_there(servers: &[Server], programs: &Programs) -> Result<()> {
-    match servers
+fn must_be_there(contenders: &[Contender], programs: &Programs) -> Result<()> {
+    match contenders
         .iter()
-        .find_map(|server| Some((server, server.missing(programs)?)))
+        .find_map(|contender| Some((contender, contender.server.missing(programs)?)))
     {
-        Some((server, error)) => bail!(Usage(format!("{}: {error:#}", server.name()))),
+        Some((contender, error)) => bail!(Usage(format!("{}: {error:#}", contender.name()))),
         None => Ok(()),
     }
 }

@@ -33,6 +33,12 @@ impl Guarded {
         self.child.id()
     }
 
+    /// Asks it by SIGHUP to read its files again.
+    pub(crate) fn reload(&self) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.context("a process without an id")?, Signal::HUP).context("can't signal a server")
+    }
+
     /// Whether it has ended by itself, and how.
     pub(crate) fn ended(&mut self) -> Option<String> {
         self.child.try_wait().ok().flatten().map(|status| status.to_string())

@@ -2,12 +2,14 @@
 //! them all.
 
 use super::comparison::{Comparison, Standing};
+use super::contender::Contender;
 use super::metrics::Values;
 use super::outcome::Outcome;
-use super::plan::{Plan, Scenario};
+use super::plan::{Plan, Scenario, ThunderingHerd};
 use super::relate;
 use super::server::{Programs, Server};
 use super::trial::{self, Bench};
+use super::wire::Wire;
 use crate::display::Display;
 
 /// A server that takes part, and the plan it is to run.
@@ -15,6 +17,7 @@ use crate::display::Display;
 pub(crate) struct Entrant {
     pub(crate) name: String,
     server: Server,
+    wire: Wire,
     plan: Plan,
     /// Why it is not measured, if so.
     left_out: Option<String>,
@@ -29,50 +32,50 @@ impl Entrant {
         }
     }
 
-    /// Each server with the plan, and behind it what the plan's numbers only mean something
-    /// against.
-    pub(crate) fn all(servers: &[Server], plan: &Plan) -> Vec<Self> {
-        let mut all = Vec::new();
-        for server in servers {
-            // Without the scenario its variants have nothing to be compared with.
-            let left_out = server.cannot(plan).map(str::to_owned);
-            if plan.scenario == Scenario::Jobs {
-                all.push(Entrant {
-                    name: relate::one_stream(server.name()),
-                    server: server.clone(),
-                    plan: plan.as_one_stream(),
-                    left_out: left_out.clone(),
-                });
-            }
-            let mut push = |suffix: &str, plan: Plan| {
-                all.push(Entrant {
-                    name: format!("{}{suffix}", server.name()),
-                    server: server.clone(),
-                    plan,
-                    left_out: left_out.clone(),
-                });
+    /// Each contender with the plan, and behind it what the plan's numbers only mean something
+    /// against. Where neither it nor the scenario says what clients speak, they speak `wire`.
+    pub(crate) fn all(contenders: &[Contender], plan: &Plan, wire: Wire) -> Vec<Self> {
+        let in_scenario = contenders
+            .iter()
+            .flat_map(|contender| contender.in_scenario(plan.scenario));
+        in_scenario
+            .flat_map(|contender| Self::with_variants(&contender, plan, wire))
+            .collect()
+    }
+
+    fn with_variants(contender: &Contender, plan: &Plan, wire: Wire) -> Vec<Self> {
+        let (server, own_name) = (&contender.server, contender.name());
+        let wire = contender.wire.unwrap_or(wire);
+        // Without the scenario its variants have nothing to be compared with.
+        let left_out = server.cannot(plan, wire).map(str::to_owned);
+        let entrant = |name: String, plan: Plan| Entrant {
+            name,
+            server: server.clone(),
+            wire,
+            plan,
+            left_out: left_out.clone(),
+        };
+        if let Some(herd) = plan.thundering_herd {
+            let variants = match server {
+                Server::Fanfare | Server::Before => herd.variants(),
+                // They have no such settings.
+                _ => vec![("", herd.plain())],
             };
-            match plan.thundering_herd {
-                None => push("", plan.clone()),
-                Some(herd) => {
-                    let variants = match server {
-                        Server::Fanfare | Server::Before => herd.variants(),
-                        // They have no such settings.
-                        _ => vec![("", herd.plain())],
-                    };
-                    for (suffix, herd) in variants {
-                        let thundering_herd = Some(herd);
-                        push(
-                            suffix,
-                            Plan {
-                                thundering_herd,
-                                ..plan.clone()
-                            },
-                        );
-                    }
-                }
-            }
+            let with = |(suffix, herd): (&str, ThunderingHerd)| {
+                let thundering_herd = Some(herd);
+                let plan = Plan {
+                    thundering_herd,
+                    ..plan.clone()
+                };
+                entrant(format!("{own_name}{suffix}"), plan)
+            };
+            return variants.into_iter().map(with).collect();
         }
+        let mut all = Vec::new();
+        if plan.scenario == Scenario::Jobs {
+            all.push(entrant(relate::one_stream(&own_name), plan.as_one_stream()));
+        }
+        all.push(entrant(own_name, plan.clone()));
         all
     }
 }
@@ -93,7 +96,7 @@ pub(crate) fn run(entrants: &[Entrant], plan: &Plan, rounds: usize, bench: &Benc
         for (entrant, standing) in entrants.iter().zip(&mut standings) {
             if standing.left_out.is_none() {
                 // A trial that fails is a failure of the report: the others keep their numbers.
-                let mut outcome = trial::run(&entrant.server, &entrant.plan, bench, display)
+                let mut outcome = trial::run(&entrant.server, entrant.wire, &entrant.plan, bench, display)
                     .unwrap_or_else(|error| Outcome::failed(&entrant.name, &entrant.plan, &error));
                 outcome.server.clone_from(&entrant.name);
                 standing.rounds.push(outcome);

@@ -85,8 +85,8 @@ fn loopback(index: usize) -> IpAddr {
 impl Fleet {
     /// Starts the processes.
     pub(crate) fn start(setup: &SwarmSetup, shape: &FleetShape<'_>) -> Result<Self> {
-        if setup.http2_streams > 0 && setup.stalled_share + setup.slow_share > 0.0 {
-            bail!("slow and stalled clients need connections of their own: not with HTTP/2");
+        if setup.http2_streams > 0 && setup.slow_share > 0.0 {
+            bail!("slow clients need connections of their own: not with HTTP/2");
         }
         let fetches = setup.fetch.as_ref().map_or(0, |fetch| fetch.at_once as u64);
         let descriptors = crate::control::raise_descriptor_limit().saturating_sub(fetches);

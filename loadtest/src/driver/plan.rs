@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(crate) struct Plan {
     pub(crate) scenario: Scenario,
     pub(crate) clients: usize,
-    /// Clients before the measured growth: `memory`, `idle-jobs`.
+    /// Clients before the measured growth: `memory`, `idle-jobs`, `edge`.
     pub(crate) from_clients: usize,
     pub(crate) connects_per_second: f64,
     /// For each stream.
@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) healthy: usize,
     /// Events of the burst: `burst` only.
     pub(crate) burst_events: u64,
+    /// How often certificates are replaced: `renew-certificates` only.
+    pub(crate) renewals: u32,
     /// `thundering-herd` only.
     pub(crate) thundering_herd: Option<ThunderingHerd>,
 }

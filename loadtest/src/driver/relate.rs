@@ -2,6 +2,7 @@
 //! round is compared with itself: the machine is not the same an hour later.
 
 use super::comparison::Standing;
+use super::wire::Wire;
 
 /// The entrant that has all clients of `server`'s many streams on one.
 pub(crate) fn one_stream(server: &str) -> String {
@@ -31,6 +32,39 @@ pub(crate) fn relate(standings: &mut [Standing]) {
     each(standings, one_stream, "cpu_us_per_delivery", |own, one| {
         ("cpu_one_stream_ratio", own / one)
     });
+    for (metric, ratio) in [
+        ("cpu_us_per_delivery", "cpu_clear_ratio"),
+        ("cpu_us_per_connect", "connect_clear_ratio"),
+    ] {
+        each(standings, in_clear, metric, |own, clear| (ratio, own / clear));
+    }
+    further_streams(standings);
+}
+
+/// The entrant with the same server over HTTP/1.1 in clear.
+fn in_clear(name: &str) -> String {
+    name.split_once('@').map_or(name, |(server, _)| server).to_owned()
+}
+
+/// What the second stream of a connection and each one after it hold: of two numbers per client, of
+/// a connection with one stream and of one with many, what is left when the first stream and the
+/// connection are taken off.
+fn further_streams(standings: &mut [Standing]) {
+    for index in 0..standings.len() {
+        let name = standings[index].server.clone();
+        let Some((server, Ok(wire))) = name
+            .split_once('@')
+            .map(|(server, wire)| (server, wire.parse::<Wire>()))
+        else {
+            continue;
+        };
+        let streams = f64::from(wire.http2_streams);
+        let one = format!("{server}@{}", wire.with_one_stream());
+        let from = |own: f64, one: f64| ("rss_kib_per_further_stream", (streams * own - one) / (streams - 1.0));
+        if wire.http2_streams > 1 {
+            relate_one(standings, index, &one, "rss_kib_per_client", from);
+        }
+    }
 }
 
 /// For each standing that has a partner: a number that follows from what both have of `metric`.
@@ -42,22 +76,33 @@ fn each(
 ) {
     for index in 0..standings.len() {
         let name = partner(&standings[index].server);
-        let Some(with) = standings.iter().position(|other| other.server == name) else {
-            continue;
-        };
-        if with == index {
-            continue;
-        }
-        let theirs: Vec<Option<f64>> = standings[with]
-            .rounds
-            .iter()
-            .map(|outcome| outcome.values.get(metric))
-            .collect();
-        for (outcome, theirs) in standings[index].rounds.iter_mut().zip(theirs) {
-            if let (Some(own), Some(theirs)) = (outcome.values.get(metric), theirs.filter(|theirs| *theirs > 0.0)) {
-                let (name, value) = number(own, theirs);
-                outcome.values.set(name, value);
-            }
+        relate_one(standings, index, &name, metric, &number);
+    }
+}
+
+/// The same for one standing and its partner by name, round by round.
+fn relate_one(
+    standings: &mut [Standing],
+    index: usize,
+    partner: &str,
+    metric: &str,
+    number: impl Fn(f64, f64) -> (&'static str, f64),
+) {
+    let Some(with) = standings.iter().position(|other| other.server == partner) else {
+        return;
+    };
+    if with == index {
+        return;
+    }
+    let theirs: Vec<Option<f64>> = standings[with]
+        .rounds
+        .iter()
+        .map(|outcome| outcome.values.get(metric))
+        .collect();
+    for (outcome, theirs) in standings[index].rounds.iter_mut().zip(theirs) {
+        if let (Some(own), Some(theirs)) = (outcome.values.get(metric), theirs.filter(|theirs| *theirs > 0.0)) {
+            let (name, value) = number(own, theirs);
+            outcome.values.set(name, value);
         }
     }
 }
@@ -101,6 +146,35 @@ mod tests {
         relate(&mut standings);
         assert_eq!(values(&standings[1], "cpu_us_beyond_floor"), [Some(30.0), Some(20.0)]);
         assert_eq!(values(&standings[0], "cpu_us_beyond_floor"), [None, None]);
+    }
+
+    #[test]
+    fn protocols_are_compared_with_http1_in_clear() {
+        let metric = "cpu_us_per_delivery";
+        let mut standings = [
+            standing("fanfare", metric, &[4.0, 5.0]),
+            standing("fanfare@tls", metric, &[5.0, 6.0]),
+            standing("nginx@tls", metric, &[9.0, 9.0]),
+        ];
+        relate(&mut standings);
+        assert_eq!(values(&standings[1], "cpu_clear_ratio"), [Some(1.25), Some(1.2)]);
+        assert_eq!(values(&standings[2], "cpu_clear_ratio"), [None, None]);
+    }
+
+    #[test]
+    fn a_connection_is_taken_off_its_further_streams() {
+        let metric = "rss_kib_per_client";
+        // A connection of 20 KiB, and 2 KiB for each of its streams.
+        let mut standings = [
+            standing("fanfare@h2-1", metric, &[22.0]),
+            standing("fanfare@h2-20", metric, &[3.0]),
+            standing("fanfare@h2c-20", metric, &[3.0]),
+        ];
+        relate(&mut standings);
+        let further = "rss_kib_per_further_stream";
+        assert_eq!(values(&standings[1], further), [Some(2.0)]);
+        assert_eq!(values(&standings[0], further), [None]);
+        assert_eq!(values(&standings[2], further), [None]);
     }
 
     #[test]

@@ -1,26 +1,31 @@
 //! The servers under test: how each is started, fed, and found ready.
 
+mod certificates;
 mod command;
 mod directory;
 mod fanfare;
 mod kind;
 mod nchan;
+mod nginx;
 mod probe;
 mod programs;
 
 pub(crate) use self::kind::Server;
 pub(crate) use self::programs::Programs;
 
+use self::certificates::{Certificates, HOST};
 use self::directory::Directory;
 use self::probe::free_address;
 use super::child::{self, Guarded};
 use super::plan::{Plan, Scenario};
 use super::source::Source;
+use super::wire::Wire;
 use crate::control::Target;
 use crate::stamp::HINT_PATH;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a server may take to be ready.
@@ -43,17 +48,25 @@ pub(crate) struct Running {
     admins: Vec<SocketAddr>,
     /// The floor is source and server in one.
     source_is_server: bool,
+    /// Of servers with TLS.
+    certificates: Option<Certificates>,
     directory: Directory,
 }
 
 impl Running {
-    /// Starts `server` for `plan`, and waits until it is ready.
-    pub(crate) fn start(server: &Server, plan: &Plan, programs: &Programs) -> Result<Self> {
+    /// Starts `server` for `plan`, and waits until it is ready for clients that speak `wire`.
+    pub(crate) fn start(server: &Server, wire: Wire, plan: &Plan, programs: &Programs) -> Result<Self> {
         let directory = Directory::new()?;
+        let certificates = match wire.tls {
+            true => Some(Certificates::new(&directory.path)?),
+            false => None,
+        };
+        let wired = (wire, certificates);
         match server {
-            Server::Fanfare => fanfare::start(&programs.fanfare()?, plan, programs, directory),
-            Server::Before => fanfare::start(&programs.before()?, plan, programs, directory),
-            Server::Naive => naive(plan, programs, directory),
+            Server::Fanfare => fanfare::start(&programs.fanfare()?, plan, programs, wired, directory),
+            Server::Before => fanfare::start(&programs.before()?, plan, programs, wired, directory),
+            Server::Nginx => nginx::start(plan, programs, wired, directory),
+            Server::Naive => naive(plan, programs, wire, directory),
             Server::Floor => floor(plan, programs, directory),
             Server::Origin => straight(plan, programs, directory),
             Server::Nchan => nchan::start(plan, programs, directory),
@@ -67,6 +80,22 @@ impl Running {
             true => vec![self.source.pid()],
             false => self.processes.iter().map(|(_, process)| process.pid()).collect(),
         }
+    }
+
+    /// The authority whose certificates clients trust; `None`: the server has none from here.
+    pub(crate) fn authority(&self) -> Option<PathBuf> {
+        self.certificates.as_ref().map(|files| files.authority.clone())
+    }
+
+    /// Replaces the certificate's files, and tells the servers so.
+    pub(crate) fn renew_certificate(&mut self) -> Result<()> {
+        self.certificates.as_mut().context("a server without TLS")?.renew()?;
+        self.processes.iter().try_for_each(|(_, process)| process.reload())
+    }
+
+    /// Whether this is the certificate whose files were written last.
+    pub(crate) fn is_latest_certificate(&self, der: &[u8]) -> bool {
+        self.certificates.as_ref().is_some_and(|files| files.latest == der)
     }
 
     /// What the events are hints at, if they are.
@@ -148,7 +177,7 @@ fn clients_path(plan: &Plan) -> String {
 }
 
 /// The baseline: one hyper body per client.
-fn naive(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
+fn naive(plan: &Plan, programs: &Programs, wire: Wire, directory: Directory) -> Result<Running> {
     let program = programs.naive()?;
     let source = origin(plan, programs)?;
     let address = free_address()?;
@@ -161,7 +190,8 @@ fn naive(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Runni
         "--listen".as_ref(),
         listen.as_ref(),
     ];
-    let command: Vec<OsString> = command.map(ToOwned::to_owned).to_vec();
+    let mut command: Vec<OsString> = command.map(ToOwned::to_owned).to_vec();
+    command.extend((wire.http2_streams > 0).then(|| "--http2".into()));
     one_process(
         "naive",
         &command,
@@ -191,6 +221,7 @@ fn floor(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Runni
         processes: Vec::new(),
         admins: Vec::new(),
         source_is_server: true,
+        certificates: None,
         directory,
     })
 }
@@ -210,6 +241,7 @@ fn straight(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Ru
         processes: Vec::new(),
         admins: Vec::new(),
         source_is_server: true,
+        certificates: None,
         directory,
     })
 }
@@ -244,6 +276,7 @@ fn one_process(
         processes: vec![(name.to_owned(), process)],
         admins: Vec::new(),
         source_is_server: false,
+        certificates: None,
         directory,
     };
     running.wait(name, || TcpStream::connect_timeout(&address, READY_TIMEOUT).is_ok())?;
@@ -256,5 +289,19 @@ fn target(address: SocketAddr, path: &str) -> Target {
         address,
         authority: address.to_string(),
         path: path.to_owned(),
+    }
+}
+
+impl Target {
+    /// As clients that speak `wire` ask for it: certificates are for a name.
+    fn over(self, wire: Wire) -> Self {
+        match wire.tls {
+            true => Self {
+                tls: true,
+                authority: format!("{HOST}:{}", self.address.port()),
+                ..self
+            },
+            false => self,
+        }
     }
 }

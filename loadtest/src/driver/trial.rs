@@ -1,14 +1,16 @@
 //! One trial: one server, one scenario, from the first process to the last number.
 
-mod thundering_herd;
 mod judge;
+mod renew;
 mod steady;
 mod storms;
+mod thundering_herd;
 
 use super::fleet::{Fleet, FleetShape};
 use super::outcome::{Outcome, Sample};
 use super::plan::{Plan, Scenario, ThunderingHerd};
 use super::server::{Programs, Running, Server};
+use super::wire::Wire;
 use crate::control::{FetchSetup, SwarmOrder, SwarmSetup, Tick};
 use crate::display::Display;
 use crate::machine::Machine;
@@ -33,13 +35,18 @@ const PROMPT_RECONNECT_MS: u64 = 200;
 /// without the kernel's memory for sockets running out.
 const STALLED_RECEIVE_BYTES: usize = 16 * 1024;
 
+/// Bytes of a stream's and a connection's window where streams are frozen: a sixteenth of what
+/// browsers give (6 and 15 MiB), in their ratio, so that two and a half frozen streams hold all.
+const NARROW_WINDOWS: [u32; 2] = [384 * 1024, 960 * 1024];
+
 /// What all trials of a run share.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bench {
     pub(crate) programs: Programs,
     pub(crate) processes: Option<usize>,
     pub(crate) sources: Vec<IpAddr>,
-    pub(crate) http2_streams: u32,
+    /// What clients speak where nothing else is asked for.
+    pub(crate) wire: Wire,
     pub(crate) connecting_max: usize,
 }
 
@@ -53,31 +60,12 @@ impl Bench {
     }
 }
 
-/// Runs a scenario against a server.
-pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display) -> Result<Outcome> {
-    display.phase(&format!("{} · {}", plan.scenario.name(), server.name()), "starting");
-    let running = Running::start(server, plan, &bench.programs)?;
-    let crowd = SwarmSetup {
-        targets: running.targets.clone(),
-        clients: plan.clients,
-        stalled_share: plan.stalled_share,
-        slow_share: plan.slow_share,
-        slow_bytes_per_second: plan.slow_bytes_per_second,
-        resume: server.resumes(plan),
-        reconnect_ms: (plan.scenario == Scenario::Jobs).then_some(PROMPT_RECONNECT_MS),
-        // All clients are connected before the first event is sent.
-        first_seq: 1,
-        gap_event: "fanfare.gap".to_owned(),
-        http2_streams: bench.http2_streams,
-        connecting_max: bench.connecting_max,
-        streams: plan.streams,
-        repeats: plan.thundering_herd.map_or(1, ThunderingHerd::repeats),
-        fetch: running.changelog().map(|target| FetchSetup {
-            target,
-            at_once: thundering_herd::FETCHES_AT_ONCE,
-        }),
-        ..SwarmSetup::default()
-    };
+/// Runs a scenario against a server, with clients that speak `wire`.
+pub(crate) fn run(server: &Server, wire: Wire, plan: &Plan, bench: &Bench, display: &Display) -> Result<Outcome> {
+    let title = format!("{} · {} · {wire}", plan.scenario.name(), server.name());
+    display.phase(&title, "starting");
+    let running = Running::start(server, wire, plan, &bench.programs)?;
+    let crowd = crowd(&running, server.resumes(plan), wire, plan, bench);
     let healthy = SwarmSetup {
         clients: plan.healthy,
         first_client: plan.clients,
@@ -117,6 +105,33 @@ pub(crate) fn run(server: &Server, plan: &Plan, bench: &Bench, display: &Display
     Ok(trial.outcome)
 }
 
+/// What the clients that the scenario measures are told.
+fn crowd(running: &Running, resumes: bool, wire: Wire, plan: &Plan, bench: &Bench) -> SwarmSetup {
+    SwarmSetup {
+        targets: running.targets.clone(),
+        clients: plan.clients,
+        stalled_share: plan.stalled_share,
+        slow_share: plan.slow_share,
+        slow_bytes_per_second: plan.slow_bytes_per_second,
+        resume: resumes,
+        reconnect_ms: (plan.scenario == Scenario::Jobs).then_some(PROMPT_RECONNECT_MS),
+        // All clients are connected before the first event is sent.
+        first_seq: 1,
+        gap_event: "fanfare.gap".to_owned(),
+        http2_streams: wire.http2_streams,
+        http2_windows: (plan.scenario == Scenario::FrozenStreams).then_some(NARROW_WINDOWS),
+        ca: running.authority(),
+        connecting_max: bench.connecting_max,
+        streams: plan.streams,
+        repeats: plan.thundering_herd.map_or(1, ThunderingHerd::repeats),
+        fetch: running.changelog().map(|target| FetchSetup {
+            target,
+            at_once: thundering_herd::FETCHES_AT_ONCE,
+        }),
+        ..SwarmSetup::default()
+    }
+}
+
 struct Trial<'a> {
     plan: &'a Plan,
     running: Running,
@@ -143,6 +158,8 @@ impl Trial<'_> {
                 .thundering_herd
                 .map_or(Ok(()), |herd| self.thundering_herd(&herd)),
             Scenario::Memory | Scenario::IdleJobs => self.memory(),
+            Scenario::Edge => self.edge(),
+            Scenario::RenewCertificates => self.renew_certificates(),
             Scenario::ConnectStorm => self.connect_storm(),
             Scenario::ResumeStorm => self.resume_storm(),
             Scenario::EvictStorm => self.evict_storm(),

@@ -18,9 +18,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Flow-control windows, in bytes: large enough that the reader, and not the window, sets the pace.
-const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// Flow-control windows of a stream and of a connection, in bytes: large enough that the reader, and not the window, sets the pace.
+const WINDOWS_BYTES: [u32; 2] = [1024 * 1024, 16 * 1024 * 1024];
 
 /// What happened on one client's stream.
 #[derive(Debug)]
@@ -49,15 +48,19 @@ enum Phase {
 pub(crate) struct Http2 {
     socket: Shared,
     phase: Phase,
-    /// Requests that wait for the connection: the client, and what it asks for.
-    waiting: Vec<(usize, Request<()>)>,
+    /// Of a stream and of the connection, in bytes.
+    windows: [u32; 2],
+    /// Requests that wait for the connection: the client, what it asks for, and whether it never
+    /// reads the answer's body.
+    waiting: Vec<(usize, Request<()>, bool)>,
     streams: Vec<Stream>,
 }
 
 struct Stream {
     client: usize,
+    frozen: bool,
     /// Kept, because dropping it before the response could reset the stream.
-    _request: SendStream<Bytes>,
+    request: SendStream<Bytes>,
     stage: Stage,
 }
 
@@ -67,11 +70,12 @@ enum Stage {
 }
 
 impl Http2 {
-    pub(crate) fn new(socket: Socket) -> Self {
+    pub(crate) fn new(socket: Socket, windows: Option<[u32; 2]>) -> Self {
         let socket = Shared(Rc::new(RefCell::new(socket)));
         Self {
             socket,
             phase: Phase::Connecting,
+            windows: windows.unwrap_or(WINDOWS_BYTES),
             waiting: Vec::new(),
             streams: Vec::new(),
         }
@@ -84,21 +88,22 @@ impl Http2 {
 
     /// The clients on it, when it has broken.
     pub(crate) fn clients(&self) -> Vec<usize> {
-        let waiting = self.waiting.iter().map(|(client, _)| *client);
+        let waiting = self.waiting.iter().map(|(client, ..)| *client);
         waiting.chain(self.streams.iter().map(|stream| stream.client)).collect()
     }
 
-    /// Opens a stream for a client, as soon as that can be.
-    pub(crate) fn request(&mut self, client: usize, request: Request<()>) {
-        self.waiting.push((client, request));
+    /// Opens a stream for a client, as soon as that can be. A frozen client takes nothing of the
+    /// body, as a tab does that the browser has put to sleep: what has come stays in the windows.
+    pub(crate) fn request(&mut self, client: usize, request: Request<()>, frozen: bool) {
+        self.waiting.push((client, request, frozen));
     }
 
     /// A client leaves: its stream is reset.
     pub(crate) fn leave(&mut self, client: usize) {
-        self.waiting.retain(|(other, _)| *other != client);
+        self.waiting.retain(|(other, ..)| *other != client);
         self.streams.retain_mut(|stream| {
             if stream.client == client {
-                stream._request.send_reset(Reason::CANCEL);
+                stream.request.send_reset(Reason::CANCEL);
             }
             stream.client != client
         });
@@ -120,8 +125,8 @@ impl Http2 {
             drop(socket);
             let mut builder = Builder::new();
             builder
-                .initial_window_size(STREAM_WINDOW_BYTES)
-                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .initial_window_size(self.windows[0])
+                .initial_connection_window_size(self.windows[1])
                 .enable_push(false);
             let socket = self.socket.clone();
             self.phase = Phase::Handshake(Box::pin(async move { builder.handshake(socket).await }));
@@ -160,11 +165,12 @@ impl Http2 {
                 Poll::Pending => break,
                 Poll::Ready(ready) => ready.map_err(io::Error::other)?,
             }
-            let (client, request) = self.waiting.remove(0);
+            let (client, request, frozen) = self.waiting.remove(0);
             let (response, request) = sender.send_request(request, true).map_err(io::Error::other)?;
             self.streams.push(Stream {
                 client,
-                _request: request,
+                frozen,
+                request,
                 stage: Stage::Response(response),
             });
             opened = true;
@@ -200,6 +206,14 @@ impl Stream {
         let Stage::Body(body) = &mut self.stage else {
             return true;
         };
+        if self.frozen {
+            // The end is all that is seen of it.
+            let over = self.request.poll_reset(context).is_ready();
+            if over {
+                out.push((self.client, Happened::End));
+            }
+            return !over;
+        }
         loop {
             match body.poll_data(context) {
                 Poll::Pending => return true,

@@ -23,6 +23,7 @@ impl Plan {
             | Scenario::Siblings
             | Scenario::Tree
             | Scenario::Soak => base.steady(quick),
+            Scenario::Edge | Scenario::RenewCertificates | Scenario::FrozenStreams => base.edge(quick),
             Scenario::ConnectStorm
             | Scenario::ResumeStorm
             | Scenario::SlowClients
@@ -56,6 +57,7 @@ impl Plan {
             replay_events: 0,
             healthy: 0,
             burst_events: 0,
+            renewals: 0,
             thundering_herd: None,
         }
     }
@@ -102,6 +104,34 @@ impl Plan {
                 slow_bytes_per_second: 20_000,
                 churn_per_second: 5.0,
                 cut_every: if quick { SECOND } else { 30 * SECOND },
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// Scenarios about the protocols between clients and server. Numbers of clients are multiples
+    /// of the streams on a connection.
+    fn edge(self, quick: bool) -> Self {
+        match self.scenario {
+            Scenario::Edge => Plan {
+                clients: pick(quick, 2_000, 120),
+                from_clients: pick(quick, 400, 40),
+                events_per_second: 10.0,
+                duration: if quick { SECOND } else { 12 * SECOND },
+                ..self
+            },
+            Scenario::RenewCertificates => Plan {
+                clients: pick(quick, 2_000, 80),
+                events_per_second: 10.0,
+                renewals: pick(quick, 5, 2) as u32,
+                ..self
+            },
+            Scenario::FrozenStreams => Plan {
+                clients: pick(quick, 400, 40),
+                events_per_second: 200.0,
+                size_bytes: 1024,
+                stalled_share: 0.15,
                 ..self
             },
             _ => self,

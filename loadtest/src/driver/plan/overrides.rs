@@ -43,10 +43,10 @@ pub(crate) struct CrowdArgs {
 pub(crate) struct Overrides {
     #[command(flatten)]
     pub(super) crowd: CrowdArgs,
-    /// memory, idle-jobs: clients before the measured growth
+    /// memory, idle-jobs, edge: clients before the measured growth
     #[arg(long)]
     pub(super) from: Option<usize>,
-    /// memory, idle-jobs: clients after it (the same as --clients)
+    /// memory, idle-jobs, edge: clients after it (the same as --clients)
     #[arg(long)]
     pub(super) to: Option<usize>,
     /// Events per second, on each stream; for connect-storm: connections per second
@@ -76,6 +76,9 @@ pub(crate) struct Overrides {
     /// burst: its events
     #[arg(long)]
     pub(super) events: Option<u64>,
+    /// renew-certificates: how often, spread over the measurement
+    #[arg(long)]
+    pub(super) renewals: Option<u32>,
     #[command(flatten)]
     pub(super) thundering_herd: ThunderingHerdArgs,
     /// Small numbers, for a check that all works
@@ -107,10 +110,13 @@ impl Plan {
             put(&mut self.healthy, over.healthy);
         }
         put(&mut self.burst_events, over.events);
+        if self.scenario == Scenario::RenewCertificates {
+            put(&mut self.renewals, over.renewals);
+        }
         self.thundering_herd = self.thundering_herd.map(|herd| herd.with(&over.thundering_herd));
         self = self.with_crowd(&over.crowd);
         // They may stand beside scenarios that they mean nothing to.
-        if matches!(self.scenario, Scenario::Memory | Scenario::IdleJobs) {
+        if matches!(self.scenario, Scenario::Memory | Scenario::IdleJobs | Scenario::Edge) {
             put(&mut self.from_clients, over.from);
             put(&mut self.clients, over.to);
         }

@@ -40,6 +40,13 @@ pub(crate) enum Scenario {
     Memory,
     /// Everything at once, for long
     Soak,
+    /// What each protocol costs: HTTP/1.1 and HTTP/2, in clear and over TLS; resident memory per
+    /// client, then CPU per delivery
+    Edge,
+    /// Certificates are replaced under live clients: none must be cut
+    RenewCertificates,
+    /// Some streams of an HTTP/2 connection are never read: the others must not notice
+    FrozenStreams,
     /// Clients at a server that runs already: a subcommand of its own
     #[value(skip)]
     Clients,

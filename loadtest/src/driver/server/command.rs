@@ -54,6 +54,7 @@ pub(super) fn start(server: &CommandServer, plan: &Plan, programs: &Programs, di
                 processes: vec![(server.name.clone(), process)],
                 admins: Vec::new(),
                 source_is_server: false,
+                certificates: None,
                 directory,
             }
         }

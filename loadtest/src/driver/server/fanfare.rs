@@ -1,11 +1,13 @@
 //! The relay: its processes and its configuration.
 
+use super::certificates::Certificates;
 use super::directory::Directory;
 use super::probe::{free_address, get};
 use super::programs::Programs;
 use super::{JOBS_PATH, PATH, Running, clients_path, origin, target};
 use crate::driver::child;
 use crate::driver::plan::{Plan, Scenario};
+use crate::driver::wire::Wire;
 use anyhow::Result;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -13,7 +15,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 /// Starts what the plan's scenario needs of it: one instance, several, or a tree.
-pub(super) fn start(program: &Path, plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
+pub(super) fn start(
+    program: &Path,
+    plan: &Plan,
+    programs: &Programs,
+    (wire, certificates): (Wire, Option<Certificates>),
+    directory: Directory,
+) -> Result<Running> {
     let source = origin(plan, programs)?;
     let path = match plan.is_templated() {
         true => format!("{JOBS_PATH}{{job}}"),
@@ -25,6 +33,7 @@ pub(super) fn start(program: &Path, plan: &Plan, programs: &Programs, directory:
         admins: Vec::new(),
         processes: Vec::new(),
         source_is_server: false,
+        certificates,
         directory,
         source,
     };
@@ -32,7 +41,7 @@ pub(super) fn start(program: &Path, plan: &Plan, programs: &Programs, directory:
     let mut upstream = origin_url;
     let mut instances = plan.instances;
     if plan.scenario == Scenario::Tree {
-        let root = relay(&mut running, "root", program, (&upstream, &path), plan, programs)?;
+        let root = relay(&mut running, ROOT, program, (&upstream, &path), plan, programs)?;
         upstream = format!("http://{root}{path}");
     } else if plan.scenario != Scenario::Siblings {
         instances = 1;
@@ -40,10 +49,13 @@ pub(super) fn start(program: &Path, plan: &Plan, programs: &Programs, directory:
     for index in 0..instances {
         let name = format!("relay-{index}");
         let address = relay(&mut running, &name, program, (&upstream, &path), plan, programs)?;
-        running.targets.push(target(address, &clients_path(plan)));
+        running.targets.push(target(address, &clients_path(plan)).over(wire));
     }
     Ok(running)
 }
+
+/// The relay of a tree that has no clients but other relays.
+const ROOT: &str = "root";
 
 /// Where a relay listens, and where its events come from.
 struct RelaySetup<'a> {
@@ -51,6 +63,8 @@ struct RelaySetup<'a> {
     admin: SocketAddr,
     upstream: &'a str,
     path: &'a str,
+    /// Certificate and key: then the clients' address has TLS.
+    tls: Option<(&'a Path, &'a Path)>,
 }
 
 /// Starts one relay and waits for its `/readyz`; returns its clients' address.
@@ -62,7 +76,10 @@ fn relay(
     plan: &Plan,
     programs: &Programs,
 ) -> Result<SocketAddr> {
+    // The others of a tree reach its root in clear.
+    let files = running.certificates.as_ref().filter(|_| name != ROOT);
     let setup = RelaySetup {
+        tls: files.map(|files| (files.certificate.as_path(), files.key.as_path())),
         listen: free_address()?,
         admin: free_address()?,
         upstream,
@@ -70,6 +87,7 @@ fn relay(
     };
     let config = running.directory.path.join(format!("{name}.yaml"));
     std::fs::write(&config, yaml(&setup, plan, programs))?;
+    let (listen, admin) = (setup.listen, setup.admin);
     let command = [
         program.as_os_str(),
         "serve".as_ref(),
@@ -79,11 +97,9 @@ fn relay(
     let command: Vec<OsString> = command.map(ToOwned::to_owned).to_vec();
     let process = child::other(&command, &running.directory.log(name), false, &programs.server_cores)?;
     running.processes.push((name.to_owned(), process));
-    running.wait(name, || {
-        get(setup.admin, "/readyz").is_some_and(|(status, _)| status == 200)
-    })?;
-    running.admins.push(setup.admin);
-    Ok(setup.listen)
+    running.wait(name, || get(admin, "/readyz").is_some_and(|(status, _)| status == 200))?;
+    running.admins.push(admin);
+    Ok(listen)
 }
 
 /// The relay's configuration file.
@@ -98,9 +114,19 @@ fn yaml(setup: &RelaySetup, plan: &Plan, programs: &Programs) -> String {
         admin,
         upstream,
         path,
+        tls,
     } = setup;
-    let mut yaml = format!("listen: {listen}\nadmin: {admin}\n");
+    let mut yaml = format!("admin: {admin}\n");
     // Writing to a String can't fail.
+    let _ = match tls {
+        None => writeln!(yaml, "listen: {listen}"),
+        Some((certificate, key)) => writeln!(
+            yaml,
+            "listen: [ {{ address: \"{listen}\", tls: {{ cert: \"{}\", key: \"{}\" }} }} ]",
+            certificate.display(),
+            key.display()
+        ),
+    };
     if let Some(workers) = programs.workers {
         let _ = writeln!(yaml, "workers: {workers}");
     }
@@ -144,6 +170,7 @@ mod tests {
             admin: ([127, 0, 0, 1], 2).into(),
             upstream: &format!("http://127.0.0.1:3{path}"),
             path,
+            tls: None,
         };
         let programs = Programs {
             source_yaml: vec!["start: live".to_owned()],

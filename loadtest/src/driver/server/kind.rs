@@ -2,6 +2,7 @@
 
 use super::programs::Programs;
 use crate::driver::plan::{Plan, Scenario};
+use crate::driver::wire::Wire;
 
 /// What can be tested.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) enum Server {
     Floor,
     /// The clients straight at the origin, with nothing between.
     Origin,
+    /// The relay behind nginx.
+    Nginx,
     Nchan,
     Command(CommandServer),
 }
@@ -35,7 +38,7 @@ impl std::str::FromStr for Server {
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = || {
             format!(
-                "{text:?} is not a server: use fanfare, before, naive, floor, origin, nchan, or \
+                "{text:?} is not a server: use fanfare, before, naive, floor, origin, nginx, nchan, or \
                  name=NAME;command=COMMAND;url=URL[;publish=URL] (with {{origin}} and {{port}} in them)"
             )
         };
@@ -45,6 +48,7 @@ impl std::str::FromStr for Server {
             "naive" => return Ok(Server::Naive),
             "floor" => return Ok(Server::Floor),
             "origin" => return Ok(Server::Origin),
+            "nginx" => return Ok(Server::Nginx),
             "nchan" => return Ok(Server::Nchan),
             _ => {}
         }
@@ -80,6 +84,7 @@ impl Server {
             Server::Naive => "naive",
             Server::Floor => "floor",
             Server::Origin => "origin",
+            Server::Nginx => "nginx",
             Server::Nchan => "nchan",
             Server::Command(command) => &command.name,
         }
@@ -91,16 +96,32 @@ impl Server {
             Server::Fanfare => programs.fanfare().err(),
             Server::Before => programs.before().err(),
             Server::Naive => programs.naive().err(),
-            Server::Nchan => programs.nginx().err(),
+            Server::Nginx => programs.fanfare().and_then(|_| programs.nginx()).err(),
+            Server::Nchan => programs.nchan().err(),
             // Parts of this program, or a command that only the shell understands.
             Server::Floor | Server::Origin | Server::Command(_) => None,
         }
     }
 
-    /// Why this server can't do what the plan asks for, if so.
-    pub(crate) fn cannot(&self, plan: &Plan) -> Option<&'static str> {
+    /// Why clients can't speak this with it, if so.
+    fn cannot_speak(&self, wire: Wire) -> Option<&'static str> {
+        match self {
+            Server::Floor | Server::Origin | Server::Nchan if !wire.is_clear() => Some("speaks HTTP/1.1 in clear only"),
+            Server::Naive if wire.tls => Some("has no TLS"),
+            Server::Command(_) if wire.tls => Some("has its own certificates: say https in its URL"),
+            _ => None,
+        }
+    }
+
+    /// Why this server can't do what the plan asks for, over this wire, if so.
+    pub(crate) fn cannot(&self, plan: &Plan, wire: Wire) -> Option<&'static str> {
         let fanfare = matches!(self, Server::Fanfare | Server::Before);
         match plan.scenario {
+            _ if self.cannot_speak(wire).is_some() => self.cannot_speak(wire),
+            Scenario::RenewCertificates if !wire.tls => Some("has no certificates without TLS"),
+            Scenario::FrozenStreams if wire.http2_streams < 2 => {
+                Some("has one stream on a connection: none to disturb")
+            }
             _ if fanfare => None,
             Scenario::Jobs | Scenario::IdleJobs if *self == Server::Origin => None,
             Scenario::Jobs | Scenario::IdleJobs | Scenario::Siblings | Scenario::Tree => Some("needs fanfare"),
@@ -117,7 +138,7 @@ impl Server {
         match self {
             Server::Floor | Server::Nchan => true,
             Server::Command(command) => command.publish.is_some(),
-            Server::Fanfare | Server::Before | Server::Naive | Server::Origin => false,
+            Server::Fanfare | Server::Before | Server::Naive | Server::Origin | Server::Nginx => false,
         }
     }
 

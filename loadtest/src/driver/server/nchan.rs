@@ -14,7 +14,7 @@ pub(super) const FIELDS_BYTES: usize = 25;
 
 /// Starts it; events are POSTed to it.
 pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
-    let program = programs.nginx()?;
+    let program = programs.nchan()?;
     let address = free_address()?;
     let folder = directory.path.display();
     let descriptors = crate::control::raise_descriptor_limit();
@@ -52,6 +52,7 @@ pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> R
         processes: vec![("nchan".to_owned(), process)],
         admins: Vec::new(),
         source_is_server: false,
+        certificates: None,
         directory,
     })
 }

@@ -44,9 +44,14 @@ impl Programs {
     }
 
     pub(super) fn nginx(&self) -> Result<PathBuf> {
-        let hint = "apt-get install nginx libnginx-mod-nchan";
-        is_there(Path::new(NCHAN_MODULE), hint)?;
-        is_there(self.nginx.as_deref().unwrap_or(Path::new("/usr/sbin/nginx")), hint)
+        let program = self.nginx.as_deref().unwrap_or(Path::new("/usr/sbin/nginx"));
+        is_there(program, "apt-get install nginx")
+    }
+
+    /// nginx, if it can publish.
+    pub(super) fn nchan(&self) -> Result<PathBuf> {
+        is_there(Path::new(NCHAN_MODULE), "apt-get install nginx libnginx-mod-nchan")?;
+        self.nginx()
     }
 }
 

@@ -32,11 +32,27 @@ impl Trial<'_> {
         self.outcome
             .values
             .set("rss_growth_mib", (now as f64 - resident as f64) / 1024.0);
-        let asked =
-            self.plan.events_per_second * self.plan.duration.as_secs_f64() * clients * (1.0 - self.plan.stalled_share);
+        self.share_of_schedule();
+        Ok(())
+    }
+
+    /// How much of what was to be delivered while it was measured has been.
+    fn share_of_schedule(&mut self) {
+        let readers = self.plan.clients as f64 * (1.0 - self.plan.stalled_share);
+        let asked = self.plan.events_per_second * self.plan.duration.as_secs_f64() * readers;
         if let Some(delivered) = self.outcome.values.get("deliveries").filter(|_| asked > 0.0) {
             self.outcome.values.set("delivered_share", 100.0 * delivered / asked);
         }
+    }
+
+    /// What a protocol costs: resident memory per client from the slope between two numbers of
+    /// them, then CPU per delivery.
+    pub(super) fn edge(&mut self) -> Result<()> {
+        self.memory()?;
+        self.running.source.run(self.plan.events_per_second, self.plan.burst)?;
+        self.hold("warming up", self.plan.warmup)?;
+        self.measure(|trial| trial.hold("measuring", trial.plan.duration))?;
+        self.share_of_schedule();
         Ok(())
     }
 

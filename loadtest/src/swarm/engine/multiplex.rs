@@ -4,7 +4,7 @@ use super::Swarm;
 use crate::clock::now_ns;
 use crate::head::Head;
 use crate::scan::Framing;
-use crate::swarm::client::{Stage, path};
+use crate::swarm::client::{Kind, Stage, path};
 use crate::swarm::h2::{Happened, Http2};
 use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use http::{HeaderMap, Request};
@@ -29,12 +29,13 @@ impl Swarm {
         };
         if self.multiplexed[connection].is_none() {
             match self.open(number, Token(TOKENS + connection), None) {
-                Ok(socket) => self.multiplexed[connection] = Some(Http2::new(socket)),
+                Ok(socket) => self.multiplexed[connection] = Some(Http2::new(socket, self.setup.http2_windows)),
                 Err(error) => return self.failed(index, &error),
             }
         }
         if let Some(http2) = &mut self.multiplexed[connection] {
-            http2.request(index, request);
+            let frozen = self.clients[index].kind == Kind::Stalled;
+            http2.request(index, request, frozen);
         }
         self.clients[index].stage = Stage::Connecting;
         self.connecting += 1;
