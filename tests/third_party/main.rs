@@ -18,6 +18,7 @@ mod event_source;
 mod foreign;
 mod front;
 mod haproxy;
+mod many_tabs;
 mod nginx;
 mod nginx_behind;
 mod node;
