@@ -20,26 +20,25 @@ const SAMPLE: Duration = Duration::from_millis(500);
 /// Connects, measures, reports. Loss is seen only in streams with our origin's events.
 pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
     let plan = Plan::of(Scenario::Clients, false).with_crowd(&args.crowd);
-    let mut outcome = Outcome::new(&args.url.join(" "), &plan);
     display.phase("clients", "connecting");
     let shape = FleetShape {
         processes: args.swarm.processes,
         sources: &args.swarm.source,
         cores: &args.swarm.load_cores,
     };
-    let mut fleet = Fleet::start(&setup(args, &plan)?, &shape)?;
-    let mut watch = Watch {
-        pids: &args.pid,
+    let mut session = Session {
+        args,
+        fleet: Fleet::start(&setup(args, &plan)?, &shape)?,
+        outcome: Outcome::new(&args.url.join(" "), &plan),
+        plan: &plan,
         display,
         started: Instant::now(),
         delivered: 0,
         cpu: Cpu::of(&args.pid),
     };
-    connect(args, &plan, &mut fleet, &mut watch, &mut outcome)?;
-    measure(args, &plan, &mut fleet, &mut watch, &mut outcome)?;
-    let live = fleet.tick().live;
-    outcome.values.set("clients", live as f64);
-    judge(&mut outcome, &fleet.finish(0)?);
+    session.connect()?;
+    session.measure()?;
+    let outcome = session.finish()?;
     let standing = Standing {
         server: outcome.server.clone(),
         left_out: None,
@@ -75,70 +74,109 @@ fn setup(args: &ClientsArgs, plan: &Plan) -> Result<SwarmSetup> {
     })
 }
 
-/// Connects all clients, and says what that cost.
-fn connect(
-    args: &ClientsArgs,
-    plan: &Plan,
-    fleet: &mut Fleet,
-    watch: &mut Watch<'_>,
-    outcome: &mut Outcome,
-) -> Result<()> {
-    let (resident, tcp, cpu) = (resident_kib(&args.pid), tcp_memory_kib(), Cpu::of(&args.pid));
-    let begun = Instant::now();
-    fleet.connect(plan.clients, plan.connects_per_second)?;
-    let time = Duration::from_secs_f64(plan.clients as f64 / plan.connects_per_second.max(1e-3)) + args.connect_timeout;
-    watch.hold(fleet, outcome, "connecting", time, plan.clients as u64)?;
-    let tick = fleet.tick();
-    if tick.opened < plan.clients as u64 {
-        let short = format!("only {} of {} clients got a stream", tick.opened, plan.clients);
-        outcome.failures.push(short);
-    }
-    let clients = tick.opened.max(1) as f64;
-    let values = &mut outcome.values;
-    values.set("connects_per_s", clients / begun.elapsed().as_secs_f64());
-    let grown = tcp_memory_kib().saturating_sub(tcp);
-    values.set("tcp_kib_per_client", grown as f64 / clients);
-    if !args.pid.is_empty() {
-        let grown = resident_kib(&args.pid).saturating_sub(resident);
-        values.set("rss_kib_per_client", grown as f64 / clients);
-        let spent = Cpu::of(&args.pid).since(&cpu);
-        values.set("cpu_us_per_connect", spent.total_ns as f64 / 1e3 / clients);
-    }
-    Ok(())
+/// One run against the server.
+struct Session<'a> {
+    args: &'a ClientsArgs,
+    plan: &'a Plan,
+    fleet: Fleet,
+    outcome: Outcome,
+    display: &'a Display,
+    started: Instant,
+    /// At the last sample.
+    delivered: u64,
+    cpu: Cpu,
 }
 
-/// Measures for as long as the plan says, or not at all where every client has given up.
-fn measure(
-    args: &ClientsArgs,
-    plan: &Plan,
-    fleet: &mut Fleet,
-    watch: &mut Watch<'_>,
-    outcome: &mut Outcome,
-) -> Result<()> {
-    let hopeless = fleet.tick().given_up >= plan.clients as u64;
-    let duration = if hopeless { Duration::ZERO } else { plan.duration };
-    fleet.churn(plan.churn_per_second, plan.cut_every)?;
-    fleet.order(SwarmOrder::Reset)?;
-    let (cpu, machine, begun) = (Cpu::of(&args.pid), Machine::now(), Instant::now());
-    watch.hold(fleet, outcome, "measuring", duration, u64::MAX)?;
-    let spent = Cpu::of(&args.pid).since(&cpu);
-    let seconds = begun.elapsed().as_secs_f64();
-    let windows = fleet.measure()?;
-    outcome.windows(&windows);
-    let now = Machine::now();
-    let values = &mut outcome.values;
-    values.set("machine_idle_share", now.idle_share_since(&machine));
-    values.set("dropped_packets", now.dropped_since(&machine) as f64);
-    let deliveries = values.get("deliveries").filter(|deliveries| *deliveries > 0.0);
-    if let Some(deliveries) = deliveries.filter(|_| !args.pid.is_empty()) {
-        let micros = spent.total_ns as f64 / 1e3 / deliveries;
-        values.set("cpu_us_per_delivery", micros);
-        values.set("cpu_user_us_per_delivery", micros * spent.user_share);
-        values.set("cpu_system_us_per_delivery", micros * (1.0 - spent.user_share));
-        values.set("server_cpu_share", spent.total_ns as f64 / 1e7 / seconds);
-        values.set("rss_mib", resident_kib(&args.pid) as f64 / 1024.0);
+impl Session<'_> {
+    /// Connects all clients, and says what that cost.
+    fn connect(&mut self) -> Result<()> {
+        let (pids, clients) = (&self.args.pid, self.plan.clients);
+        let (resident, tcp, cpu) = (resident_kib(pids), tcp_memory_kib(), Cpu::of(pids));
+        let begun = Instant::now();
+        self.fleet.connect(clients, self.plan.connects_per_second)?;
+        let rated = Duration::from_secs_f64(clients as f64 / self.plan.connects_per_second.max(1e-3));
+        self.hold("connecting", rated + self.args.connect_timeout, clients as u64)?;
+        let tick = self.fleet.tick();
+        if tick.opened < clients as u64 {
+            let short = format!("only {} of {clients} clients got a stream", tick.opened);
+            self.outcome.failures.push(short);
+        }
+        let clients = tick.opened.max(1) as f64;
+        let values = &mut self.outcome.values;
+        values.set("connects_per_s", clients / begun.elapsed().as_secs_f64());
+        let grown = tcp_memory_kib().saturating_sub(tcp);
+        values.set("tcp_kib_per_client", grown as f64 / clients);
+        if !pids.is_empty() {
+            let grown = resident_kib(pids).saturating_sub(resident);
+            values.set("rss_kib_per_client", grown as f64 / clients);
+            let spent = Cpu::of(pids).since(&cpu);
+            values.set("cpu_us_per_connect", spent.total_ns as f64 / 1e3 / clients);
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Measures for as long as the plan says, or not at all where every client has given up.
+    fn measure(&mut self) -> Result<()> {
+        let (pids, plan) = (&self.args.pid, self.plan);
+        let hopeless = self.fleet.tick().given_up >= plan.clients as u64;
+        let duration = if hopeless { Duration::ZERO } else { plan.duration };
+        self.fleet.churn(plan.churn_per_second, plan.cut_every)?;
+        self.fleet.order(SwarmOrder::Reset)?;
+        let (cpu, machine, begun) = (Cpu::of(pids), Machine::now(), Instant::now());
+        self.hold("measuring", duration, u64::MAX)?;
+        let spent = Cpu::of(pids).since(&cpu);
+        let seconds = begun.elapsed().as_secs_f64();
+        let windows = self.fleet.measure()?;
+        self.outcome.windows(&windows);
+        let now = Machine::now();
+        let values = &mut self.outcome.values;
+        values.set("machine_idle_share", now.idle_share_since(&machine));
+        values.set("dropped_packets", now.dropped_since(&machine) as f64);
+        if !pids.is_empty() {
+            values.set("rss_mib", resident_kib(pids) as f64 / 1024.0);
+            self.outcome.server_cpu(spent, seconds);
+        }
+        Ok(())
+    }
+
+    /// Ends the swarm, and judges what it saw.
+    fn finish(mut self) -> Result<Outcome> {
+        let live = self.fleet.tick().live;
+        self.outcome.values.set("clients", live as f64);
+        judge(&mut self.outcome, &self.fleet.finish(0)?);
+        Ok(self.outcome)
+    }
+
+    /// Lets time pass, or until so many streams were opened: short ones may have ended before the
+    /// last begins.
+    fn hold(&mut self, what: &str, time: Duration, opened: u64) -> Result<()> {
+        let (begun, until) = (Instant::now(), Instant::now() + time);
+        loop {
+            let from = Instant::now();
+            let done = self
+                .fleet
+                .watch((from + SAMPLE).min(until), |tick| tick.opened + tick.given_up >= opened)?;
+            let (tick, cpu, seconds) = (
+                self.fleet.tick(),
+                Cpu::of(&self.args.pid),
+                from.elapsed().as_secs_f64().max(1e-3),
+            );
+            let sample = Sample {
+                seconds: self.started.elapsed().as_secs_f64(),
+                live: tick.live,
+                deliveries_per_s: (tick.delivered - self.delivered) as f64 / seconds,
+                rss_mib: resident_kib(&self.args.pid) as f64 / 1024.0,
+                tcp_mib: tcp_memory_kib() as f64 / 1024.0,
+                server_cpu: cpu.since(&self.cpu).total_ns as f64 / 1e9 / seconds,
+            };
+            (self.delivered, self.cpu) = (tick.delivered, cpu);
+            self.outcome.samples.push(sample);
+            self.display.live(what, &sample, begun.elapsed(), time);
+            if done || Instant::now() >= until {
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// What the totals say went wrong.
@@ -163,46 +201,4 @@ fn judge(outcome: &mut Outcome, totals: &[Totals]) {
         outcome.warnings.push(refused);
     }
     outcome.judge_harness();
-}
-
-struct Watch<'a> {
-    pids: &'a [u32],
-    display: &'a Display,
-    started: Instant,
-    delivered: u64,
-    cpu: Cpu,
-}
-
-impl Watch<'_> {
-    /// Lets time pass, or until so many streams were opened: short ones may have ended before the
-    /// last begins.
-    fn hold(
-        &mut self,
-        fleet: &mut Fleet,
-        outcome: &mut Outcome,
-        what: &str,
-        time: Duration,
-        opened: u64,
-    ) -> Result<()> {
-        let (begun, until) = (Instant::now(), Instant::now() + time);
-        loop {
-            let from = Instant::now();
-            let done = fleet.watch((from + SAMPLE).min(until), |tick| tick.opened + tick.given_up >= opened)?;
-            let (tick, cpu, seconds) = (fleet.tick(), Cpu::of(self.pids), from.elapsed().as_secs_f64().max(1e-3));
-            let sample = Sample {
-                seconds: self.started.elapsed().as_secs_f64(),
-                live: tick.live,
-                deliveries_per_s: (tick.delivered - self.delivered) as f64 / seconds,
-                rss_mib: resident_kib(self.pids) as f64 / 1024.0,
-                tcp_mib: tcp_memory_kib() as f64 / 1024.0,
-                server_cpu: cpu.since(&self.cpu).total_ns as f64 / 1e9 / seconds,
-            };
-            (self.delivered, self.cpu) = (tick.delivered, cpu);
-            outcome.samples.push(sample);
-            self.display.live(what, &sample, begun.elapsed(), time);
-            if done || Instant::now() >= until {
-                return Ok(());
-            }
-        }
-    }
 }

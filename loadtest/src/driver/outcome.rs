@@ -4,6 +4,7 @@ use super::metrics::{Values, median};
 use super::plan::Plan;
 use crate::clock::SECOND_NS;
 use crate::control::{Totals, Window};
+use crate::proc::CpuSpent;
 use crate::swarm::window::{add_encoded, histogram};
 use crate::tally::Counts;
 use hdrhistogram::Histogram;
@@ -99,6 +100,18 @@ impl Outcome {
         self.values.set("sched_p99_ms", millis(&scheduled, 99.0));
         self.curve = curve(&latency);
         self.spread(windows);
+    }
+
+    /// Puts in what the server's CPU spent on the deliveries of a measurement that took so long.
+    pub(crate) fn server_cpu(&mut self, spent: CpuSpent, seconds: f64) {
+        let values = &mut self.values;
+        values.set("server_cpu_share", spent.total_ns as f64 / 1e7 / seconds);
+        if let Some(deliveries) = values.get("deliveries").filter(|deliveries| *deliveries > 0.0) {
+            let micros = spent.total_ns as f64 / 1e3 / deliveries;
+            values.set("cpu_us_per_delivery", micros);
+            values.set("cpu_user_us_per_delivery", micros * spent.user_share);
+            values.set("cpu_system_us_per_delivery", micros * (1.0 - spent.user_share));
+        }
     }
 
     /// First, median and last client of each event.

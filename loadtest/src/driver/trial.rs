@@ -222,15 +222,9 @@ impl Trial<'_> {
         let windows = self.fleet.measure()?;
         let now = Machine::now();
         self.outcome.windows(&windows);
-        let values = &mut self.outcome.values;
-        values.set("server_cpu_share", spent.total_ns as f64 / 1e7 / seconds);
-        values.set("machine_idle_share", now.idle_share_since(&machine));
-        if let Some(deliveries) = values.get("deliveries").filter(|deliveries| *deliveries > 0.0) {
-            let micros = spent.total_ns as f64 / 1e3 / deliveries;
-            values.set("cpu_us_per_delivery", micros);
-            values.set("cpu_user_us_per_delivery", micros * spent.user_share);
-            values.set("cpu_system_us_per_delivery", micros * (1.0 - spent.user_share));
-        }
+        self.outcome.server_cpu(spent, seconds);
+        let idle = now.idle_share_since(&machine);
+        self.outcome.values.set("machine_idle_share", idle);
         Ok(())
     }
 
