@@ -12,9 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
 
-/// Tasks of a source without parameters: its one upstream, and what releases events that are held
-/// back.
-const TASKS: usize = 2;
+/// Tasks of a source without parameters: its one upstream, what asks the origin for what clients
+/// missed, and what releases events that are held back.
+const TASKS: usize = 3;
 
 /// Far more than a busy machine needs.
 const PATIENCE: Duration = Duration::from_secs(20);
