@@ -50,6 +50,8 @@ pub(crate) struct Running {
     source_is_server: bool,
     /// Of servers with TLS.
     certificates: Option<Certificates>,
+    /// It looks at its certificates' files by itself.
+    watches_files: bool,
     directory: Directory,
 }
 
@@ -87,10 +89,16 @@ impl Running {
         self.certificates.as_ref().map(|files| files.authority.clone())
     }
 
-    /// Replaces the certificate's files, and tells the servers so.
-    pub(crate) fn renew_certificate(&mut self) -> Result<()> {
+    /// Whether a certificate is taken up without a signal.
+    pub(crate) fn watches_files(&self) -> bool {
+        self.watches_files
+    }
+
+    /// Replaces the certificate's files, and tells the servers so by a signal, or doesn't.
+    pub(crate) fn renew_certificate(&mut self, signal: bool) -> Result<()> {
         self.certificates.as_mut().context("a server without TLS")?.renew()?;
-        self.processes.iter().try_for_each(|(_, process)| process.reload())
+        let mut told = self.processes.iter().filter(|_| signal);
+        told.try_for_each(|(_, process)| process.reload())
     }
 
     /// Whether this is the certificate whose files were written last.
@@ -222,6 +230,7 @@ fn floor(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Runni
         admins: Vec::new(),
         source_is_server: true,
         certificates: None,
+        watches_files: false,
         directory,
     })
 }
@@ -242,6 +251,7 @@ fn straight(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Ru
         admins: Vec::new(),
         source_is_server: true,
         certificates: None,
+        watches_files: false,
         directory,
     })
 }
@@ -277,6 +287,7 @@ fn one_process(
         admins: Vec::new(),
         source_is_server: false,
         certificates: None,
+        watches_files: false,
         directory,
     };
     running.wait(name, || TcpStream::connect_timeout(&address, READY_TIMEOUT).is_ok())?;

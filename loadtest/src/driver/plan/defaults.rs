@@ -124,7 +124,7 @@ impl Plan {
             Scenario::RenewCertificates => Plan {
                 clients: pick(quick, 2_000, 80),
                 events_per_second: 10.0,
-                renewals: pick(quick, 5, 2) as u32,
+                renewals: pick(quick, 6, 2) as u32,
                 ..self
             },
             Scenario::FrozenStreams => Plan {

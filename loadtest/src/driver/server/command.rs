@@ -55,6 +55,7 @@ pub(super) fn start(server: &CommandServer, plan: &Plan, programs: &Programs, di
                 admins: Vec::new(),
                 source_is_server: false,
                 certificates: None,
+                watches_files: false,
                 directory,
             }
         }

@@ -34,6 +34,7 @@ pub(super) fn start(
         processes: Vec::new(),
         source_is_server: false,
         certificates,
+        watches_files: true,
         directory,
         source,
     };

@@ -53,6 +53,7 @@ pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> R
         admins: Vec::new(),
         source_is_server: false,
         certificates: None,
+        watches_files: false,
         directory,
     })
 }

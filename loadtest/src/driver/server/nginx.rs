@@ -49,6 +49,7 @@ pub(super) fn start(
     running.targets = vec![super::target(address, &path).over(wire)];
     running.name = "nginx".to_owned();
     running.certificates = certificates;
+    running.watches_files = false;
     Ok(running)
 }
 
