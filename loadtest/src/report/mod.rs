@@ -1,5 +1,6 @@
 //! What is left of a run: a table, a JSON file, an HTML page.
 
+mod costs;
 pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod svg;

@@ -1,8 +1,9 @@
 //! The report for a terminal.
 
-use super::Report;
+use super::{Report, costs};
 use crate::driver::comparison::{Comparison, Standing};
 use crate::driver::metrics::{Better, METRICS, Metric};
+use crate::driver::plan::Scenario;
 use crate::units::thousands;
 use std::fmt::Write;
 
@@ -96,6 +97,10 @@ fn write_comparison(out: &mut String, comparison: &Comparison) -> std::fmt::Resu
         rows.push(row);
     }
     write_rows(out, &rows)?;
+    if comparison.plan.scenario == Scenario::Edge {
+        out.push('\n');
+        costs::write(out, comparison)?;
+    }
     for standing in &comparison.standings {
         if let Some(why) = &standing.left_out {
             writeln!(out, "  {} left out: {why}", standing.server)?;
@@ -203,7 +208,7 @@ pub(crate) fn describe(comparison: &Comparison) -> String {
     text
 }
 
-fn write_rows(out: &mut String, rows: &[Vec<String>]) -> std::fmt::Result {
+pub(super) fn write_rows(out: &mut String, rows: &[Vec<String>]) -> std::fmt::Result {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
