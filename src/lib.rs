@@ -25,6 +25,7 @@ pub mod demo;
 pub mod error;
 pub mod metrics;
 pub mod relay;
+pub mod service_manager;
 pub mod signals;
 pub mod status;
 pub mod telemetry;

@@ -6,7 +6,7 @@ use fanfare::cli::{Cli, Command, Demo, DemoArgs, Logs, ServeArgs};
 use fanfare::config::Config;
 use fanfare::error::Exit;
 use fanfare::signals::LeaveSignals;
-use fanfare::{cli, demo, relay::Relay, telemetry};
+use fanfare::{cli, demo, relay::Relay, service_manager, telemetry};
 use std::io::Write as _;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Schema => cli::schema(&mut std::io::stdout())
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
+        Command::Man(args) => cli::man(&args).map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::Completions(args) => cli::completions(&args, &mut std::io::stdout())
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
@@ -121,6 +122,13 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
         let mut leave = LeaveSignals::new()?;
         let relay = Relay::start(config)?;
         started(&relay)?;
+        service_manager::ready(format_args!("{} listeners for clients", relay.addresses().len()));
+        let (liveness, drain) = (relay.liveness(), relay.drain_settings().clone());
+        // On a thread of the runtime that serves requests: stuck, it says nothing either.
+        tokio::spawn(service_manager::keep_alive(move |patience| {
+            let liveness = liveness.clone();
+            async move { liveness.silent(patience).await }
+        }));
         tokio::select! {
             () = leave.recv() => {}
             part = relay.failed() => {
@@ -130,6 +138,7 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
                 return Ok(Exit::Failed.into());
             }
         }
+        service_manager::stopping(drain.delay.saturating_add(drain.timeout));
         tokio::select! {
             drained = relay.drain() => Ok(if drained { Exit::Done } else { Exit::Failed }.into()),
             () = leave.again() => {

@@ -10,6 +10,7 @@ mod find;
 mod follow;
 mod health;
 mod machine;
+mod man;
 mod serve;
 mod tail;
 
@@ -18,6 +19,7 @@ pub use demo::{Demo, DemoArgs, DemoError};
 pub use find::{NotFound, find};
 pub use follow::tail;
 pub use health::{HealthArgs, health};
+pub use man::{ManArgs, man};
 pub use serve::{Configured, Listeners, ServeArgs, ServeError};
 pub use tail::{Colour, TailArgs, User};
 
@@ -89,6 +91,9 @@ pub enum Command {
     Schema,
     /// Write the shell's completions to standard output
     Completions(CompletionsArgs),
+    /// Write manual pages, one per command, into a directory
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 /// `completions`.
@@ -147,6 +152,7 @@ mod tests {
             "fanfare health --admin 127.0.0.1:7090 --live",
             "fanfare schema",
             "fanfare completions bash",
+            "fanfare man /tmp",
         ] {
             if let Err(error) = parse(line) {
                 panic!("{line}: {error}");
@@ -170,6 +176,7 @@ mod tests {
             "fanfare tail ftp://o/sse",
             "fanfare health --admin nowhere",
             "fanfare completions dos",
+            "fanfare man",
         ] {
             assert_eq!(parse(line).expect_err(line).exit_code(), 2, "{line}");
         }

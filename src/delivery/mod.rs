@@ -6,7 +6,7 @@
 //! that could not take everything is left alone until its socket is writable again, and then reads
 //! the log on its own, in turns, until it is back at the head.
 //!
-//! From outside: `shards`. A thread: `shard_thread`, over its `intake` (poll and mailbox) and its
+//! From outside: `shards`. A thread: `shard_thread`, which `ping` asks for a sign of life, over its `intake` (poll and mailbox) and its
 //! `shard`. A shard is `clients` with their `timers`, and `channels` with the queues of those that
 //! have work. What a turn does with them: `join`, `passes`, `stagger`, `replays`, `looks`, `lag`,
 //! `leave`, `survey`; `check` says what holds after it. Without a shard, and tested so:
@@ -31,6 +31,7 @@ mod mailbox;
 mod new_client;
 mod note;
 mod passes;
+mod ping;
 mod replays;
 mod report;
 mod shard;
@@ -50,5 +51,6 @@ mod wheel;
 pub use batch::Framing;
 pub(crate) use join::jittered;
 pub use new_client::NewClient;
+pub(crate) use ping::ShardPing;
 pub use report::{ClientReport, ShardReport, SourceReport, keep_slowest};
 pub use shards::Shards;

@@ -16,6 +16,8 @@ pub(super) enum Command {
     Join(Box<NewClient>),
     Drain(Drain),
     Report(tokio::sync::oneshot::Sender<ShardReport>),
+    /// To be answered as soon as it is taken up.
+    Ping(tokio::sync::oneshot::Sender<()>),
     Stop,
 }
 

@@ -92,6 +92,10 @@ impl ShardThread {
                 // The receiver may have given up.
                 let _ = answer.send(self.shard.report());
             }
+            Note::Command(Command::Ping(answer)) => {
+                // The receiver may have given up.
+                let _ = answer.send(());
+            }
             Note::Command(Command::Stop) => self.stopped = true,
         }
     }

@@ -4,6 +4,7 @@ use super::intake::Intake;
 use super::mailbox::MailboxSender;
 use super::new_client::NewClient;
 use super::note::{Command, Note};
+use super::ping::ShardPing;
 use super::report::ShardReport;
 use super::shard_thread::ShardThread;
 use crate::config::Drain;
@@ -60,6 +61,14 @@ impl Shards {
         }
     }
 
+    /// What asks each shard for a sign of life.
+    pub(crate) fn pings(&self) -> Vec<ShardPing> {
+        let shards = self.shards.iter().enumerate();
+        shards
+            .map(|(n, shard)| ShardPing::new(thread_name(n), shard.mailbox_sender.clone()))
+            .collect()
+    }
+
     /// What the shards know of their clients; one entry per shard that answers.
     pub async fn report(&self) -> Vec<ShardReport> {
         let mut answers = Vec::new();
@@ -81,12 +90,17 @@ impl Shards {
     }
 }
 
+/// A shard's name: its thread's, and in the log.
+fn thread_name(n: usize) -> String {
+    format!("shard-{n}")
+}
+
 impl Handle {
     fn start(n: usize, critical: CriticalTasks) -> io::Result<Self> {
         let intake = Intake::new()?;
         let mailbox_sender = intake.sender().clone();
         let shard = ShardThread::new(intake);
-        let name = format!("shard-{n}");
+        let name = thread_name(n);
         let thread = std::thread::Builder::new().name(name.clone()).spawn(move || {
             if let Err(error) = critical.run(&name, || shard.run()) {
                 tracing::error!(%error, "{name} stops: its poll failed");

@@ -7,11 +7,11 @@ mod start_error;
 mod status_provider;
 mod budget;
 mod limits;
+mod liveness;
 
 use crate::admin::Admin;
 use crate::channel::Settings;
-use crate::config::Config;
-use crate::config::Listen;
+use crate::config::{Config, Drain, Listen};
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
 use crate::http::{ClientSide, RoutedSource, Router, Server, Snapshot};
@@ -32,6 +32,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+pub use liveness::Liveness;
 pub use start_error::StartError;
 
 /// A running relay.
@@ -148,6 +149,17 @@ impl Relay {
     /// clients that are connected.
     pub fn settings(&self, source: &str) -> Option<Settings> {
         self.status.settings(source)
+    }
+
+    /// What can tell whether the relay's threads are alive, for as long as they are there. To be
+    /// called within the runtime that serves requests.
+    pub fn liveness(&self) -> Liveness {
+        self.status.liveness()
+    }
+
+    /// How long leaving takes at the most, and how it is spread.
+    pub fn drain_settings(&self) -> &Drain {
+        &self.config.drain
     }
 
     /// Completes once a part has failed without which the relay must not go on, with its name.

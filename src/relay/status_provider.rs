@@ -1,5 +1,6 @@
 //! What the admin listener sees of the relay.
 
+use super::liveness::Liveness;
 use crate::channel::{Channel, Settings};
 use crate::delivery::{ClientReport, Shards, SourceReport, keep_slowest};
 use crate::log::{Cursor, Log, Read, Tip};
@@ -16,6 +17,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::runtime::Handle;
 
 pub(super) struct RelayStatus {
     metrics: Arc<Metrics>,
@@ -34,6 +36,12 @@ impl RelayStatus {
             quotas,
             started: Instant::now(),
         }
+    }
+
+    pub(super) fn liveness(&self) -> Liveness {
+        let upstreams = ("upstreams", self.registry.upstream_runtime().clone());
+        let requests = ("requests", Handle::current());
+        Liveness::new(self.shards.pings(), vec![upstreams, requests])
     }
 
     pub(super) fn settings(&self, source: &str) -> Option<Settings> {

@@ -14,6 +14,7 @@ use crate::upstream::UpstreamRuntime;
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -60,6 +61,11 @@ impl Registry {
             _sweep: sweeping,
             _runtime: runtime,
         }
+    }
+
+    /// Where the upstreams run.
+    pub(crate) fn upstream_runtime(&self) -> &Handle {
+        &self.surroundings.upstreams
     }
 
     /// The live sources, in the order in which they were added.

@@ -10,6 +10,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("timestamp", ""),
     ("error", ""),
     ("signals", ""),
+    ("service_manager", ""),
     ("critical", ""),
     ("wake_up_batching", ""),
     ("sync", ""),
@@ -49,7 +50,7 @@ pub(crate) const ROOMS: &[Room] = &[
         "cli",
         "error telemetry redaction config metrics quotas event_stream upstream demo",
     ),
-    ("main", "error signals telemetry config relay demo cli"),
+    ("main", "error signals service_manager telemetry config relay demo cli"),
 ];
 
 /// The rooms that may know how a configuration file is written, and how mistakes in it are told.
