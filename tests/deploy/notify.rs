@@ -1,0 +1,180 @@
+//! What the service manager is told, over a socket of the test's own: ready when it listens, alive
+//! while its threads are, leaving when it drains.
+
+use crate::support::client::get;
+use crate::support::origin::{Conn, TestOrigin, within};
+use crate::support::process::TestProcess;
+use crate::support::relay::{PATH, Setup};
+use crate::tools::file;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixDatagram;
+use tokio::process::{Child, Command};
+
+/// The manager's patience in these stories: it wants to hear three times as often.
+const WATCHDOG: Duration = Duration::from_secs(3);
+
+struct Manager {
+    socket: UnixDatagram,
+    dir: tempfile::TempDir,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+        Self { socket, dir }
+    }
+
+    /// Starts a relay that it watches.
+    async fn start(&self, drain: &str) -> (TestProcess, Conn) {
+        let origin = TestOrigin::start().await;
+        let setup = Setup::over(&origin).top(&format!("drain: {drain}\n"));
+        let (path, watchdog) = (self.dir.path().join("notify"), WATCHDOG.as_micros().to_string());
+        let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", &*watchdog)];
+        let process = TestProcess::start_in(&setup, None, &environment).await;
+        let mut conn = origin.accept().await;
+        conn.stream_head().await;
+        (process, conn)
+    }
+
+    /// The next message, as its lines.
+    async fn told(&self) -> Vec<String> {
+        let mut message = [0; 4096];
+        let length = within("a message", self.socket.recv(&mut message)).await.unwrap();
+        let message = std::str::from_utf8(&message[..length]).unwrap();
+        message.lines().map(str::to_owned).collect()
+    }
+
+    /// Signs of life that have come within this time.
+    async fn signs_of_life(&self, time: Duration) -> usize {
+        let (began, mut signs) = (Instant::now(), 0);
+        while let Some(left) = time.checked_sub(began.elapsed()) {
+            if let Ok(message) = tokio::time::timeout(left, self.told()).await {
+                signs += usize::from(message == ["WATCHDOG=1"]);
+            }
+        }
+        signs
+    }
+
+    /// Until one comes.
+    async fn alive(&self) {
+        while self.told().await != ["WATCHDOG=1"] {}
+    }
+}
+
+/// A thread that is held, as a deadlock would; until it is dropped.
+struct Held {
+    child: Child,
+}
+
+impl Held {
+    async fn thread(process: &TestProcess, name: &str) -> Self {
+        let mut child = Command::new("/usr/bin/python3")
+            .arg(file("tests/deploy/hold_thread.py"))
+            .args([&process.id().to_string(), name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = within("the thread to be held", lines.next_line()).await.unwrap();
+        assert_eq!(line.as_deref(), Some("held"));
+        Self { child }
+    }
+
+    async fn release(mut self) {
+        self.child.stdin.take().unwrap().shutdown().await.unwrap();
+        assert!(
+            within("the thread to go on", self.child.wait())
+                .await
+                .unwrap()
+                .success()
+        );
+    }
+}
+
+#[tokio::test]
+async fn it_is_ready_when_it_listens_and_says_how_long_leaving_takes() {
+    let manager = Manager::new();
+    let (mut process, _conn) = manager.start("{ delay: 1s, spread: 1s, timeout: 7s }").await;
+    assert_eq!(manager.told().await, ["READY=1", "STATUS=1 listeners for clients"]);
+    let mut client = get(PATH).open(process.address).await;
+    client.opened().await;
+    manager.alive().await;
+    process.terminate();
+    let mut message = manager.told().await;
+    while message == ["WATCHDOG=1"] {
+        message = manager.told().await;
+    }
+    assert_eq!(message[0], "STOPPING=1");
+    assert!(message[1].starts_with("STATUS=draining"), "{message:?}");
+    // delay, timeout, and ten seconds for the rest.
+    assert_eq!(message[2], "EXTEND_TIMEOUT_USEC=18000000");
+    assert_eq!(process.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn one_that_can_not_start_is_never_ready() {
+    let manager = Manager::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let exit = Command::new(env!("CARGO_BIN_EXE_fanfare"))
+        .args([
+            "serve",
+            "--upstream",
+            "http://127.0.0.1:9/",
+            "--admin",
+            "127.0.0.1:0",
+            "--listen",
+        ])
+        .arg(taken.local_addr().unwrap().to_string())
+        .env("NOTIFY_SOCKET", manager.dir.path().join("notify"))
+        .stderr(Stdio::null())
+        .status();
+    assert_eq!(within("it to fail", exit).await.unwrap().code(), Some(1));
+    assert!(manager.socket.try_recv(&mut [0; 64]).is_err(), "nothing was told");
+}
+
+/// A drain may take longer than the manager's patience.
+#[tokio::test]
+async fn it_is_alive_while_it_leaves() {
+    let manager = Manager::new();
+    let (process, _conn) = manager.start("{ delay: 60s, timeout: 60s }").await;
+    process.terminate();
+    while manager.told().await[0] != "STOPPING=1" {}
+    for _ in 0..4 {
+        manager.alive().await;
+    }
+}
+
+/// With any of them stuck the manager hears nothing, ends the process, and starts it anew.
+#[tokio::test]
+async fn a_stuck_thread_is_no_sign_of_life() {
+    let manager = Manager::new();
+    let (process, mut conn) = manager.start("{ spread: 0s }").await;
+    let mut client = get(PATH).open(process.address).await;
+    client.opened().await;
+    for (thread, told) in [
+        ("shard-1", true),
+        ("shard-0", true),
+        ("upstream-0", true),
+        ("requests", false),
+    ] {
+        manager.alive().await;
+        let held = Held::thread(&process, thread).await;
+        // A look that has begun before the thread was held may still find it alive.
+        manager.signs_of_life(WATCHDOG / 2).await;
+        assert_eq!(manager.signs_of_life(WATCHDOG).await, 0, "{thread} is held");
+        held.release().await;
+        manager.alive().await;
+        let message = "parts of the process do not answer: the watchdog is not told that it is alive";
+        let part = if thread == "upstream-0" { "upstreams" } else { thread };
+        let named = process.log_lines(message).iter().any(|line| line["silent"] == part);
+        assert_eq!(named, told, "{thread}: {:?}", process.log_lines(message));
+    }
+    // It serves as before.
+    conn.event("data: x").await;
+    assert_eq!(client.next_event().await.data, "x");
+}
