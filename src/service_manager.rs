@@ -35,8 +35,8 @@ pub fn stopping(longest: Duration) {
 /// Tells the manager that the service is alive, for as long as `check` finds that it is; where the
 /// unit has no `WatchdogSec`, it does nothing. Never completes.
 ///
-/// `check` gets the time that it may take, and returns the parts that did not answer within it. With
-/// one of those nothing is sent, so that the manager ends the process and starts it anew.
+/// `check` gets the time that it may take, and returns the parts that did not answer within it.
+/// With one of those nothing is sent, so that the manager ends the process and starts it anew.
 pub async fn keep_alive<C, F>(check: C)
 where
     C: Fn(Duration) -> F,

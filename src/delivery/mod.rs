@@ -6,8 +6,8 @@
 //! that could not take everything is left alone until its socket is writable again, and then reads
 //! the log on its own, in turns, until it is back at the head.
 //!
-//! From outside: `shards`. A thread: `shard_thread`, which `ping` asks for a sign of life, over its `intake` (poll and mailbox) and its
-//! `shard`. A shard is `clients` with their `timers`, and `channels` with the queues of those that
+//! From outside: `shards`. A thread: `shard_thread`, which `ping` asks for a sign of life, over its
+//! `intake` (poll and mailbox) and its `shard`. A shard is `clients` with their `timers`, and `channels` with the queues of those that
 //! have work. What a turn does with them: `join`, `passes`, `stagger`, `replays`, `looks`, `lag`,
 //! `leave`, `survey`; `check` says what holds after it. Without a shard, and tested so:
 //! `slow_client`, `waiting`, `wheel`, `channel_queue`, `stagger_cursor`, `mailbox`, `batch`.

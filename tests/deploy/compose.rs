@@ -134,7 +134,8 @@ async fn an_event_comes_through_all_of_it() {
     let _haproxy = start(Command::new(program("haproxy")).arg("-db").arg("-f").arg(config));
     let first = async {
         loop {
-            // Until HAProxy listens, and has found its relay ready; a refusal heals, and has no event.
+            // Until HAProxy listens, and has found its relay ready; a refusal heals, without an
+            // event.
             if tokio::net::TcpStream::connect(front).await.is_ok() {
                 let mut client = get("/changelog/sse").open(front).await;
                 if let Ok(event) = tokio::time::timeout(PATIENCE / 4, client.try_next_event()).await
