@@ -16,6 +16,7 @@ mod delivery;
 mod descriptors;
 mod drain;
 mod ends;
+mod first_events;
 mod good_ends;
 mod half_close;
 mod herd;

@@ -11,7 +11,8 @@ use tokio::process::{Child, Command};
 
 /// The program; another build of it, where a measurement wants one.
 fn program() -> std::ffi::OsString {
-    std::env::var_os("FANFARE_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_fanfare").into())
+    let named = std::env::var_os("FANFARE_PROGRAM").filter(|path| !path.is_empty());
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_fanfare").into())
 }
 
 /// Clock ticks per second in /proc (`getconf CLK_TCK`; the same on every Linux).
