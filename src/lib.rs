@@ -13,6 +13,7 @@ pub mod delivery;
 // A client's way: from a listener to a shard.
 pub mod net;
 pub mod quotas;
+pub mod access;
 pub mod http;
 pub mod path;
 mod proxy;

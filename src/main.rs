@@ -27,6 +27,9 @@ fn main() -> ExitCode {
         Command::Health(args) => cli::health(&args, &mut std::io::stderr())
             .map(Into::into)
             .map_err(Into::into),
+        Command::Sign(args) => cli::sign(&args, &mut std::io::stdout(), &mut std::io::stderr())
+            .map(Into::into)
+            .map_err(Into::into),
         Command::Schema => cli::schema(&mut std::io::stdout())
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),

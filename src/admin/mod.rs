@@ -2,12 +2,13 @@
 //!
 //! It runs on a thread and runtime of its own, so that a loaded data path can't starve it, and sees
 //! the data path only through [`StatusProvider`]. There is always room for a probe, however many
-//! others are connected. It has no access control of its own, so status and dashboard, which show
-//! addresses of clients and event ids, are served on loopback addresses only.
+//! others are connected. It shows status and dashboard, which hold addresses of clients and event
+//! ids, to those whom `admin_access` lets in; without that, on loopback addresses only.
 
 mod health;
 mod routes;
 
+use crate::access::Gate;
 use crate::auxiliary_http::{Limits, Server};
 use crate::net::{Askers, Listener};
 use crate::status::StatusProvider;
@@ -24,14 +25,23 @@ pub struct Admin(Server);
 impl Admin {
     /// Serves on `listener`, which is bound already: an address in use is found out before anything
     /// has started. With so many connections at one time (of the budget's reserve).
-    pub fn start(listener: Listener, provider: Arc<dyn StatusProvider>, connections: usize) -> io::Result<Self> {
+    /// `gate`: who sees more than probes and metrics.
+    pub fn start(
+        listener: Listener,
+        provider: Arc<dyn StatusProvider>,
+        connections: usize,
+        gate: Option<Arc<Gate>>,
+    ) -> io::Result<Self> {
         let limits = Limits {
             connections,
             // A client that reads its answer slowly takes no probe's place.
             askers: Askers::MakeRoom,
         };
-        let exposure = Exposure::at(listener.address());
-        if exposure == Exposure::Public {
+        let exposure = match gate {
+            Some(gate) => Exposure::Gated(gate),
+            None => Exposure::at(listener.address()),
+        };
+        if matches!(exposure, Exposure::Public) {
             tracing::warn!(
                 address = %listener,
                 "the admin listens beyond this machine: status and dashboard are not served there, health and metrics are"

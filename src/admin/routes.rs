@@ -1,12 +1,13 @@
 //! Which path answers what.
 
 use super::health;
+use crate::access::{AccessRequest, Answer, Check, Gate, Verdict};
 use crate::auxiliary_http::Handler;
 use crate::auxiliary_http::response::{self, HTML, JSON, Response, TEXT};
 use crate::status::{NotReady, Readiness, StatusProvider};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
-use hyper::{Method, StatusCode};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{Method, Request, StatusCode};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,12 +34,13 @@ const DASHBOARD_POLICY: HeaderValue = HeaderValue::from_static(
 const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
 
 /// From where a path is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exposure {
     /// Loopback addresses only.
     Loopback,
     /// Any address: nothing is shown of clients and events.
     Public,
+    /// Any address: they are shown to those whom this lets in.
+    Gated(Arc<Gate>),
 }
 
 impl Exposure {
@@ -52,6 +54,9 @@ impl Exposure {
 }
 
 const METHODS: &str = "GET, HEAD";
+
+/// When to come back where it can't be decided: keys and origins take seconds.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 /// What is served, and of what.
 pub(super) struct Routes {
@@ -73,7 +78,7 @@ impl Routes {
 
 impl Handler for Routes {
     async fn handle(&self, request: hyper::Request<Incoming>) -> Response {
-        answer(self, request.method(), request.uri().path()).await
+        answer(self, &request).await
     }
 
     async fn background(&self) {
@@ -87,8 +92,8 @@ impl Handler for Routes {
 }
 
 /// Answers a request for `path`. HEAD is answered as GET; hyper leaves the body out.
-async fn answer(routes: &Routes, method: &Method, path: &str) -> Response {
-    let provider = &*routes.provider;
+async fn answer<B>(routes: &Routes, request: &Request<B>) -> Response {
+    let (provider, method, path) = (&*routes.provider, request.method(), request.uri().path());
     if path == "*" {
         return response::options(METHODS);
     }
@@ -104,11 +109,10 @@ async fn answer(routes: &Routes, method: &Method, path: &str) -> Response {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return response::method_not_allowed(METHODS);
     }
-    if routes.exposure == Exposure::Public && matches!(path, "/" | "/status") {
-        return response::problem(
-            StatusCode::FORBIDDEN,
-            "status and dashboard are served on a loopback address only: see `admin` in the configuration",
-        );
+    if matches!(path, "/" | "/status")
+        && let Some(refusal) = refusal(&routes.exposure, request).await
+    {
+        return refusal;
     }
     match path {
         // That it is answered is the answer: a process that drains is alive.
@@ -120,6 +124,50 @@ async fn answer(routes: &Routes, method: &Method, path: &str) -> Response {
         "/healthcheck" => healthcheck(&provider.readiness()),
         _ => dashboard(),
     }
+}
+
+/// What is answered to who may not see clients and events; `None`: that may be seen.
+async fn refusal<B>(exposure: &Exposure, request: &Request<B>) -> Option<Response> {
+    let gate = match exposure {
+        Exposure::Loopback => return None,
+        Exposure::Public => {
+            return Some(response::problem(
+                StatusCode::FORBIDDEN,
+                "status and dashboard are served on a loopback address only: see `admin` in the configuration",
+            ));
+        }
+        Exposure::Gated(gate) => gate,
+    };
+    let Some(asked) = AccessRequest::of(request) else {
+        return Some(response::problem(
+            StatusCode::BAD_REQUEST,
+            "this path has no single meaning",
+        ));
+    };
+    let verdict = match gate.check(&asked) {
+        Check::Now(verdict) => verdict,
+        // What takes time (hashes, the origin) is done on other threads, or waited for.
+        Check::Later(verdict) => verdict.await,
+    };
+    let answer = match verdict {
+        Verdict::Granted(_) => return None,
+        Verdict::Denied(denial) => denial.answer,
+    };
+    let detail = match answer {
+        Answer::Unauthorized => "this page needs valid credentials",
+        Answer::Forbidden => "these credentials are not enough for this page",
+        Answer::Undecided => "who may see this page can't be decided at the moment",
+    };
+    let mut response = response::problem(answer.status(), detail);
+    let headers = response.headers_mut();
+    match answer {
+        Answer::Unauthorized => gate.challenges().iter().for_each(|challenge| {
+            headers.append(WWW_AUTHENTICATE, challenge.clone());
+        }),
+        Answer::Undecided => drop(headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS)),
+        Answer::Forbidden => {}
+    }
+    Some(response)
 }
 
 fn metrics(provider: &dyn StatusProvider) -> Response {
@@ -225,6 +273,10 @@ mod tests {
         }
     }
 
+    fn get(path: &str) -> Request<()> {
+        Request::get(path).body(()).unwrap()
+    }
+
     fn slow(status: Duration, exposure: Exposure) -> Routes {
         Routes::new(Arc::new(Slow(status, Metrics::new())), exposure)
     }
@@ -232,12 +284,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_data_path_that_does_not_answer_is_waited_for_two_seconds() {
         let began = Instant::now();
-        let response = answer(
-            &slow(Duration::from_secs(3600), Exposure::Loopback),
-            &Method::GET,
-            "/status",
-        )
-        .await;
+        let response = answer(&slow(Duration::from_secs(3600), Exposure::Loopback), &get("/status")).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(began.elapsed().as_secs(), 2);
         let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -247,12 +294,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_data_path_that_is_slow_still_answers() {
-        let response = answer(
-            &slow(Duration::from_millis(1900), Exposure::Loopback),
-            &Method::GET,
-            "/status",
-        )
-        .await;
+        let response = answer(&slow(Duration::from_millis(1900), Exposure::Loopback), &get("/status")).await;
         assert_eq!(response.status(), StatusCode::OK);
     }
 
@@ -270,11 +312,11 @@ mod tests {
             let exposure = Exposure::at(Some(address.parse().unwrap()));
             let slow = slow(Duration::ZERO, exposure);
             for path in ["/", "/status"] {
-                let response = answer(&slow, &Method::GET, path).await;
+                let response = answer(&slow, &get(path)).await;
                 assert_eq!(response.status(), status, "{address}{path}");
             }
             for path in ["/livez", "/readyz", "/metrics", "/ping", "/healthcheck"] {
-                let response = answer(&slow, &Method::GET, path).await;
+                let response = answer(&slow, &get(path)).await;
                 assert_eq!(response.status(), 200, "{address}{path}");
             }
         }

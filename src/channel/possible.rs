@@ -11,6 +11,7 @@ pub fn metrics_of(source: &Source, metrics: &Metrics) -> Arc<SourceMetrics> {
     handles.announce(&Possible {
         closes: &|reason| match reason {
             CloseReason::MaxAge => !source.max_age.is_zero(),
+            CloseReason::Expired => !source.access.is_empty(),
             _ => true,
         },
         evictions: &|reason| match (policy, reason) {

@@ -12,6 +12,7 @@ mod health;
 mod machine;
 mod man;
 mod serve;
+mod sign;
 mod tail;
 
 pub use check::{CheckArgs, check};
@@ -21,6 +22,7 @@ pub use follow::tail;
 pub use health::{HealthArgs, health};
 pub use man::{ManArgs, man};
 pub use serve::{Configured, Listeners, ServeArgs, ServeError};
+pub use sign::{SignArgs, sign};
 pub use tail::{Colour, TailArgs, User};
 
 use crate::telemetry::{self, LogFormat};
@@ -87,6 +89,8 @@ pub enum Command {
     Tail(TailArgs),
     /// Ask a running relay whether it is ready: exit code 0 or 1, and why not
     Health(HealthArgs),
+    /// Sign a path, so that whoever has it may read until it expires
+    Sign(SignArgs),
     /// Write the JSON Schema of the configuration file to standard output
     Schema,
     /// Write the shell's completions to standard output
@@ -150,6 +154,8 @@ mod tests {
             "fanfare check --config - --json",
             "fanfare tail http://o/sse --json --user relay:secret",
             "fanfare health --admin 127.0.0.1:7090 --live",
+            "fanfare sign --keys-file keys --expires 1h /events",
+            "fanfare sign --keys-file keys --key k1 --expires 90m /events?source=a",
             "fanfare schema",
             "fanfare completions bash",
             "fanfare man /tmp",
@@ -175,6 +181,9 @@ mod tests {
             "fanfare tail nowhere",
             "fanfare tail ftp://o/sse",
             "fanfare health --admin nowhere",
+            "fanfare sign --keys-file keys /events",
+            "fanfare sign --keys-file keys --expires soon /events",
+            "fanfare sign --expires 1h /events",
             "fanfare completions dos",
             "fanfare man",
         ] {

@@ -151,6 +151,21 @@ impl Collector {
         self.warnings.borrow_mut().push(warning);
     }
 
+    /// A mistake in another file, which the configuration names.
+    pub(super) fn mistake_in(&self, file: &str, place: Place, key: &str, what: impl Into<String>, expected: &str) {
+        let expected = Some(expected.to_owned());
+        let mistake = self.diagnostic(Severity::Mistake, place, key, what.into(), expected);
+        let file = file.to_owned();
+        self.mistakes.borrow_mut().push(Diagnostic { file, ..mistake });
+    }
+
+    /// A warning about another file, which the configuration names.
+    pub(super) fn warning_in(&self, file: &str, place: Place, key: &str, what: impl Into<String>) {
+        let warning = self.diagnostic(Severity::Warning, place, key, what.into(), None);
+        let file = file.to_owned();
+        self.warnings.borrow_mut().push(Diagnostic { file, ..warning });
+    }
+
     /// Whether there is no mistake so far.
     pub(super) fn is_clean(&self) -> bool {
         self.mistakes.borrow().is_empty()

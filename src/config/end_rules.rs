@@ -125,7 +125,7 @@ const POINTER: Text<String> = Text {
 };
 
 /// A value as JSON: plain scalars have JSON's types, quoted ones are text.
-const ANY: Custom<Json> = Custom {
+pub(super) const ANY: Custom<Json> = Custom {
     shape: || Shape::Any,
     read: json_value,
     print: |value| Some(value.clone()),

@@ -84,7 +84,7 @@ pub(super) fn file_path(item: &Item<'_>) -> Option<PathBuf> {
 }
 
 /// What is printed may be put anywhere: the path doesn't depend on where.
-fn print_path(path: &PathBuf) -> Option<serde_json::Value> {
+pub(super) fn print_path(path: &PathBuf) -> Option<serde_json::Value> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
     Some(absolute.display().to_string().into())
 }

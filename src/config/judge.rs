@@ -1,6 +1,7 @@
 //! What is right by itself and hurts as a whole. Judged when it is known how the configuration will
 //! run: with which listeners, and on which machine.
 
+use super::around::{Meeting, meeting, same_origin};
 use super::diagnostics::{Collector, Diagnostics, Place};
 use super::item::Item;
 use super::load::Loaded;
@@ -200,7 +201,9 @@ impl<'a> Judge<'a> {
                 self.mistake(&spot, what, "an origin");
                 continue;
             }
-            for stream in streams.iter().filter(|stream| !stream.is_feed) {
+            self.walks_around(&spot, &pass.prefix, &to, nth, &streams);
+            let open = |stream: &&Stream<'_>| !stream.is_feed && self.config.sources[stream.source].access.is_empty();
+            for stream in streams.iter().filter(open) {
                 let path = stream.url.filled.path();
                 let goes = |pass: &super::Pass| normalise(path).is_ok_and(|path| path.starts_with(&pass.prefix));
                 let first = self.config.pass.iter().position(goes) == Some(nth);
@@ -212,6 +215,49 @@ impl<'a> Judge<'a> {
                     );
                     self.warn(&spot, what, format!("`{path}` among the paths of `{name}`"));
                 }
+            }
+        }
+    }
+
+    /// Who may not read a source would read it at its origin, through a `pass`.
+    fn walks_around(&self, spot: &Spot<'_>, prefix: &str, to: &OriginUrl, nth: usize, streams: &[Stream<'_>]) {
+        for stream in streams {
+            let source = &self.config.sources[stream.source];
+            if source.access.is_empty() || !same_origin(&to.filled, &stream.url.filled) {
+                continue;
+            }
+            let (name, path) = (&source.name, &stream.url.path);
+            if stream.is_feed {
+                let what = format!(
+                    "the origin of source `{name}`, which has `access`, is also passed to: whether a client reaches its stream \
+                     there, the feed decides"
+                );
+                self.warn(spot, what, "an origin that guards the stream itself");
+                continue;
+            }
+            // Its own path is the source's; an earlier prefix goes before this one.
+            let at = stream.url.filled.path();
+            let goes = |pass: &super::Pass| normalise(at).is_ok_and(|path| path.starts_with(&pass.prefix));
+            let is_taken = self.served(at).is_some() || self.config.pass[..nth].iter().any(goes);
+            match meeting(prefix, &stream.url) {
+                Meeting::All if !is_taken => {
+                    let what = format!(
+                        "the stream of source `{name}`, which has `access`, is also passed, at `{path}`: anyone can read it there"
+                    );
+                    self.mistake(
+                        spot,
+                        what,
+                        format!("`{path}` among the paths of `{name}`, or a prefix that leaves it out"),
+                    );
+                }
+                Meeting::Some => {
+                    let what = format!(
+                        "the stream of source `{name}`, which has `access`, may also be passed, at some `{path}`: anyone could read it \
+                         there"
+                    );
+                    self.warn(spot, what, "a prefix that leaves it out");
+                }
+                Meeting::All | Meeting::No => {}
             }
         }
     }

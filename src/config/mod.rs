@@ -9,7 +9,9 @@
 //! A key is written down once: as a field of its section's struct, in the file that declares the
 //! section.
 
+mod access;
 mod addresses;
+mod around;
 mod codec;
 mod cors;
 mod credentials;
@@ -49,6 +51,10 @@ mod yaml;
 mod table_tests;
 
 // The ready form: what the rest of the program reads.
+pub use access::{
+    Access, AskAccess, BasicAccess, BearerAccess, JwtAccess, JwtAlgorithm, JwtKey, NamedSecret, NamedSecrets,
+    PasswordHash, SignedAccess, read_signing_keys,
+};
 pub use addresses::{ADMIN, LISTEN, Listen, Network, parse_listen};
 pub use cors::Cors;
 pub use credentials::Credentials;
@@ -62,6 +68,7 @@ pub use root::{Config, Reload};
 pub use secret::Secret;
 pub use source::{Forward, Ids, Refuse, Source, Start};
 pub use stream::{KeptLog, LogLimits, SlowClient, SlowPolicy};
+pub use units::parse_duration;
 pub use upstream::{Target, Upstream};
 
 // The file: for the command line alone (`tests/layers/` holds that).

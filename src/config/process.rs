@@ -14,6 +14,8 @@ section! {
         pub clients: usize = number(Count(1..=COUNT_MAX)).or("100000"),
         /// Clients at one time from one address; 0: no limit.
         pub clients_per_ip: usize = number(Count(0..=COUNT_MAX)).or("0"),
+        /// Clients at one time of one user, as `access` knows it; 0: no limit.
+        pub clients_per_user: usize = number(Count(0..=COUNT_MAX)).or("0"),
         /// Connections accepted per second; 0: no limit.
         pub accepts_per_second: u32 = number(Count(0..=COUNT_MAX)).or("0"),
         /// From a connection's opening to the end of its request head.
@@ -27,7 +29,6 @@ section! {
         pub channels: usize = number(Count(1..=COUNT_MAX)).or("10000"),
     }
     unsupported = [
-        Unsupported("clients_per_user", &["0"], "clients at one time of one user"),
         Unsupported("handshakes", &[], "TLS handshakes at one time"),
         Unsupported("memory", &[], "memory of the whole process"),
     ];

@@ -1,5 +1,6 @@
 //! The file from its root, and configurations without a file.
 
+use super::access::{ADMIN_ACCESS, Access};
 use super::addresses::{self, ADDRESS_FORM, ADMIN_ADDRESS, NETWORK, Network};
 use super::codec::{AtLeastOne, Codec as _, Count, Custom, List, OneOrMore, Word};
 use super::diagnostics::{Collector, Diagnostics};
@@ -26,6 +27,9 @@ section! {
         pub listen: Vec<ClientListener> = AtLeastOne(LISTENER, ADDRESS_FORM).or("0.0.0.0:9080"),
         /// Address and port of health, metrics, status and dashboard.
         pub admin: Option<SocketAddr> = ADMIN_ADDRESS.or("127.0.0.1:7090"),
+        /// Who may see what the admin shows beyond probes and metrics, as a source's `access`.
+        /// Without it, it shows that on a loopback address only.
+        pub admin_access: Vec<Access> = ADMIN_ACCESS,
         /// Scheme and authority that rewritten links get; without it, those of the client's
         /// request.
         pub public_url: Option<hyper::Uri> = PUBLIC_URL.optional(),
@@ -46,7 +50,6 @@ section! {
     }
     unsupported = [
         Unsupported("access_log", &["false"], "a line per ended stream and request"),
-        Unsupported("admin_access", &[], "who may see the admin's pages"),
         Unsupported("combine", &[], "streams put together from several sources"),
         Unsupported("fleet", &[], "a log that several instances share"),
         Unsupported("handover", &[], "an upgrade that cuts nobody"),

@@ -1,5 +1,6 @@
 //! One source of the file.
 
+use super::access::{ACCESS, Access};
 use super::codec::{ANY_DURATION, AtLeastOne, Flag, OneOrMore, Ratio, SOME_DURATION, Size, Word, number};
 use super::cors::Cors;
 use super::end_rules::{EndWhen, GAP_EVENT, RULE};
@@ -71,12 +72,12 @@ section! {
         /// How refusals that should heal are answered: 200 with `retry:` and the end, or always the
         /// status.
         pub refuse: Refuse = Word(&[("retry", Refuse::Retry), ("status", Refuse::Status)]).or("retry"),
+        /// Who may read, as a list: any one that matches lets in. Without it, anyone.
+        pub access: Vec<Access> = ACCESS,
         /// Cross-origin access; without it, no CORS headers.
         pub cors: Option<Cors> = nested().optional(),
     }
     unsupported = [
-        // Left unsaid, a stream that its operator believes closed would be open.
-        Unsupported("access", &[], "who may read; settle it in front of the relay"),
         Unsupported("live_event", &["false"], "an event once a stream has caught up"),
         Unsupported("end_event", &["false"], "an event that says why a stream ends"),
         Unsupported("compress", &["none"], "compressed streams"),

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 /// Keys that contradict others, name files, or have no effect at some sources: they have tests of
 /// their own.
-const APART: [&str; 14] = [
+const APART: [&str; 16] = [
+    "access",
+    "admin_access",
     "idle_timeout",
     "retry_ended_after",
     "urls",

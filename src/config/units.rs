@@ -71,6 +71,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, Option<&'static str>> {
     }
 }
 
+/// Reads a duration as the file has it, `1h30m`; the error says what is expected.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration(text).map_err(|hint| match hint {
+        Some(hint) => format!("expected {DURATION_FORM}; {hint}"),
+        None => format!("expected {DURATION_FORM}"),
+    })
+}
+
 /// Reads `16MiB`, `1.5 GiB`, `512B`, `0`. The error is a hint, or nothing.
 pub(super) fn size(text: &str) -> Result<u64, Option<&'static str>> {
     if text == "0" {

@@ -10,7 +10,7 @@ use super::shard::Shard;
 use super::shard_channel::ShardChannel;
 use super::slow_client::SlowState;
 use crate::channel::{Channel, HistoryPlace, gap_block, retry_block};
-use crate::config::{Forward, Source};
+use crate::config::Forward;
 use crate::log::{ResumePoint, StartPoint, put_frame};
 use crate::metrics::CloseReason;
 use bytes::{Bytes, BytesMut};
@@ -66,7 +66,7 @@ impl Shard {
             framing,
         };
         keys.push(reference.key);
-        self.limit_age(&mut client, &channel.settings().load(), now);
+        self.limit_life(&mut client, &channel.settings().load(), now);
         let counts = &mut self.channels[channel_key].counts;
         let mut flow = client.write_own(opening, now, &mut counts.bytes_sent);
         if let Some(history) = history {
@@ -101,15 +101,6 @@ impl Shard {
         let delay = self.until_look(key);
         self.arm(key, delay);
     }
-
-    fn limit_age(&self, client: &mut Client, source: &Source, now: Tick) {
-        if self.drained_by.is_some() {
-            client.leaves = Some(CloseReason::Drained);
-        } else if !source.max_age.is_zero() {
-            client.leaves = Some(CloseReason::MaxAge);
-            client.leave_at = now.plus(jittered(source.max_age, MAX_AGE_JITTER));
-        }
-    }
 }
 
 /// Where a client's stream goes on in the log: behind its history, if it gets one.
@@ -139,9 +130,6 @@ fn write_history(client: &mut Client, history: &HistoryPlace, opening: Flow, now
         }
     }
 }
-
-/// `max_age` differs from client to client, else all would come back together.
-const MAX_AGE_JITTER: f64 = 0.1;
 
 /// `mean` ± `part` of it, evenly spread.
 pub(crate) fn jittered(mean: Duration, part: f64) -> Duration {

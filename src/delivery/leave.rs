@@ -144,6 +144,10 @@ impl Shard {
                 continue;
             }
             let delay = drain.spread.min(time).mul_f64(fastrand::f64());
+            let expires = client.leave_at;
+            if client.leaves == Some(CloseReason::Expired) && now.plus(delay).reached(expires) {
+                continue; // Before its turn: it is in the timers for that.
+            }
             client.leaves = Some(CloseReason::Drained);
             client.leave_at = now.plus(delay);
             self.arm(key, delay);

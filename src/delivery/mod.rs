@@ -9,7 +9,7 @@
 //! From outside: `shards`. A thread: `shard_thread`, which `ping` asks for a sign of life, over its
 //! `intake` (poll and mailbox) and its `shard`. A shard is `clients` with their `timers`, and `channels` with the queues of those that
 //! have work. What a turn does with them: `join`, `passes`, `stagger`, `replays`, `looks`, `lag`,
-//! `leave`, `survey`; `check` says what holds after it. Without a shard, and tested so:
+//! `leave`, `expire`, `survey`; `check` says what holds after it. Without a shard, and tested so:
 //! `slow_client`, `waiting`, `wheel`, `channel_queue`, `stagger_cursor`, `mailbox`, `batch`.
 
 mod batch;
@@ -20,6 +20,7 @@ mod check;
 mod client;
 mod clients;
 mod clock;
+mod expire;
 mod follower;
 mod intake;
 mod join;
@@ -41,6 +42,7 @@ mod shards;
 mod slow_client;
 mod stagger;
 mod stagger_cursor;
+mod still_holds;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -54,3 +56,4 @@ pub use new_client::NewClient;
 pub(crate) use ping::ShardPing;
 pub use report::{ClientReport, ShardReport, SourceReport, keep_slowest};
 pub use shards::Shards;
+pub use still_holds::StillHolds;

@@ -1,13 +1,14 @@
 //! A shard: the clients of one thread, the channels that they follow, and its time.
 //!
 //! What is done with them stands in files of its own, each a part of one turn: `join`, `passes`,
-//! `stagger`, `replays`, `looks`, `lag`, `leave`, `survey`. `shard_thread` calls them in turn.
+//! `stagger`, `replays`, `looks`, `lag`, `leave`, `expire`, `survey`. `shard_thread` calls them in turn.
 
 use super::channels::Channels;
 use super::clients::Clients;
 use super::clock::{Clock, Tick};
 use super::keys::{ChannelKey, ClientKey};
 use super::slow_client;
+use super::still_holds::StillHolds;
 use std::time::Duration;
 
 /// Everything here belongs to one thread alone.
@@ -20,6 +21,8 @@ pub(super) struct Shard {
     pub(super) clock: Clock,
     /// Until when streams may go on, once the process leaves.
     pub(super) drained_by: Option<Tick>,
+    /// Whom a reload lets stay; `None`: there was none.
+    pub(super) holds: Option<StillHolds>,
 }
 
 impl Shard {
@@ -29,6 +32,7 @@ impl Shard {
             channels: Channels::new(),
             clock: Clock::new(),
             drained_by: None,
+            holds: None,
         }
     }
 

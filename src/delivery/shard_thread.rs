@@ -88,6 +88,7 @@ impl ShardThread {
             Note::Published(key) => self.shard.has_work(key),
             Note::Command(Command::Join(new_client)) => self.shard.join(*new_client, &self.intake),
             Note::Command(Command::Drain(drain)) => self.shard.drain(&drain),
+            Note::Command(Command::Expire(holds)) => self.shard.expire(holds),
             Note::Command(Command::Report(answer)) => {
                 // The receiver may have given up.
                 let _ = answer.send(self.shard.report());

@@ -7,6 +7,7 @@ use super::note::{Command, Note};
 use super::ping::ShardPing;
 use super::report::ShardReport;
 use super::shard_thread::ShardThread;
+use super::still_holds::StillHolds;
 use crate::config::Drain;
 use crate::critical::CriticalTasks;
 use std::io;
@@ -67,6 +68,14 @@ impl Shards {
         shards
             .map(|(n, shard)| ShardPing::new(thread_name(n), shard.mailbox_sender.clone()))
             .collect()
+    }
+
+    /// Ends the streams of clients that may stay no longer, at event boundaries; also of clients
+    /// that were let in before and join later.
+    pub fn expire(&self, holds: &StillHolds) {
+        for shard in &self.shards {
+            let _ = shard.mailbox_sender.send(Note::Command(Command::Expire(holds.clone())));
+        }
     }
 
     /// What the shards know of their clients; one entry per shard that answers.

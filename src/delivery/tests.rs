@@ -11,14 +11,14 @@ use crate::event_stream::{Parser, ParserOptions};
 use crate::log::{Cursor, Epoch};
 use crate::metrics::{CloseReason, Metrics, Protocol};
 use crate::net::Stream;
-use crate::quotas::{Budget, Quotas};
+use crate::quotas::{Budget, Grant, Quotas};
 use bytes::Bytes;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
@@ -31,6 +31,8 @@ struct Setup {
     channel: Arc<Channel>,
     publisher: Publisher,
     quotas: Arc<Quotas>,
+    /// What lets in those that join.
+    grant: Option<Grant>,
 }
 
 impl Setup {
@@ -47,6 +49,7 @@ impl Setup {
             publisher: channel.publisher(),
             channel,
             quotas: Quotas::new(&config.limits, &Budget::new(1000, 0, 1)),
+            grant: None,
         }
     }
 
@@ -59,7 +62,10 @@ impl Setup {
             framing: Framing::Chunked,
             subscription,
             start,
-            permit: self.quotas.admit(PEER.ip()).unwrap_or_else(|_| panic!("a place")),
+            permit: self
+                .quotas
+                .admit(PEER.ip(), self.grant.clone().map(Arc::new))
+                .unwrap_or_else(|_| panic!("a place")),
             history: None,
             last_event_id: None,
             peer: PEER,
@@ -255,4 +261,68 @@ fn what_does_not_hold_is_found() {
         let checked = catch_unwind(AssertUnwindSafe(|| setup.shard.check()));
         assert!(checked.is_err(), "{what}");
     }
+}
+
+fn grant(basis: u8, seconds: Option<u64>) -> Option<Grant> {
+    Some(Grant {
+        basis: [basis; 32],
+        user: None,
+        expires: seconds.map(|seconds| SystemTime::now() + Duration::from_secs(seconds)),
+    })
+}
+
+#[test]
+fn a_stream_ends_with_what_let_its_client_in() {
+    let mut setup = Setup::new("max_age: 100s");
+    let leaves = |setup: &Setup, key: ClientKey| {
+        let client = &setup.shard.clients[key];
+        (
+            client.leaves,
+            client.leave_at.since(setup.shard.clock.tick()).as_secs_f64(),
+        )
+    };
+    for (seconds, reason, at) in [
+        (Some(50), CloseReason::Expired, 48.0..51.0),
+        (Some(1000), CloseReason::MaxAge, 89.0..111.0),
+        (None, CloseReason::MaxAge, 89.0..111.0),
+    ] {
+        setup.grant = grant(1, seconds);
+        let (key, _peer) = setup.join();
+        let (leaves, after) = leaves(&setup, key);
+        assert_eq!(leaves, Some(reason));
+        assert!(at.contains(&after), "{after}");
+    }
+    setup.grant = grant(1, Some(0));
+    let (key, _peer) = setup.join();
+    assert_eq!(leaves(&setup, key), (Some(CloseReason::Expired), 0.0));
+}
+
+#[test]
+fn a_reload_ends_the_streams_that_it_does_not_let_stay() {
+    let mut setup = Setup::new("");
+    let join = |setup: &mut Setup, basis| {
+        setup.grant = grant(basis, None);
+        setup.join()
+    };
+    let (stays, _peer) = join(&mut setup, 1);
+    let (goes, _other) = join(&mut setup, 2);
+    setup.grant = None;
+    let (without, _third) = setup.join();
+    setup
+        .shard
+        .expire(Arc::new(|_, grant| grant.is_some_and(|grant| grant.basis[0] == 1)));
+    let leaves = |setup: &Setup, key: ClientKey| setup.shard.clients[key].leaves;
+    assert_eq!(leaves(&setup, stays), None);
+    assert_eq!(leaves(&setup, goes), Some(CloseReason::Expired));
+    assert_eq!(leaves(&setup, without), Some(CloseReason::Expired));
+    let (late, _fourth) = join(&mut setup, 2);
+    assert_eq!(
+        leaves(&setup, late),
+        Some(CloseReason::Expired),
+        "let in before, and joins after"
+    );
+    std::thread::sleep(3 * super::clock::TICK);
+    setup.shard.clock.refresh();
+    setup.shard.turn();
+    assert_eq!(setup.shard.clients.iter().count(), 1, "the others are let go in order");
 }

@@ -1,5 +1,6 @@
 //! From a request to a decision: it opens an event stream, is answered, or goes to an origin.
 
+use super::access_check::{self, Checked, PendingCheck};
 use super::proxied::ProxiedRequest;
 use super::request::{self, Wants};
 use super::response::{self, Response};
@@ -14,7 +15,7 @@ use crate::delivery::Framing;
 use crate::metrics::{Protocol, RefuseReason};
 use crate::path::BadParameter;
 use crate::proxy::Proxy;
-use crate::quotas::ClientPermit;
+use crate::quotas::{ClientPermit, Grant};
 use crate::source::{FirstResponse, OpenOutcome, Templated};
 use hyper::{Method, Request, StatusCode, Version};
 use std::future::Future;
@@ -41,8 +42,16 @@ pub(super) enum Decision {
     Proxy(Box<ProxiedRequest>),
 }
 
+/// A request whose outcome depends on something outside.
+pub(super) enum Deferred {
+    /// Whether it may be served is being found out.
+    Checked(Box<PendingCheck>),
+    /// It may, is in, and waits.
+    Waiting(Box<Waiting>),
+}
+
 /// A client that is in, and waits.
-pub(super) struct Deferred {
+pub(super) struct Waiting {
     request: Request<()>,
     permit: ClientPermit,
     peer: SocketAddr,
@@ -52,6 +61,15 @@ pub(super) struct Deferred {
     history: Option<HistoryLookup>,
     /// How long a poll waits; `None`: it is a stream.
     wait: Option<Duration>,
+}
+
+/// A request for a source.
+pub(super) struct Asked<'a> {
+    pub(super) request: &'a Request<()>,
+    /// The client's own address.
+    pub(super) peer: SocketAddr,
+    pub(super) found: SourceMatch,
+    pub(super) wants: Wants,
 }
 
 /// A client on its way in.
@@ -87,23 +105,24 @@ impl Server {
             }
         };
         let wants = request::wants(request);
-        if matches!(wants, Wants::Stream | Wants::Poll | Wants::Head)
-            && let Some(channel) = found.channel()
-            && channel.end().is_some()
-            && channel.is_over_for(request::last_event_id(request).as_deref(), None)
-        {
-            return answered(response::ended(request, &found.source()));
+        match wants {
+            Wants::Stream | Wants::Poll | Wants::Head => {}
+            // A preflight brings no credentials, and neither it nor the others learn anything.
+            Wants::Preflight => return answered(response::preflight(request, &found.source())),
+            Wants::OtherMethod => return answered(self.refuse(request, &found.source(), RefuseReason::Method)),
+            Wants::OtherType => return answered(self.refuse(request, &found.source(), RefuseReason::NotAcceptable)),
         }
-        answered(match wants {
-            Wants::Stream | Wants::Poll => return self.let_in(snapshot, request, peer, found, wants),
-            Wants::Head => match found {
-                SourceMatch::Templated(templated, Err(bad)) => self.bad_parameter(request, &templated, bad),
-                _ => response::head(request, &found.source()),
-            },
-            Wants::Preflight => response::preflight(request, &found.source()),
-            Wants::OtherMethod => self.refuse(request, &found.source(), RefuseReason::Method),
-            Wants::OtherType => self.refuse(request, &found.source(), RefuseReason::NotAcceptable),
-        })
+        let asked = Asked {
+            request,
+            peer: request::client_address(request, peer, &snapshot.trusted_proxies),
+            found,
+            wants,
+        };
+        match access_check::check(snapshot, &asked) {
+            Checked::In(grant) => self.serve(asked, grant),
+            Checked::Out(response) => answered(response),
+            Checked::Later(check) => Decision::Later(Box::new(Deferred::Checked(Box::new(check)))),
+        }
     }
 
     /// What no source serves goes to an origin, if there is room.
@@ -121,15 +140,32 @@ impl Server {
         }
     }
 
+    /// Serves a request that may be.
+    pub(super) fn serve(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>) -> Decision {
+        let Asked { request, found, .. } = &asked;
+        if let Some(channel) = found.channel()
+            && channel.end().is_some()
+            && channel.is_over_for(request::last_event_id(request).as_deref(), None)
+        {
+            return answered(response::ended(request, &found.source()));
+        }
+        match (asked.wants, found) {
+            (Wants::Head, SourceMatch::Templated(templated, Err(bad))) => {
+                answered(self.bad_parameter(request, templated, *bad))
+            }
+            (Wants::Head, _) => answered(response::head(request, &found.source())),
+            _ => self.let_in(asked, grant),
+        }
+    }
+
     /// Lets a client in, if there is room.
-    fn let_in(
-        &self,
-        snapshot: &Snapshot,
-        request: &Request<()>,
-        peer: SocketAddr,
-        found: SourceMatch,
-        wants: Wants,
-    ) -> Decision {
+    fn let_in(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>) -> Decision {
+        let Asked {
+            request,
+            peer,
+            found,
+            wants,
+        } = asked;
         let wait = match wants {
             Wants::Poll => match long_poll::wait(request::parameter(request, "wait").as_deref()) {
                 Some(wait) => Some(wait),
@@ -140,8 +176,7 @@ impl Server {
             },
             _ => None,
         };
-        let peer = request::client_address(request, peer, &snapshot.trusted_proxies);
-        let permit = match self.quotas.admit(peer.ip()) {
+        let permit = match self.quotas.admit(peer.ip(), grant) {
             Ok(permit) => permit,
             Err(reason) => return answered(self.refuse(request, &found.source(), reason)),
         };
@@ -205,7 +240,7 @@ impl Newcomer<'_> {
     }
 
     fn later(self, admission: Admission, first: Option<FirstResponse>, history: Option<HistoryLookup>) -> Decision {
-        Decision::Later(Box::new(Deferred {
+        Decision::Later(Box::new(Deferred::Waiting(Box::new(Waiting {
             history,
             request: self.request.clone(),
             permit: self.permit,
@@ -213,18 +248,39 @@ impl Newcomer<'_> {
             admission,
             first,
             wait: self.wait,
-        }))
+        }))))
     }
 }
 
 impl Deferred {
     /// Whether it is a stream that is waited for, and no poll.
     pub(super) fn is_stream(&self) -> bool {
-        self.wait.is_none()
+        match self {
+            Self::Checked(check) => check.wants == Wants::Stream,
+            Self::Waiting(waiting) => waiting.wait.is_none(),
+        }
     }
 
     /// What becomes of it. A poll waits no longer than until `hurry` completes.
     pub(super) async fn outcome(self, server: &Server, hurry: impl Future<Output = ()>) -> Outcome {
+        let waiting = match self {
+            Self::Waiting(waiting) => waiting,
+            Self::Checked(check) => match check.decided(server).await {
+                Decision::Now(outcome) => return outcome,
+                Decision::Later(deferred) => match *deferred {
+                    Self::Waiting(waiting) => waiting,
+                    // What was checked is not checked again, and no source is proxied.
+                    Self::Checked(_) => return Err(response::busy()),
+                },
+                Decision::Proxy(_) => return Err(response::busy()),
+            },
+        };
+        Box::pin(waiting.outcome(server, hurry)).await
+    }
+}
+
+impl Waiting {
+    async fn outcome(self, server: &Server, hurry: impl Future<Output = ()>) -> Outcome {
         let Self {
             request,
             permit,
@@ -268,7 +324,7 @@ impl Deferred {
         }
         let wait = match hurried {
             true => Duration::ZERO,
-            false => wait.saturating_sub(asked.elapsed()),
+            false => access_check::within(permit.grant(), wait.saturating_sub(asked.elapsed())),
         };
         let no_longer = async {
             tokio::select! {
@@ -278,6 +334,9 @@ impl Deferred {
         };
         let place = (admission.start, history);
         let news = long_poll::news(&channel, last_event_id, place, wait, no_longer).await;
+        if let Some(response) = access_check::gone(&server.snapshot.load(), &request, &channel, permit.grant()) {
+            return Err(response);
+        }
         // Its place is another's while the answer is written.
         drop(permit);
         Err(response::news(&request, &channel.settings().load(), &news))

@@ -4,6 +4,7 @@
 //! an event stream over HTTP/1.x ends as a bare stream in a delivery shard, wherever it stands on
 //! its connection. Every other response is written by hyper.
 
+mod access_check;
 mod afterwards;
 mod client_connection;
 mod client_side;

@@ -2,6 +2,7 @@
 
 use super::stream_head::STREAM_HEADERS;
 use super::{cors, problem, request};
+use crate::access::Answer;
 use crate::channel::retry_block;
 use crate::config::{Refuse, Source};
 use crate::metrics::RefuseReason;
@@ -9,7 +10,9 @@ use crate::path::BadParameter;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
 use hyper::{Request, StatusCode};
 
 /// What hyper writes: a response of our own, or an origin's.
@@ -31,16 +34,9 @@ const BUSY_SECONDS_MAX: u64 = 5;
 /// A refusal in the form that the client understands: one that heals must not stop a browser's
 /// EventSource for ever, so it is a `200` that says when to come back, and ends.
 pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseReason) -> Response {
-    let response = match (heals(reason), source.refuse) {
-        (true, Refuse::Retry) if request::names_stream(request.headers()) => come_back(source),
-        (true, _) => {
-            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail(reason));
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, spread_seconds(source).into());
-            response
-        }
-        (false, _) => {
+    let response = match heals(reason) {
+        true => heals_later(request, source, detail(reason)),
+        false => {
             let mut response = problem(status(reason), detail(reason));
             match reason {
                 RefuseReason::Method => drop(response.headers_mut().insert(ALLOW, METHODS)),
@@ -51,6 +47,37 @@ pub(super) fn refusal<B>(request: &Request<B>, source: &Source, reason: RefuseRe
         }
     };
     with_cors(response, request, source)
+}
+
+/// A refusal that heals.
+fn heals_later<B>(request: &Request<B>, source: &Source, detail: &str) -> Response {
+    if source.refuse == Refuse::Retry && request::names_stream(request.headers()) {
+        return come_back(source);
+    }
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail);
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, spread_seconds(source).into());
+    response
+}
+
+/// A request that is not let in. What can't be decided now is a refusal that heals.
+pub(super) fn denied<B>(request: &Request<B>, source: &Source, challenges: &[HeaderValue], answer: Answer) -> Response {
+    let response = match answer {
+        Answer::Undecided => heals_later(request, source, "who may read can't be decided at the moment"),
+        Answer::Forbidden => problem(answer.status(), "these credentials are not enough for this stream"),
+        Answer::Unauthorized => {
+            let mut response = problem(answer.status(), "this stream needs valid credentials");
+            for challenge in challenges {
+                response.headers_mut().append(WWW_AUTHENTICATE, challenge.clone());
+            }
+            response
+        }
+    };
+    let mut response = with_cors(response, request, source);
+    // It differs by credentials, of which no cache knows.
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
+    response
 }
 
 pub(super) fn not_found(path: &str) -> Response {
@@ -188,10 +215,10 @@ fn spread_seconds(source: &Source) -> u64 {
 }
 
 fn heals(reason: RefuseReason) -> bool {
-    use RefuseReason::{Channels, Clients, ClientsPerIp, Descriptors, Draining, ProxiedRequests, Rate};
+    use RefuseReason::{Channels, Clients, ClientsPerIp, ClientsPerUser, Descriptors, Draining, ProxiedRequests, Rate};
     matches!(
         reason,
-        Clients | ClientsPerIp | Rate | Descriptors | ProxiedRequests | Draining | Channels
+        Clients | ClientsPerIp | ClientsPerUser | Rate | Descriptors | ProxiedRequests | Draining | Channels
     )
 }
 
@@ -205,6 +232,7 @@ fn status(reason: RefuseReason) -> StatusCode {
         RefuseReason::Origin => StatusCode::BAD_GATEWAY,
         RefuseReason::Clients
         | RefuseReason::ClientsPerIp
+        | RefuseReason::ClientsPerUser
         | RefuseReason::Rate
         | RefuseReason::Descriptors
         | RefuseReason::ProxiedRequests
@@ -217,6 +245,7 @@ fn detail(reason: RefuseReason) -> &'static str {
     match reason {
         RefuseReason::Clients => "the relay is full",
         RefuseReason::ClientsPerIp => "too many streams from this address",
+        RefuseReason::ClientsPerUser => "too many streams of this user",
         RefuseReason::Rate => "too many new streams at the moment",
         RefuseReason::Descriptors => "the relay has no descriptor left",
         RefuseReason::ProxiedRequests => "the relay passes too many requests at the moment",

@@ -2,6 +2,7 @@
 //! request.
 
 use super::router::Router;
+use crate::access::Gates;
 use crate::config::{Config, Limits, Network};
 use crate::proxy::Proxy;
 use std::sync::Arc;
@@ -13,15 +14,18 @@ pub(crate) struct Snapshot {
     pub(crate) proxy: Option<Arc<Proxy>>,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) limits: Limits,
+    /// Who may read.
+    pub(crate) gates: Arc<Gates>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(config: &Config, router: Router, proxy: Option<Arc<Proxy>>) -> Self {
+    pub(crate) fn new(config: &Config, router: Router, proxy: Option<Arc<Proxy>>, gates: Arc<Gates>) -> Self {
         Self {
             router,
             proxy,
             trusted_proxies: config.trusted_proxies.clone(),
             limits: config.limits.clone(),
+            gates,
         }
     }
 }

@@ -81,6 +81,9 @@ table! {
     RESUMES: Counter "fanfare_resumes_total" in Count, ["source", "outcome"], &[],
         "Clients that came back with a last event ID: exact (nothing missed) or gap.",
         "`gap` in a large part: enlarge the log.";
+    ACCESS_DENIED: Counter "fanfare_access_denied_total" in Count, ["source", "reason"], &[],
+        "Requests that were not let in by `access`, by why.",
+        "`no_keys` and `no_answer`: nobody new gets in until that is mended. `unknown_key` after a rotation: a signer is ahead.";
     REFUSED: Counter "fanfare_refused_total" in Count, ["reason"], &[],
         "Connections and requests refused, by why.",
         "`clients`, `channels`, `descriptors`, `passes`: raise what is full. `bad_request`, `header_timeout`: scanners, or an attack.";

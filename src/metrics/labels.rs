@@ -46,6 +46,8 @@ labels! {
         MaxAge = "max_age",
         /// The stream ended for good.
         Ended = "ended",
+        /// What let the client in has expired, or has been taken away.
+        Expired = "expired",
     }
 }
 
@@ -98,6 +100,8 @@ labels! {
         Clients = "clients",
         /// `limits.clients_per_ip`.
         ClientsPerIp = "clients_per_ip",
+        /// `limits.clients_per_user`.
+        ClientsPerUser = "clients_per_user",
         /// `limits.accepts_per_second`.
         Rate = "rate",
         /// No descriptor left.
@@ -121,6 +125,33 @@ labels! {
         /// The origin's own answer (401, 403, 404, 410); for a request that is passed, that there
         /// is none.
         Origin = "origin",
+    }
+}
+
+labels! {
+    /// Why a request was not let in: the `reason` of `fanfare_access_denied_total`. The client is not
+    /// told.
+    DenyReason {
+        /// It brings no credentials.
+        Missing = "missing",
+        /// An unknown user, token or signature, or none that can be read.
+        Invalid = "invalid",
+        /// They were good once.
+        Expired = "expired",
+        /// They will be good later.
+        NotYet = "not_yet",
+        /// They name a key that is not known.
+        UnknownKey = "unknown_key",
+        /// A token that someone else made, or for someone else.
+        Audience = "audience",
+        /// They are good, and not good enough.
+        Insufficient = "insufficient",
+        /// There are no keys to verify them with yet.
+        NoKeys = "no_keys",
+        /// The origin that is asked gives no answer.
+        NoAnswer = "no_answer",
+        /// Too many others are being checked.
+        Busy = "busy",
     }
 }
 
@@ -156,7 +187,15 @@ mod tests {
                 distinct($name::ALL.map($name::label).to_vec());
             )+};
         }
-        check!(CloseReason, EvictReason, GapReason, Limit, Protocol, RefuseReason);
+        check!(
+            CloseReason,
+            DenyReason,
+            EvictReason,
+            GapReason,
+            Limit,
+            Protocol,
+            RefuseReason
+        );
     }
 
     /// These five go out on the wire too.

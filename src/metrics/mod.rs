@@ -8,6 +8,7 @@
 //!
 //! Nothing here is global: several relays can live in one process, each with its own numbers.
 
+mod access;
 pub mod definitions;
 mod definition;
 mod labels;
@@ -25,8 +26,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use process::open_descriptors;
 
+pub use access::AccessMetrics;
 pub use definitions::{Possible, SourceMetrics};
-pub use labels::{CloseReason, EvictReason, GapReason, Limit, Protocol, RefuseReason};
+pub use labels::{CloseReason, DenyReason, EvictReason, GapReason, Limit, Protocol, RefuseReason};
 pub use late::{LastTime, LateCounter};
 pub use proxy::ProxyMetrics;
 
@@ -136,6 +138,11 @@ impl Metrics {
             opened: counter(&self.recorder, &definitions::CONNECTIONS_OPENED, &[]),
             refused: refused.into(),
         }
+    }
+
+    /// The handles of who is not let in to a source.
+    pub fn access(&self, source: &str) -> Arc<AccessMetrics> {
+        Arc::new(AccessMetrics::new(&self.recorder, source))
     }
 
     /// The handles of the proxy.

@@ -5,11 +5,14 @@
 
 mod descriptors;
 mod drain;
+mod grant;
 mod quota;
 mod rate;
+mod users;
 
 pub use descriptors::Budget;
 pub(crate) use descriptors::{Descriptor, Descriptors};
+pub use grant::{Grant, User};
 pub(crate) use quota::Quota;
 
 use crate::config::Limits;
@@ -22,6 +25,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use users::Users;
 
 /// Requests that may be proxied at one time: what a few origins take, each with a thread or a
 /// connection of its own for every one of them.
@@ -40,6 +44,7 @@ pub struct Quotas {
     answers: Quota,
     per_ip_max: usize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
+    users: Users,
     rate: Option<Mutex<Rate>>,
     drain: Drain,
     /// Clients cut by the end of the drain.
@@ -49,8 +54,18 @@ pub struct Quotas {
 /// Counts a client; dropping it gives its place back.
 pub struct ClientPermit {
     quotas: Arc<Quotas>,
-    /// Only where clients are counted by address.
-    ip: Option<Box<IpAddr>>,
+    /// Only where clients are counted by address, or let in by a grant.
+    owner: Option<Box<Owner>>,
+}
+
+/// Whose place it is.
+#[derive(Default)]
+struct Owner {
+    /// Counted by it.
+    ip: Option<IpAddr>,
+    grant: Option<Arc<Grant>>,
+    /// Whether its user is counted.
+    is_counted: bool,
 }
 
 /// Counts a proxied request; dropping it gives its place back.
@@ -82,6 +97,7 @@ impl Quotas {
             answers: Quota::new(PROXIED_MAX),
             per_ip_max: limits.clients_per_ip,
             per_ip: Mutex::new(HashMap::new()),
+            users: Users::new(limits.clients_per_user),
             rate: rate.map(Mutex::new),
             drain: Drain::default(),
             cut: AtomicUsize::new(0),
@@ -155,8 +171,8 @@ impl Quotas {
         self.descriptors.pending_max()
     }
 
-    /// Admits a client, or says why not.
-    pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<ClientPermit, RefuseReason> {
+    /// Admits a client, or says why not. `grant`: what let it in, where access is restricted.
+    pub fn admit(self: &Arc<Self>, ip: IpAddr, grant: Option<Arc<Grant>>) -> Result<ClientPermit, RefuseReason> {
         if self.draining() {
             return Err(RefuseReason::Draining);
         }
@@ -174,7 +190,12 @@ impl Quotas {
         }
         let mut permit = ClientPermit {
             quotas: self.clone(),
-            ip: None,
+            owner: grant.map(|grant| {
+                Box::new(Owner {
+                    grant: Some(grant),
+                    ..Owner::default()
+                })
+            }),
         };
         // A Unix socket gives no address, and stands for many clients: a proxy in front.
         if self.per_ip_max > 0 && !ip.is_unspecified() {
@@ -186,7 +207,13 @@ impl Quotas {
                 return Err(RefuseReason::ClientsPerIp);
             }
             *count += 1;
-            permit.ip = Some(Box::new(ip));
+            drop(per_ip);
+            permit.owner.get_or_insert_default().ip = Some(ip);
+        }
+        if let Some(owner) = &mut permit.owner
+            && let Some(user) = owner.grant.as_ref().and_then(|grant| grant.user.as_ref())
+        {
+            owner.is_counted = self.users.enter(user)?;
         }
         Ok(permit)
     }
@@ -249,6 +276,11 @@ impl ClientPermit {
     pub(crate) fn was_cut(&self) {
         self.quotas.cut.fetch_add(1, Ordering::SeqCst);
     }
+
+    /// What let its client in, where access is restricted.
+    pub(crate) fn grant(&self) -> Option<&Arc<Grant>> {
+        self.owner.as_ref()?.grant.as_ref()
+    }
 }
 
 impl ProxyPermit {
@@ -261,16 +293,29 @@ impl ProxyPermit {
     }
 }
 
-impl Drop for ClientPermit {
-    fn drop(&mut self) {
-        if let Some(ip) = self.ip.take() {
-            let mut per_ip = self.quotas.per_ip();
-            if let Some(count) = per_ip.get_mut(&*ip) {
+impl Owner {
+    fn leave(&self, quotas: &Quotas) {
+        if let Some(ip) = &self.ip {
+            let mut per_ip = quotas.per_ip();
+            if let Some(count) = per_ip.get_mut(ip) {
                 *count -= 1;
                 if *count == 0 {
-                    per_ip.remove(&*ip);
+                    per_ip.remove(ip);
                 }
             }
+        }
+        if self.is_counted
+            && let Some(user) = self.grant.as_ref().and_then(|grant| grant.user.as_ref())
+        {
+            quotas.users.leave(user);
+        }
+    }
+}
+
+impl Drop for ClientPermit {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner.take() {
+            owner.leave(&self.quotas);
         }
         self.quotas.descriptors.give_back_lasting(1);
         self.quotas.clients.give_back(1);

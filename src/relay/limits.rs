@@ -15,6 +15,7 @@ pub(super) fn announce(config: &Config, budget: &Budget, metrics: &Metrics, list
     }
     listeners.announce(|reason| match reason {
         RefuseReason::ClientsPerIp => limits.clients_per_ip > 0,
+        RefuseReason::ClientsPerUser => limits.clients_per_user > 0,
         RefuseReason::Rate => limits.accepts_per_second > 0,
         RefuseReason::ProxiedRequests => proxies,
         RefuseReason::Channels => has_channels,

@@ -9,6 +9,7 @@ mod budget;
 mod limits;
 mod liveness;
 
+use crate::access::Gates;
 use crate::admin::Admin;
 use crate::channel::Settings;
 use crate::config::{Config, Drain, Listen};
@@ -83,7 +84,9 @@ impl Relay {
         config.sources.iter().for_each(|source| registry.add(source));
         let router = Router::new(registry.list().iter().map(|live| routed(live)));
         let proxy = Proxy::new(&config, links(&registry), &metrics, quotas.clone());
-        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::new(&config, router, proxy)));
+        let gates = Arc::new(Gates::new(&config, &metrics, None));
+        let admin_gate = gates.admin().cloned();
+        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::new(&config, router, proxy, gates)));
         let listener_metrics = metrics.listener();
         limits::announce(&config, &budget, &metrics, &listener_metrics);
         let server = Arc::new(Server::new(snapshot, shards.clone(), quotas.clone(), listener_metrics));
@@ -106,7 +109,8 @@ impl Relay {
         }
         let admin = match admin_listener {
             Some(listener) => {
-                let admin = Admin::start(listener, status.clone() as Arc<dyn StatusProvider>, budget.admin)?;
+                let provider = status.clone() as Arc<dyn StatusProvider>;
+                let admin = Admin::start(listener, provider, budget.admin, admin_gate)?;
                 tracing::info!(address = %admin.addr(), "listening for the admin");
                 Some(admin)
             }

@@ -7,18 +7,14 @@
 
 use super::answer::{Refusal, is_event_stream, plain, refusal};
 use super::connect::within;
-use super::exchange::in_the_body;
+use super::fetch::collect;
 use super::redirect;
 use super::request::{ConfiguredOrigin, Wanted};
 use super::url::Url;
 use super::{Failure, Reason};
 use crate::redaction::redact;
-use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use hyper::StatusCode;
-use hyper::body::Body;
 use roxmltree::{Attribute, Document, Node, ParsingOptions};
-use std::pin::pin;
 use tokio::time::Instant;
 
 /// Largest feed, in bytes.
@@ -46,31 +42,15 @@ pub(super) async fn discover(configured: &ConfiguredOrigin<'_>, deadline: Instan
         return Err(Failure::new(Reason::Feed, "an event stream where a feed was expected").into());
     }
     plain(&got.head.headers).map_err(|why| Failure::new(Reason::ContentEncoding, why))?;
-    let feed = within(deadline, "the feed was not read", read(got.body)).await?;
+    let feed = within(deadline, "the feed was not read", collect(got.body, FEED_BYTES_MAX)).await?;
+    let too_large = || Failure::new(Reason::Feed, format!("the feed is larger than {FEED_BYTES_MAX} bytes"));
+    let feed = feed.ok_or_else(too_large)?;
     // A large feed takes tens of milliseconds: not on a thread that serves others.
     let base = url.clone();
     let found = tokio::task::spawn_blocking(move || stream_in(&feed, &base)).await;
     let found = found.unwrap_or_else(|_| Err("the feed could not be read".to_owned()));
     let stream = found.map_err(|why| Failure::new(Reason::Feed, format!("{}: {why}", url.redacted())))?;
     Ok(configured.locate(stream))
-}
-
-async fn read(body: impl Body<Data = Bytes, Error = hyper::Error>) -> Result<Vec<u8>, Failure> {
-    let mut body = pin!(body);
-    let mut feed = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| in_the_body(&error))?;
-        if let Ok(data) = frame.into_data() {
-            if feed.len() + data.len() > FEED_BYTES_MAX {
-                return Err(Failure::new(
-                    Reason::Feed,
-                    format!("the feed is larger than {FEED_BYTES_MAX} bytes"),
-                ));
-            }
-            feed.extend_from_slice(&data);
-        }
-    }
-    Ok(feed)
 }
 
 /// The URL of the stream that this feed names.

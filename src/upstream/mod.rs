@@ -19,6 +19,7 @@ mod backoff;
 mod connect;
 mod discovery;
 mod exchange;
+mod fetch;
 mod interim;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -45,6 +46,7 @@ pub use status::{LastError, Phase, Status, StatusCell};
 // What standing in front of an origin shares with following a stream of it.
 pub(crate) use connect::{Io, open as connect};
 pub(crate) use discovery::{FEED_NODES_MAX, base_of, is_stream_link, plain_attribute};
+pub(crate) use fetch::{Document, ask, fetch};
 pub(crate) use interim::Interim;
 pub(crate) use url::Url;
 

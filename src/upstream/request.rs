@@ -30,6 +30,8 @@ pub(super) enum Wanted<'a> {
     Stream(Option<&'a HeaderValue>),
     /// The Atom feed that names the stream.
     Feed,
+    /// Something else, of these types: an `Accept` field.
+    Document(&'static str),
 }
 
 /// The origin that the operator named, and what is said only there.
@@ -100,6 +102,9 @@ impl<'a> ConfiguredOrigin<'a> {
                     ACCEPT,
                     HeaderValue::from_static("application/atom+xml, application/xml;q=0.9, */*;q=0.1"),
                 );
+            }
+            Wanted::Document(types) => {
+                headers.insert(ACCEPT, HeaderValue::from_static(types));
             }
         }
         let at_home = self.is(url);

@@ -32,23 +32,24 @@ pub(crate) const ROOMS: &[Room] = &[
     ),
     ("delivery", "critical sync config metrics quotas net log channel"),
     // A client's way.
+    ("access", "redaction path config metrics quotas upstream"),
     ("proxy", "path config metrics quotas upstream"),
     (
         "http",
-        "path config metrics quotas net event_stream log channel source delivery proxy",
+        "path config metrics quotas net event_stream log channel source delivery access proxy",
     ),
     // The process around them.
     ("status", "timestamp metrics"),
     ("auxiliary_http", "quotas net http"),
-    ("admin", "net http auxiliary_http status"),
+    ("admin", "net access http auxiliary_http status"),
     (
         "relay",
-        "timestamp critical config metrics quotas net log channel upstream source delivery proxy http status admin",
+        "timestamp critical config metrics quotas net log channel upstream source delivery access proxy http status admin",
     ),
     ("demo", "timestamp net http auxiliary_http"),
     (
         "cli",
-        "error telemetry redaction config metrics quotas event_stream upstream demo",
+        "error telemetry redaction config metrics quotas event_stream upstream access demo",
     ),
     ("main", "error signals service_manager telemetry config relay demo cli"),
 ];
