@@ -6,10 +6,10 @@
 use super::cache::Cache;
 use super::denial::Denial;
 use super::digest::{Digest, Keyed, basis};
-use super::gate::{Check, Verdict};
 use super::hashing::{Busy, Hashing};
 use super::query::One;
 use super::request::AccessRequest;
+use super::verdict::{Check, Verdict};
 use crate::config::{BasicAccess, NamedSecret};
 use crate::metrics::DenyReason;
 use crate::quotas::{Grant, User};

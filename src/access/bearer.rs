@@ -3,9 +3,9 @@
 //! They are known by keyed digests: finding one tells nothing by its time.
 
 use super::digest::{Digest, Keyed, basis};
-use super::gate::{Check, Verdict};
 use super::query::One;
 use super::request::AccessRequest;
+use super::verdict::{Check, Verdict};
 use crate::config::{BearerAccess, NamedSecret};
 use crate::metrics::DenyReason;
 use crate::quotas::{Grant, User};

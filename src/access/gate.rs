@@ -10,36 +10,13 @@ use super::jwt::Jwt;
 use super::request::AccessRequest;
 use super::signed::Signed;
 use super::signing;
+use super::verdict::{Check, Verdict};
 use crate::config::Access;
 use crate::metrics::{AccessMetrics, DenyReason};
 use crate::quotas::Grant;
 use hyper::header::HeaderValue;
 use std::collections::HashSet;
-use std::pin::Pin;
 use std::sync::Arc;
-
-/// What becomes of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is let in.
-    Granted(Grant),
-    /// It is not.
-    Denied(Denial),
-}
-
-/// A verdict, at once or later.
-pub enum Check {
-    /// Nothing has to be waited for.
-    Now(Verdict),
-    /// It depends on something outside. The wait is bounded.
-    Later(Pin<Box<dyn Future<Output = Verdict> + Send>>),
-}
-
-impl Check {
-    pub(super) fn denied(reason: DenyReason) -> Self {
-        Self::Now(Verdict::Denied(Denial::new(reason)))
-    }
-}
 
 /// What stands before a source, or the admin.
 pub struct Gate {

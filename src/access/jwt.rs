@@ -7,12 +7,12 @@
 use super::claims::Claims;
 use super::denial::Denial;
 use super::digest::{Digest, basis};
-use super::gate::{Check, Verdict};
 use super::jwks::Jwks;
 use super::key_keeper::KeyKeeper;
 use super::key_set::{Found, Key, KeySet, named};
 use super::query::One;
 use super::request::AccessRequest;
+use super::verdict::{Check, Verdict};
 use crate::config::{JwtAccess, JwtAlgorithm, Target};
 use crate::metrics::DenyReason;
 use crate::quotas::{Grant, User};
@@ -153,7 +153,14 @@ impl Inner {
             return Err(DenyReason::NoKeys);
         };
         let absent = || absent.lock().unwrap_or_else(PoisonError::into_inner);
-        match keeper.fetch_again() {
+        // Read before the keys are: what comes in between is looked at, and not fetched again.
+        let (seen, before) = (keeper.attempts(), keeper.fetched());
+        match self.decide(token) {
+            Ok(grant) => return Ok(grant),
+            Err(Bad::Denied(reason)) => return Err(reason),
+            Err(Bad::Unknown(_) | Bad::NoKeys) => {}
+        }
+        match keeper.fetch_again(seen) {
             Some(fetched) => fetched.await,
             // One that was not looked for yet may be there: the next fetch tells.
             None => {
@@ -169,6 +176,8 @@ impl Inner {
             Ok(grant) => Ok(grant),
             Err(Bad::Denied(reason)) => Err(reason),
             Err(Bad::NoKeys) => Err(DenyReason::NoKeys),
+            // The fetch has failed.
+            Err(Bad::Unknown(_)) if keeper.fetched() == before => Err(DenyReason::NoKeys),
             Err(Bad::Unknown(id)) => {
                 let mut absent = absent();
                 if absent.len() >= ABSENT_MAX {

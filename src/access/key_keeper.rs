@@ -31,6 +31,8 @@ struct State {
     fetched: Option<Instant>,
     /// When the last attempt ended.
     tried: Option<Instant>,
+    /// Attempts that have ended.
+    attempts: u64,
     is_fetching: bool,
     /// When an unknown key was asked for last.
     unknown: Option<Instant>,
@@ -65,19 +67,30 @@ impl KeyKeeper {
         state.keys.clone().filter(|_| is_fresh)
     }
 
-    /// Has them fetched, if that is allowed now. What is returned completes when it is done, or has
-    /// taken too long.
-    pub(super) fn fetch_again(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+    /// How many attempts have ended: to be read before it is looked what they have brought.
+    pub(super) fn attempts(&self) -> u64 {
+        self.state.borrow().attempts
+    }
+
+    /// When the keys that are here came.
+    pub(super) fn fetched(&self) -> Option<Instant> {
+        self.state.borrow().fetched
+    }
+
+    /// Has them fetched, if that is allowed now, and not done since `seen` was read. What is returned
+    /// completes when it is done, or has taken too long.
+    pub(super) fn fetch_again(&self, seen: u64) -> Option<impl Future<Output = ()> + Send + use<>> {
         let now = Instant::now();
         let since = |at: Option<Instant>| at.map_or(Duration::MAX, |at| now.duration_since(at));
         let has_keys = self.keys().is_some();
-        let mut is_wanted = false;
+        let (mut is_wanted, mut is_done) = (false, false);
         self.state.send_if_modified(|state| {
             let may = match has_keys {
                 true => since(state.unknown) >= UNKNOWN_EVERY,
                 false => since(state.tried) >= RETRY_MIN,
             };
-            is_wanted = may && !state.is_fetching;
+            is_done = state.attempts != seen;
+            is_wanted = may && !state.is_fetching && !is_done;
             if is_wanted {
                 state.is_fetching = true;
                 state.unknown = has_keys.then_some(now).or(state.unknown);
@@ -87,7 +100,7 @@ impl KeyKeeper {
         let mut state = self.state.subscribe();
         if is_wanted {
             self.wanted.notify_one();
-        } else if !state.borrow().is_fetching {
+        } else if !state.borrow().is_fetching && !is_done {
             return None;
         }
         Some(async move {
@@ -118,6 +131,7 @@ async fn keep(jwks: Jwks, state: Arc<watch::Sender<State>>, wanted: Arc<Notify>)
         state.send_modify(|state| {
             state.is_fetching = false;
             state.tried = Some(now);
+            state.attempts += 1;
             if let Ok(keys) = fetched {
                 state.keys = Some(Arc::new(keys));
                 state.fetched = Some(now);

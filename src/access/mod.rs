@@ -32,9 +32,11 @@ mod query;
 mod request;
 mod signed;
 mod signing;
+mod verdict;
 
 pub use denial::{Answer, Denial};
-pub use gate::{Check, Gate, Verdict};
+pub use gate::Gate;
 pub use gates::Gates;
 pub use request::AccessRequest;
-pub use signing::{SignedUrl, sign};
+pub use signing::{CantSign, SignedUrl, sign};
+pub use verdict::{Check, Verdict};

@@ -1,10 +1,10 @@
 //! URLs that someone has signed with one of the keys of a file.
 
 use super::digest::{Digest, basis};
-use super::gate::{Check, Verdict};
 use super::query::One;
 use super::request::AccessRequest;
 use super::signing;
+use super::verdict::{Check, Verdict};
 use crate::config::SignedAccess;
 use crate::metrics::DenyReason;
 use crate::quotas::{Grant, User};

@@ -1,7 +1,7 @@
 //! Who may read, asked before anything else is done for a request: before a channel is opened, and
 //! before it is said whether there is one.
 
-use super::handler::{Asked, Decision};
+use super::asked::Asked;
 use super::request::Wants;
 use super::response::{self, Response};
 use super::router::SourceMatch;
@@ -62,28 +62,30 @@ pub(super) fn check(snapshot: &Snapshot, asked: &Asked<'_>) -> Checked {
 }
 
 impl PendingCheck {
-    /// What is decided once the verdict is there.
-    pub(super) async fn decided(self, server: &Server) -> Decision {
+    /// What it may be served by; else the answer.
+    pub(super) async fn verdict(&mut self, server: &Server) -> Result<Arc<Grant>, Response> {
         let source = self.found.source();
-        let denied = |answer| {
-            let response = response::denied(&self.request, &source, self.gate.challenges(), answer);
-            Decision::Now(Err(response))
+        let answer = match (&mut self.verdict).await {
+            Verdict::Granted(grant) => {
+                // A reload may have taken away meanwhile what it was let in by.
+                if server.snapshot.load().gates.holds(&source.name, Some(&grant)) {
+                    return Ok(Arc::new(grant));
+                }
+                Answer::Unauthorized
+            }
+            Verdict::Denied(denial) => denial.answer,
         };
-        let grant = match self.verdict.await {
-            Verdict::Granted(grant) => grant,
-            Verdict::Denied(denial) => return denied(denial.answer),
-        };
-        // A reload may have taken away meanwhile what it was let in by.
-        if !server.snapshot.load().gates.holds(&source.name, Some(&grant)) {
-            return denied(Answer::Unauthorized);
-        }
-        let asked = Asked {
+        Err(response::denied(&self.request, &source, self.gate.challenges(), answer))
+    }
+
+    /// What was asked for.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked {
             request: &self.request,
             peer: self.peer,
             found: self.found.clone(),
             wants: self.wants,
-        };
-        server.serve(asked, Some(Arc::new(grant)))
+        }
     }
 }
 

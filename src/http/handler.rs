@@ -1,6 +1,7 @@
 //! From a request to a decision: it opens an event stream, is answered, or goes to an origin.
 
 use super::access_check::{self, Checked, PendingCheck};
+use super::asked::Asked;
 use super::proxied::ProxiedRequest;
 use super::request::{self, Wants};
 use super::response::{self, Response};
@@ -63,13 +64,10 @@ pub(super) struct Waiting {
     wait: Option<Duration>,
 }
 
-/// A request for a source.
-pub(super) struct Asked<'a> {
-    pub(super) request: &'a Request<()>,
-    /// The client's own address.
-    pub(super) peer: SocketAddr,
-    pub(super) found: SourceMatch,
-    pub(super) wants: Wants,
+/// What is done about a request that may be served.
+enum Served {
+    Now(Outcome),
+    Later(Box<Waiting>),
 }
 
 /// A client on its way in.
@@ -119,7 +117,7 @@ impl Server {
             wants,
         };
         match access_check::check(snapshot, &asked) {
-            Checked::In(grant) => self.serve(asked, grant),
+            Checked::In(grant) => self.serve(asked, grant).into(),
             Checked::Out(response) => answered(response),
             Checked::Later(check) => Decision::Later(Box::new(Deferred::Checked(Box::new(check)))),
         }
@@ -141,25 +139,25 @@ impl Server {
     }
 
     /// Serves a request that may be.
-    pub(super) fn serve(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>) -> Decision {
+    fn serve(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>) -> Served {
         let Asked { request, found, .. } = &asked;
         if let Some(channel) = found.channel()
             && channel.end().is_some()
             && channel.is_over_for(request::last_event_id(request).as_deref(), None)
         {
-            return answered(response::ended(request, &found.source()));
+            return served(response::ended(request, &found.source()));
         }
         match (asked.wants, found) {
             (Wants::Head, SourceMatch::Templated(templated, Err(bad))) => {
-                answered(self.bad_parameter(request, templated, *bad))
+                served(self.bad_parameter(request, templated, *bad))
             }
-            (Wants::Head, _) => answered(response::head(request, &found.source())),
+            (Wants::Head, _) => served(response::head(request, &found.source())),
             _ => self.let_in(asked, grant),
         }
     }
 
     /// Lets a client in, if there is room.
-    fn let_in(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>) -> Decision {
+    fn let_in(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>) -> Served {
         let Asked {
             request,
             peer,
@@ -171,14 +169,14 @@ impl Server {
                 Some(wait) => Some(wait),
                 None => {
                     self.refused(RefuseReason::BadRequest);
-                    return answered(response::bad_wait(request, &found.source()));
+                    return served(response::bad_wait(request, &found.source()));
                 }
             },
             _ => None,
         };
         let permit = match self.quotas.admit(peer.ip(), grant) {
             Ok(permit) => permit,
-            Err(reason) => return answered(self.refuse(request, &found.source(), reason)),
+            Err(reason) => return served(self.refuse(request, &found.source(), reason)),
         };
         let protocol = match request.version() {
             Version::HTTP_10 => Protocol::Http10,
@@ -194,16 +192,14 @@ impl Server {
             SourceMatch::Plain(channel) => return newcomer.join(channel.admit(protocol)),
             SourceMatch::Templated(templated, Ok(parameters)) => (templated, parameters),
             SourceMatch::Templated(templated, Err(bad)) => {
-                return answered(self.bad_parameter(request, &templated, bad));
+                return served(self.bad_parameter(request, &templated, bad));
             }
         };
         match templated.enter(parameters, protocol) {
             OpenOutcome::In(admission) => newcomer.join(admission),
             OpenOutcome::Asking(admission, first) => newcomer.later(admission, Some(first), None),
-            OpenOutcome::Refused(status) => {
-                answered(self.origin_refused(request, &templated.settings().load(), status))
-            }
-            OpenOutcome::Full(reason) => answered(self.refuse(request, &templated.settings().load(), reason)),
+            OpenOutcome::Refused(status) => served(self.origin_refused(request, &templated.settings().load(), status)),
+            OpenOutcome::Full(reason) => served(self.refuse(request, &templated.settings().load(), reason)),
         }
     }
 
@@ -227,20 +223,33 @@ fn answered(response: Response) -> Decision {
     Decision::Now(Err(response))
 }
 
+fn served(response: Response) -> Served {
+    Served::Now(Err(response))
+}
+
+impl From<Served> for Decision {
+    fn from(served: Served) -> Self {
+        match served {
+            Served::Now(outcome) => Self::Now(outcome),
+            Served::Later(waiting) => Self::Later(Box::new(Deferred::Waiting(waiting))),
+        }
+    }
+}
+
 impl Newcomer<'_> {
     /// In a channel that is open: a stream begins at once, unless the origin has to be asked for
     /// what comes first; a poll waits for news.
-    fn join(self, admission: Admission) -> Decision {
+    fn join(self, admission: Admission) -> Served {
         let channel = admission.subscription.channel();
         let history = request::last_event_id(self.request).and_then(|id| channel.history(&id));
         match (self.wait, history) {
-            (None, None) => Decision::Now(join(self.request, self.permit, self.peer, admission, None)),
+            (None, None) => Served::Now(join(self.request, self.permit, self.peer, admission, None)),
             (_, history) => self.later(admission, None, history),
         }
     }
 
-    fn later(self, admission: Admission, first: Option<FirstResponse>, history: Option<HistoryLookup>) -> Decision {
-        Decision::Later(Box::new(Deferred::Waiting(Box::new(Waiting {
+    fn later(self, admission: Admission, first: Option<FirstResponse>, history: Option<HistoryLookup>) -> Served {
+        Served::Later(Box::new(Waiting {
             history,
             request: self.request.clone(),
             permit: self.permit,
@@ -248,7 +257,7 @@ impl Newcomer<'_> {
             admission,
             first,
             wait: self.wait,
-        }))))
+        }))
     }
 }
 
@@ -265,15 +274,13 @@ impl Deferred {
     pub(super) async fn outcome(self, server: &Server, hurry: impl Future<Output = ()>) -> Outcome {
         let waiting = match self {
             Self::Waiting(waiting) => waiting,
-            Self::Checked(check) => match check.decided(server).await {
-                Decision::Now(outcome) => return outcome,
-                Decision::Later(deferred) => match *deferred {
-                    Self::Waiting(waiting) => waiting,
-                    // What was checked is not checked again, and no source is proxied.
-                    Self::Checked(_) => return Err(response::busy()),
-                },
-                Decision::Proxy(_) => return Err(response::busy()),
-            },
+            Self::Checked(mut check) => {
+                let grant = check.verdict(server).await?;
+                match server.serve(check.asked(), Some(grant)) {
+                    Served::Now(outcome) => return outcome,
+                    Served::Later(waiting) => waiting,
+                }
+            }
         };
         Box::pin(waiting.outcome(server, hurry)).await
     }

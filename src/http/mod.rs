@@ -6,6 +6,7 @@
 
 mod access_check;
 mod afterwards;
+mod asked;
 mod client_connection;
 mod client_side;
 pub(crate) mod connection;

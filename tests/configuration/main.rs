@@ -1,5 +1,6 @@
 //! Stories of configuration files: what operators write, and what they are told.
 
+mod access;
 mod documentation;
 mod environment;
 mod judged;

@@ -29,7 +29,7 @@ sources:
       password: hunter2
     path: /y
     access:
-      - basic: { users_file: /etc/fanfare/users }
+      - basic: { users_file: /nowhere/users }
   c:
     path: /x
     upstream: []
@@ -53,7 +53,7 @@ f.yaml:16:28: sources.a.slow_client.policy: `evcit`; expected one of `evict`, `s
 f.yaml:20:12: sources.b.upstream.url: the parameter `job` is not one of the path; expected no parameter here
 f.yaml:21:7: sources.b.upstream.password: no user name; expected `username` with `password` or `password_file`
 f.yaml:22:5: sources.b.path: a duplicate key; expected each key once; the first is in line 18
-f.yaml:23:5: sources.b.access: not supported by this version: who may read; settle it in front of the relay; expected no such key
+f.yaml:24:30: sources.b.access[0].basic.users_file: `/nowhere/users` can't be read: No such file or directory (os error 2); expected `name:hash` a line, the hash by bcrypt (`htpasswd -B`) or argon2
 f.yaml:26:11: sources.c.path: `/x` is also the path of `b` in line 18; expected each path once
 f.yaml:27:15: sources.c.upstream: an empty list; expected at least one upstream
 f.yaml:28:25: sources.c.end_when[0].json: `state`; expected a JSON pointer such as `/state` (`~0` for `~`, `~1` for `/`)
@@ -69,16 +69,8 @@ f.yaml:28:45: sources.c.end_when[1]: not exactly one rule; expected `{event: NAM
 fn what_can_not_take_effect_is_never_ignored() {
     for (text, place) in [
         (
-            with("access: [ { basic: { users_file: x } } ]"),
-            "f.yaml:5:5: sources.s.access: not supported by this version",
-        ),
-        (
-            with("access:"),
-            "f.yaml:5:5: sources.s.access: not supported by this version",
-        ),
-        (
-            with("access: []"),
-            "f.yaml:5:5: sources.s.access: not supported by this version",
+            with("combine: [ { path: /all } ]").replace("    combine", "combine"),
+            "f.yaml:5:1: combine: not supported by this version",
         ),
         (
             format!(

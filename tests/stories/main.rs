@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod ask_origin;
 mod crowds;
 mod delivery;

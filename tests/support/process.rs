@@ -141,6 +141,11 @@ impl TestProcess {
             .collect()
     }
 
+    /// All that was logged so far.
+    pub fn whole_log(&self) -> String {
+        format!("{:?}", self.log.lock().unwrap())
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id().expect("still running")
     }

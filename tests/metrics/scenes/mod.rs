@@ -1,5 +1,6 @@
 //! What moves the series, scene by scene.
 
+pub(crate) mod access;
 pub(crate) mod leaving;
 pub(crate) mod refusals;
 pub(crate) mod slow;
