@@ -68,7 +68,8 @@ impl Ask {
         }
         let inner = self.0.clone();
         Check::Later(Box::pin(async move {
-            let asks = inner.ask(question, headers);
+            // A connection, its TLS and an exchange are large: not part of every request's future.
+            let asks = Box::pin(inner.ask(question, headers));
             inner.answers.ask(question, asks).await
         }))
     }

@@ -27,6 +27,7 @@ use arc_swap::ArcSwap;
 use budget::budget;
 use start_error::ListenerName;
 use status_provider::RelayStatus;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,11 +83,9 @@ impl Relay {
         let quotas = Quotas::new(&config.limits, &budget);
         let registry = Registry::new(runtime, metrics.clone(), quotas.clone(), critical.clone());
         config.sources.iter().for_each(|source| registry.add(source));
-        let router = Router::new(registry.list().iter().map(|live| routed(live)));
-        let proxy = Proxy::new(&config, links(&registry), &metrics, quotas.clone());
-        let gates = Arc::new(Gates::new(&config, &metrics, None));
-        let admin_gate = gates.admin().cloned();
-        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::new(&config, router, proxy, gates)));
+        let snapshot = snapshot(&config, &registry, &metrics, &quotas);
+        let admin_gate = snapshot.gates.admin().cloned();
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let listener_metrics = metrics.listener();
         limits::announce(&config, &budget, &metrics, &listener_metrics);
         let server = Arc::new(Server::new(snapshot, shards.clone(), quotas.clone(), listener_metrics));
@@ -107,22 +106,18 @@ impl Relay {
                 }
             }));
         }
-        let admin = match admin_listener {
-            Some(listener) => {
-                let provider = status.clone() as Arc<dyn StatusProvider>;
-                let admin = Admin::start(listener, provider, budget.admin, admin_gate)?;
-                tracing::info!(address = %admin.addr(), "listening for the admin");
-                Some(admin)
-            }
-            None => None,
-        };
+        let admin = admin_listener.map(|listener| {
+            let admin = Admin::start(listener, status.clone(), budget.admin, admin_gate)?;
+            tracing::info!(address = %admin.addr(), "listening for the admin");
+            io::Result::Ok(admin)
+        });
         Ok(Self {
             addresses,
             listeners,
             shards,
             quotas,
             status,
-            admin,
+            admin: admin.transpose()?,
             config,
             critical,
             _connections: Connections(server),
@@ -203,6 +198,14 @@ impl Relay {
 
 /// After its turn, how long a proxied event stream may take to come to the end of an event.
 const LAST_EVENT_MAX: Duration = Duration::from_millis(1500);
+
+/// What requests are served with first.
+fn snapshot(config: &Config, registry: &Registry, metrics: &Arc<Metrics>, quotas: &Arc<Quotas>) -> Snapshot {
+    let router = Router::new(registry.list().iter().map(|live| routed(live)));
+    let proxy = Proxy::new(config, links(registry), metrics, quotas.clone());
+    let gates = Arc::new(Gates::new(config, metrics, None));
+    Snapshot::new(config, router, proxy, gates)
+}
 
 /// A live source, as the router takes it.
 fn routed(live: &LiveSource) -> RoutedSource {

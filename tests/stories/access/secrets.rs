@@ -8,15 +8,10 @@ use crate::support::origin::TestOrigin;
 use crate::support::process::TestProcess;
 use crate::support::relay::Setup;
 
-#[tokio::test]
-async fn no_log_status_metric_or_origin_learns_what_a_client_showed() {
-    let files = Files::new();
-    let signer = Signer::ed("d");
-    let set = key_set(&[&signer]);
-    let keys = Served::start(move |_| json(&set)).await;
-    let asked = Served::start(|_| http("500 Oops", "", "")).await;
+/// All kinds at once.
+fn every_way(files: &Files, keys: &Served, asked: &Served) -> String {
     let signing = files.write("keys", "k1:c2VjcmV0LWtleS1vZi0zMi1ieXRlcy1vci1tb3JlISE=\n");
-    let ways = format!(
+    format!(
         "{}, {}, {{ jwt: {{ jwks: \"{}\", cookie: session, query: token }} }}, {{ signed: {{ keys_file: {} }} }}, \
          {{ ask: {{ url: \"{}\", cookies: [session] }} }}",
         files.basic(&[("ann", "hunter2")]),
@@ -24,7 +19,17 @@ async fn no_log_status_metric_or_origin_learns_what_a_client_showed() {
         keys.url("/"),
         signing.display(),
         asked.url("/"),
-    );
+    )
+}
+
+#[tokio::test]
+async fn no_log_status_metric_or_origin_learns_what_a_client_showed() {
+    let files = Files::new();
+    let signer = Signer::ed("d");
+    let set = key_set(&[&signer]);
+    let keys = Served::start(move |_| json(&set)).await;
+    let asked = Served::start(|_| http("500 Oops", "", "")).await;
+    let ways = every_way(&files, &keys, &asked);
     let origin = TestOrigin::start().await;
     let setup = Setup::at(&origin.url("/jobs/{job}"))
         .path("/jobs/{job}")
