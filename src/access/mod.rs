@@ -1,9 +1,9 @@
 //! Who may read.
 //!
 //! A [`Gate`] stands before a source, or before the admin, and is made of the ways in that the
-//! configuration lists. It is asked about a request and answers with a [`Grant`] or a [`Denial`]: at
-//! once where it can, else in a future, which waits for a thread that hashes, for keys, or for the
-//! origin. It promises that
+//! configuration lists. It is asked about a request and answers with a [`Verdict`]: a grant, or a
+//! denial; at once where it can, else in a future, which waits for a thread that hashes, for keys,
+//! or for the origin. It promises that
 //!
 //! - nothing is let in by an error: what can't be decided lets nobody in;
 //! - secrets are compared in constant time or by keyed digests, and kept by no cache;

@@ -2,8 +2,9 @@
 //! its answer is no event stream, behind which another request may come.
 
 use super::connection::{Connection, Next, Refused};
+use super::deferred::{Deferred, Outcome};
 use super::exchange::{self, Exchange};
-use super::handler::{Decision, Deferred, Outcome};
+use super::handler::Decision;
 use super::head::RequestHead;
 use super::server::Server;
 use super::stream_start::StreamStart;

@@ -11,6 +11,7 @@ mod client_connection;
 mod client_side;
 pub(crate) mod connection;
 mod cors;
+mod deferred;
 pub(crate) mod exchange;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

@@ -118,7 +118,7 @@ fn start_with(connections: usize, name: &str) -> (Admin, Arc<Relay>) {
         name: name.to_owned(),
     });
     let listener = bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
-    (Admin::start(listener, relay.clone(), connections).unwrap(), relay)
+    (Admin::start(listener, relay.clone(), connections, None).unwrap(), relay)
 }
 
 struct Answer {

@@ -12,6 +12,7 @@ mod support;
 
 mod caddy;
 mod chromium;
+mod credentials;
 mod curl;
 mod demo;
 mod event_source;
