@@ -323,7 +323,10 @@ fn a_reload_ends_the_streams_that_it_does_not_let_stay() {
     );
     let began = Instant::now();
     while setup.shard.clients.iter().count() > 1 {
-        assert!(began.elapsed() < Duration::from_secs(10), "the others are let go in order");
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "the others are let go in order"
+        );
         std::thread::sleep(super::clock::TICK);
         setup.shard.clock.refresh();
         setup.shard.turn();

@@ -11,12 +11,12 @@ struct Files(tempfile::TempDir);
 
 impl Files {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(tempfile::tempdir().expect("a folder"))
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.path().join(name);
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("written");
         path
     }
 }
@@ -113,60 +113,61 @@ fn mistakes_in_files_are_told_with_their_lines() {
     );
 }
 
+/// What can be written instead of a way in, and what is said of it. `PEM` and `SECRET` are files.
+const SAYS_NOTHING: &[(&str, &str)] = &[
+    ("", "expected a list of ways in"),
+    ("[]", "an empty list"),
+    ("{}", "expected a list of ways in"),
+    ("none", "expected a list of ways in"),
+    ("[ {} ]", "no way in"),
+    ("[ { basic: } ]", "a way in without its settings"),
+    ("[ { basic: {} } ]", "users_file: missing"),
+    ("[ { basic: { users_file: /none } } ]", "can't be read"),
+    (
+        "[ { bearer: { tokens_file: /none } , basic: {} } ]",
+        "several ways in at once",
+    ),
+    ("[ { basik: {} } ]", "did you mean `basic`?"),
+    ("[ { jwt: {} } ]", "no keys"),
+    ("[ { jwt: { jwks: \"ftp://h/\" } } ]", "another scheme"),
+    ("[ { jwt: { jwks: \"https://h/{x}\" } } ]", "has a parameter"),
+    (
+        "[ { jwt: { jwks: \"https://h/\", algorithms: [HS256] } } ]",
+        "HS256 with `jwks`",
+    ),
+    (
+        "[ { jwt: { jwks: \"https://h/\", algorithms: [none] } } ]",
+        "algorithms",
+    ),
+    (
+        "[ { jwt: { jwks: \"https://h/\", query: signature } } ]",
+        "means something else",
+    ),
+    (
+        "[ { jwt: { jwks: \"https://h/\", cookie: \"a b\" } } ]",
+        "a cookie's name",
+    ),
+    ("[ { jwt: { jwks: \"https://h/\", leeway: 2h } } ]", "leeway"),
+    ("[ { jwt: { jwks: \"https://h/\", key_file: SECRET } } ]", "one of them"),
+    ("[ { jwt: { key_file: PEM } } ]", "holds no public key"),
+    (
+        "[ { jwt: { key_file: SECRET, algorithms: RS256 } } ]",
+        "none that the key is for",
+    ),
+    ("[ { ask: {} } ]", "url: missing"),
+    ("[ { ask: { url: \"https://u:p@h/\" } } ]", "credentials in the URL"),
+    ("[ { signed: { keys_file: /none } } ]", "can't be read"),
+];
+
 /// What is written and says nothing must not leave the source open.
 #[test]
 fn a_key_that_says_nothing_is_a_mistake() {
     let files = Files::new();
     let pem = files.write("pem", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n");
     let secret = files.write("secret", "0123456789abcdef0123456789abcdef\n");
-    let (pem, secret) = (pem.display(), secret.display());
-    for (access, said) in [
-        ("", "expected a list of ways in"),
-        ("[]", "an empty list"),
-        ("{}", "expected a list of ways in"),
-        ("none", "expected a list of ways in"),
-        ("[ {} ]", "no way in"),
-        ("[ { basic: } ]", "a way in without its settings"),
-        ("[ { basic: {} } ]", "users_file: missing"),
-        ("[ { basic: { users_file: /none } } ]", "can't be read"),
-        (
-            "[ { bearer: { tokens_file: /none } , basic: {} } ]",
-            "several ways in at once",
-        ),
-        ("[ { basik: {} } ]", "did you mean `basic`?"),
-        ("[ { jwt: {} } ]", "no keys"),
-        ("[ { jwt: { jwks: \"ftp://h/\" } } ]", "another scheme"),
-        ("[ { jwt: { jwks: \"https://h/{x}\" } } ]", "has a parameter"),
-        (
-            "[ { jwt: { jwks: \"https://h/\", algorithms: [HS256] } } ]",
-            "HS256 with `jwks`",
-        ),
-        (
-            "[ { jwt: { jwks: \"https://h/\", algorithms: [none] } } ]",
-            "algorithms",
-        ),
-        (
-            "[ { jwt: { jwks: \"https://h/\", query: signature } } ]",
-            "means something else",
-        ),
-        (
-            "[ { jwt: { jwks: \"https://h/\", cookie: \"a b\" } } ]",
-            "a cookie's name",
-        ),
-        ("[ { jwt: { jwks: \"https://h/\", leeway: 2h } } ]", "leeway"),
-        (
-            &format!("[ {{ jwt: {{ jwks: \"https://h/\", key_file: {secret} }} }} ]"),
-            "one of them",
-        ),
-        (&format!("[ {{ jwt: {{ key_file: {pem} }} }} ]"), "holds no public key"),
-        (
-            &format!("[ {{ jwt: {{ key_file: {secret}, algorithms: RS256 }} }} ]"),
-            "none that the key is for",
-        ),
-        ("[ { ask: {} } ]", "url: missing"),
-        ("[ { ask: { url: \"https://u:p@h/\" } } ]", "credentials in the URL"),
-        ("[ { signed: { keys_file: /none } } ]", "can't be read"),
-    ] {
+    let (pem, secret) = (pem.display().to_string(), secret.display().to_string());
+    for (access, said) in SAYS_NOTHING {
+        let access = &access.replace("SECRET", &secret).replace("PEM", &pem);
         let told = wrong(&file(access));
         assert!(told.contains(said), "{access}: {told}");
         let admin = format!(
@@ -184,6 +185,66 @@ fn a_key_that_says_nothing_is_a_mistake() {
     );
 }
 
+/// An upstream, `pass`, the source's path, and what is said.
+const AROUND: &[(&str, &str, &str, &str)] = &[
+    (
+        "http://o/sse",
+        "[ { prefix: /, to: \"http://o\" } ]",
+        "/events",
+        "MISTAKE",
+    ),
+    (
+        "http://O:80/sse",
+        "[ { prefix: /sse, to: \"http://o\" } ]",
+        "/events",
+        "MISTAKE",
+    ),
+    (
+        "http://localhost:81/sse",
+        "[ { prefix: /, to: \"http://127.0.0.1:81\" } ]",
+        "/events",
+        "MISTAKE",
+    ),
+    (
+        "http://o/j/{job}",
+        "[ { prefix: /j, to: \"http://o\" } ]",
+        "/jobs/{job}",
+        "MISTAKE",
+    ),
+    (
+        "{ urls: [\"http://x/\", \"http://o/sse\"] }",
+        "[ { prefix: /, to: \"http://o\" } ]",
+        "/events",
+        "MISTAKE",
+    ),
+    (
+        "http://o/j/{job}",
+        "[ { prefix: /j/7, to: \"http://o\" } ]",
+        "/jobs/{job}",
+        "may also be passed",
+    ),
+    (
+        "{ feed: \"http://o/feed\" }",
+        "[ { prefix: /, to: \"http://o\" } ]",
+        "/events",
+        "the feed decides",
+    ),
+    ("http://o/sse", "[ { prefix: /, to: \"http://o\" } ]", "/sse", "[]"),
+    (
+        "http://o/sse",
+        "[ { prefix: /other, to: \"http://o\" } ]",
+        "/events",
+        "[]",
+    ),
+    ("http://o/sse", "[ { prefix: /, to: \"http://p\" } ]", "/events", "[]"),
+    (
+        "http://o/sse",
+        "[ { prefix: /sse, to: \"http://p\" }, { prefix: /, to: \"http://o\" } ]",
+        "/events",
+        "[]",
+    ),
+];
+
 #[test]
 fn a_pass_around_it_is_a_mistake() {
     let machine = Machine::default();
@@ -200,66 +261,9 @@ fn a_pass_around_it_is_a_mistake() {
             Err(mistakes) => format!("MISTAKE {mistakes}"),
         }
     };
-    for (upstream, pass, path, said) in [
-        (
-            "http://o/sse",
-            "[ { prefix: /, to: \"http://o\" } ]",
-            "/events",
-            "MISTAKE",
-        ),
-        (
-            "http://O:80/sse",
-            "[ { prefix: /sse, to: \"http://o\" } ]",
-            "/events",
-            "MISTAKE",
-        ),
-        (
-            "http://localhost:81/sse",
-            "[ { prefix: /, to: \"http://127.0.0.1:81\" } ]",
-            "/events",
-            "MISTAKE",
-        ),
-        (
-            "http://o/j/{job}",
-            "[ { prefix: /j, to: \"http://o\" } ]",
-            "/jobs/{job}",
-            "MISTAKE",
-        ),
-        (
-            "{ urls: [\"http://x/\", \"http://o/sse\"] }",
-            "[ { prefix: /, to: \"http://o\" } ]",
-            "/events",
-            "MISTAKE",
-        ),
-        (
-            "http://o/j/{job}",
-            "[ { prefix: /j/7, to: \"http://o\" } ]",
-            "/jobs/{job}",
-            "may also be passed",
-        ),
-        (
-            "{ feed: \"http://o/feed\" }",
-            "[ { prefix: /, to: \"http://o\" } ]",
-            "/events",
-            "the feed decides",
-        ),
-        ("http://o/sse", "[ { prefix: /, to: \"http://o\" } ]", "/sse", "[]"),
-        (
-            "http://o/sse",
-            "[ { prefix: /other, to: \"http://o\" } ]",
-            "/events",
-            "[]",
-        ),
-        ("http://o/sse", "[ { prefix: /, to: \"http://p\" } ]", "/events", "[]"),
-        (
-            "http://o/sse",
-            "[ { prefix: /sse, to: \"http://p\" }, { prefix: /, to: \"http://o\" } ]",
-            "/events",
-            "[]",
-        ),
-    ] {
+    for (upstream, pass, path, said) in AROUND {
         let told = judged(upstream, pass, path);
         assert!(told.contains(said), "{upstream} {pass}: {told}");
-        assert_eq!(told.contains("MISTAKE"), said == "MISTAKE", "{told}");
+        assert_eq!(told.contains("MISTAKE"), *said == "MISTAKE", "{told}");
     }
 }
