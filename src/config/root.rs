@@ -122,6 +122,12 @@ fn check(section: &Section<'_>, config: Option<&mut Config>) {
     addresses::check(section);
     if let Some(config) = config {
         listener::check(section, &config.listen, &config.trusted_proxies);
+        if config.limits.clients_per_user > 0 && config.sources.iter().all(|source| source.access.is_empty()) {
+            section.warn_at(
+                "limits",
+                "`clients_per_user` has no effect: no source has `access`, which knows users",
+            );
+        }
     }
     paths_are_told_apart(section);
     pass::check(section);

@@ -177,6 +177,12 @@ fn a_key_that_says_nothing_is_a_mistake() {
         assert!(wrong(&admin).contains("admin_access"), "{access}");
     }
     assert!(source("sources: {s: {path: /, upstream: http://o/}}").access.is_empty());
+    let unknown = right(&format!("limits: {{ clients_per_user: 2 }}\n{}", crate::with("")));
+    assert!(
+        unknown.warnings[0].to_string().contains("no source has `access`"),
+        "{:?}",
+        unknown.warnings
+    );
     let far = right(&file("[ { jwt: { jwks: \"http://id.example/keys\" } } ]"));
     assert!(
         far.warnings[0].to_string().contains("over `http`"),

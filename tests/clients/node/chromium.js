@@ -8,7 +8,9 @@ const wanted = JSON.parse(process.argv[2]);
 const browser = await chromium.connect(wanted.browser, { timeout: 0 });
 untilInputEnds(() => browser.close());
 // A context of its own: nothing is shared with other stories.
-const page = await (await browser.newContext()).newPage();
+const context = await browser.newContext();
+if (wanted.cookie) await context.addCookies([{ ...wanted.cookie, url: wanted.page }]);
+const page = await context.newPage();
 page.setDefaultTimeout(0);
 page.on("pageerror", (error) => console.error(error));
 await page.exposeFunction("tell", tell);
