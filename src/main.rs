@@ -5,8 +5,9 @@ use clap::Parser;
 use fanfare::cli::{Cli, Command, Demo, DemoArgs, Logs, ServeArgs};
 use fanfare::config::Config;
 use fanfare::error::Exit;
+use fanfare::service_manager::ServiceManager;
 use fanfare::signals::LeaveSignals;
-use fanfare::{cli, demo, relay::Relay, service_manager, telemetry};
+use fanfare::{cli, demo, relay::Relay, telemetry};
 use std::io::Write as _;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -125,10 +126,11 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
         let mut leave = LeaveSignals::new()?;
         let relay = Relay::start(config)?;
         started(&relay)?;
-        service_manager::ready(format_args!("{} listeners for clients", relay.addresses().len()));
+        let manager = ServiceManager::from_environment()?;
+        manager.ready(format_args!("{} listeners for clients", relay.addresses().len()));
         let (liveness, drain) = (relay.liveness(), relay.drain_settings().clone());
         // On a thread of the runtime that serves requests: stuck, it says nothing either.
-        tokio::spawn(service_manager::keep_alive(move |patience| {
+        tokio::spawn(manager.clone().keep_alive(move |patience| {
             let liveness = liveness.clone();
             async move { liveness.silent(patience).await }
         }));
@@ -141,7 +143,7 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
                 return Ok(Exit::Failed.into());
             }
         }
-        service_manager::stopping(drain.delay.saturating_add(drain.timeout));
+        manager.stopping(drain.delay.saturating_add(drain.timeout));
         tokio::select! {
             drained = relay.drain() => Ok(if drained { Exit::Done } else { Exit::Failed }.into()),
             () = leave.again() => {

@@ -1,11 +1,14 @@
 //! What the service manager is told: sd_notify(3), as systemd units with `Type=notify` expect it.
 //!
-//! Without `NOTIFY_SOCKET` in the environment nothing is sent. A message that can't be sent is one
-//! line in the log, and no reason to stop serving.
+//! Without `NOTIFY_SOCKET` in the environment nothing is sent. Messages go out on a thread of their
+//! own: a manager that does not read makes the sending wait, and nothing else. One that can't be
+//! sent is one line in the log, and no reason to stop serving.
 
 use sd_notify::NotifyState;
 use std::fmt::Display;
 use std::future::Future;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// So many checks in the time within which the manager wants to hear: one may take its whole share,
@@ -15,53 +18,86 @@ const CHECKS_PER_TIMEOUT: u32 = 3;
 /// Beyond the longest drain: threads end, log lines are written.
 const AFTER_DRAIN: Duration = Duration::from_secs(10);
 
-/// The service is up: it listens, and says where.
-pub fn ready(status: impl Display) {
-    send(&[NotifyState::Ready, NotifyState::Status(&status.to_string())]);
+/// Messages that wait for a manager that does not read: what comes beyond is dropped.
+const WAITING_MAX: usize = 8;
+
+/// The manager, if there is one. Clones tell the same one.
+#[derive(Debug, Clone)]
+pub struct ServiceManager {
+    messages: Option<SyncSender<String>>,
 }
 
-/// The service leaves, and may take as long as this, whatever the unit's `TimeoutStopSec` says.
-pub fn stopping(longest: Duration) {
-    let longest = longest.saturating_add(AFTER_DRAIN);
-    // The message has 32 bits for it, which is 71 minutes.
-    let micros = u32::try_from(longest.as_micros()).unwrap_or(u32::MAX);
-    send(&[
-        NotifyState::Stopping,
-        NotifyState::Status("draining: every stream is ended between two events"),
-        NotifyState::ExtendTimeoutUsec(micros),
-    ]);
-}
+impl ServiceManager {
+    /// The one that the environment names.
+    pub fn from_environment() -> io::Result<Self> {
+        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+            return Ok(Self { messages: None });
+        }
+        let (sender, receiver) = sync_channel(WAITING_MAX);
+        let thread = std::thread::Builder::new().name("service-manager".to_owned());
+        thread.spawn(move || send_all(&receiver))?;
+        Ok(Self { messages: Some(sender) })
+    }
 
-/// Tells the manager that the service is alive, for as long as `check` finds that it is; where the
-/// unit has no `WatchdogSec`, it does nothing. Never completes.
-///
-/// `check` gets the time that it may take, and returns the parts that did not answer within it.
-/// With one of those nothing is sent, so that the manager ends the process and starts it anew.
-pub async fn keep_alive<C, F>(check: C)
-where
-    C: Fn(Duration) -> F,
-    F: Future<Output = Vec<String>>,
-{
-    let Some(timeout) = sd_notify::watchdog_enabled().filter(|timeout| !timeout.is_zero()) else {
-        return std::future::pending().await;
-    };
-    let every = timeout / CHECKS_PER_TIMEOUT;
-    let mut ticks = tokio::time::interval(every);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let silent = check(every).await;
-        if silent.is_empty() {
-            send(&[NotifyState::Watchdog]);
-        } else {
-            let silent = silent.join(", ");
-            tracing::error!(silent, waited = ?every, "parts of the process do not answer: the watchdog is not told that it is alive");
+    /// The service is up: it listens, and says where.
+    pub fn ready(&self, status: impl Display) {
+        self.tell(&[NotifyState::Ready, NotifyState::Status(&status.to_string())]);
+    }
+
+    /// The service leaves, and may take as long as this, whatever the unit's `TimeoutStopSec` says.
+    pub fn stopping(&self, longest: Duration) {
+        let longest = longest.saturating_add(AFTER_DRAIN);
+        // The message has 32 bits for it, which is 71 minutes.
+        let micros = u32::try_from(longest.as_micros()).unwrap_or(u32::MAX);
+        self.tell(&[
+            NotifyState::Stopping,
+            NotifyState::Status("draining: every stream is ended between two events"),
+            NotifyState::ExtendTimeoutUsec(micros),
+        ]);
+    }
+
+    /// Tells the manager that the service is alive, for as long as `check` finds that it is; where
+    /// the unit has no `WatchdogSec`, it does nothing. Never completes.
+    ///
+    /// `check` gets the time that it may take, and returns the parts that did not answer within it.
+    /// With one of those nothing is sent, so that the manager ends the process and starts it anew.
+    pub async fn keep_alive<C, F>(self, check: C)
+    where
+        C: Fn(Duration) -> F,
+        F: Future<Output = Vec<String>>,
+    {
+        let Some(timeout) = sd_notify::watchdog_enabled().filter(|timeout| !timeout.is_zero()) else {
+            return std::future::pending().await;
+        };
+        let every = timeout / CHECKS_PER_TIMEOUT;
+        let mut ticks = tokio::time::interval(every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let silent = check(every).await;
+            if silent.is_empty() {
+                self.tell(&[NotifyState::Watchdog]);
+            } else {
+                let silent = silent.join(", ");
+                tracing::error!(silent, waited = ?every, "parts of the process do not answer: the watchdog is not told that it is alive");
+            }
+        }
+    }
+
+    fn tell(&self, states: &[NotifyState<'_>]) {
+        if let Some(messages) = &self.messages {
+            let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
+            // Full: the manager has not read for long, and hears of what is left.
+            let _ = messages.try_send(lines.join("\n"));
         }
     }
 }
 
-fn send(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "the service manager can't be told what the process does");
+/// Until the last [`ServiceManager`] is gone.
+fn send_all(messages: &Receiver<String>) {
+    for message in messages {
+        if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&message)]) {
+            tracing::warn!(%error, "the service manager can't be told what the process does");
+        }
     }
 }

@@ -40,7 +40,8 @@ pub struct ManArgs {
 
 /// Writes `fanfare.1` and a page for each command.
 pub fn man(args: &ManArgs) -> io::Result<()> {
-    let program = Cli::command().disable_help_subcommand(true);
+    // What stands below `--help` has a section of its own here.
+    let program = Cli::command().disable_help_subcommand(true).after_help("");
     let name = program.get_name().to_owned();
     let commands: Vec<_> = program
         .get_subcommands()
@@ -57,7 +58,9 @@ pub fn man(args: &ManArgs) -> io::Result<()> {
 
 fn write(directory: &Path, page: &str, command: clap::Command, afterword: &str) -> io::Result<()> {
     let mut text = Vec::new();
-    clap_mangen::Man::new(command).manual("fanfare").render(&mut text)?;
+    let source = concat!("fanfare ", env!("CARGO_PKG_VERSION"));
+    let page_of = clap_mangen::Man::new(command).manual("fanfare").source(source);
+    page_of.render(&mut text)?;
     text.extend_from_slice(afterword.as_bytes());
     std::fs::write(directory.join(format!("{page}.1")), text)
 }
