@@ -27,6 +27,7 @@ mod notify;
 mod promql;
 mod rules;
 mod runbook;
+mod sandbox;
 mod sizing;
 mod unit;
 mod yaml;

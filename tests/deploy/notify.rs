@@ -29,9 +29,14 @@ impl Manager {
 
     /// Starts a relay that it watches.
     async fn start(&self, drain: &str) -> (TestProcess, Conn) {
+        self.start_with(drain, WATCHDOG).await
+    }
+
+    /// Likewise, with this much patience.
+    async fn start_with(&self, drain: &str, watchdog: Duration) -> (TestProcess, Conn) {
         let origin = TestOrigin::start().await;
         let setup = Setup::over(&origin).top(&format!("drain: {drain}\n"));
-        let (path, watchdog) = (self.dir.path().join("notify"), WATCHDOG.as_micros().to_string());
+        let (path, watchdog) = (self.dir.path().join("notify"), watchdog.as_micros().to_string());
         let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", &*watchdog)];
         let process = TestProcess::start_in(&setup, None, &environment).await;
         let mut conn = origin.accept().await;
@@ -177,4 +182,21 @@ async fn a_stuck_thread_is_no_sign_of_life() {
     // It serves as before.
     conn.event("data: x").await;
     assert_eq!(client.next_event().await.data, "x");
+}
+
+/// A manager that does not read lets the sending of messages wait, and nothing that serves clients.
+#[tokio::test]
+async fn one_that_does_not_listen_holds_up_nothing() {
+    let manager = Manager::new();
+    // It wants to hear a thousand times a second: what waits soon fills every queue.
+    let (process, mut conn) = manager.start_with("{ spread: 0s }", Duration::from_millis(3)).await;
+    let filler = UnixDatagram::unbound().unwrap();
+    while filler.try_send_to(b"x", manager.dir.path().join("notify")).is_ok() {}
+    for n in 0..50 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut client = get(PATH).open(process.address).await;
+        client.opened().await;
+        conn.event(&format!("data: {n}")).await;
+        assert_eq!(client.next_event().await.data, n.to_string());
+    }
 }
