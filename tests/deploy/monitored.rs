@@ -19,8 +19,9 @@ const INTERVAL: &str = "200ms";
 /// Over which rates are taken: Grafana's variable, at this interval.
 const RATE_INTERVAL: &str = "5s";
 /// Expressions without a value in a relay that is well.
-const EMPTY_WHEN_WELL: [&str; 2] = [
-    // There are no templated sources, and no restarts.
+const EMPTY_WHEN_WELL: [&str; 3] = [
+    // There are no templated sources, no restarts, and no `access`.
+    "fanfare_access_denied_total",
     "instance:fanfare_channels:ratio",
     "changes(process_start_time_seconds",
 ];

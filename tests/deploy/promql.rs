@@ -1,6 +1,6 @@
 //! What an expression names: metrics of the program, and values of their labels.
 
-use fanfare::metrics::{CloseReason, EvictReason, GapReason, Limit, Protocol, RefuseReason, definitions};
+use fanfare::metrics::{CloseReason, DenyReason, EvictReason, GapReason, Limit, Protocol, RefuseReason, definitions};
 
 /// Metrics that are promised and that this version does not have yet. What is about them fires in
 /// the tests of the rules, and in no relay.
@@ -76,6 +76,7 @@ fn values(metric: &str, label: &str) -> Option<Vec<&'static str>> {
         ("fanfare_evictions_total", "reason") => EvictReason::ALL.map(EvictReason::label).to_vec(),
         ("fanfare_gaps_total", "reason") => GapReason::ALL.map(GapReason::label).to_vec(),
         ("fanfare_refused_total", "reason") => RefuseReason::ALL.map(RefuseReason::label).to_vec(),
+        ("fanfare_access_denied_total", "reason") => DenyReason::ALL.map(DenyReason::label).to_vec(),
         ("fanfare_limit", "limit") => Limit::ALL.map(Limit::label).to_vec(),
         ("fanfare_resumes_total", "outcome") => vec!["exact", "gap"],
         ("fanfare_config_reloads_total", "outcome") => vec!["applied", "unchanged", "rejected"],
