@@ -24,6 +24,7 @@ mod documented;
 mod kubernetes;
 mod monitored;
 mod notify;
+mod package;
 mod promql;
 mod rules;
 mod runbook;
