@@ -5,6 +5,7 @@ use super::discovery::stream_in;
 use super::redirect::next;
 use super::request::{ConfiguredOrigin, Wanted};
 use super::url::Url;
+use super::{Failure, Reason};
 use crate::config::{self, Upstream};
 use crate::fuzzing::{assert_may_be_shown, response_head};
 use hyper::header::{AUTHORIZATION, HOST};
@@ -45,7 +46,7 @@ pub fn answer(bytes: &[u8]) {
 pub fn discovery(bytes: &[u8]) {
     with_origin(|origin| match stream_in(bytes, origin.url()) {
         Ok(url) => assert_secrets_stay(origin, &origin.locate(url)),
-        Err(why) => assert_may_be_shown(&why),
+        Err(why) => assert_may_be_shown(&Failure::new(Reason::Feed, why).detail),
     });
 }
 

@@ -116,12 +116,24 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure without a status.
+    /// A failure without a status. What an origin has said may be in the detail: no control
+    /// character of it comes as far as a terminal.
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        let mut detail: String = detail.into();
+        if detail.contains(char::is_control) {
+            let shown = |c: char| {
+                if c.is_control() {
+                    c.escape_debug().to_string()
+                } else {
+                    c.to_string()
+                }
+            };
+            detail = detail.chars().map(shown).collect();
+        }
         Self {
             reason,
             status: None,
-            detail: detail.into(),
+            detail,
         }
     }
 }
@@ -205,8 +217,14 @@ impl Reason {
 
 #[cfg(test)]
 mod tests {
-    use super::Reason;
+    use super::{Failure, Reason};
     use std::collections::HashSet;
+
+    #[test]
+    fn what_an_origin_has_said_is_shown_without_control_characters() {
+        let failure = Failure::new(Reason::Feed, "not a feed: \0\u{1b}[31m\n\u{9b}ä'\"");
+        assert_eq!(failure.detail, "not a feed: \\0\\u{1b}[31m\\n\\u{9b}ä'\"");
+    }
 
     #[test]
     fn labels_name_one_reason_each() {

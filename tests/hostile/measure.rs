@@ -45,7 +45,9 @@ async fn the_mean_of_the_fan_out_under_each_attack() {
     let rounds = number("HOSTILE_ROUNDS", 3);
     println!("{:<24} {:>10} {:>10} {:>7}", "attack", "alone ms", "under ms", "ratio");
     let mut worst = Vec::new();
-    for (name, processes) in ATTACKS {
+    let wanted = std::env::var("HOSTILE_WAVES").unwrap_or_default();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.split(' ').any(|wanted| wanted == name);
+    for (name, processes) in ATTACKS.iter().filter(|(name, _)| is_wanted(name)) {
         let (mut alone, mut under) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             alone.push(mean(None, seconds).await);
