@@ -1,7 +1,7 @@
 // Firefox over Marionette, its own remote protocol: it needs no driver beside the browser. A message is LENGTH:JSON, a command
 // [0, ID, NAME, PARAMETERS], its answer [1, ID, ERROR, RESULT].
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,23 +28,22 @@ const PREFERENCES = {
   "toolkit.telemetry.server": "",
 };
 
+/** Ends the browser with the program that started it, even if that is killed: its end of the pipe is closed then. */
+const GUARD = `"$1" --headless --no-remote --marionette --profile "$2" & browser=$!
+cat >/dev/null; kill "$browser"; wait "$browser"; rm -rf "$2"`;
+
 /** Starts a Firefox of its own that takes any certificate. */
 export async function startFirefox(path) {
   const profile = mkdtempSync(join(tmpdir(), "fanfare-firefox-"));
   const lines = Object.entries(PREFERENCES).map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});\n`);
   writeFileSync(join(profile, "user.js"), lines.join(""));
-  const child = spawn(path, ["--headless", "--no-remote", "--marionette", "--profile", profile], { stdio: "ignore" });
+  const child = spawn("/bin/sh", ["-c", GUARD, "sh", path, profile], { stdio: ["pipe", "ignore", "ignore"] });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   const close = async () => {
-    child.kill();
+    child.stdin.end();
     await ended;
   };
-  // Whatever becomes of this program, it leaves no browser behind, and no profile.
-  process.once("exit", () => {
-    child.kill("SIGKILL");
-    rmSync(profile, { recursive: true, force: true, maxRetries: 3 });
-  });
-  const session = await Session.open(await port(profile, child));
+  const session = await Session.open(await port(profile));
   await session.send("WebDriver:NewSession", { acceptInsecureCerts: true });
   await session.send("WebDriver:SetTimeouts", { script: PATIENCE_MS, pageLoad: PATIENCE_MS });
   return {
@@ -61,9 +60,9 @@ export async function startFirefox(path) {
   };
 }
 
-/** The port that it has chosen. */
-async function port(profile, child) {
-  while (child.exitCode === null) {
+/** The port that it has chosen. A browser that doesn't start is for the story to give up on. */
+async function port(profile) {
+  for (;;) {
     try {
       const chosen = Number(readFileSync(join(profile, "MarionetteActivePort"), "utf8"));
       if (chosen > 0) return chosen;
@@ -72,7 +71,6 @@ async function port(profile, child) {
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
-  throw new Error(`firefox ended with ${child.exitCode}`);
 }
 
 class Session {
