@@ -34,6 +34,7 @@ pub mod telemetry;
 // What several of them use.
 mod wake_up_batching;
 mod auxiliary_http;
+mod certificate;
 mod redaction;
 mod sync;
 #[cfg(any(test, fuzzing))]

@@ -60,9 +60,9 @@ fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    run(loaded.config, |_| {
+    run(loaded.config, |relay| {
         let hangup = signal(SignalKind::hangup())?;
-        tokio::spawn(warn_on_hangup(hangup));
+        tokio::spawn(reload_on_hangup(hangup, relay.certificate_reload()));
         Ok(())
     })
 }
@@ -76,11 +76,13 @@ fn init_logs(logs: &Logs, from_file: Option<&str>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// By default SIGHUP ends a process. It asks for a reload, which this version does not have: it is
-/// answered by a warning, and the streams go on.
-async fn warn_on_hangup(mut hangup: Signal) {
+/// By default SIGHUP ends a process. It asks for a reload: this version reads certificates again,
+/// and warns that nothing else is.
+async fn reload_on_hangup(mut hangup: Signal, certificates: impl Fn() + Clone + Send + 'static) {
     while hangup.recv().await.is_some() {
-        tracing::warn!("this version does not reload: a changed file is in force after a restart");
+        // Files are read. A panic in there has been reported.
+        let _ = tokio::task::spawn_blocking(certificates.clone()).await;
+        tracing::warn!("this version reloads certificates alone: a changed file is in force after a restart");
     }
 }
 

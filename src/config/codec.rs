@@ -134,7 +134,7 @@ impl Codec for Size {
 pub(super) struct To<C, T>(C, PhantomData<T>);
 
 /// The range of `codec` has to fit into the field's type.
-pub(super) fn number<C: Codec<Value = u64>, T>(codec: C) -> To<C, T> {
+pub(super) const fn number<C: Codec<Value = u64>, T>(codec: C) -> To<C, T> {
     To(codec, PhantomData)
 }
 

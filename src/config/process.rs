@@ -1,9 +1,11 @@
 //! Bounds of the whole process, and how it leaves.
 
-use super::codec::{ANY_DURATION, COUNT_MAX, Count, SOME_DURATION, Size, number};
+use super::codec::{ANY_DURATION, COUNT_MAX, Codec as _, Count, Custom, SOME_DURATION, Size, To, number};
 use super::field::Presence as _;
 use super::item::Section;
+use super::shape::Shape;
 use super::table::{Unsupported, section};
+use std::num::NonZero;
 use std::time::Duration;
 
 section! {
@@ -25,14 +27,36 @@ section! {
         // A browser's head is about 1 KiB; many of a megabyte would be an attack on memory.
         /// Largest request head.
         pub header_bytes: usize = number(Size(1 << 10..=1 << 20)).or("16KiB"),
+        /// TLS handshakes under way at one time; `auto`: by the number of cores.
+        pub handshakes: usize = HANDSHAKES.or("auto"),
         /// Open channels of templated sources.
         pub channels: usize = number(Count(1..=COUNT_MAX)).or("10000"),
     }
     unsupported = [
-        Unsupported("handshakes", &[], "TLS handshakes at one time"),
         Unsupported("memory", &[], "memory of the whole process"),
     ];
 }
+
+/// What `auto` gives to each core. It makes one to four thousand handshakes a second, by the kind of
+/// the key: so many are done within the second that a client waits for without noticing, and hold
+/// less than 32 MiB.
+const HANDSHAKES_PER_CORE: usize = 1024;
+
+const HANDSHAKES: Custom<usize> = Custom {
+    shape: || Shape::Either(vec![Shape::Word(vec!["auto"]), HANDSHAKE_COUNT.shape()]),
+    read: |item| match item.peek() {
+        Some("auto") => Some(std::thread::available_parallelism().map_or(1, NonZero::get) * HANDSHAKES_PER_CORE),
+        Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => HANDSHAKE_COUNT.read(item),
+        _ => {
+            let form = "`auto`, or a number of handshakes";
+            item.text(form)?;
+            item.checked(None, form)
+        }
+    },
+    print: |handshakes| Some((*handshakes).into()),
+};
+
+const HANDSHAKE_COUNT: To<Count, usize> = number(Count(1..=COUNT_MAX));
 
 section! {
     /// How the process leaves after SIGTERM.

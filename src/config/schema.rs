@@ -110,7 +110,7 @@ fn shape(shape: &Shape) -> Json {
         Shape::Ratio => reference("ratio"),
         Shape::Size(from, to) => ranged("size", units::format_size(*from), units::format_size(*to)),
         Shape::Duration(from, to) => ranged("duration", units::format_duration(*from), units::format_duration(*to)),
-        Shape::Word(words) => any_of(vec![json!({ "enum": words }), reference("from_environment")]),
+        Shape::Word(words) => any_of(vec![json!({ "enum": all_forms(words) }), reference("from_environment")]),
         Shape::Section(keys) => section(keys),
         Shape::Named(inner) => json!({ "type": "object", "additionalProperties": self::shape(inner) }),
         Shape::List(inner) => json!({ "type": "array", "items": self::shape(inner) }),
@@ -125,6 +125,15 @@ fn shape(shape: &Shape) -> Json {
             json!({ "enum": words.collect::<Vec<_>>() })
         }
     }
+}
+
+/// Words as YAML gives them: `1.2` without quotes is a number, `false` no text.
+fn all_forms(words: &[&str]) -> Vec<Json> {
+    let others = words
+        .iter()
+        .filter_map(|word| word.parse::<Json>().ok())
+        .filter(|value| !value.is_string());
+    words.iter().map(|word| Json::from(*word)).chain(others).collect()
 }
 
 fn any_of(shapes: Vec<Json>) -> Json {

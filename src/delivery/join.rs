@@ -74,6 +74,15 @@ impl Shard {
             flow = write_history(&mut client, &history, flow, now, &mut counts.bytes_sent);
         }
         let key = self.clients.insert(client);
+        self.begun(key, flow);
+        // What was decrypted before is nothing that the poll knows of; it may be the client's end.
+        if self.clients.key_of(reference) == Some(key) && self.clients[key].stream.has_read_ahead() {
+            self.drop_what_it_sends(key);
+        }
+    }
+
+    /// The beginning of a client's stream was written.
+    fn begun(&mut self, key: ClientKey, flow: Flow) {
         match flow {
             Flow::Done => self.settle(key),
             Flow::Blocked => self.block(key),

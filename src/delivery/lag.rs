@@ -21,7 +21,7 @@ impl Shard {
         };
         Lag {
             events: log.head().next().since(client.next),
-            bytes: log.bytes_from(client.next) + rest,
+            bytes: log.bytes_from(client.next) + rest + client.stream.unsent_bytes() as u64,
             stalled,
         }
     }

@@ -10,6 +10,7 @@ use crate::config::Drain;
 use crate::log::frame;
 use crate::metrics::CloseReason;
 use bytes::{Bytes, BytesMut};
+use std::io::ErrorKind;
 use std::time::Duration;
 
 /// How long an evicted client's socket may take to accept the rest of its event and the farewell.
@@ -73,8 +74,11 @@ impl Shard {
                 // the client. Both fail if the client is gone already: then the end reaches
                 // nothing.
                 let _ = client.stream.discard();
-                let _ = client.stream.finish();
-                return self.remove(key, reason);
+                match client.stream.finish() {
+                    // It goes on when the socket is writable.
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                    _ => return self.remove(key, reason),
+                }
             }
         }
     }

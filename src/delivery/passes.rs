@@ -1,13 +1,14 @@
 //! Passes: what is new in a channel is offered to its live clients, a slice of them at a time.
 
 use super::batch::Framing;
-use super::client::{ClientState, reason_of, write};
+use super::client::{ClientState, reason_of};
 use super::clients::Clients;
 use super::clock::Tick;
 use super::keys::{ChannelKey, ClientKey};
 use super::shard::Shard;
 use super::shard_channel::{Found, ShardChannel};
 use crate::metrics::CloseReason;
+use crate::net::Sent;
 use bytes::Bytes;
 
 /// Clients of one channel that are written to before another channel has its turn.
@@ -142,17 +143,17 @@ fn offer(shard_channel: &mut ShardChannel, clients: &mut Clients, now: Tick) -> 
             Some((framing, bytes)) if *framing == client.framing => bytes,
             _ => &bytes.insert((client.framing, pass.batch.bytes(client.framing))).1,
         };
-        match write(&client.stream, bytes) {
-            Ok(written) if written == bytes.len() => {
+        match client.stream.send(bytes) {
+            Ok(Sent { taken, is_full: false }) => {
                 client.next = to;
                 client.active = now;
                 counts.deliveries += entries;
-                counts.bytes_sent += written as u64;
+                counts.bytes_sent += taken as u64;
             }
-            Ok(written) => {
-                let left = pass.batch.left(client.framing, written);
+            Ok(Sent { taken, is_full: true }) => {
+                let left = pass.batch.left(client.framing, taken);
                 counts.deliveries += left.next.since(from);
-                counts.bytes_sent += written as u64;
+                counts.bytes_sent += taken as u64;
                 client.next = left.next;
                 client.rest = (!left.rest.is_empty()).then(|| Box::new(left.rest));
                 offered.blocked.push(key);

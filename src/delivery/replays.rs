@@ -2,12 +2,13 @@
 //! head.
 
 use super::batch::Framing;
-use super::client::{AfterRest, Flow, reason_of, write};
+use super::client::{AfterRest, Flow, reason_of};
 use super::keys::ClientKey;
 use super::shard::Shard;
 use crate::channel::{Cause, Channel, gap_blocks};
 use crate::log::{Cursor, frame};
 use crate::metrics::GapReason;
+use crate::net::Sent;
 use bytes::Bytes;
 
 /// Clients that read on their own and have a turn in one turn of the shard.
@@ -61,22 +62,22 @@ impl Shard {
                 return self.lapsed(key);
             };
             let bytes = batch.bytes(client.framing);
-            let written = match write(&client.stream, &bytes) {
-                Ok(written) => written,
+            let Sent { taken, is_full } = match client.stream.send(&bytes) {
+                Ok(sent) => sent,
                 Err(error) => return self.left(key, reason_of(&error)),
             };
-            let left = batch.left(client.framing, written);
-            shard_channel.counts.bytes_sent += written as u64;
+            let left = batch.left(client.framing, taken);
+            shard_channel.counts.bytes_sent += taken as u64;
             shard_channel.counts.deliveries += left.next.since(client.next);
             client.next = left.next;
-            if written > 0 {
+            if taken > 0 {
                 client.active = now;
             }
             client.rest = (!left.rest.is_empty()).then(|| Box::new(left.rest));
-            if written < bytes.len() {
+            if is_full {
                 return self.block(key);
             }
-            budget = budget.saturating_sub(written);
+            budget = budget.saturating_sub(taken);
         }
     }
 

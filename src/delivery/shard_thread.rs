@@ -7,7 +7,7 @@
 use super::client::{ClientState, reason_of, reason_of_end};
 use super::clock::TICK;
 use super::intake::{Intake, WAKER};
-use super::keys::ClientRef;
+use super::keys::{ClientKey, ClientRef};
 use super::note::{Command, Note};
 use super::shard::Shard;
 use crate::metrics::CloseReason;
@@ -123,6 +123,27 @@ impl Shard {
         self.check();
     }
 
+    /// Whether the client is still there.
+    pub(super) fn drop_what_it_sends(&mut self, key: ClientKey) -> bool {
+        let client = &self.clients[key];
+        match client.stream.discard() {
+            Ok(true) if client.state == ClientState::Live && client.stream.wants_write() => {
+                // An answer of the stream's own, for which there was no room.
+                self.block(key);
+                true
+            }
+            Ok(true) => true,
+            Ok(false) => {
+                self.left(key, CloseReason::Client);
+                false
+            }
+            Err(error) => {
+                self.left(key, reason_of(&error));
+                false
+            }
+        }
+    }
+
     /// Takes up a client's readiness, if it is still the client whose socket the event is about:
     /// the key may have been given to another while the event was on its way.
     fn ready(&mut self, event: &Event) {
@@ -134,15 +155,11 @@ impl Shard {
             let reason = reason_of_end(&client.stream);
             return self.left(key, reason);
         }
-        if event.is_readable() {
-            match client.stream.discard() {
-                Ok(true) => {}
-                Ok(false) => return self.left(key, CloseReason::Client),
-                Err(error) => return self.left(key, reason_of(&error)),
-            }
+        if event.is_readable() && !self.drop_what_it_sends(key) {
+            return;
         }
         if event.is_writable() {
-            match client.state {
+            match self.clients[key].state {
                 ClientState::Blocked => self.replay_later(key),
                 ClientState::Closing(_) => self.go_on_closing(key),
                 ClientState::Live | ClientState::Replaying => {}

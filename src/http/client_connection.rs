@@ -9,7 +9,7 @@ use super::head::RequestHead;
 use super::server::Server;
 use super::stream_start::StreamStart;
 use crate::metrics::RefuseReason;
-use crate::net::{Phase, Stream, Watched};
+use crate::net::{Phase, Watched};
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -27,13 +27,7 @@ pub(super) enum First {
 }
 
 /// Serves a connection to its end, or until it is a shard's.
-pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, stream: Stream, first: First) {
-    let mut stream = match Watched::new(stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            return tracing::debug!(peer = %connection.peer, %error, "connection dropped: it can't be watched");
-        }
-    };
+pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, mut stream: Watched, first: First) {
     let mut request = match first {
         First::Unknown => next(&server, &mut connection, &stream).await,
         First::Decided(decided) => Some(decided),
@@ -76,6 +70,8 @@ async fn decided(server: &Arc<Server>, connection: &mut Connection, stream: &Wat
         }
         Next::Nothing => {}
     }
+    // Over TLS the end is said. A client that takes nothing, or has gone, does not hear it.
+    let _ = stream.stream().finish();
     None
 }
 
@@ -97,7 +93,7 @@ async fn answer(
     let exchange = match decision {
         Decision::Now(outcome) => exchange_of(outcome),
         Decision::Later(deferred) => exchange_of(wait(server, connection, &stream, deferred).await?),
-        Decision::Proxy(proxied) => Ok(proxied.into_exchange(server, connection.peer)),
+        Decision::Proxy(proxied) => Ok(proxied.into_exchange(server, connection.peer, connection.is_tls())),
     };
     let exchange = match exchange {
         Ok(exchange) => exchange,

@@ -7,8 +7,10 @@ use super::handler::Decision;
 use super::head::ReadAhead;
 use super::server::Server;
 use super::stream_start::StreamStart;
+use super::tls_connection;
 use crate::metrics::RefuseReason;
-use crate::net::{Accepted, Phase, Stream};
+use crate::net::tls::TlsListener;
+use crate::net::{Accepted, Phase, Stream, Watched};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,11 +24,33 @@ pub(crate) struct ClientSide {
     server: Arc<Server>,
     /// Every connection begins with a PROXY protocol header.
     proxy_protocol: bool,
+    /// `None`: clear text.
+    tls: Option<Arc<TlsListener>>,
 }
 
 impl ClientSide {
-    pub(crate) fn new(server: Arc<Server>, proxy_protocol: bool) -> Self {
-        Self { server, proxy_protocol }
+    pub(crate) fn new(server: Arc<Server>, proxy_protocol: bool, tls: Option<Arc<TlsListener>>) -> Self {
+        Self {
+            server,
+            proxy_protocol,
+            tls,
+        }
+    }
+
+    /// The connection gets a task for its handshake, if there may be another one.
+    fn begin_handshake(&self, stream: Stream, peer: SocketAddr, ahead: ReadAhead, listener: &Arc<TlsListener>) {
+        let server = &self.server;
+        let connection = Connection::new(peer, ahead);
+        connection.enter(Phase::Handshake);
+        let phase = connection.phase();
+        let pending_max = server.quotas.pending_max();
+        let max = server.snapshot.load().limits.handshakes.min(pending_max);
+        let Some(permit) = server.under_way.begin(phase.clone(), max) else {
+            tracing::debug!(%peer, "connection refused: too many handshakes are under way");
+            return server.refused(RefuseReason::Handshakes);
+        };
+        let task = tls_connection::serve(server.clone(), connection, stream, listener.clone(), permit);
+        server.pending.spawn(task, phase, pending_max);
     }
 
     /// What is to be done with what has come of a new connection.
@@ -71,6 +95,9 @@ impl Accepted for ClientSide {
             tracing::debug!(%peer, "connection refused: its peer is none of `trusted_proxies`");
             return server.refused(RefuseReason::BadRequest);
         };
+        if let Some(listener) = &self.tls {
+            return self.begin_handshake(stream, peer, ahead, listener);
+        }
         let mut scratch = [0; READ_BYTES];
         let first = match stream.read(&mut scratch) {
             Ok(0) => return,
@@ -91,8 +118,12 @@ impl Accepted for ClientSide {
             // It has asked, though its task has not run yet: it is not ended to make room.
             phase.set(Phase::Answering);
         }
+        let stream = match Watched::new(stream) {
+            Ok(stream) => stream,
+            Err(error) => return tracing::debug!(%peer, %error, "connection dropped: it can't be watched"),
+        };
         let task = client_connection::serve(server.clone(), connection, stream, first);
-        server.pending.spawn(task, phase, server.quotas.handshakes_max());
+        server.pending.spawn(task, phase, server.quotas.pending_max());
     }
 
     fn make_room(&self) {

@@ -80,6 +80,7 @@ pub(crate) struct Connection {
     phase: Arc<SharedPhase>,
     /// A request has come over it.
     is_used: bool,
+    is_tls: bool,
 }
 
 impl Connection {
@@ -89,6 +90,7 @@ impl Connection {
             ahead,
             phase: Arc::new(SharedPhase::new(Phase::Head)),
             is_used: false,
+            is_tls: false,
         }
     }
 
@@ -104,6 +106,27 @@ impl Connection {
     pub(super) fn use_for(&mut self, phase: Phase) {
         self.is_used = true;
         self.enter(phase);
+    }
+
+    /// Its handshake is over: its first request is awaited.
+    pub(super) fn secured(&mut self) {
+        self.is_tls = true;
+        self.enter(Phase::Head);
+    }
+
+    /// Whether its client speaks TLS with us.
+    pub(super) fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// Whether something has come behind the PROXY protocol header, where one has to come.
+    pub(super) fn has_begun(&mut self) -> Result<bool, BadHeader> {
+        Ok(self.ahead.take_proxy_header(&mut self.peer)? && !self.ahead.is_empty())
+    }
+
+    /// Reads once; 0: nothing more will come.
+    pub(super) async fn read_on(&mut self, stream: &Watched) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read(cx, stream)).await
     }
 
     /// Whether it is to make room for another.
@@ -186,11 +209,15 @@ impl Connection {
     }
 
     /// Answers a request that can't be understood, and ends.
-    pub(crate) async fn refuse(&mut self, mut stream: &Watched, refused: Refused) {
+    pub(crate) async fn refuse(&mut self, stream: &Watched, refused: Refused) {
+        self.answer_last(stream, &refused.why.response(refused.to_head)).await;
+    }
+
+    /// Answers by these bytes, and ends.
+    pub(super) async fn answer_last(&mut self, mut stream: &Watched, response: &[u8]) {
         self.enter(Phase::Lingering);
-        let response = refused.why.response(refused.to_head);
         // A client that has gone, or takes nothing, needs no answer.
-        if matches!(timeout(LINGER_MAX, stream.write_all(&response)).await, Ok(Ok(()))) {
+        if matches!(timeout(LINGER_MAX, stream.write_all(response)).await, Ok(Ok(()))) {
             self.linger(stream, LINGER_MAX, LINGER_BYTES_MAX).await;
         }
     }
@@ -199,7 +226,9 @@ impl Connection {
     /// arrives.
     pub(super) async fn linger(&mut self, stream: &Watched, time_max: Duration, bytes_max: usize) {
         let mut left = bytes_max;
-        if stream.stream().finish().is_err() {
+        // A client that takes no more is waited for as one that says nothing.
+        let finish = timeout(time_max, poll_fn(|cx| stream.poll_finish(cx)));
+        if !matches!(finish.await, Ok(Ok(()))) {
             return;
         }
         let read_all = poll_fn(|cx| {

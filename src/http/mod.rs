@@ -28,6 +28,7 @@ mod server;
 mod snapshot;
 mod stream_head;
 mod stream_start;
+mod tls_connection;
 mod watched_client;
 
 pub use router::{RoutedSource, Router};

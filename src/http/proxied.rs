@@ -8,7 +8,7 @@ use super::exchange::{Answer, Exchange};
 use super::response;
 use super::server::Server;
 use crate::net::Phase;
-use crate::proxy::{Failure, Proxied, Proxy, is_event_stream};
+use crate::proxy::{Failure, Peer, Proxied, Proxy, is_event_stream};
 use crate::quotas::ProxyPermit;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -25,17 +25,17 @@ pub(super) struct ProxiedRequest {
 
 impl ProxiedRequest {
     /// The exchange that asks the origin.
-    pub(super) fn into_exchange(self: Box<Self>, server: &Arc<Server>, peer: SocketAddr) -> Exchange {
+    pub(super) fn into_exchange(self: Box<Self>, server: &Arc<Server>, peer: SocketAddr, is_tls: bool) -> Exchange {
         let server = server.clone();
         Exchange::Asked {
-            by: Box::new(move |request| Box::pin(async move { self.answer(&server, request, peer).await })),
+            by: Box::new(move |request| Box::pin(async move { self.answer(&server, request, peer, is_tls).await })),
             phase: Phase::Waiting,
         }
     }
 
-    async fn answer(self, server: &Server, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    async fn answer(self, server: &Server, request: Request<Incoming>, peer: SocketAddr, is_tls: bool) -> Answer {
         let Self { proxy, at, mut permit } = self;
-        let (passed, unread) = proxy.send(at, request, peer.ip()).await;
+        let (passed, unread) = proxy.send(at, request, Peer { ip: peer.ip(), is_tls }).await;
         let (response, tunnel) = match passed {
             Ok(Proxied { response, tunnel }) => (response, tunnel),
             Err(failure) => {

@@ -215,10 +215,20 @@ fn spread_seconds(source: &Source) -> u64 {
 }
 
 fn heals(reason: RefuseReason) -> bool {
-    use RefuseReason::{Channels, Clients, ClientsPerIp, ClientsPerUser, Descriptors, Draining, ProxiedRequests, Rate};
+    use RefuseReason::{
+        Channels, Clients, ClientsPerIp, ClientsPerUser, Descriptors, Draining, Handshakes, ProxiedRequests, Rate,
+    };
     matches!(
         reason,
-        Clients | ClientsPerIp | ClientsPerUser | Rate | Descriptors | ProxiedRequests | Draining | Channels
+        Clients
+            | ClientsPerIp
+            | ClientsPerUser
+            | Rate
+            | Descriptors
+            | ProxiedRequests
+            | Handshakes
+            | Draining
+            | Channels
     )
 }
 
@@ -236,6 +246,7 @@ fn status(reason: RefuseReason) -> StatusCode {
         | RefuseReason::Rate
         | RefuseReason::Descriptors
         | RefuseReason::ProxiedRequests
+        | RefuseReason::Handshakes
         | RefuseReason::Draining
         | RefuseReason::Channels => StatusCode::SERVICE_UNAVAILABLE,
     }
@@ -249,6 +260,7 @@ fn detail(reason: RefuseReason) -> &'static str {
         RefuseReason::Rate => "too many new streams at the moment",
         RefuseReason::Descriptors => "the relay has no descriptor left",
         RefuseReason::ProxiedRequests => "the relay passes too many requests at the moment",
+        RefuseReason::Handshakes => "too many handshakes are under way",
         RefuseReason::Draining => "the relay is leaving",
         RefuseReason::Channels => "too many channels are open",
         RefuseReason::NotFound => "no source serves this path",

@@ -5,6 +5,7 @@ use super::snapshot::Snapshot;
 use super::stream_start::StreamStart;
 use crate::delivery::Shards;
 use crate::metrics::{ListenerMetrics, RefuseReason};
+use crate::net::tls::UnderWay;
 use crate::net::{Askers, PendingConnections, Stream};
 use crate::quotas::Quotas;
 use arc_swap::ArcSwap;
@@ -17,6 +18,7 @@ pub(crate) struct Server {
     pub(super) quotas: Arc<Quotas>,
     pub(super) metrics: ListenerMetrics,
     pub(super) pending: PendingConnections,
+    pub(super) under_way: Arc<UnderWay>,
 }
 
 impl Server {
@@ -32,6 +34,7 @@ impl Server {
             quotas,
             metrics,
             pending: PendingConnections::new(Askers::Stay),
+            under_way: Arc::default(),
         }
     }
 

@@ -87,6 +87,15 @@ table! {
     REFUSED: Counter "fanfare_refused_total" in Count, ["reason"], &[],
         "Connections and requests refused, by why.",
         "`clients`, `channels`, `descriptors`, `passes`: raise what is full. `bad_request`, `header_timeout`: scanners, or an attack.";
+    CONFIG_RELOADS: Counter "fanfare_config_reloads_total" in Count, ["outcome"], &[],
+        "Reloads of the configuration, or of the certificates in it, by what became of them.",
+        "Alert on `rejected`: what is in force is older than what stands in the files.";
+    TLS_HANDSHAKES: Counter "fanfare_tls_handshakes_total" in Count, ["outcome"], &[],
+        "TLS handshakes of clients, by what became of them.",
+        "`certificate_refused`: look at the certificate and its chain. `incompatible`: at `min_version` and `alpn`. `client_certificate`: at `client_ca`. `not_tls`: a URL with `http://`. `closed`: probes that only connect.";
+    CERTIFICATE_EXPIRY: Gauge "fanfare_certificate_expiry_timestamp_seconds" in Seconds, ["listener"], &[],
+        "When the first of the listener's certificates ends, in seconds since the epoch.",
+        "Alert on it less `time()`, well before that is 0: renewal has failed.";
     PROXIED_REQUESTS: Counter "fanfare_proxied_requests_total" in Count, ["code"], &[],
         "Requests that went to an origin as they were, by the status that the client got.",
         "`502`, `504`: the origin failed; the log says how.";

@@ -108,6 +108,8 @@ labels! {
         Descriptors = "descriptors",
         /// Proxied requests at one time.
         ProxiedRequests = "passes",
+        /// `limits.handshakes`.
+        Handshakes = "handshakes",
         /// The process is leaving.
         Draining = "draining",
         /// `limits.channels`.
@@ -156,6 +158,43 @@ labels! {
 }
 
 labels! {
+    /// What became of a TLS handshake: the `outcome` of `fanfare_tls_handshakes_total`.
+    HandshakeOutcome {
+        /// A whole handshake.
+        Completed = "completed",
+        /// One that went on with a session of before.
+        Resumed = "resumed",
+        /// It was not over within `handshake_timeout`, or had to make room.
+        Timeout = "timeout",
+        /// The client closed the connection within it.
+        Closed = "closed",
+        /// The client does not accept the certificate: expired, for another name, of an unknown
+        /// authority.
+        CertificateRefused = "certificate_refused",
+        /// The client's certificate is missing, or is not one of `client_ca`'s.
+        ClientCertificate = "client_certificate",
+        /// No version, cipher or protocol in common.
+        Incompatible = "incompatible",
+        /// What came is no TLS: mostly HTTP in clear text.
+        NotTls = "not_tls",
+        /// Anything else.
+        Failed = "failed",
+    }
+}
+
+labels! {
+    /// What became of a reload: the `outcome` of `fanfare_config_reloads_total`.
+    ReloadOutcome {
+        /// It is in force.
+        Applied = "applied",
+        /// Nothing had changed.
+        Unchanged = "unchanged",
+        /// It has mistakes: what was in force stays.
+        Rejected = "rejected",
+    }
+}
+
+labels! {
     /// What there may be only so many of: the `limit` of `fanfare_limit`.
     Limit {
         /// Clients at one time: `limits.clients`, or as many as there are descriptors for.
@@ -192,9 +231,11 @@ mod tests {
             DenyReason,
             EvictReason,
             GapReason,
+            HandshakeOutcome,
             Limit,
             Protocol,
-            RefuseReason
+            RefuseReason,
+            ReloadOutcome
         );
     }
 

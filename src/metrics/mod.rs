@@ -28,7 +28,9 @@ pub(crate) use process::open_descriptors;
 
 pub use access::AccessMetrics;
 pub use definitions::{Possible, SourceMetrics};
-pub use labels::{CloseReason, DenyReason, EvictReason, GapReason, Limit, Protocol, RefuseReason};
+pub use labels::{
+    CloseReason, DenyReason, EvictReason, GapReason, HandshakeOutcome, Limit, Protocol, RefuseReason, ReloadOutcome,
+};
 pub use late::{LastTime, LateCounter};
 pub use proxy::ProxyMetrics;
 
@@ -68,6 +70,8 @@ pub struct ListenerMetrics {
     pub opened: Counter,
     /// `fanfare_refused_total`, by reason: in the order of [`RefuseReason`].
     pub refused: Vec<LateCounter>,
+    /// `fanfare_tls_handshakes_total`, by outcome: in the order of [`HandshakeOutcome`].
+    pub handshakes: Vec<LateCounter>,
 }
 
 impl Metrics {
@@ -137,12 +141,20 @@ impl Metrics {
         ListenerMetrics {
             opened: counter(&self.recorder, &definitions::CONNECTIONS_OPENED, &[]),
             refused: refused.into(),
+            handshakes: HandshakeOutcome::ALL
+                .map(|outcome| LateCounter::new(&self.recorder, &definitions::TLS_HANDSHAKES, &[outcome.label()]))
+                .into(),
         }
     }
 
     /// The handles of who is not let in to a source.
     pub fn access(&self, source: &str) -> Arc<AccessMetrics> {
         Arc::new(AccessMetrics::new(&self.recorder, source))
+    }
+
+    /// Says when the first of a listener's certificates ends, in seconds since the epoch.
+    pub fn certificate_expiry(&self, listener: &str, seconds: u64) {
+        gauge(&self.recorder, &definitions::CERTIFICATE_EXPIRY, &[listener]).set(seconds as f64);
     }
 
     /// The handles of the proxy.
@@ -153,6 +165,18 @@ impl Metrics {
     /// Says what the process may have at one time.
     pub fn limit(&self, limit: Limit, value: usize) {
         gauge(&self.recorder, &definitions::LIMIT, &[limit.label()]).set(value as f64);
+    }
+
+    /// The counters of reloads are there from now on, at 0.
+    pub fn announce_reloads(&self) {
+        for outcome in ReloadOutcome::ALL {
+            let _ = counter(&self.recorder, &definitions::CONFIG_RELOADS, &[outcome.label()]);
+        }
+    }
+
+    /// Counts a reload.
+    pub fn reloaded(&self, outcome: ReloadOutcome) {
+        counter(&self.recorder, &definitions::CONFIG_RELOADS, &[outcome.label()]).increment(1);
     }
 
     /// Says whether the process is ready, and whether it is leaving: for the next scrape.
@@ -192,6 +216,16 @@ impl ListenerMetrics {
     pub fn announce(&self, possible: impl Fn(RefuseReason) -> bool) {
         let reasons = RefuseReason::ALL.into_iter().filter(|&reason| possible(reason));
         reasons.for_each(|reason| self.refused[reason.index()].announce());
+    }
+
+    /// From now on the counters of handshakes are there: a listener makes some.
+    pub fn announce_handshakes(&self) {
+        self.handshakes.iter().for_each(LateCounter::announce);
+    }
+
+    /// Counts a handshake.
+    pub fn handshake(&self, outcome: HandshakeOutcome) {
+        self.handshakes[outcome.index()].increment(1);
     }
 
     /// Counts a refusal.

@@ -1,6 +1,6 @@
 //! Listeners: bound early, so that an address in use is found out before anything runs.
 
-use super::stream::Transport;
+use super::transport::Transport;
 use crate::config::Listen;
 use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};

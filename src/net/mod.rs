@@ -14,15 +14,20 @@ mod listener;
 mod pending;
 mod phase;
 pub(crate) mod proxy_protocol;
+mod sent;
 mod starvation;
 mod stream;
+pub(crate) mod tls;
+mod transport;
 mod watched;
 
 pub(crate) use accept::{Accepted, accept};
 pub use listener::{Listener, bind};
 pub(crate) use pending::{Askers, PendingConnections};
 pub(crate) use phase::{Phase, SharedPhase};
+pub use sent::Sent;
 pub use stream::Stream;
+pub use tls::TlsError;
 pub(crate) use watched::Watched;
 
 use std::io;

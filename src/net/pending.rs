@@ -6,6 +6,7 @@
 //! bytes unread resets it: a request that has come is answered.
 
 use super::phase::{Phase, SharedPhase};
+use super::tls::HANDSHAKE_PATIENCE;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -42,13 +43,14 @@ impl Pending {
     fn makes_room(&self, now: Instant) -> bool {
         match self.phase.get_with_age(now) {
             (Phase::Head, age) => age >= ON_ITS_WAY,
+            (Phase::Handshake, age) => age >= HANDSHAKE_PATIENCE,
             (phase, _) => !phase.is_asking(),
         }
     }
 
     /// Ends it: at once, or after a last look. Whether that was not done before.
     fn end(&self) -> bool {
-        if matches!(self.phase(), Phase::Head | Phase::Idle) {
+        if matches!(self.phase(), Phase::Handshake | Phase::Head | Phase::Idle) {
             return self.phase.ask_to_leave();
         }
         self.task.abort();
@@ -107,7 +109,7 @@ impl PendingConnections {
         list.retain(|pending| !pending.task.is_finished());
         let now = Instant::now();
         for answered in [true, false] {
-            let fits = |pending: &&Pending| answered == (pending.phase() != Phase::Head);
+            let fits = |pending: &&Pending| answered == !matches!(pending.phase(), Phase::Handshake | Phase::Head);
             let going = list.iter().filter(|pending| pending.makes_room(now)).filter(fits);
             if going.filter(|pending| pending.end()).take(count).count() > 0 {
                 return;

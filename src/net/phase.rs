@@ -8,6 +8,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
+    /// Its TLS handshake is under way.
+    Handshake,
     /// Its request's head is being read.
     Head,
     /// It has been answered, and may be used again.
@@ -22,7 +24,14 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 5] = [Self::Head, Self::Idle, Self::Waiting, Self::Answering, Self::Lingering];
+    const ALL: [Self; 6] = [
+        Self::Handshake,
+        Self::Head,
+        Self::Idle,
+        Self::Waiting,
+        Self::Answering,
+        Self::Lingering,
+    ];
 
     /// Whether it has a request that has not got all of its answer.
     pub(super) fn is_asking(self) -> bool {
@@ -80,6 +89,11 @@ impl SharedPhase {
     /// Whether it is to make room.
     pub(crate) fn has_to_leave(&self) -> bool {
         self.has_to_leave.load(Ordering::Acquire)
+    }
+
+    /// It has done what it was to make room for not doing: it stays.
+    pub(crate) fn stay(&self) {
+        self.has_to_leave.store(false, Ordering::Release);
     }
 
     /// Completes when it is to make room. Its request may have come all the same: it looks once

@@ -1,25 +1,22 @@
 //! A connection with a peer, non-blocking and registered nowhere.
 
+use super::sent::Sent;
+use super::tls::TlsState;
+use super::transport::Transport;
 use crate::quotas::Descriptor;
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+#[cfg(test)]
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
-/// What a peer's bytes go through. (TLS will be a further kind: the encryption goes with the
-/// stream.)
+/// What a peer's bytes go through: a socket, and the encryption over it if there is one.
 #[derive(Debug)]
 pub struct Stream {
     transport: Transport,
+    /// Boxed: most streams are in clear text, or pay for much more than a pointer.
+    tls: Option<Box<TlsState>>,
     /// Goes back to the budget when the socket is closed.
     _descriptor: Option<Descriptor>,
-}
-
-#[derive(Debug)]
-pub(super) enum Transport {
-    Tcp(TcpStream),
-    Unix(UnixStream),
 }
 
 /// Bytes of a peer's that are read and dropped at one time.
@@ -31,6 +28,7 @@ impl Stream {
     pub(super) fn new(transport: Transport, descriptor: Option<Descriptor>) -> Self {
         Self {
             transport,
+            tls: None,
             _descriptor: descriptor,
         }
     }
@@ -43,36 +41,88 @@ impl Stream {
         (Self::new(Transport::Unix(ours), None), peer)
     }
 
+    /// From now on everything goes through this.
+    pub(super) fn encrypt_with(&mut self, tls: TlsState) {
+        self.tls = Some(Box::new(tls));
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// The encryption, if there is one.
+    pub(crate) fn tls(&self) -> Option<&TlsState> {
+        self.tls.as_deref()
+    }
+
     /// Reads what has come. `WouldBlock`: nothing has.
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        retried(|| match &self.transport {
-            Transport::Tcp(stream) => (&*stream).read(into),
-            Transport::Unix(stream) => (&*stream).read(into),
-        })
+        match &self.tls {
+            None => self.transport.read(into),
+            Some(tls) => tls.read(&self.transport, into),
+        }
+    }
+
+    /// Whether a read gives bytes, or the end, though the socket has nothing.
+    pub(crate) fn has_read_ahead(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_read_ahead())
+    }
+
+    /// Sends what the peer has room for.
+    pub fn send(&self, bytes: &[u8]) -> io::Result<Sent> {
+        match &self.tls {
+            None => match self.transport.write(bytes) {
+                Ok(taken) => Ok(Sent {
+                    taken,
+                    is_full: taken < bytes.len(),
+                }),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Sent {
+                    taken: 0,
+                    is_full: true,
+                }),
+                Err(error) => Err(error),
+            },
+            Some(tls) => tls.send(&self.transport, bytes),
+        }
     }
 
     /// Writes what the peer has room for. `WouldBlock`: it has none.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        retried(|| match &self.transport {
-            Transport::Tcp(stream) => (&*stream).write(bytes),
-            Transport::Unix(stream) => (&*stream).write(bytes),
-        })
+        match self.send(bytes)? {
+            Sent {
+                taken: 0,
+                is_full: true,
+            } => Err(io::ErrorKind::WouldBlock.into()),
+            sent => Ok(sent.taken),
+        }
     }
 
-    /// Whether it has bytes of its own to write, which wait for room as its owner's do. (TLS:
-    /// records, alerts, tickets.)
+    /// Whether it has bytes of its own to write, which wait for room as its owner's do: what a
+    /// socket did not take of a record.
     pub fn wants_write(&self) -> bool {
-        match &self.transport {
-            Transport::Tcp(_) | Transport::Unix(_) => false,
+        self.tls.as_ref().is_some_and(|tls| tls.unsent_bytes() > 0)
+    }
+
+    /// Bytes that were taken and that the socket has not.
+    pub fn unsent_bytes(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.unsent_bytes())
+    }
+
+    /// Writes its own bytes; how many are left.
+    pub fn flush(&self) -> io::Result<usize> {
+        match &self.tls {
+            None => Ok(0),
+            Some(tls) => tls.flush(&self.transport),
         }
     }
 
-    /// Closes the sending half.
+    /// Says that nothing more will be sent, and closes the sending half. `WouldBlock`: what was
+    /// taken before has to go first; to be called again when the socket is writable.
     pub fn finish(&self) -> io::Result<()> {
-        match &self.transport {
-            Transport::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Transport::Unix(stream) => stream.shutdown(Shutdown::Write),
+        if let Some(tls) = &self.tls {
+            tls.close(&self.transport)?;
         }
+        self.transport.finish()
     }
 
     /// Reads and drops what the peer has sent. Whether it may send more; an error: the connection
@@ -95,38 +145,18 @@ impl Stream {
 
     /// What the connection failed with, if it did (`SO_ERROR`). Taking it clears it.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        match &self.transport {
-            Transport::Tcp(stream) => stream.take_error(),
-            Transport::Unix(stream) => stream.take_error(),
-        }
+        self.transport.take_error()
     }
 
     /// Makes the coming close a reset: what the kernel still holds for the peer is freed at once.
     pub fn reset_on_close(&self) {
-        if let Transport::Tcp(stream) = &self.transport {
-            // If it fails the close is an ordinary one; the kernel's memory then lasts until it
-            // gives up.
-            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        }
-    }
-}
-
-/// A call that a signal has interrupted is made again.
-fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
+        self.transport.reset_on_close();
     }
 }
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.transport {
-            Transport::Tcp(stream) => stream.as_fd(),
-            Transport::Unix(stream) => stream.as_fd(),
-        }
+        self.transport.as_fd()
     }
 }
 

@@ -30,11 +30,28 @@ impl Watched {
         self.0.get_ref()
     }
 
+    /// The stream, to begin encryption.
+    pub(super) fn stream_mut(&mut self) -> &mut Stream {
+        self.0.get_mut()
+    }
+
     /// Reads what has come; 0: nothing more will.
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.stream().has_read_ahead() {
+            return Poll::Ready(self.stream().read(into));
+        }
+        self.poll_read_with(cx, |stream| stream.read(into))
+    }
+
+    /// The same by another way to read, whose `WouldBlock` has to be the socket's.
+    pub(super) fn poll_read_with(
+        &self,
+        cx: &mut Context<'_>,
+        mut read: impl FnMut(&Stream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         loop {
             let mut ready = ready!(self.0.poll_read_ready(cx))?;
-            if let Ok(read) = ready.try_io(|stream| stream.get_ref().read(into)) {
+            if let Ok(read) = ready.try_io(|stream| read(stream.get_ref())) {
                 return Poll::Ready(read);
             }
         }
@@ -51,6 +68,37 @@ impl Watched {
             let mut ready = ready!(self.0.poll_write_ready(cx))?;
             if let Ok(written) = ready.try_io(|stream| stream.get_ref().write(bytes)) {
                 return Poll::Ready(written);
+            }
+        }
+    }
+
+    /// Completes when the socket has everything that was written.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_until(cx, |stream| match stream.flush()? {
+            0 => Ok(()),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        })
+    }
+
+    /// Closes the sending half behind everything that was written.
+    pub(crate) fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_until(cx, Stream::finish)
+    }
+
+    /// Does what may have to wait for room.
+    fn poll_until(
+        &self,
+        cx: &mut Context<'_>,
+        mut go_on: impl FnMut(&Stream) -> io::Result<()>,
+    ) -> Poll<io::Result<()>> {
+        match go_on(self.stream()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return Poll::Ready(done),
+        }
+        loop {
+            let mut ready = ready!(self.0.poll_write_ready(cx))?;
+            if let Ok(done) = ready.try_io(|stream| go_on(stream.get_ref())) {
+                return Poll::Ready(done);
             }
         }
     }
@@ -86,11 +134,11 @@ impl AsyncWrite for &Watched {
         Watched::poll_write(&self, cx, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Watched::poll_flush(&self, cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream().finish())
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_finish(cx)
     }
 }

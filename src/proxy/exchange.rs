@@ -2,6 +2,7 @@
 
 use super::client::Origins;
 use super::failure::Failure;
+use super::forwarded::Peer;
 use super::forwarded::Public;
 use super::origin::Origin;
 use super::request::{self, Outgoing};
@@ -15,7 +16,6 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE};
 use hyper::http::request::Parts as RequestParts;
 use hyper::{Method, Request, Response, StatusCode, Version};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What the exchanges with all origins share.
@@ -42,7 +42,7 @@ impl Exchange {
         &self,
         origin: &Origin,
         request: Request<Incoming>,
-        peer: IpAddr,
+        peer: Peer,
         body_state: Arc<RequestBodyState>,
     ) -> Result<Exchanged, Failure> {
         let (parts, body) = request.into_parts();

@@ -21,6 +21,14 @@ const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// What stands for a peer without an address: one on a Unix socket.
 const UNKNOWN: &str = "unknown";
 
+/// The other end of the connection that a request came over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) ip: IpAddr,
+    /// Whether it speaks TLS with us.
+    pub(crate) is_tls: bool,
+}
+
 /// How the client reached the first proxy that we trust, or us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Public {
@@ -31,7 +39,9 @@ pub(super) struct Public {
 }
 
 /// Writes the headers anew, and says how the client asked. `host`: the request's own.
-pub(super) fn forward(headers: &mut HeaderMap, peer: IpAddr, host: Option<&str>, trusted: &[Network]) -> Public {
+pub(super) fn forward(headers: &mut HeaderMap, peer: Peer, host: Option<&str>, trusted: &[Network]) -> Public {
+    let Peer { ip: peer, is_tls } = peer;
+    let own_proto = if is_tls { "https" } else { "http" };
     let mut before = Before::default();
     if trusted.iter().any(|network| network.contains(peer)) {
         before = Before::in_headers(headers);
@@ -45,7 +55,7 @@ pub(super) fn forward(headers: &mut HeaderMap, peer: IpAddr, host: Option<&str>,
             headers.remove(name);
         }
     }
-    let proto = before.proto().unwrap_or("http").to_owned();
+    let proto = before.proto().unwrap_or(own_proto).to_owned();
     let public_host = before.host().or(host).map(str::to_owned);
     for name in [FORWARDED, FOR, PROTO, HOST] {
         headers.remove(name);
@@ -54,7 +64,7 @@ pub(super) fn forward(headers: &mut HeaderMap, peer: IpAddr, host: Option<&str>,
         tls: proto == "https",
         host: public_host,
     };
-    let own = element(&node(peer), host);
+    let own = element(&node(peer), host, own_proto);
     put(headers, FORWARDED, &before.forwarded(own));
     put(headers, FOR, &before.addresses(peer));
     put(headers, PROTO, before.x_proto.as_deref().unwrap_or(&proto));
@@ -167,12 +177,11 @@ impl Before {
     }
 }
 
-/// The relay's own element: the peer, the host that was asked for, and the scheme. (There is no TLS
-/// listener.)
-fn element(node: &str, host: Option<&str>) -> String {
+/// The relay's own element: the peer, the host that was asked for, and the scheme.
+fn element(node: &str, host: Option<&str>, proto: &str) -> String {
     match host {
-        Some(host) => format!("for={node};host={};proto=http", quoted(host)),
-        None => format!("for={node};proto=http"),
+        Some(host) => format!("for={node};host={};proto={proto}", quoted(host)),
+        None => format!("for={node};proto={proto}"),
     }
 }
 

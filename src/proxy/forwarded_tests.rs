@@ -8,7 +8,11 @@ fn forwarded(peer: &str, sent: &[(&'static str, &'static str)]) -> (Vec<String>,
     for (name, value) in sent {
         headers.append(*name, HeaderValue::from_static(value));
     }
-    let public = forward(&mut headers, peer.parse().unwrap(), Some("cue.example:8080"), &trusted);
+    let peer = Peer {
+        ip: peer.parse().unwrap(),
+        is_tls: false,
+    };
+    let public = forward(&mut headers, peer, Some("cue.example:8080"), &trusted);
     assert!(!headers.contains_key("x-forwarded-prefix"));
     let value = |name: HeaderName| headers[name].to_str().unwrap().to_owned();
     (vec![value(FORWARDED), value(FOR), value(PROTO), value(HOST)], public)
@@ -111,15 +115,40 @@ fn no_spelling_of_an_address_comes_from_a_peer_that_is_not_trusted() {
             headers.insert(name, HeaderValue::from_static("1.1.1.1"));
         }
         headers.insert("x-request-id", HeaderValue::from_static("7"));
-        forward(
-            &mut headers,
-            peer.parse().expect("an address"),
-            Some("a.test"),
-            &trusted,
-        );
+        let peer = Peer {
+            ip: peer.parse().expect("an address"),
+            is_tls: false,
+        };
+        forward(&mut headers, peer, Some("a.test"), &trusted);
         for name in names {
-            assert_eq!(headers.contains_key(name), kept, "{name} from {peer}");
+            assert_eq!(headers.contains_key(name), kept, "{name} from {}", peer.ip);
         }
         assert!(headers.contains_key("x-request-id"));
+    }
+}
+
+#[test]
+fn what_came_over_tls_is_said() {
+    let trusted: [Network; 1] = ["10.0.0.0/8".parse().expect("a network")];
+    for (ip, sent, proto) in [
+        ("192.0.2.1", "http", "https"),
+        ("10.0.0.1", "http", "http"),
+        ("10.0.0.1", "", "https"),
+    ] {
+        let mut headers = HeaderMap::new();
+        if !sent.is_empty() {
+            headers.insert(PROTO, HeaderValue::from_static(sent));
+        }
+        let peer = Peer {
+            ip: ip.parse().expect("an address"),
+            is_tls: true,
+        };
+        let public = forward(&mut headers, peer, Some("a.test"), &trusted);
+        assert!(
+            headers[PROTO] == proto && public.tls == (proto == "https"),
+            "{ip} {sent}"
+        );
+        let own = headers[FORWARDED].to_str().expect("text");
+        assert!(own.ends_with(&format!("for={ip};host=a.test;proto=https")), "{own}");
     }
 }

@@ -33,6 +33,7 @@ mod rewrite;
 mod upgrade;
 
 pub(crate) use failure::Failure;
+pub(crate) use forwarded::Peer;
 pub(crate) use in_flight::is_event_stream;
 pub(crate) use rewrite::Links;
 pub(crate) use upgrade::Tunnel;
@@ -52,7 +53,6 @@ use origin::Origin;
 use request_body::RequestBodyState;
 use response::Exchanged;
 use rewrite::Rewriter;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Everything that is proxied.
@@ -113,7 +113,7 @@ impl Proxy {
         &self,
         at: usize,
         request: Request<Incoming>,
-        peer: IpAddr,
+        peer: Peer,
     ) -> (Result<Proxied, Failure>, Unread) {
         let origin = &self.origins[at];
         let body_state = RequestBodyState::new(request.body().is_end_stream());
@@ -134,7 +134,7 @@ impl Proxy {
         &self,
         origin: &Origin,
         request: Request<Incoming>,
-        peer: IpAddr,
+        peer: Peer,
         body_state: Arc<RequestBodyState>,
     ) -> Result<Proxied, Failure> {
         // RFC 9110, 9.3.8: it would give the client what was meant for the origin.

@@ -5,7 +5,7 @@
 //! out, and headers with the client's address are put in.
 
 use super::failure::Failure;
-use super::forwarded::{Public, forward};
+use super::forwarded::{Peer, Public, forward};
 use super::hop_by_hop;
 use super::origin::Origin;
 use crate::config::Network;
@@ -16,7 +16,6 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Uri, Version};
-use std::net::IpAddr;
 
 /// A request that is ready to be sent.
 #[derive(Debug)]
@@ -34,7 +33,7 @@ pub(super) struct Outgoing {
 pub(super) fn outgoing(
     mut parts: Parts,
     origin: &Origin,
-    peer: IpAddr,
+    peer: Peer,
     trusted: &[Network],
 ) -> Result<Outgoing, Failure> {
     let is_old = parts.version == Version::HTTP_10;

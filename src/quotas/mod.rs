@@ -167,7 +167,7 @@ impl Quotas {
     }
 
     /// How many connections that have not asked for anything may be open at this moment.
-    pub fn handshakes_max(&self) -> usize {
+    pub fn pending_max(&self) -> usize {
         self.descriptors.pending_max()
     }
 

@@ -7,6 +7,10 @@ use crate::quotas::Budget;
 /// Says how many there may be of what, and announces the counters of what may be refused.
 pub(super) fn announce(config: &Config, budget: &Budget, metrics: &Metrics, listeners: &ListenerMetrics) {
     let (limits, proxies) = (&config.limits, !config.pass.is_empty());
+    let has_tls = config.listen.iter().any(|listener| listener.tls.is_some());
+    if has_tls {
+        listeners.announce_handshakes();
+    }
     let has_channels = config.sources.iter().any(|source| source.is_templated());
     metrics.limit(Limit::Clients, limits.clients.min(budget.lasting()));
     metrics.limit(Limit::Descriptors, budget.limit);
@@ -19,6 +23,7 @@ pub(super) fn announce(config: &Config, budget: &Budget, metrics: &Metrics, list
         RefuseReason::Rate => limits.accepts_per_second > 0,
         RefuseReason::ProxiedRequests => proxies,
         RefuseReason::Channels => has_channels,
+        RefuseReason::Handshakes => has_tls,
         RefuseReason::Origin => proxies || has_channels,
         _ => true,
     });

@@ -12,11 +12,12 @@ mod liveness;
 use crate::access::Gates;
 use crate::admin::Admin;
 use crate::channel::Settings;
-use crate::config::{Config, Drain, Listen};
+use crate::config::{ClientListener, Config, Drain, Listen};
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
 use crate::http::{ClientSide, RoutedSource, Router, Server, Snapshot};
 use crate::metrics::Metrics;
+use crate::net::tls::{Certificates, TlsListener};
 use crate::net::{Listener, accept, bind, watch};
 use crate::proxy::{Links, Proxy};
 use crate::quotas::Quotas;
@@ -47,6 +48,7 @@ pub struct Relay {
     admin: Option<Admin>,
     config: Config,
     critical: CriticalTasks,
+    certificates: Arc<Certificates>,
     _connections: Connections,
 }
 
@@ -76,6 +78,10 @@ impl Relay {
         let admin_listener = admin_listener.transpose()?;
 
         let metrics = Metrics::new();
+        let tls = bound.iter().zip(&config.listen).map(tls_of);
+        let tls: Vec<Option<Arc<TlsListener>>> = tls.collect::<Result<_, _>>()?;
+        let certificates = Certificates::new(tls.iter().flatten().cloned().collect(), metrics.clone());
+        metrics.announce_reloads();
         let critical = CriticalTasks::default();
         let shards = Arc::new(Shards::start(config.workers, &critical)?);
         let runtime = UpstreamRuntime::start(config.workers)?;
@@ -93,18 +99,11 @@ impl Relay {
 
         let addresses = bound.iter().map(Listener::address).collect();
         let mut listeners = JoinSet::new();
-        for (bound, listen) in bound.into_iter().zip(&config.listen) {
-            tracing::info!(address = %bound, "listening for clients");
-            let part = format!("the listener {bound}");
-            let clients = ClientSide::new(server.clone(), listen.proxy_protocol);
-            let accepting = accept(watch(bound)?, clients, quotas.descriptors().clone());
-            let other = critical.clone();
-            listeners.spawn(critical.clone().watch(part.clone(), async move {
-                if let Err(error) = accepting.await {
-                    tracing::error!(%error, "{part} is watched no more");
-                    other.fail(&part);
-                }
-            }));
+        listeners.spawn(certificates.clone().watch());
+        for ((bound, listen), tls) in bound.into_iter().zip(&config.listen).zip(tls) {
+            tracing::info!(address = %bound, tls = tls.is_some(), "listening for clients");
+            let clients = ClientSide::new(server.clone(), listen.proxy_protocol, tls);
+            listeners.spawn(accepting(bound, clients, &quotas, &critical)?);
         }
         let admin = admin_listener.map(|listener| {
             let admin = Admin::start(listener, status.clone(), budget.admin, admin_gate)?;
@@ -120,8 +119,16 @@ impl Relay {
             admin: admin.transpose()?,
             config,
             critical,
+            certificates,
             _connections: Connections(server),
         })
+    }
+
+    /// The certificates of the listeners, to be read again on demand: they are all replaced, or
+    /// none. Blocks for as long as reading the files takes.
+    pub fn certificate_reload(&self) -> impl Fn() + Clone + Send + Sync + 'static {
+        let certificates = self.certificates.clone();
+        move || certificates.reload_and_count()
     }
 
     /// Where clients connect: the first TCP listener.
@@ -205,6 +212,34 @@ fn snapshot(config: &Config, registry: &Registry, metrics: &Arc<Metrics>, quotas
     let proxy = Proxy::new(config, links(registry), metrics, quotas.clone());
     let gates = Arc::new(Gates::new(config, metrics, None));
     Snapshot::new(config, router, proxy, gates)
+}
+
+/// Accepts connections, for as long as the process may go on.
+fn accepting(
+    bound: Listener,
+    clients: ClientSide,
+    quotas: &Quotas,
+    critical: &CriticalTasks,
+) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let part = format!("the listener {bound}");
+    let accepting = accept(watch(bound)?, clients, quotas.descriptors().clone());
+    let other = critical.clone();
+    Ok(critical.clone().watch(part.clone(), async move {
+        if let Err(error) = accepting.await {
+            tracing::error!(%error, "{part} is watched no more");
+            other.fail(&part);
+        }
+    }))
+}
+
+/// The TLS of a listener, if it has one.
+fn tls_of((bound, listen): (&Listener, &ClientListener)) -> Result<Option<Arc<TlsListener>>, StartError> {
+    let Some(settings) = &listen.tls else { return Ok(None) };
+    let name = bound.to_string();
+    match TlsListener::new(name.clone(), settings) {
+        Ok(listener) => Ok(Some(Arc::new(listener))),
+        Err(error) => Err(StartError::Tls { listener: name, error }),
+    }
 }
 
 /// A live source, as the router takes it.

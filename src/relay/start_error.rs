@@ -1,6 +1,7 @@
 //! Why a relay can't start, and what would help.
 
 use crate::config::{ClientListener, Listen};
+use crate::net::TlsError;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -15,6 +16,14 @@ pub enum StartError {
         listener: ListenerName,
         /// Why.
         error: io::Error,
+    },
+    /// The TLS of a listener can't be set up: a file has changed since the configuration was read.
+    #[error("no TLS at {listener}: {error}")]
+    Tls {
+        /// The listener's address.
+        listener: String,
+        /// Why.
+        error: TlsError,
     },
     /// The system refused a thread or a poll.
     #[error("can't start: {0}")]

@@ -9,6 +9,7 @@ mod legacy;
 mod mistakes;
 mod never_panics;
 mod schema;
+mod tls;
 
 use fanfare::config::{self, Loaded, Source};
 

@@ -73,11 +73,8 @@ fn what_can_not_take_effect_is_never_ignored() {
             "f.yaml:5:1: combine: not supported by this version",
         ),
         (
-            format!(
-                "listen: [ {{ address: '0.0.0.0:1', tls: {{ cert: a, key: b }} }} ]\n{}",
-                with("")
-            ),
-            "f.yaml:1:35: listen[0].tls: not supported by this version",
+            format!("listen: {{ address: '0.0.0.0:1', tls: true }}\n{}", with("")),
+            "f.yaml:1:38: listen.tls: `true`; expected a mapping with keys among `cert`, `key`,",
         ),
         (
             format!("listen: {{ address: '0.0.0.0:1', proxy_protocol: true }}\n{}", with("")),

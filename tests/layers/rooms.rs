@@ -17,10 +17,11 @@ pub(crate) const ROOMS: &[Room] = &[
     ("telemetry", "timestamp"),
     ("redaction", ""),
     ("path", ""),
-    ("config", "redaction path"),
+    ("certificate", ""),
+    ("config", "redaction path certificate"),
     ("metrics", "telemetry"),
     ("quotas", "sync config metrics"),
-    ("net", "config quotas"),
+    ("net", "certificate config metrics quotas"),
     // An event's way.
     ("event_stream", ""),
     ("log", "sync config metrics"),

@@ -115,6 +115,7 @@ async fn every_series_moves() {
     scenes::refusals::play(&mut moves).await;
     scenes::access::play(&mut moves).await;
     scenes::leaving::play(&mut moves).await;
+    scenes::tls::play(&mut moves).await;
     let is_elsewhere = |series: &str| ELSEWHERE.iter().any(|(name, _)| series.starts_with(name));
     let still: Vec<&String> = moves
         .0

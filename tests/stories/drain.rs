@@ -4,6 +4,7 @@ use crate::support::client::{End, TestClient, ask, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, readyz};
+use crate::support::tls::dial;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
@@ -105,7 +106,7 @@ async fn nobody_comes_in_any_more() {
     let (mut process, _conn) = running("{ spread: 1s, timeout: 20s }").await;
     let mut inside = client(&process).await;
     // Accepted before, its request comes after.
-    let early = TcpStream::connect(process.address).await.unwrap();
+    let early = dial(process.address, None).await;
     process.eventually_metric("fanfare_connections_opened_total", 2.0).await;
     process.terminate();
     process.logged("draining").await;
@@ -116,7 +117,7 @@ async fn nobody_comes_in_any_more() {
         }
     };
     crate::support::origin::within("the listener to be closed", refused).await;
-    let mut late = TestClient::new(Box::new(early), &get(PATH)).await;
+    let mut late = TestClient::new(early, &get(PATH)).await;
     assert_eq!(late.read_head().await.status, 200);
     assert_eq!(late.end().await, End::LastChunk);
     assert_eq!(late.retries.len(), 1, "come back, elsewhere");
@@ -139,7 +140,7 @@ async fn a_hangup_ends_nothing() {
     let mut client = get(PATH).open(process.address).await;
     process.signal(rustix::process::Signal::HUP);
     process
-        .logged("this version does not reload: a changed file is in force after a restart")
+        .logged("this version reloads certificates alone: a changed file is in force after a restart")
         .await;
     conn.event("data: x").await;
     assert_eq!(client.next_event().await.data, "x");

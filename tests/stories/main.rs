@@ -40,5 +40,6 @@ mod settings;
 mod slow_clients;
 mod tail;
 mod templated;
+mod tls;
 mod tree;
 mod upstream_trouble;

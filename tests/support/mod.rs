@@ -14,4 +14,5 @@ pub mod process;
 #[path = "../reference/mod.rs"]
 pub mod reference;
 pub mod relay;
+pub mod tls;
 pub mod wire;

@@ -74,6 +74,9 @@ impl TestProcess {
         };
         process.address = process.address_in("listening for clients").await;
         process.admin = process.address_in("listening for the admin").await;
+        let speaks_tls = process.log_lines("listening for clients")[0]["tls"] == true;
+        super::tls::register(process.address, speaks_tls);
+        super::tls::register(process.admin, false);
         process
     }
 
@@ -101,6 +104,8 @@ impl TestProcess {
             }
         };
         within("the admin to listen", listening).await;
+        super::tls::register(address, super::tls::is_everywhere());
+        super::tls::register(admin, false);
         Self {
             child,
             address,

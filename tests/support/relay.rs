@@ -2,6 +2,7 @@
 
 use super::client::{Ask, TestClient, ask, get};
 use super::origin::{Conn, PATIENCE, TestOrigin};
+use super::tls;
 use fanfare::config::{self, Config};
 use fanfare::relay::Relay;
 use std::net::SocketAddr;
@@ -101,10 +102,10 @@ impl Setup {
     }
 
     pub fn yaml(&self) -> String {
+        let listen = tls::listener(&self.listen);
         let Self {
             url,
             path,
-            listen,
             admin,
             upstream,
             source,
@@ -161,8 +162,14 @@ pub struct TestRelay {
 
 impl TestRelay {
     pub fn start(config: Config) -> Self {
-        let relay = Relay::start(config).unwrap();
+        let speaks_tls = config.listen[0].tls.is_some();
+        Self::of(Relay::start(config).unwrap(), speaks_tls)
+    }
+
+    fn of(relay: Relay, speaks_tls: bool) -> Self {
         let (address, admin) = (relay.address().unwrap(), relay.admin_address().unwrap());
+        tls::register(address, speaks_tls);
+        tls::register(admin, false);
         Self { relay, address, admin }
     }
 
@@ -171,10 +178,7 @@ impl TestRelay {
         let began = Instant::now();
         loop {
             match Relay::start(config.clone()) {
-                Ok(relay) => {
-                    let (address, admin) = (relay.address().unwrap(), relay.admin_address().unwrap());
-                    return Self { relay, address, admin };
-                }
+                Ok(relay) => return Self::of(relay, config.listen[0].tls.is_some()),
                 Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
             }
             tokio::time::sleep(LOOK_EVERY).await;

@@ -1,15 +1,18 @@
 //! One end of an HTTP/1 connection, byte by byte: the client's or the origin's, for stories about
 //! what passes between them.
 
-use super::client::find;
+use super::client::{Io, find};
 use super::origin::within;
+use super::tls::dial;
 use std::io;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A connection, and what has been read of it.
 pub struct Wire {
-    io: TcpStream,
+    io: Box<dyn Io>,
     read: Vec<u8>,
 }
 
@@ -31,7 +34,11 @@ pub struct Content {
 
 impl Wire {
     pub async fn connect(address: std::net::SocketAddr) -> Self {
-        Self::over(within("a connection", TcpStream::connect(address)).await.unwrap())
+        let io = dial(address, None).await;
+        if let Some(tcp) = io.tcp() {
+            tcp.set_nodelay(true).unwrap();
+        }
+        Self { io, read: Vec::new() }
     }
 
     pub async fn accept(listener: &TcpListener) -> Self {
@@ -40,7 +47,10 @@ impl Wire {
 
     pub fn over(io: TcpStream) -> Self {
         io.set_nodelay(true).unwrap();
-        Self { io, read: Vec::new() }
+        Self {
+            io: Box::new(io),
+            read: Vec::new(),
+        }
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -53,11 +63,17 @@ impl Wire {
 
     /// Bytes that the peer need not take: as many of them as the socket takes at once.
     pub fn offer(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.io.try_write(bytes)
+        // One try, after which nothing is waited for.
+        let mut now = Context::from_waker(Waker::noop());
+        match Pin::new(&mut self.io).poll_write(&mut now, bytes) {
+            Poll::Ready(written) => written,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 
     pub async fn writable(&self) {
-        within("the peer to take more", self.io.writable()).await.unwrap();
+        let tcp = self.io.tcp().expect("TCP");
+        within("the peer to take more", tcp.writable()).await.unwrap();
     }
 
     pub async fn chunk(&mut self, bytes: impl AsRef<[u8]>) {
@@ -73,7 +89,7 @@ impl Wire {
 
     /// Breaks the connection off: RST.
     pub fn reset(self) {
-        socket2::SockRef::from(&self.io)
+        socket2::SockRef::from(self.io.tcp().expect("TCP"))
             .set_linger(Some(std::time::Duration::ZERO))
             .unwrap();
     }
@@ -106,7 +122,10 @@ impl Wire {
     /// The next message's head, however long it takes; `None`: the connection ended.
     pub async fn whenever_it_starts(&mut self) -> Option<Start> {
         if self.read.is_empty() {
-            self.io.readable().await.ok()?;
+            // No bound: what comes first is read however late.
+            let mut buffer = vec![0; 64 * 1024];
+            let read = self.io.read(&mut buffer).await.ok()?;
+            self.read.extend_from_slice(&buffer[..read]);
         }
         self.try_start().await
     }
@@ -196,9 +215,11 @@ impl Wire {
     /// Whether nothing has come that was not taken, without waiting.
     pub fn is_quiet(&mut self) -> bool {
         let mut buffer = [0; 1024];
-        match self.io.try_read(&mut buffer) {
-            Ok(read) => self.read.extend_from_slice(&buffer[..read]),
-            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        let mut into = ReadBuf::new(&mut buffer);
+        let mut now = Context::from_waker(Waker::noop());
+        if let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(&mut now, &mut into) {
+            read.unwrap();
+            self.read.extend_from_slice(into.filled());
         }
         self.read.is_empty()
     }

@@ -6,6 +6,7 @@ use crate::support::origin::{RequestHead, TestOrigin, within};
 use crate::support::process::TestProcess;
 use crate::support::reference::dispatch;
 use crate::support::relay::{PATH, Setup};
+use crate::support::tls::{Authority, NAME};
 use crate::tools::program;
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -26,11 +27,15 @@ struct Curl {
 
 impl Curl {
     fn start(relay: SocketAddr, options: &[&str]) -> Self {
+        Self::ask(&format!("http://{relay}{PATH}"), options)
+    }
+
+    fn ask(url: &str, options: &[&str]) -> Self {
         // No settings of whoever runs the tests, no proxy of theirs, and the head before the body.
         let mut child = Command::new(program("curl"))
             .args(["-q", "--noproxy", "*", "-sN", "-D", "-"])
             .args(options)
-            .arg(format!("http://{relay}{PATH}"))
+            .arg(url)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -156,3 +161,38 @@ async fn it_notices_a_cut_that_is_no_end() {
     assert_eq!(curl.exit().await, PARTIAL_FILE);
     assert_numbered(&curl.events(), 0..2);
 }
+
+#[tokio::test]
+async fn over_tls_it_shows_the_stream_and_believes_its_end() {
+    let authority = Authority::new();
+    authority.issue("relay", &[NAME]);
+    let ca = authority.ca().display().to_string();
+    let listen = format!("{{ address: '127.0.0.1:0', tls: {} }}", authority.tls("relay", ""));
+    for version in ["1.2", "1.3"] {
+        let origin = TestOrigin::start().await;
+        let setup = Setup::over(&origin)
+            .listen(&listen)
+            .source("ids: pass\nmax_age: 1s\nstart: earliest");
+        let (relay, mut conn) = setup.start_with(&origin).await;
+        publish(&mut conn, 0..3).await;
+        relay.received(3).await;
+        let url = format!("https://{NAME}:{}{PATH}", relay.address.port());
+        let resolve = format!("{NAME}:{}:127.0.0.1", relay.address.port());
+        let options = ["--cacert", &ca, "--resolve", &resolve, "--tls-max", version];
+        let mut curl = Curl::ask(&url, &options);
+        assert_eq!(curl.exit().await, 0, "{version}: an end in order");
+        assert_numbered(&curl.events(), 0..3);
+        // Over HTTP/1.0 the connection's end is the end, and TLS says that it is one.
+        let mut curl = Curl::ask(&url, &[&options[..], &["--http1.0"]].concat());
+        assert_eq!(curl.exit().await, 0, "{version}");
+        let mut stranger = Curl::ask(&url, &options[2..]);
+        assert_eq!(
+            stranger.exit().await,
+            PEER_NOT_VERIFIED,
+            "{version}: an authority that is not known"
+        );
+    }
+}
+
+/// What curl says of a certificate that it does not believe.
+const PEER_NOT_VERIFIED: i32 = 60;

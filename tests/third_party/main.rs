@@ -23,6 +23,7 @@ mod many_tabs;
 mod nginx;
 mod nginx_behind;
 mod node;
+mod openssl;
 mod pages;
 mod proxy;
 mod python;

@@ -5,3 +5,4 @@ pub(crate) mod leaving;
 pub(crate) mod refusals;
 pub(crate) mod slow;
 pub(crate) mod streams;
+pub(crate) mod tls;

@@ -48,8 +48,9 @@ async fn front_with(entry: &str, top: &str) -> Front {
 }
 
 fn yaml(entry: &str, top: &str, origin: SocketAddr, upstream: &str) -> String {
+    let listen = crate::support::tls::listener("127.0.0.1:0");
     format!(
-        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\n{top}\nsources:\n  s:\n    path: {PATH}\n    \
+        "listen: {listen}\nadmin: 127.0.0.1:0\nworkers: 1\n{top}\nsources:\n  s:\n    path: {PATH}\n    \
          upstream: {{ url: \"{upstream}\" }}\npass:\n  - prefix: /\n    to: http://{origin}\n{entry}"
     )
 }

@@ -2,6 +2,7 @@
 
 use super::{Front, answer, front_with, get, yaml};
 use crate::support::relay::{PATH, TestRelay};
+use crate::support::tls::scheme;
 use crate::support::wire::Wire;
 use tokio::net::TcpListener;
 
@@ -111,7 +112,7 @@ async fn a_feeds_link_leads_to_the_relay() {
     assert_eq!(asked.all("accept-encoding"), ["identity"]);
     let ours = theirs.replace(
         "href='http://cue.test/webservice/sse'",
-        &format!("href='http://cue.test{PATH}'"),
+        &format!("href='{}://cue.test{PATH}'", scheme()),
     );
     assert_eq!(String::from_utf8(content.bytes).unwrap(), ours);
     assert_eq!(head.all("content-length"), [ours.len().to_string().as_str()]);
@@ -132,7 +133,7 @@ async fn a_feeds_link_leads_to_the_relay() {
     assert!(
         String::from_utf8(content.bytes.clone())
             .unwrap()
-            .contains(&format!("href='http://cue.test{PATH}'"))
+            .contains(&format!("href='{}://cue.test{PATH}'", scheme()))
     );
     assert_eq!(
         head.value("content-length"),
@@ -145,7 +146,7 @@ async fn the_public_url_is_configured_or_the_proxys_or_the_requests() {
     let theirs = change_log("http://elsewhere:1/events");
     let request = "GET /log HTTP/1.1\r\nHost: inner.test\r\nX-Forwarded-Proto: https\r\n\r\n";
     for (top, public) in [
-        ("", "http://inner.test"),
+        ("", &format!("{}://inner.test", scheme())[..]),
         ("trusted_proxies: [127.0.0.0/8]", "https://inner.test"),
         (
             "public_url: https://cue.example.com:8443",
@@ -171,7 +172,10 @@ async fn a_header_that_is_named_leads_to_the_relay() {
         .await;
     assert_eq!(asked.value("x-ccapi-enable-sse"), Some("true"));
     assert_eq!(head.status(), 202);
-    assert_eq!(head.all("x-ccapi-sse-proxy"), ["http://cloud.test:444/events"]);
+    assert_eq!(
+        head.all("x-ccapi-sse-proxy"),
+        [format!("{}://cloud.test:444/events", scheme())]
+    );
     assert_eq!(head.value("x-other"), Some("https://proxy-host:443/events"));
     assert_eq!(content.bytes, b"{}");
 }
@@ -262,7 +266,7 @@ async fn a_part_of_a_feed_is_answered_with_all_of_it() {
     let head = client.start().await;
     assert_eq!(head.status(), 200);
     let body = String::from_utf8(client.content(&head).await.bytes).unwrap();
-    assert!(body.contains("href='http://cue.test/events'"));
+    assert!(body.contains(&format!("href='{}://cue.test/events'", scheme())));
     // A part of anything else is one.
     let (_, head, content) = front
         .exchange(

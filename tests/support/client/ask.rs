@@ -1,6 +1,7 @@
 //! What a client asks for.
 
-use super::{Answer, TestClient, connect, connect_from};
+use super::{Answer, TestClient, connect_from};
+use crate::support::tls::{dial, secure};
 use std::net::{IpAddr, SocketAddr};
 
 /// A request, and how the connection is made.
@@ -72,10 +73,10 @@ impl Ask {
     /// Connects and sends the request; the answer has not been read.
     pub async fn send(&self, address: SocketAddr) -> TestClient {
         let io = match self.from {
-            Some(local) => connect_from(local, address).await,
-            None => connect(address, self.receive_buffer).await,
+            Some(local) => secure(connect_from(local, address).await, address).await,
+            None => dial(address, self.receive_buffer).await,
         };
-        TestClient::new(Box::new(io), self).await
+        TestClient::new(io, self).await
     }
 
     /// Connects, and reads the answer's head, which must be that of an event stream.

@@ -249,6 +249,8 @@ impl TestClient {
             Ok(0) => self.end = Some(End::Closed),
             Ok(n) => self.raw.extend_from_slice(&buffer[..n]),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.end = Some(End::Reset),
+            // TLS: the connection ended, and nobody said so. How much is missing shows the framing.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.end = Some(End::Closed),
             Err(error) => panic!("{error}"),
         }
         self.end.is_none()

@@ -1,0 +1,76 @@
+//! The socket below a stream.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// A connected socket that does not block.
+#[derive(Debug)]
+pub(super) enum Transport {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Transport {
+    /// Reads what has come. `WouldBlock`: nothing has.
+    pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        retried(|| match self {
+            Transport::Tcp(stream) => (&*stream).read(into),
+            Transport::Unix(stream) => (&*stream).read(into),
+        })
+    }
+
+    /// Writes what there is room for. `WouldBlock`: there is none.
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        retried(|| match self {
+            Transport::Tcp(stream) => (&*stream).write(bytes),
+            Transport::Unix(stream) => (&*stream).write(bytes),
+        })
+    }
+
+    /// Closes the sending half.
+    pub(super) fn finish(&self) -> io::Result<()> {
+        match self {
+            Transport::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Transport::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    /// `SO_ERROR`, which is cleared.
+    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Transport::Tcp(stream) => stream.take_error(),
+            Transport::Unix(stream) => stream.take_error(),
+        }
+    }
+
+    /// Makes the coming close a reset.
+    pub(super) fn reset_on_close(&self) {
+        if let Transport::Tcp(stream) = self {
+            // If it fails the close is an ordinary one; the kernel's memory then lasts until it
+            // gives up.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+/// A call that a signal has interrupted is made again.
+fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+impl AsFd for Transport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Transport::Tcp(stream) => stream.as_fd(),
+            Transport::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
