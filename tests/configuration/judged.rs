@@ -198,7 +198,16 @@ fn what_is_shipped_hurts_on_no_usual_machine() {
     let files = tempfile::tempdir().unwrap();
     let keys = files.path().join("keys");
     std::fs::write(&keys, "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").unwrap();
-    let environment = |name: &str| (name == "FANFARE_KEYS").then(|| keys.display().to_string());
+    let (cert, cert_key) = (files.path().join("cert.pem"), files.path().join("cert.key"));
+    let made = rcgen::generate_simple_self_signed(["streams.example.com".to_owned()]).unwrap();
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&cert_key, made.signing_key.serialize_pem()).unwrap();
+    let environment = |name: &str| match name {
+        "FANFARE_KEYS" => Some(keys.display().to_string()),
+        "FANFARE_CERT" => Some(cert.display().to_string()),
+        "FANFARE_CERT_KEY" => Some(cert_key.display().to_string()),
+        _ => None,
+    };
     let mut examples = 0;
     for file in std::fs::read_dir(folder).unwrap() {
         let file = file.unwrap().path();
