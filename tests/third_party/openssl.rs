@@ -164,6 +164,8 @@ async fn a_clients_certificate() {
         client.until("no source serves").await;
         let mut client = Client::start(&relay, &authority, &[version, "-servername", NAME]);
         client.says("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        // It would end with its input, before it has read.
+        let _input = client.0.stdin.take();
         let seen = within("it to be refused", client.0.wait_with_output()).await.unwrap();
         let seen = String::from_utf8_lossy(&seen.stderr).into_owned();
         assert!(seen.contains("alert"), "{version}: {seen}");

@@ -142,6 +142,10 @@ fn server_config(
     let mut config = builder.with_cert_resolver(Arc::new(names));
     let offered = settings.alpn.iter().filter(|alpn| SPOKEN.contains(alpn));
     config.alpn_protocols = offered.map(|alpn| alpn.name().to_vec()).collect();
+    if settings.alpn.contains(&Alpn::Http11) {
+        // Some clients name the older version alone: `curl --http1.0`.
+        config.alpn_protocols.push(b"http/1.0".to_vec());
+    }
     // A session is kept by its client, in a ticket: none here costs memory, however many come. The
     // tickets' keys are changed every six hours, and are of this process alone.
     config.ticketer = tickets;
