@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::Parser;
-use fanfare::cli::{Cli, Command, Demo, DemoArgs, Logs, ServeArgs};
+use fanfare::cli::{Cli, Command, Demo, DemoArgs, FileReloads, Logs, ServeArgs};
 use fanfare::config::Config;
 use fanfare::error::Exit;
 use fanfare::service_manager::ServiceManager;
@@ -10,7 +10,7 @@ use fanfare::signals::LeaveSignals;
 use fanfare::{cli, demo, relay::Relay, telemetry};
 use std::io::Write as _;
 use std::process::ExitCode;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
@@ -48,6 +48,8 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
+    // Before anything else: from here on a signal neither ends the process by itself nor is lost.
+    let (leave, hangup) = within_runtime(|| Ok((LeaveSignals::new()?, signal(SignalKind::hangup())?)))?;
     let configured = match args.configure() {
         Ok(configured) => configured,
         Err(error) => {
@@ -55,16 +57,22 @@ fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
             return Ok(Exit::Usage.into());
         }
     };
-    let loaded = configured.loaded;
-    init_logs(logs, loaded.log.as_deref())?;
-    for warning in &loaded.warnings {
+    init_logs(logs, configured.loaded.log.as_deref())?;
+    for warning in &configured.loaded.warnings {
         tracing::warn!("{warning}");
     }
-    run(loaded.config, |relay| {
-        let hangup = signal(SignalKind::hangup())?;
-        tokio::spawn(reload_on_hangup(hangup, relay.certificate_reload()));
+    run(configured.loaded.config.clone(), leave, |relay| {
+        let reloads = FileReloads::new(args.clone(), configured, relay.reloader());
+        tokio::spawn(reloads.run(hangup));
         Ok(())
     })
+}
+
+/// What takes signals is made within a runtime, and goes on beyond it.
+fn within_runtime<T>(make: impl FnOnce() -> std::io::Result<T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _within = runtime.enter();
+    make()
 }
 
 fn init_logs(logs: &Logs, from_file: Option<&str>) -> anyhow::Result<()> {
@@ -76,20 +84,11 @@ fn init_logs(logs: &Logs, from_file: Option<&str>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// By default SIGHUP ends a process. It asks for a reload: this version reads certificates again,
-/// and warns that nothing else is.
-async fn reload_on_hangup(mut hangup: Signal, certificates: impl Fn() + Clone + Send + 'static) {
-    while hangup.recv().await.is_some() {
-        // Files are read. A panic in there has been reported.
-        let _ = tokio::task::spawn_blocking(certificates.clone()).await;
-        tracing::warn!("this version reloads certificates alone: a changed file is in force after a restart");
-    }
-}
-
 fn demo(args: &DemoArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     init_logs(logs, Some("warn"))?;
     let Demo { origin, config } = args.start()?;
-    run(config, |relay| {
+    let leave = within_runtime(LeaveSignals::new)?;
+    run(config, leave, |relay| {
         let address = relay.address().context("the demo needs a TCP listener")?;
         origin.set_relayed_stream(format!("http://{}{}", demo::reachable(address), demo::STREAM_PATH));
         let admin = relay.admin_address().context("the demo needs the admin listener")?;
@@ -117,20 +116,22 @@ fn runtime_threads(shards: usize) -> usize {
 }
 
 /// Runs a relay until a signal has ended it.
-fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+fn run(
+    config: Config,
+    mut leave: LeaveSignals,
+    started: impl FnOnce(&Relay) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(runtime_threads(config.workers))
         .thread_name("requests")
         .enable_all()
         .build()?;
     let exit = runtime.block_on(async {
-        // Registered before the start: a signal during it ends the process in order, too.
-        let mut leave = LeaveSignals::new()?;
         let relay = Relay::start(config)?;
         started(&relay)?;
         let manager = ServiceManager::from_environment()?;
         manager.ready(format_args!("{} listeners for clients", relay.addresses().len()));
-        let (liveness, drain) = (relay.liveness(), relay.drain_settings().clone());
+        let liveness = relay.liveness();
         // On a thread of the runtime that serves requests: stuck, it says nothing either.
         tokio::spawn(manager.clone().keep_alive(move |patience| {
             let liveness = liveness.clone();
@@ -145,6 +146,7 @@ fn run(config: Config, started: impl FnOnce(&Relay) -> anyhow::Result<()>) -> an
                 return Ok(Exit::Failed.into());
             }
         }
+        let drain = relay.drain_settings();
         manager.stopping(drain.delay.saturating_add(drain.timeout));
         tokio::select! {
             drained = relay.drain() => Ok(if drained { Exit::Done } else { Exit::Failed }.into()),

@@ -66,8 +66,23 @@ pub struct Status {
     pub uptime_seconds: f64,
     /// Whether the process is leaving.
     pub draining: bool,
+    /// The last reload; `None`: there was none.
+    pub reload: Option<ReloadStatus>,
+    /// Keys of the file that can't change while the process runs, and say something else by now.
+    pub not_in_force: Vec<&'static str>,
     /// In the order of the configuration.
     pub sources: Vec<SourceStatus>,
+}
+
+/// A reload of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ReloadStatus {
+    /// When.
+    pub at: Timestamp,
+    /// The label of its outcome: `applied`, `unchanged` or `rejected`.
+    pub outcome: &'static str,
+    /// What has changed, or every mistake that kept it from that; a line each.
+    pub said: Vec<String>,
 }
 
 /// One source, over all its channels.

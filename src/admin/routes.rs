@@ -261,6 +261,8 @@ mod tests {
                     version: "1",
                     uptime_seconds: 0.5,
                     draining: false,
+                    reload: None,
+                    not_in_force: Vec::new(),
                     sources: Vec::new(),
                 }
             })

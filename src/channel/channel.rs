@@ -6,6 +6,7 @@ use super::end::{Cause, End, Ending};
 use super::followers::{Follower, Followers};
 use super::ids::Ids;
 use super::membership::Membership;
+use super::removal::Removal;
 use super::settings::Settings;
 use super::writer_state::WriterState;
 use crate::config::Start;
@@ -14,7 +15,7 @@ use crate::metrics::SourceMetrics;
 use crate::sync::{Notify, look_until};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A live source.
@@ -34,6 +35,8 @@ pub struct Channel {
     pub(super) ending: Ending,
     pub(super) membership: Membership,
     pub(super) asks: Asks,
+    /// Set once its source is no more.
+    removal: OnceLock<Removal>,
     /// The origin's last `retry`, in milliseconds plus one; 0: none.
     origin_retry: AtomicU64,
 }
@@ -55,6 +58,7 @@ impl Channel {
             ending: Ending::new(upstreams),
             membership: Membership::new(),
             asks: Asks::default(),
+            removal: OnceLock::new(),
             origin_retry: AtomicU64::new(0),
             settings,
             metrics,
@@ -156,9 +160,10 @@ impl Channel {
         self.backpressure.progressed();
     }
 
-    /// Completes when there is something at `cursor` or beyond, or the stream has ended before it.
+    /// Completes when there is something at `cursor` or beyond, the stream has ended before it, or
+    /// the channel's source is no more.
     pub(crate) async fn until(&self, cursor: Cursor) {
-        let ended = || self.end().is_some_and(|end| end.last < cursor);
+        let ended = || self.removal().is_some() || self.end().is_some_and(|end| end.last < cursor);
         let look = || (self.log.head() >= cursor || ended()).then_some(());
         self.followers.until(look).await;
     }
@@ -171,6 +176,31 @@ impl Channel {
     /// Whether a follower this far behind makes the publishing side wait.
     pub fn waits_for(&self, lag_events: u64, lag_bytes: u64) -> bool {
         Limits::of(&self.settings.load()).are_exceeded(lag_events, lag_bytes)
+    }
+}
+
+/// Its source's changes.
+impl Channel {
+    /// Other settings are in force: followers are to look at what they go by.
+    pub(crate) fn settings_replaced(&self) {
+        self.followers.notify_all();
+        // The publishing side may wait by bounds that were lower.
+        self.backpressure.progressed();
+    }
+
+    /// Its source is no more: nothing will come, and its clients leave.
+    pub(crate) fn remove(&self, removal: Removal) {
+        self.writer_state().release(&self.ids, Instant::now());
+        // Once removed, it stays so.
+        let _ = self.removal.set(removal);
+        // Nothing is asked any more for those who wait for an answer of the origin.
+        self.end_asking();
+        self.followers.notify_all();
+    }
+
+    /// How its clients leave, if its source is no more.
+    pub fn removal(&self) -> Option<Removal> {
+        self.removal.get().copied()
     }
 }
 

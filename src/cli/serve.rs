@@ -2,9 +2,9 @@
 
 use super::find::{NotFound, find};
 use super::machine::machine;
-use crate::config::{self, Config, Diagnostics, Listen, Loaded};
+use crate::config::{self, Config, Content, Diagnostics, Listen, Loaded, NamedFiles, Reading};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `serve`.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -56,6 +56,8 @@ pub struct Configured {
     pub loaded: Loaded,
     /// The file; `None` with `--upstream`: there is nothing to read again.
     pub file: Option<PathBuf>,
+    /// What the file held before it was read.
+    pub own: Content,
 }
 
 /// Why `serve` can't start; exit code 2.
@@ -75,43 +77,39 @@ pub enum ServeError {
 impl ServeArgs {
     /// Finds and reads the configuration, and puts the overrides in.
     pub fn configure(&self) -> Result<Configured, ServeError> {
-        match &self.upstream {
-            Some(url) => {
-                let config = Config::for_upstream(url, &self.path)?;
-                self.overridden(Loaded::without_file(config), None)
-            }
+        let (loaded, file) = match &self.upstream {
+            Some(url) => (Loaded::without_file(Config::for_upstream(url, &self.path)?), None),
             None => {
                 let file = find(self.config.as_deref())?;
-                self.overridden(config::load(&file)?, Some(file))
+                let own = Content::of(&file);
+                (config::load(&file)?, Some((file, own)))
             }
-        }
+        };
+        let (file, own) = file.map_or((None, Content::default()), |(file, own)| (Some(file), own));
+        Ok(Configured {
+            loaded: self.overridden(loaded)?,
+            file,
+            own,
+        })
     }
 
-    /// Reads the file again. Without one, what is in force stays.
-    pub fn reconfigure(&self, configured: &Configured) -> Result<Configured, ServeError> {
-        match &configured.file {
-            Some(file) => self.overridden(config::load(file)?, Some(file.clone())),
-            None => Ok(configured.clone()),
-        }
+    /// Reads a file again, with the same overrides; and which files it names now.
+    pub(super) fn read_again(&self, file: &Path) -> (Result<Loaded, ServeError>, NamedFiles) {
+        let Reading { read, files } = config::read_again(file);
+        let read = read.map_err(ServeError::from);
+        (read.and_then(|loaded| self.overridden(loaded)), files)
     }
 
-    fn overridden(&self, mut loaded: Loaded, file: Option<PathBuf>) -> Result<Configured, ServeError> {
+    fn overridden(&self, mut loaded: Loaded) -> Result<Loaded, ServeError> {
         self.listeners.override_in(&mut loaded.config);
-        match loaded.config.admin {
+        let config = &loaded.config;
+        match config.admin {
             Some(admin)
-                if admin.port() != 0
-                    && loaded
-                        .config
-                        .listen
-                        .iter()
-                        .any(|listener| listener.address == Listen::Tcp(admin)) =>
+                if admin.port() != 0 && config.listen.iter().any(|other| other.address == Listen::Tcp(admin)) =>
             {
                 Err(ServeError::SameAddress(admin))
             }
-            _ => Ok(Configured {
-                loaded: loaded.judge(&machine())?,
-                file,
-            }),
+            _ => Ok(loaded.judge(&machine())?),
         }
     }
 }
@@ -156,7 +154,6 @@ mod tests {
         assert_eq!(config.listen, [Listen::Unix("/run/s".into())]);
         assert_eq!(config.admin, Some(config::ADMIN));
         assert_eq!(configured.file, None);
-        assert!(args.reconfigure(&configured).is_ok());
     }
 
     #[test]

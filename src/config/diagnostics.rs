@@ -5,9 +5,11 @@
 //! seems to have, or one that will hurt. Neither ever holds a secret: no value of a secret key, and
 //! no value that came from the environment.
 
+use super::named_files::NamedFiles;
 use serde_json::{Value as Json, json};
 use std::cell::RefCell;
 use std::fmt;
+use std::path::Path;
 
 /// A place in a file; lines and columns (in characters) count from 1. Line 0: the file as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -130,6 +132,7 @@ pub(super) struct Collector {
     file: String,
     mistakes: RefCell<Vec<Diagnostic>>,
     warnings: RefCell<Vec<Diagnostic>>,
+    named: RefCell<NamedFiles>,
 }
 
 impl Collector {
@@ -138,7 +141,18 @@ impl Collector {
             file: file.to_owned(),
             mistakes: RefCell::default(),
             warnings: RefCell::default(),
+            named: RefCell::default(),
         }
+    }
+
+    /// The file names this one. To be called before that is read.
+    pub(super) fn names(&self, path: &Path) {
+        self.named.borrow_mut().add(path);
+    }
+
+    /// The files that have been named so far.
+    pub(super) fn named(&self) -> NamedFiles {
+        self.named.borrow().clone()
     }
 
     pub(super) fn mistake(&self, place: Place, key: &str, what: impl Into<String>, expected: Option<String>) {

@@ -72,7 +72,8 @@ fn pem_file(item: &Item<'_>, expected: &str, check: fn(&Path) -> bool) -> Option
     None
 }
 
-/// A path in the file is relative to the file.
+/// A path in the file is relative to the file. What it leads to belongs to the configuration: a
+/// change of it is one of that.
 pub(super) fn file_path(item: &Item<'_>) -> Option<PathBuf> {
     let text = item.text("a file's path")?;
     if text.is_empty() {
@@ -80,7 +81,9 @@ pub(super) fn file_path(item: &Item<'_>) -> Option<PathBuf> {
         return None;
     }
     let folder = Path::new(item.diagnostics.file()).parent();
-    Some(folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text)))
+    let path = folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text));
+    item.diagnostics.names(&path);
+    Some(path)
 }
 
 /// What is printed may be put anywhere: the path doesn't depend on where.

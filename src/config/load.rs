@@ -2,6 +2,7 @@
 
 use super::diagnostics::{Collector, Diagnostic, Diagnostics, Place};
 use super::item::Item;
+use super::named_files::NamedFiles;
 use super::node::{Node, Value};
 use super::root::Config;
 use super::table::Table as _;
@@ -49,15 +50,52 @@ impl Loaded {
     }
 }
 
+/// What a file came to, and which files it names: also where it has mistakes, since one of those
+/// files may be the cause.
+#[derive(Debug)]
+pub struct Reading {
+    /// The configuration, or all that is wrong with it.
+    pub read: Result<Loaded, Diagnostics>,
+    /// The files that it names, as they were when it was read.
+    pub files: NamedFiles,
+}
+
+impl Reading {
+    fn failed(diagnostics: Diagnostics) -> Self {
+        Self {
+            read: Err(diagnostics),
+            files: NamedFiles::default(),
+        }
+    }
+}
+
 /// Reads and checks a file, with this process's environment.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    read_again(path).read
+}
+
+/// The same, with what has to be watched.
+pub fn read_again(path: &Path) -> Reading {
     let name = path.display().to_string();
-    let opened = std::fs::File::open(path);
-    opened.map_or_else(|error| Err(unreadable(&name, &error)), |file| load_from(file, &name))
+    match std::fs::File::open(path) {
+        Ok(file) => reading_of(file, &name),
+        Err(error) => Reading::failed(unreadable(&name, &error)),
+    }
 }
 
 /// The same, from what can be read. Relative paths in it are relative to the folder of `file_name`.
 pub fn load_from(reader: impl Read, file_name: &str) -> Result<Loaded, Diagnostics> {
+    reading_of(reader, file_name).read
+}
+
+fn reading_of(reader: impl Read, file_name: &str) -> Reading {
+    match text_of(reader, file_name) {
+        Ok(text) => reading(&text, file_name, &|variable| std::env::var(variable).ok()),
+        Err(mistake) => Reading::failed(mistake),
+    }
+}
+
+fn text_of(reader: impl Read, file_name: &str) -> Result<String, Diagnostics> {
     // One byte more than a file may have: what is too long is told of, and a device without an end
     // ends.
     let mut bytes = Vec::new();
@@ -65,13 +103,16 @@ pub fn load_from(reader: impl Read, file_name: &str) -> Result<Loaded, Diagnosti
         .take(yaml::FILE_BYTES_MAX as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| unreadable(file_name, &error))?;
-    let text = String::from_utf8(bytes).map_err(|error| Diagnostics::whole(file_name, not_utf8(&error)))?;
-    read(&text, file_name, &|variable| std::env::var(variable).ok())
+    String::from_utf8(bytes).map_err(|error| Diagnostics::whole(file_name, not_utf8(&error)))
 }
 
 /// Checks a file's text. `file_name` is for the messages, and what relative paths in the file are
 /// relative to.
 pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
+    reading(text, file_name, env).read
+}
+
+fn reading(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Reading {
     let diagnostics = Collector::new(file_name);
     // Editors on some systems begin a file with it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -94,17 +135,20 @@ pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -
             None
         }
     };
-    let ((config, log), warnings) = diagnostics.finish(read)?;
-    let written = node.map(|root| Written {
-        file: file_name.to_owned(),
-        root,
-    });
-    Ok(Loaded {
-        config,
+    let files = diagnostics.named();
+    let read = diagnostics.finish(read).map(|((config, log), warnings)| Loaded {
+        config: Config {
+            files: files.clone(),
+            ..config
+        },
         log,
         warnings,
-        written,
-    })
+        written: node.map(|root| Written {
+            file: file_name.to_owned(),
+            root,
+        }),
+    });
+    Reading { read, files }
 }
 
 /// The file's text: every value is written, defaults too, secrets as `***`. What is written is read

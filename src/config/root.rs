@@ -4,9 +4,10 @@ use super::access::{ADMIN_ACCESS, Access};
 use super::addresses::{self, ADDRESS_FORM, ADMIN_ADDRESS, NETWORK, Network};
 use super::codec::{AtLeastOne, Codec as _, Count, Custom, List, OneOrMore, Word};
 use super::diagnostics::{Collector, Diagnostics};
-use super::field::Presence as _;
+use super::field::{NoKey, Presence as _};
 use super::item::{Item, Section};
 use super::listener::{self, ClientListener, LISTENER};
+use super::named_files::NamedFiles;
 use super::node::Node;
 use super::pass::{self, Pass};
 use super::paths::{ClientPath, Overlap};
@@ -47,6 +48,8 @@ section! {
         pub sources: Vec<Arc<Source>> = SOURCES.needed("at least one source, by name"),
         /// What goes to the origin as it is, in the order of the list.
         pub pass: Vec<Pass> = List(nested::<Pass>(), "a list of mappings with `prefix` and `to`").or("[]"),
+        /// The files that it names, as they were when it was read.
+        pub files: NamedFiles = NoKey(NamedFiles::default),
     }
     unsupported = [
         Unsupported("access_log", &["false"], "a line per ended stream and request"),
@@ -131,11 +134,6 @@ fn check(section: &Section<'_>, config: Option<&mut Config>) {
     }
     paths_are_told_apart(section);
     pass::check(section);
-    if let Some(item) = section.get("reload")
-        && item.peek() == Some("watch")
-    {
-        item.warn("no effect yet: a changed file is in force after a restart");
-    }
 }
 
 /// Every path leads to one source.

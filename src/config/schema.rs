@@ -1,6 +1,7 @@
 //! The JSON Schema of the file, for editors, and its table for people: written from the table of
 //! keys.
 
+use super::effect::Effect;
 use super::item::FREE_PREFIX;
 use super::root::Config;
 use super::shape::{Key, Shape};
@@ -27,7 +28,10 @@ pub fn json_schema() -> Json {
 /// The keys as a table in Markdown, and those that are known and not supported.
 /// `docs/configuration.md` has it.
 pub fn key_table() -> String {
-    let (mut rows, mut unsupported) = (String::from("| key | default | meaning |\n|---|---|---|\n"), Vec::new());
+    let (mut rows, mut unsupported) = (
+        String::from("| key | on a reload | default | meaning |\n|---|---|---|---|\n"),
+        Vec::new(),
+    );
     write_rows(&Config::keys(), "", &mut rows, &mut unsupported);
     rows + "\nKnown, and a mistake in this version, unless it is turned off: " + &unsupported.join(", ") + ".\n"
 }
@@ -44,7 +48,8 @@ fn write_rows(keys: &[Key], path: &str, rows: &mut String, unsupported: &mut Vec
             default => format!("`{default}`"),
         };
         let help = key.help.replace('|', "\\|");
-        let _ = writeln!(rows, "| `{path}` | {default} | {help} |");
+        let effect = Effect::of(&path).word();
+        let _ = writeln!(rows, "| `{path}` | {effect} | {default} | {help} |");
         below(&key.shape, &path, &mut |keys, path| {
             write_rows(keys, path, rows, unsupported)
         });

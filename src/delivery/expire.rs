@@ -4,6 +4,7 @@
 use super::client::{Client, ClientState};
 use super::clock::Tick;
 use super::join::jittered;
+use super::keys::ClientKey;
 use super::shard::Shard;
 use super::still_holds::StillHolds;
 use crate::config::Source;
@@ -22,19 +23,50 @@ impl Shard {
         if self.drained_by.is_some() {
             return leave_by(client, CloseReason::Drained, now);
         }
-        if !source.max_age.is_zero() {
-            leave_by(
-                client,
-                CloseReason::MaxAge,
-                now.plus(jittered(source.max_age, MAX_AGE_JITTER)),
-            );
+        if let Some(removal) = client.subscription.channel().removal() {
+            // It was on its way here as its source went.
+            let at = now.plus(removal.spread.mul_f64(fastrand::f64()));
+            leave_by(client, CloseReason::Removed, at);
         }
-        let expires = client.permit.grant().and_then(|grant| grant.expires);
+        if !source.max_age.is_zero() {
+            let at = now.plus(jittered(source.max_age, MAX_AGE_JITTER));
+            leave_by(client, CloseReason::MaxAge, at);
+        }
+        if let Some(at) = self.expires(client, now) {
+            leave_by(client, CloseReason::Expired, at);
+        }
+    }
+
+    /// When what let a client in expires; now, if it has been taken away.
+    fn expires(&self, client: &Client, now: Tick) -> Option<Tick> {
         if !self.may_stay(client) {
-            leave_by(client, CloseReason::Expired, now);
-        } else if let Some(expires) = expires {
-            let left = expires.duration_since(SystemTime::now()).unwrap_or_default();
-            leave_by(client, CloseReason::Expired, now.plus(left.min(FAR)));
+            return Some(now);
+        }
+        let expires = client.permit.grant().and_then(|grant| grant.expires)?;
+        let left = expires.duration_since(SystemTime::now()).unwrap_or_default();
+        Some(now.plus(left.min(FAR)))
+    }
+
+    /// Another `max_age` is in force. A stream that is older than allowed by now ends some time within
+    /// another one: else all of them would come back together.
+    pub(super) fn limit_age_anew(&mut self, key: ClientKey, max_age: Duration) {
+        let now = self.clock.tick();
+        let expires = self.expires(&self.clients[key], now);
+        let client = &mut self.clients[key];
+        match client.leaves {
+            None | Some(CloseReason::MaxAge | CloseReason::Expired) => client.leaves = None,
+            Some(_) => return,
+        }
+        if !max_age.is_zero() {
+            let at = client.opened.plus(jittered(max_age, MAX_AGE_JITTER));
+            let at = match now.reached(at) {
+                true => now.plus(max_age.mul_f64(fastrand::f64())),
+                false => at,
+            };
+            leave_by(client, CloseReason::MaxAge, at);
+        }
+        if let Some(at) = expires {
+            leave_by(client, CloseReason::Expired, at);
         }
     }
 

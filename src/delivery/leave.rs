@@ -3,7 +3,7 @@
 use super::batch::Framing;
 use super::client::{AfterRest, ClientState, Flow};
 use super::clock::TICK;
-use super::keys::ClientKey;
+use super::keys::{ChannelKey, ClientKey};
 use super::shard::Shard;
 use crate::channel::retry_block;
 use crate::config::Drain;
@@ -26,7 +26,9 @@ impl Shard {
         let until = match (reason, self.drained_by) {
             (CloseReason::Drained, Some(until)) => until,
             // Nothing is urgent about it: it may take as long as any event may.
-            (CloseReason::MaxAge | CloseReason::Ended, _) => now.plus(self.stall_of(key).max(CLOSE_GRACE)),
+            (CloseReason::MaxAge | CloseReason::Ended | CloseReason::Removed, _) => {
+                now.plus(self.stall_of(key).max(CLOSE_GRACE))
+            }
             _ => now.plus(CLOSE_GRACE),
         };
         let client = &mut self.clients[key];
@@ -143,18 +145,38 @@ impl Shard {
         self.drained_by = Some(until);
         let keys: Vec<_> = self.clients.iter().map(|(key, _)| key).collect();
         for key in keys {
-            let client = &mut self.clients[key];
-            if let ClientState::Closing(_) = client.state {
-                continue;
-            }
-            let delay = drain.spread.min(time).mul_f64(fastrand::f64());
-            let expires = client.leave_at;
-            if client.leaves == Some(CloseReason::Expired) && now.plus(delay).reached(expires) {
-                continue; // Before its turn: it is in the timers for that.
-            }
-            client.leaves = Some(CloseReason::Drained);
-            client.leave_at = now.plus(delay);
-            self.arm(key, delay);
+            self.leave_within(key, drain.spread.min(time), CloseReason::Drained);
+        }
+    }
+
+    /// Ends a stream at some time within the spread.
+    fn leave_within(&mut self, key: ClientKey, spread: Duration, reason: CloseReason) {
+        let now = self.clock.tick();
+        let client = &mut self.clients[key];
+        if let ClientState::Closing(_) = client.state {
+            return;
+        }
+        let delay = spread.mul_f64(fastrand::f64());
+        if client.leaves == Some(CloseReason::Expired) && now.plus(delay).reached(client.leave_at) {
+            return; // Before its turn: it is in the timers for that.
+        }
+        client.leaves = Some(reason);
+        client.leave_at = now.plus(delay);
+        self.arm(key, delay);
+    }
+
+    /// Ends all streams of a channel whose source is no more, as it says. A drain of the process
+    /// goes before.
+    pub(super) fn leave_removed(&mut self, key: ChannelKey) {
+        let shard_channel = &mut self.channels[key];
+        let Some(removal) = shard_channel.channel.removal() else {
+            return;
+        };
+        if std::mem::replace(&mut shard_channel.is_leaving, true) || self.drained_by.is_some() {
+            return;
+        }
+        for client in self.channels[key].clients.clone() {
+            self.leave_within(client, removal.spread, CloseReason::Removed);
         }
     }
 }

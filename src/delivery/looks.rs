@@ -3,7 +3,7 @@
 
 use super::client::{ClientState, Flow};
 use super::clock::TICK;
-use super::keys::ClientKey;
+use super::keys::{ChannelKey, ClientKey};
 use super::lag::LAG_CHECK_EVERY;
 use super::shard::Shard;
 use std::time::Duration;
@@ -48,6 +48,31 @@ impl Shard {
             ClientState::Live => self.heartbeat(key),
             ClientState::Blocked => self.check_lag(key),
             ClientState::Replaying | ClientState::Closing(_) => self.arm(key, LAG_CHECK_EVERY),
+        }
+    }
+
+    /// Where a channel's settings have been replaced, its clients are looked at by the new ones:
+    /// also those whose next look was far away.
+    pub(super) fn follow_settings(&mut self, key: ChannelKey) {
+        let Some((before, now)) = self.channels[key].replaced_settings() else {
+            return;
+        };
+        let age_changed = before.max_age != now.max_age;
+        if !age_changed && before.heartbeat.every == now.heartbeat.every {
+            return;
+        }
+        for client in self.channels[key].clients.clone() {
+            if let ClientState::Closing(_) = self.clients[client].state {
+                continue;
+            }
+            if age_changed {
+                self.limit_age_anew(client, now.max_age);
+            }
+            // The others are looked at soon.
+            if self.clients[client].state == ClientState::Live {
+                let delay = self.until_look(client);
+                self.arm(client, delay);
+            }
         }
     }
 

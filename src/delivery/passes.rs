@@ -83,6 +83,8 @@ impl Shard {
     /// If the channel's stream has ended: lets go the clients that have everything. Returns how
     /// many.
     pub(super) fn end_streams(&mut self, key: ChannelKey) -> usize {
+        self.follow_settings(key);
+        self.leave_removed(key);
         let shard_channel = &self.channels[key];
         let Some(end) = shard_channel.channel.end() else {
             return 0;

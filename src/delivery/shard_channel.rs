@@ -8,6 +8,7 @@ use super::note::Note;
 use super::stagger_cursor::StaggerCursor;
 use super::waiting::Waiting;
 use crate::channel::{Channel, Follower};
+use crate::config::Source;
 use crate::log::{Cursor, frame};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -31,6 +32,10 @@ pub(super) struct ShardChannel {
     replayed: Option<Batch>,
     /// The heartbeat in force, as it was last written: for HTTP/1.1, and as a block.
     heartbeat: (Bytes, Bytes),
+    /// The settings by which its clients are looked at.
+    settings: Arc<Source>,
+    /// Its source is no more, and each of its clients has a time to leave.
+    pub(super) is_leaving: bool,
     pub(super) counts: Counts,
 }
 
@@ -69,6 +74,8 @@ impl ShardChannel {
         follower.set_offered(head);
         Self {
             cursor: None,
+            settings: channel.settings().snapshot(),
+            is_leaving: channel.removal().is_some(),
             channel,
             follower,
             clients: Vec::new(),
@@ -190,6 +197,17 @@ impl ShardChannel {
             None => {}
         }
         self.cursor.is_some() && !over.is_zero()
+    }
+
+    /// The settings before and now, if they have been replaced since the last look.
+    pub(super) fn replaced_settings(&mut self) -> Option<(Arc<Source>, Arc<Source>)> {
+        let now = self.channel.settings().load();
+        if Arc::ptr_eq(&now, &self.settings) {
+            return None;
+        }
+        let now = Arc::clone(&now);
+        let before = std::mem::replace(&mut self.settings, now.clone());
+        Some((before, now))
     }
 
     pub(super) fn heartbeat(&mut self, framing: Framing) -> Bytes {

@@ -2,7 +2,7 @@
 //! its answer is no event stream, behind which another request may come.
 
 use super::connection::{Connection, Next, Refused};
-use super::deferred::{Deferred, Outcome};
+use super::deferred::{Deferred, Outcome, Waited};
 use super::exchange::{self, Exchange};
 use super::handler::Decision;
 use super::head::RequestHead;
@@ -89,11 +89,19 @@ async fn answer(
     stream: Watched,
     decided: Decided,
 ) -> Option<Watched> {
-    let (head, decision) = *decided;
-    let exchange = match decision {
-        Decision::Now(outcome) => exchange_of(outcome),
-        Decision::Later(deferred) => exchange_of(wait(server, connection, &stream, deferred).await?),
-        Decision::Proxy(proxied) => Ok(proxied.into_exchange(server, connection.peer, connection.is_tls())),
+    let (head, mut decision) = *decided;
+    let exchange = loop {
+        break match decision {
+            Decision::Now(outcome) => exchange_of(outcome),
+            Decision::Later(deferred) => match wait(server, connection, &stream, deferred).await? {
+                Waited::For(outcome) => exchange_of(outcome),
+                Waited::AskAnew => {
+                    decision = server.handle(&server.snapshot.load(), &head.request, connection.peer);
+                    continue;
+                }
+            },
+            Decision::Proxy(proxied) => Ok(proxied.into_exchange(server, connection.peer, connection.is_tls())),
+        };
     };
     let exchange = match exchange {
         Ok(exchange) => exchange,
@@ -124,7 +132,7 @@ async fn wait(
     connection: &mut Connection,
     stream: &Watched,
     deferred: Box<Deferred>,
-) -> Option<Outcome> {
+) -> Option<Waited> {
     connection.enter(Phase::Waiting);
     let is_stream = deferred.is_stream();
     let has_ended = Notify::new();
@@ -133,7 +141,7 @@ async fn wait(
     let mut told = false;
     loop {
         tokio::select! {
-            outcome = &mut outcome => return Some(outcome),
+            waited = &mut outcome => return Some(waited),
             () = &mut ended, if !told => {
                 // A stream's client that says so has left. A poll's gets its answer, at once.
                 if is_stream {

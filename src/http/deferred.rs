@@ -29,6 +29,15 @@ pub(super) type Outcome = Result<StreamStart, Response>;
 pub(super) enum Served {
     Now(Outcome),
     Later(Box<Waiting>),
+    /// Its source is no more: what is in its place now is to decide.
+    Gone,
+}
+
+/// What the waiting came to.
+pub(super) enum Waited {
+    For(Outcome),
+    /// The source that it waited for is no more: what is in its place now is to decide.
+    AskAnew,
 }
 
 /// A request whose outcome depends on something outside.
@@ -62,14 +71,18 @@ impl Deferred {
     }
 
     /// What becomes of it. A poll waits no longer than until `hurry` completes.
-    pub(super) async fn outcome(self, server: &Server, hurry: impl Future<Output = ()>) -> Outcome {
+    pub(super) async fn outcome(self, server: &Server, hurry: impl Future<Output = ()>) -> Waited {
         let waiting = match self {
             Self::Waiting(waiting) => waiting,
             Self::Checked(mut check) => {
-                let grant = check.verdict(server).await?;
+                let grant = match check.verdict(server).await {
+                    Ok(grant) => grant,
+                    Err(response) => return Waited::For(Err(response)),
+                };
                 match server.serve(check.asked(), Some(grant)) {
-                    Served::Now(outcome) => return outcome,
+                    Served::Now(outcome) => return Waited::For(outcome),
                     Served::Later(waiting) => waiting,
+                    Served::Gone => return Waited::AskAnew,
                 }
             }
         };
@@ -78,7 +91,7 @@ impl Deferred {
 }
 
 impl Waiting {
-    async fn outcome(self, server: &Server, hurry: impl Future<Output = ()>) -> Outcome {
+    async fn outcome(self, server: &Server, hurry: impl Future<Output = ()>) -> Waited {
         let Self {
             request,
             permit,
@@ -95,30 +108,28 @@ impl Waiting {
         if let Some(first) = first {
             let wait = wait.map(|wait| wait.max(FIRST_ANSWER_MIN));
             let refused = unless_hurried(first.wait(), wait, hurry.as_mut(), &mut hurried).await;
+            if channel.removal().is_some() {
+                return Waited::AskAnew;
+            }
             if let Some(status) = refused.flatten() {
-                return Err(server.origin_refused(&request, &channel.settings().load(), status));
+                return Waited::For(Err(server.origin_refused(&request, &channel.settings().load(), status)));
             }
         }
-        let history = match history {
+        let history = match history.map(|history| history_place(history, server)) {
+            Some(place) => unless_hurried(place, wait, hurry.as_mut(), &mut hurried)
+                .await
+                .flatten(),
             None => None,
-            Some(HistoryLookup::Found(place)) => Some(place),
-            Some(HistoryLookup::Asking(pending)) => {
-                let answered = async {
-                    tokio::select! {
-                        place = pending.answered() => place,
-                        () = server.quotas.leaving() => None,
-                    }
-                };
-                let answered = unless_hurried(answered, wait, hurry.as_mut(), &mut hurried).await;
-                answered.flatten()
-            }
         };
+        if channel.removal().is_some() {
+            return Waited::AskAnew;
+        }
         let Some(wait) = wait else {
-            return join(&request, permit, peer, admission, history);
+            return Waited::For(join(&request, permit, peer, admission, history));
         };
         let last_event_id = request::last_event_id(&request);
         if channel.is_over_for(last_event_id.as_deref(), Some(admission.start)) {
-            return Err(response::ended(&request, &channel.settings().load()));
+            return Waited::For(Err(response::ended(&request, &channel.settings().load())));
         }
         let wait = match hurried {
             true => Duration::ZERO,
@@ -131,13 +142,27 @@ impl Waiting {
             }
         };
         let place = (admission.start, history);
-        let news = long_poll::news(&channel, last_event_id, place, wait, no_longer).await;
+        let (news, says_something) = long_poll::news(&channel, last_event_id, place, wait, no_longer).await;
+        if channel.removal().is_some() && !says_something {
+            return Waited::AskAnew;
+        }
         if let Some(response) = access_check::gone(&server.snapshot.load(), &request, &channel, permit.grant()) {
-            return Err(response);
+            return Waited::For(Err(response));
         }
         // Its place is another's while the answer is written.
         drop(permit);
-        Err(response::news(&request, &channel.settings().load(), &news))
+        Waited::For(Err(response::news(&request, &channel.settings().load(), &news)))
+    }
+}
+
+/// Where a client goes on in what the origin returns, once that is known. `None`: nowhere.
+async fn history_place(history: HistoryLookup, server: &Server) -> Option<HistoryPlace> {
+    match history {
+        HistoryLookup::Found(place) => Some(place),
+        HistoryLookup::Asking(pending) => tokio::select! {
+            place = pending.answered() => place,
+            () = server.quotas.leaving() => None,
+        },
     }
 }
 

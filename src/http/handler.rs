@@ -79,7 +79,12 @@ impl Server {
             wants,
         };
         match access_check::check(snapshot, &asked) {
-            Checked::In(grant) => self.serve(asked, grant).into(),
+            Checked::In(grant) => match self.serve(asked, grant) {
+                Served::Now(outcome) => Decision::Now(outcome),
+                Served::Later(waiting) => Decision::Later(Box::new(Deferred::Waiting(waiting))),
+                // The snapshot is older than what holds now.
+                Served::Gone => self.handle(&self.snapshot.load(), request, peer),
+            },
             Checked::Out(response) => answered(response),
             Checked::Later(check) => Decision::Later(Box::new(Deferred::Checked(Box::new(check)))),
         }
@@ -161,6 +166,7 @@ impl Server {
             OpenOutcome::In(admission) => newcomer.join(admission),
             OpenOutcome::Asking(admission, first) => newcomer.later(admission, Some(first), None),
             OpenOutcome::Refused(status) => served(self.origin_refused(request, &templated.settings().load(), status)),
+            OpenOutcome::Gone => Served::Gone,
             OpenOutcome::Full(reason) => served(self.refuse(request, &templated.settings().load(), reason)),
         }
     }
@@ -187,15 +193,6 @@ fn answered(response: Response) -> Decision {
 
 fn served(response: Response) -> Served {
     Served::Now(Err(response))
-}
-
-impl From<Served> for Decision {
-    fn from(served: Served) -> Self {
-        match served {
-            Served::Now(outcome) => Self::Now(outcome),
-            Served::Later(waiting) => Self::Later(Box::new(Deferred::Waiting(waiting))),
-        }
-    }
 }
 
 impl Newcomer<'_> {

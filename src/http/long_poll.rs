@@ -42,15 +42,16 @@ struct News {
     gap: Option<Value>,
 }
 
-/// The document: what follows `last_event_id`, or nothing after `wait`, or when `leaving`
-/// completes. `history`: what comes before the log, if the origin returned it.
+/// The document: what follows `last_event_id`; or nothing after `wait`, when `leaving` completes,
+/// or when the channel's source is no more. Whether it says anything, too. `history`: what comes
+/// before the log, if the origin returned it.
 pub(super) async fn news(
     channel: &Channel,
     last_event_id: Option<Bytes>,
     (start, history): (StartPoint, Option<HistoryPlace>),
     wait: Duration,
     leaving: impl Future<Output = ()>,
-) -> Value {
+) -> (Value, bool) {
     let deadline = Instant::now() + wait;
     let mut news = match history {
         Some(history) => News::of(&history, last_event_id.unwrap_or_default()),
@@ -60,7 +61,7 @@ pub(super) async fn news(
     loop {
         news.read(channel);
         let ended = channel.end().is_some_and(|end| news.next > end.last);
-        if !news.events.is_empty() || news.gap.is_some() || ended {
+        if !news.events.is_empty() || news.gap.is_some() || ended || channel.removal().is_some() {
             break;
         }
         tokio::select! {
@@ -71,7 +72,8 @@ pub(super) async fn news(
     let metrics = channel.metrics();
     metrics.deliveries.increment(news.events.len() as u64);
     metrics.bytes_sent.increment(news.bytes);
-    news.into_json()
+    let says_something = !news.events.is_empty() || news.gap.is_some();
+    (news.into_json(), says_something)
 }
 
 impl News {

@@ -7,13 +7,13 @@ use crate::delivery::Shards;
 use crate::metrics::{ListenerMetrics, RefuseReason};
 use crate::net::tls::UnderWay;
 use crate::net::{Askers, PendingConnections, Stream};
-use crate::quotas::Quotas;
+use crate::quotas::{Descriptors, Quotas};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 
 /// Serves the clients' connections.
 pub(crate) struct Server {
-    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) snapshot: ArcSwap<Snapshot>,
     shards: Arc<Shards>,
     pub(super) quotas: Arc<Quotas>,
     pub(super) metrics: ListenerMetrics,
@@ -23,7 +23,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(
-        snapshot: Arc<ArcSwap<Snapshot>>,
+        snapshot: ArcSwap<Snapshot>,
         shards: Arc<Shards>,
         quotas: Arc<Quotas>,
         metrics: ListenerMetrics,
@@ -36,6 +36,22 @@ impl Server {
             pending: PendingConnections::new(Askers::Stay),
             under_way: Arc::default(),
         }
+    }
+
+    /// What requests are served with.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// From now on requests are served with this. Those that are being served go on with what was
+    /// there.
+    pub(crate) fn replace(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// What connections take their descriptors from.
+    pub(crate) fn descriptors(&self) -> &Arc<Descriptors> {
+        self.quotas.descriptors()
     }
 
     /// Cuts every connection that is not a shard's.

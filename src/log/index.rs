@@ -24,7 +24,7 @@
 
 use super::entry::Entry;
 use super::position::{AtomicCursor, Cursor};
-use crate::sync::{AtomicU64, Ordering, Swap};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering, Swap};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher as _};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(super) struct Index {
     /// Never empty.
     table: Swap<Table>,
     hasher: Hasher,
-    cells_max: usize,
+    cells_max: AtomicUsize,
 }
 
 /// The last use of an id, as far as the writer remembers.
@@ -181,20 +181,29 @@ impl Table {
     }
 }
 
+/// Half as many again as events: what a full log has let go lately is remembered.
+fn cells_of(events_max: usize) -> usize {
+    events_max
+        .saturating_add(events_max / 2)
+        .next_power_of_two()
+        .max(CELLS_MIN)
+}
+
 impl Index {
     pub(super) fn new(events_max: usize) -> Self {
-        // Half as many again: what a full log has let go lately is remembered.
-        let cells_max = events_max
-            .saturating_add(events_max / 2)
-            .next_power_of_two()
-            .max(CELLS_MIN);
         let table = Swap::empty();
         table.store(Some(Arc::new(Table::new(CELLS_MIN))));
         Self {
             table,
             hasher: Hasher::default(),
-            cells_max,
+            cells_max: AtomicUsize::new(cells_of(events_max)),
         }
+    }
+
+    /// From now on more events may be kept. Only the writer calls this; the table grows as they
+    /// come.
+    pub(super) fn enlarge(&self, events_max: usize) {
+        self.cells_max.store(cells_of(events_max), Ordering::Relaxed);
     }
 
     fn table(&self) -> Arc<Table> {
@@ -218,11 +227,12 @@ impl Index {
         let table = self.table();
         let hash = self.hash(id);
         let kept = cursor.next().since(tail) as usize;
-        if kept <= table.len() || table.len() >= self.cells_max {
+        let cells_max = self.cells_max.load(Ordering::Relaxed);
+        if kept <= table.len() || table.len() >= cells_max {
             table.insert(hash, cursor);
             return true;
         }
-        let grown = Table::new((kept * 2).next_power_of_two().min(self.cells_max));
+        let grown = Table::new((kept * 2).next_power_of_two().min(cells_max));
         for cursor in tail.up_to(cursor) {
             let Some(kept) = entry(cursor).filter(|entry| entry.is_indexed()) else {
                 continue;

@@ -232,3 +232,27 @@ fn a_place_at_the_head_can_be_resumed_at() {
         assert_eq!((again.next, again.gap), (place.next, None));
     });
 }
+
+/// The ring is replaced by a larger one, and what the first one held is let go.
+#[test]
+fn a_reader_finds_its_entry_while_the_ring_is_replaced() {
+    for cursor in (1..=3).map(Cursor::nth) {
+        check(move || {
+            let (mut writer, log) = log(2, &LETTERS[..2]);
+            let reading = thread::spawn(move || {
+                let before = log.head();
+                let read = log.read(cursor);
+                if !is_whole(cursor, &read) {
+                    assert!(matches!(read, Read::NotYet) && cursor > before, "{cursor:?} is kept");
+                }
+            });
+            writer.limit(LogLimits {
+                events: 3,
+                bytes: 1 << 20,
+                age: Duration::ZERO,
+            });
+            writer.append(draft(LETTERS[2]));
+            reading.join().expect("no panic");
+        });
+    }
+}

@@ -4,11 +4,16 @@
 //! the tail moves, then its slot is reused; a slot is filled before the head moves. So a reader
 //! that finds another entry than it asked for, or none, knows that its entry is gone; and an entry
 //! at or below the head that is not behind the tail is there.
+//!
+//! A ring that is to hold more is replaced by a larger one with the same entries; what comes after
+//! lies in the larger one only. A reader looks at the head before it looks for the ring: so the
+//! ring that it finds is no older than the entry that it asks for. The first ring is emptied behind
+//! the replacement, so a reader that misses its entry there looks once more which ring is in use.
 
 use super::entry::{Entry, EntryMeta};
 use super::index::Index;
 use super::position::{AtomicCursor, Cursor, Position};
-use crate::sync::{AtomicU64, Ordering, Swap, spin_loop};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, Swap, spin_loop};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
@@ -42,9 +47,18 @@ pub(super) struct Shared {
     /// which it moves.
     pub(super) last_evicted: Swap<EntryMeta>,
     pub(super) index: Index,
-    /// Slot `cursor % slots` of the ring; as many as events are kept at most.
+    /// The ring that the log was made with: most are never replaced, and cost no look at `larger`.
+    first: Ring,
+    /// Whether `larger` holds one. Set after it, and never taken back.
+    is_larger: AtomicBool,
+    larger: Swap<Ring>,
+}
+
+/// As many slots as events are kept at most: slot `cursor % slots` is for that entry.
+#[derive(Debug)]
+struct Ring {
     pages: Box<[OnceLock<Box<[Slot]>>]>,
-    pub(super) slots: u64,
+    slots: u64,
 }
 
 /// The newest entry, without its bytes.
@@ -82,8 +96,9 @@ impl Log {
             end: AtomicU64::new(0),
             last_evicted: Swap::empty(),
             index: Index::new(slots),
-            pages: (0..slots.div_ceil(PAGE_SLOTS)).map(|_| OnceLock::new()).collect(),
-            slots: slots as u64,
+            first: Ring::new(slots),
+            is_larger: AtomicBool::new(false),
+            larger: Swap::empty(),
         };
         Self {
             shared: Arc::new(shared),
@@ -125,7 +140,7 @@ impl Log {
         if cursor > self.head() {
             return Read::NotYet;
         }
-        match self.shared.slot(cursor).and_then(|slot| slot.load()) {
+        match self.shared.at(cursor) {
             Some(entry) if entry.cursor == cursor => Read::Entry(entry),
             _ => Read::Gone,
         }
@@ -206,12 +221,75 @@ impl Log {
 }
 
 impl Shared {
-    fn slot(&self, cursor: Cursor) -> Option<&Slot> {
-        let n = (cursor.get() % self.slots) as usize;
-        Some(&self.pages[n / PAGE_SLOTS].get()?[n % PAGE_SLOTS])
+    fn at(&self, cursor: Cursor) -> Option<Arc<Entry>> {
+        let is_larger = || self.is_larger.load(Ordering::Acquire);
+        if !is_larger() {
+            let entry = self.first.at(cursor);
+            let is_it = entry.as_ref().is_some_and(|entry| entry.cursor == cursor);
+            if is_it || !is_larger() {
+                return entry;
+            }
+        }
+        self.larger.load()?.at(cursor)
     }
 
-    pub(super) fn slot_for_writing(&self, cursor: Cursor) -> &Slot {
+    /// For the writer: puts an entry into its slot, or empties that.
+    pub(super) fn put(&self, cursor: Cursor, entry: Option<Arc<Entry>>) {
+        self.with_ring(|ring| ring.slot_for_writing(cursor).store(entry));
+    }
+
+    /// How many events there is room for.
+    pub(super) fn slots(&self) -> u64 {
+        self.with_ring(|ring| ring.slots)
+    }
+
+    /// For the writer: makes room for so many events. `kept`: the entries that there are.
+    pub(super) fn enlarge(&self, events_max: usize, kept: impl Iterator<Item = Arc<Entry>>) {
+        let ring = Ring::new(events_max);
+        for entry in kept {
+            ring.slot_for_writing(entry.cursor).store(Some(entry));
+        }
+        self.index.enlarge(events_max);
+        let was_first = !self.is_larger.load(Ordering::Relaxed);
+        self.larger.store(Some(Arc::new(ring)));
+        self.is_larger.store(true, Ordering::Release);
+        if was_first {
+            // Else it would hold what the log lets go.
+            self.first.clear();
+        }
+    }
+
+    /// For the writer.
+    fn with_ring<T>(&self, look: impl FnOnce(&Ring) -> T) -> T {
+        match self.is_larger.load(Ordering::Acquire) {
+            false => look(&self.first),
+            true => match self.larger.load() {
+                Some(ring) => look(&ring),
+                None => look(&self.first),
+            },
+        }
+    }
+}
+
+impl Ring {
+    fn new(slots: usize) -> Self {
+        Self {
+            pages: (0..slots.div_ceil(PAGE_SLOTS)).map(|_| OnceLock::new()).collect(),
+            slots: slots as u64,
+        }
+    }
+
+    fn at(&self, cursor: Cursor) -> Option<Arc<Entry>> {
+        let n = (cursor.get() % self.slots) as usize;
+        self.pages[n / PAGE_SLOTS].get()?[n % PAGE_SLOTS].load()
+    }
+
+    fn clear(&self) {
+        let pages = self.pages.iter().filter_map(OnceLock::get);
+        pages.flatten().for_each(|slot| slot.store(None));
+    }
+
+    fn slot_for_writing(&self, cursor: Cursor) -> &Slot {
         let n = (cursor.get() % self.slots) as usize;
         let page = self.pages[n / PAGE_SLOTS].get_or_init(|| (0..PAGE_SLOTS).map(|_| Slot::empty()).collect());
         &page[n % PAGE_SLOTS]

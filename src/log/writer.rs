@@ -58,10 +58,15 @@ impl Writer {
         &self.log
     }
 
-    /// Bounds the log anew, from the next entry on. It never keeps more events than it was made
-    /// for.
+    /// Bounds the log anew. What is over a bound goes with the next entry, or the next
+    /// [`Writer::trim`]; a ring that is too small is replaced by a larger one.
     pub fn limit(&mut self, limits: LogLimits) {
         self.limits = limits;
+        let shared = &self.log.shared;
+        if limits.events as u64 > shared.slots() {
+            let kept = self.log.tail().up_to(self.log.head().next());
+            shared.enlarge(limits.events, kept.filter_map(|cursor| self.log.entry(cursor)));
+        }
     }
 
     /// The position that an entry gets to which none is given.
@@ -105,7 +110,7 @@ impl Writer {
 
         let shared = &self.log.shared;
         let entry = Arc::new(Entry::new(cursor, position, self.offset, first_with_id, draft));
-        shared.slot_for_writing(cursor).store(Some(entry.clone()));
+        shared.put(cursor, Some(entry.clone()));
         self.newest = position;
         self.offset += len;
         shared.bytes.store(self.offset - self.tail_offset, Ordering::Relaxed);
@@ -122,11 +127,15 @@ impl Writer {
         cursor
     }
 
-    /// Lets go what is older than the log's age. To be called from time to time, also when nothing
-    /// is written.
+    /// Lets go what is older than the log's age, or over a bound that was lowered. To be called
+    /// from time to time, also when nothing is written.
     pub fn trim(&mut self, now: Instant) {
         let limits = self.limits;
-        self.let_go_while(|_, oldest| is_old(&limits, oldest, now));
+        let events_max = limits.events.max(1) as u64;
+        self.let_go_while(|kept, oldest| {
+            let is_too_much = kept.events > events_max || kept.bytes > limits.bytes;
+            (is_too_much && kept.events > 1) || is_old(&limits, oldest, now)
+        });
     }
 
     /// Lets everything go.
@@ -137,7 +146,7 @@ impl Writer {
     /// One event is always kept, however large: bounds are checked against what is there before it.
     fn make_room(&mut self, len: u64, now: Instant) {
         let limits = self.limits;
-        let events_max = self.log.shared.slots.min(limits.events.max(1) as u64);
+        let events_max = self.log.shared.slots().min(limits.events.max(1) as u64);
         self.let_go_while(|kept, oldest| {
             kept.events >= events_max || kept.bytes.saturating_add(len) > limits.bytes || is_old(&limits, oldest, now)
         });
@@ -166,7 +175,7 @@ impl Writer {
         shared.last_evicted.store(Some(Arc::new(last_evicted.meta())));
         shared.tail.store(next, Ordering::Release);
         for cursor in tail.up_to(next) {
-            shared.slot_for_writing(cursor).store(None);
+            shared.put(cursor, None);
         }
         shared.bytes.store(self.offset - self.tail_offset, Ordering::Relaxed);
     }

@@ -48,6 +48,8 @@ labels! {
         Ended = "ended",
         /// What let the client in has expired, or has been taken away.
         Expired = "expired",
+        /// Its source is gone from the configuration.
+        Removed = "removed",
     }
 }
 

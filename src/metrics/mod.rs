@@ -15,14 +15,17 @@ mod labels;
 mod late;
 mod process;
 mod proxy;
+mod retired;
 mod series;
 
 use definitions::{Definition, Kind};
 use metrics::{Counter, Gauge, Recorder as _};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use retired::Retired;
 use series::{counter, gauge};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 pub(crate) use process::open_descriptors;
 
@@ -40,6 +43,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     process: process::Process,
     sources: Mutex<HashMap<String, Arc<SourceMetrics>>>,
+    retired: Retired,
     ready: Gauge,
     draining: Gauge,
 }
@@ -99,6 +103,7 @@ impl Metrics {
             recorder: Arc::new(recorder),
             process: process::Process::new(),
             sources: Mutex::default(),
+            retired: Retired::default(),
             ready,
             draining,
         };
@@ -108,6 +113,7 @@ impl Metrics {
     /// The handles of a source; the same ones for the same name. What may happen at it is still to
     /// be announced.
     pub fn source(&self, name: &str) -> Arc<SourceMetrics> {
+        self.retired.lives(name, None);
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = sources.get(name) {
             return Arc::clone(source);
@@ -119,6 +125,7 @@ impl Metrics {
 
     /// The handles of an upstream; for the same names they count into the same series.
     pub fn upstream(&self, source: &str, upstream: &str) -> UpstreamMetrics {
+        self.retired.lives(source, Some(upstream));
         let (recorder, labels) = (Arc::clone(&self.recorder), [source, upstream].map(str::to_owned));
         let reconnects = move |reason| {
             let [source, upstream] = &labels;
@@ -132,6 +139,12 @@ impl Metrics {
             connected: gauge(&self.recorder, &definitions::UPSTREAM_CONNECTED, &[source, upstream]),
             reconnects: Box::new(reconnects),
         }
+    }
+
+    /// Leaves out what `is_live` denies: sources, and upstreams by the name of their source and
+    /// their own. Their gauges vanish at once, their counters after some minutes.
+    pub fn retain(&self, is_live: impl Fn(&str, Option<&str>) -> bool) {
+        self.retired.retain(is_live, Instant::now());
     }
 
     /// The handles of the listeners; every call's count into the same series.
@@ -196,7 +209,7 @@ impl Metrics {
     /// Families and series are sorted: the exporter's own order changes with every scrape, and
     /// people compare two.
     pub fn render(&self) -> String {
-        let mut text = self.handle.render();
+        let mut text = self.retired.filtered(&self.handle.render(), Instant::now());
         self.process.render_to(&mut text);
         announce_absent(&mut text);
         sorted(&text)

@@ -3,6 +3,7 @@
 use super::starvation::{News, Starvation};
 use super::{Listener, Stream};
 use crate::quotas::Descriptors;
+use std::borrow::Borrow;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ const STORM_GAP: Duration = Duration::from_micros(500);
 const STORM_PAUSE: Duration = Duration::from_millis(5);
 /// Such pauses before a connection is closed for which there is no descriptor.
 const PAUSES_MAX: u32 = 20;
+/// Connections that are accepted of a listener that goes: a longer queue would hold up everything.
+const LAST_MAX: usize = 4096;
 /// Wait after an error of `accept` that doesn't concern one connection (no descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -39,7 +42,12 @@ pub(crate) trait Accepted {
 /// Accepts connections of a listener that the runtime watches, until it is dropped. No error of
 /// `accept` ends it. A connection for which the budget has no descriptor left is closed at once: a
 /// client in the kernel's queue would not learn that it is not going to be served.
-pub(crate) async fn accept(fd: AsyncFd<Listener>, server: impl Accepted, budget: Arc<Descriptors>) -> io::Result<()> {
+pub(crate) async fn accept(
+    fd: impl Borrow<AsyncFd<Listener>>,
+    server: impl Accepted,
+    budget: Arc<Descriptors>,
+) -> io::Result<()> {
+    let fd = fd.borrow();
     let name = fd.get_ref().to_string();
     let mut starvation = Starvation::default();
     let mut last = Instant::now();
@@ -97,6 +105,19 @@ pub(crate) async fn accept(fd: AsyncFd<Listener>, server: impl Accepted, budget:
         }
         let gap = std::mem::replace(&mut last, Instant::now()).elapsed();
         let_others_run(accepted, gap).await;
+    }
+}
+
+/// Accepts what waits in the kernel's queue of a listener that is about to be closed: the queue
+/// goes with it, and those in it would be reset.
+pub(crate) fn accept_last(listener: &Listener, server: &impl Accepted, budget: &Descriptors) {
+    for _ in 0..LAST_MAX {
+        let Some(descriptor) = budget.take() else { return };
+        match listener.accept() {
+            Ok((transport, peer)) => server.connection(Stream::new(transport, Some(descriptor)), peer),
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(_) => return,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) mod tls;
 mod transport;
 mod watched;
 
-pub(crate) use accept::{Accepted, accept};
+pub(crate) use accept::{Accepted, accept, accept_last};
 pub use listener::{Listener, bind};
 pub(crate) use pending::{Askers, PendingConnections};
 pub(crate) use phase::{Phase, SharedPhase};

@@ -6,6 +6,7 @@ use super::event_stream::Ending;
 use super::failure::Failure;
 use super::origin::Origin;
 use crate::metrics::ProxyMetrics;
+use crate::quotas::Quota;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
@@ -15,11 +16,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
-use tokio::sync::OwnedSemaphorePermit;
+
+/// One of the places that an entry has.
+struct Place(Arc<Quota>);
+
+impl Place {
+    fn take(places: &Arc<Quota>) -> Option<Self> {
+        places.take(1).then(|| Self(places.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.give_back(1);
+    }
+}
 
 /// A request under way. Dropping it gives its place back and counts its time.
 pub(super) struct InFlight {
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
     metrics: Arc<ProxyMetrics>,
     began: Instant,
     /// The response has no end of its own, so its time says nothing.
@@ -29,9 +44,8 @@ pub(super) struct InFlight {
 impl InFlight {
     /// Takes a place among the requests that the entry's origin may have at one time.
     pub(super) fn enter(origin: &Origin, metrics: &Arc<ProxyMetrics>) -> Result<Self, Failure> {
-        let permit = origin.places.clone().try_acquire_owned();
         Ok(Self {
-            _permit: permit.map_err(|_| Failure::Busy)?,
+            _place: Place::take(&origin.places).ok_or(Failure::Busy)?,
             metrics: metrics.clone(),
             began: Instant::now(),
             endless: false,

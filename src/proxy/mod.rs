@@ -81,9 +81,17 @@ impl Unread {
 }
 
 impl Proxy {
-    /// What the configuration passes; `None`: nothing.
-    pub(crate) fn new(config: &Config, links: Links, metrics: &Metrics, quotas: Arc<Quotas>) -> Option<Arc<Self>> {
-        let origins: Vec<Origin> = config.pass.iter().filter_map(Origin::new).collect();
+    /// What the configuration passes; `None`: nothing. What is under way at an entry of `before`
+    /// counts at the same entry here.
+    pub(crate) fn new(
+        config: &Config,
+        links: Links,
+        metrics: &Metrics,
+        quotas: Arc<Quotas>,
+        before: Option<&Self>,
+    ) -> Option<Arc<Self>> {
+        let known = before.map(|proxy| proxy.origins.as_slice()).unwrap_or_default();
+        let origins: Vec<Origin> = config.pass.iter().filter_map(|pass| Origin::new(pass, known)).collect();
         let public_url = config
             .public_url
             .as_ref()

@@ -11,6 +11,7 @@
 
 use super::Quota;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Most connections that have a part of the pool of their own while they ask.
 const PENDING_MAX: usize = 8192;
@@ -84,7 +85,7 @@ pub(crate) struct Descriptors {
     lasting: Quota,
     /// Those of `lasting` that proxied requests may have.
     proxied: Quota,
-    pending: usize,
+    pending: AtomicUsize,
 }
 
 /// A descriptor of the pool; dropping it gives it back. Held by what has the socket, and dropped
@@ -103,9 +104,17 @@ impl Descriptors {
         Self {
             free: Arc::new(Quota::new(budget.pool())),
             lasting: Quota::new(budget.lasting()),
-            proxied: Quota::new(budget.lasting() - budget.lasting() / NOT_PROXIED_PART),
-            pending: budget.pending,
+            proxied: Quota::new(proxied_of(budget)),
+            pending: AtomicUsize::new(budget.pending),
         }
+    }
+
+    /// Divides the limit anew. What is in use stays in use.
+    pub(super) fn divide(&self, budget: &Budget) {
+        self.free.set_max(budget.pool());
+        self.lasting.set_max(budget.lasting());
+        self.proxied.set_max(proxied_of(budget));
+        self.pending.store(budget.pending, Ordering::Relaxed);
     }
 
     /// So many that are set aside for connections of one kind alone.
@@ -114,7 +123,7 @@ impl Descriptors {
             free: Arc::new(Quota::new(count)),
             lasting: Quota::new(0),
             proxied: Quota::new(0),
-            pending: count,
+            pending: AtomicUsize::new(count),
         }
     }
 
@@ -153,8 +162,13 @@ impl Descriptors {
     /// what is free, so that what lasts always finds the other half. A quarter of their part stays
     /// free: a connection that was told to go is there a moment longer.
     pub(crate) fn pending_max(&self) -> usize {
-        PENDING_MAX.min(self.pending - self.pending / 4 + self.lasting.free() / 2)
+        let pending = self.pending.load(Ordering::Relaxed);
+        PENDING_MAX.min(pending - pending / 4 + self.lasting.free() / 2)
     }
+}
+
+fn proxied_of(budget: &Budget) -> usize {
+    budget.lasting() - budget.lasting() / NOT_PROXIED_PART
 }
 
 #[cfg(test)]

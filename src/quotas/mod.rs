@@ -17,6 +17,7 @@ pub(crate) use quota::Quota;
 
 use crate::config::Limits;
 use crate::metrics::RefuseReason;
+use arc_swap::ArcSwapOption;
 use drain::Drain;
 use rate::Rate;
 use std::collections::HashMap;
@@ -42,10 +43,10 @@ pub struct Quotas {
     proxied: Quota,
     /// Of the proxied requests, those that the drain waits for.
     answers: Quota,
-    per_ip_max: usize,
+    per_ip_max: AtomicUsize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
     users: Users,
-    rate: Option<Mutex<Rate>>,
+    rate: ArcSwapOption<Mutex<Rate>>,
     drain: Drain,
     /// Clients cut by the end of the drain.
     cut: AtomicUsize,
@@ -88,20 +89,37 @@ pub(crate) struct UpstreamsPermit {
 impl Quotas {
     /// What the configuration and the limit on open files allow.
     pub fn new(limits: &Limits, budget: &Budget) -> Arc<Self> {
-        let rate = (limits.accepts_per_second > 0).then(|| Rate::new(limits.accepts_per_second, Instant::now()));
         Arc::new(Self {
             descriptors: Arc::new(Descriptors::new(budget)),
             clients: Quota::new(limits.clients),
             channels: Quota::new(limits.channels),
             proxied: Quota::new(PROXIED_MAX),
             answers: Quota::new(PROXIED_MAX),
-            per_ip_max: limits.clients_per_ip,
+            per_ip_max: AtomicUsize::new(limits.clients_per_ip),
             per_ip: Mutex::new(HashMap::new()),
             users: Users::new(limits.clients_per_user),
-            rate: rate.map(Mutex::new),
+            rate: ArcSwapOption::new(rate_of(limits)),
             drain: Drain::default(),
             cut: AtomicUsize::new(0),
         })
+    }
+
+    /// Puts other bounds in force, for those who come from now on. Where one is lower than what is
+    /// taken, nobody is cut: newcomers are refused until it fits. Clients that came while
+    /// `clients_per_ip` or `clients_per_user` was off are not counted by it.
+    pub(crate) fn replace(&self, limits: &Limits, budget: &Budget) {
+        self.descriptors.divide(budget);
+        self.clients.set_max(limits.clients);
+        self.channels.set_max(limits.channels);
+        self.per_ip_max.store(limits.clients_per_ip, Ordering::Relaxed);
+        self.users.set_max(limits.clients_per_user);
+        // A rate that stays keeps its tokens.
+        let same = self.rate.load().as_ref().map_or(0, |rate| {
+            rate.lock().unwrap_or_else(PoisonError::into_inner).per_second()
+        });
+        if same != limits.accepts_per_second {
+            self.rate.store(rate_of(limits));
+        }
     }
 
     /// What connections take their descriptors from.
@@ -176,7 +194,7 @@ impl Quotas {
         if self.draining() {
             return Err(RefuseReason::Draining);
         }
-        if let Some(rate) = &self.rate
+        if let Some(rate) = &*self.rate.load()
             && !rate.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now())
         {
             return Err(RefuseReason::Rate);
@@ -198,11 +216,12 @@ impl Quotas {
             }),
         };
         // A Unix socket gives no address, and stands for many clients: a proxy in front.
-        if self.per_ip_max > 0 && !ip.is_unspecified() {
+        let per_ip_max = self.per_ip_max.load(Ordering::Relaxed);
+        if per_ip_max > 0 && !ip.is_unspecified() {
             let ip = ip.to_canonical();
             let mut per_ip = self.per_ip();
             let count = per_ip.entry(ip).or_insert(0);
-            if *count >= self.per_ip_max {
+            if *count >= per_ip_max {
                 drop(per_ip);
                 return Err(RefuseReason::ClientsPerIp);
             }
@@ -269,6 +288,12 @@ impl Quotas {
     fn per_ip(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.per_ip.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// `None`: no limit.
+fn rate_of(limits: &Limits) -> Option<Arc<Mutex<Rate>>> {
+    let per_second = limits.accepts_per_second;
+    (per_second > 0).then(|| Arc::new(Mutex::new(Rate::new(per_second, Instant::now()))))
 }
 
 impl ClientPermit {

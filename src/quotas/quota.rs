@@ -1,58 +1,58 @@
 //! A bound on how many there are of something.
 
-use crate::sync::{Notify, look_until};
-use tokio::sync::Semaphore;
+use crate::sync::{AtomicUsize, Notify, Ordering, look_until};
 
-/// Counts what is taken, and never more than `max`.
+/// Counts what is taken: never more than `max`, unless that was lowered below what was taken.
 #[derive(Debug)]
 pub(crate) struct Quota {
-    max: usize,
-    semaphore: Semaphore,
+    max: AtomicUsize,
+    taken: AtomicUsize,
     /// Notified when nothing is taken any more.
     returned: Notify,
 }
 
 impl Quota {
     pub(crate) fn new(max: usize) -> Self {
-        let max = max.min(u32::MAX as usize).min(Semaphore::MAX_PERMITS);
         Self {
-            max,
-            semaphore: Semaphore::new(max),
+            max: AtomicUsize::new(max),
+            taken: AtomicUsize::new(0),
             returned: Notify::new(),
         }
     }
 
+    /// Bounds what is taken from now on. What is taken already stays, also where it is more.
+    pub(crate) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
     /// Takes `count`, or nothing.
     pub(crate) fn take(&self, count: usize) -> bool {
-        let Ok(count) = u32::try_from(count) else { return false };
-        match self.semaphore.try_acquire_many(count) {
-            Ok(permit) => {
-                permit.forget();
-                true
-            }
-            Err(_) => false,
-        }
+        let max = self.max();
+        let more = |taken: usize| taken.checked_add(count).filter(|taken| *taken <= max);
+        self.taken
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+            .is_ok()
     }
 
     /// Gives back what was taken.
     pub(crate) fn give_back(&self, count: usize) {
-        self.semaphore.add_permits(count);
-        if self.taken() == 0 {
+        // Sequentially consistent, as the look of one that waits is: either it sees the last place
+        // given back, or is notified.
+        if self.taken.fetch_sub(count, Ordering::SeqCst) == count {
             self.returned.notify_waiters();
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn max(&self) -> usize {
-        self.max
+        self.max.load(Ordering::Relaxed)
     }
 
     pub(crate) fn free(&self) -> usize {
-        self.semaphore.available_permits()
+        self.max().saturating_sub(self.taken())
     }
 
     pub(crate) fn taken(&self) -> usize {
-        self.max - self.free()
+        self.taken.load(Ordering::SeqCst)
     }
 
     /// Completes when nothing is taken.
@@ -80,5 +80,19 @@ mod tests {
         quota.give_back(1);
         waits.await.expect("no panic");
         assert!(!Quota::new(0).take(1) && Quota::new(usize::MAX).take(1));
+    }
+
+    #[test]
+    fn a_lower_bound_takes_nothing_away_and_lets_nothing_in_until_it_fits() {
+        let quota = Quota::new(3);
+        assert!(quota.take(3));
+        quota.set_max(1);
+        assert_eq!((quota.taken(), quota.free()), (3, 0));
+        quota.give_back(2);
+        assert!(!quota.take(1), "one is taken, and one is the bound");
+        quota.give_back(1);
+        assert!(quota.take(1) && !quota.take(1));
+        quota.set_max(2);
+        assert!(quota.take(1) && !quota.take(1));
     }
 }

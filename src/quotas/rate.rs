@@ -5,25 +5,30 @@ use std::time::Instant;
 /// A second's worth of tokens at most.
 #[derive(Debug)]
 pub(super) struct Rate {
-    per_second: f64,
+    per_second: u32,
     tokens: f64,
     filled: Instant,
 }
 
 impl Rate {
     pub(super) fn new(per_second: u32, now: Instant) -> Self {
-        let per_second = f64::from(per_second);
         Self {
             per_second,
-            tokens: per_second,
+            tokens: f64::from(per_second),
             filled: now,
         }
+    }
+
+    /// How many there are in a second.
+    pub(super) fn per_second(&self) -> u32 {
+        self.per_second
     }
 
     /// Takes a token, if there is one.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.tokens = (self.tokens + elapsed * self.per_second).min(self.per_second);
+        let per_second = f64::from(self.per_second);
+        self.tokens = (self.tokens + elapsed * per_second).min(per_second);
         self.filled = now;
         let enough = self.tokens >= 1.0;
         if enough {

@@ -3,31 +3,38 @@
 use super::grant::User;
 use crate::metrics::RefuseReason;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Counts the clients of users that have one, and lets none have more than `max`; 0: as many as it
 /// likes, and nothing is counted.
 pub(super) struct Users {
-    max: usize,
+    max: AtomicUsize,
     clients: Mutex<HashMap<User, usize>>,
 }
 
 impl Users {
     pub(super) fn new(max: usize) -> Self {
         Self {
-            max,
+            max: AtomicUsize::new(max),
             clients: Mutex::default(),
         }
     }
 
+    /// Bounds them anew, from the next client on.
+    pub(super) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
     /// Counts a client of this user. Whether it is counted: then it has to [`leave`](Self::leave).
     pub(super) fn enter(&self, user: &User) -> Result<bool, RefuseReason> {
-        if self.max == 0 {
+        let max = self.max.load(Ordering::Relaxed);
+        if max == 0 {
             return Ok(false);
         }
         let mut clients = self.lock();
         match clients.get_mut(user) {
-            Some(count) if *count >= self.max => return Err(RefuseReason::ClientsPerUser),
+            Some(count) if *count >= max => return Err(RefuseReason::ClientsPerUser),
             Some(count) => *count += 1,
             None => drop(clients.insert(user.clone(), 1)),
         }

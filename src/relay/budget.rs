@@ -4,16 +4,32 @@ use crate::config::Config;
 use crate::metrics::open_descriptors;
 use crate::quotas::Budget;
 
-/// Raises the limit on open files as far as it goes, and divides it. To be called when everything
-/// is bound.
-pub(super) fn budget(config: &Config) -> Budget {
-    let limit = raised_limit();
-    let open = usize::try_from(open_descriptors().unwrap_or_default()).unwrap_or(usize::MAX);
-    let plain = config.sources.iter().filter(|source| !source.is_templated());
-    let plain_upstreams = plain.map(|source| source.upstreams.len()).sum();
-    let budget = Budget::new(limit, open, plain_upstreams);
-    say_what_fits(config, &budget);
-    budget
+/// What the process may have open, and what it had open before it served anyone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Descriptors {
+    limit: usize,
+    /// Without listeners for clients.
+    open: usize,
+}
+
+impl Descriptors {
+    /// Raises the limit on open files as far as it goes. To be called when everything is bound.
+    pub(super) fn at_start(config: &Config) -> Self {
+        let open = usize::try_from(open_descriptors().unwrap_or_default()).unwrap_or(usize::MAX);
+        Self {
+            limit: raised_limit(),
+            open: open.saturating_sub(config.listen.len()),
+        }
+    }
+
+    /// Divides the limit as a configuration asks for, and says whether its clients fit.
+    pub(super) fn divided_for(self, config: &Config) -> Budget {
+        let plain = config.sources.iter().filter(|source| !source.is_templated());
+        let plain_upstreams = plain.map(|source| source.upstreams.len()).sum();
+        let budget = Budget::new(self.limit, self.open + config.listen.len(), plain_upstreams);
+        say_what_fits(config, &budget);
+        budget
+    }
 }
 
 /// Descriptors that the process may have open, after raising the limit.

@@ -1,54 +1,62 @@
 //! The relay as a whole: sources, shards, listeners and admin, put together and taken apart again.
 //!
-//! Everything is bound before anything runs, so that an address in use is found out at once.
+//! Everything is bound before anything runs, so that an address in use is found out at once. What
+//! a [`Reloader`] puts in force goes the same way.
 //! Dropping a [`Relay`] cuts everything; [`Relay::drain`] ends it in order.
 
+mod budget;
+mod in_force;
+mod limits;
+mod listeners;
+mod liveness;
+mod reload;
+mod reloader;
+mod routes;
 mod start_error;
 mod status_provider;
-mod budget;
-mod limits;
-mod liveness;
 
 use crate::access::Gates;
 use crate::admin::Admin;
 use crate::channel::Settings;
-use crate::config::{ClientListener, Config, Drain, Listen};
+use crate::config::{Config, Drain, Listen};
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
-use crate::http::{ClientSide, RoutedSource, Router, Server, Snapshot};
+use crate::http::{Router, Server, Snapshot};
 use crate::metrics::Metrics;
-use crate::net::tls::{Certificates, TlsListener};
-use crate::net::{Listener, accept, bind, watch};
-use crate::proxy::{Links, Proxy};
+use crate::net::{Listener, bind};
+use crate::proxy::Proxy;
 use crate::quotas::Quotas;
-use crate::source::{LiveSource, Registry};
+use crate::source::{Change, Registry};
 use crate::status::StatusProvider;
 use crate::upstream::UpstreamRuntime;
 use arc_swap::ArcSwap;
-use budget::budget;
+use budget::Descriptors;
+use in_force::InForce;
+use listeners::{Bound, Listeners};
+use reload::Record;
+use routes::{links, routed};
 use start_error::ListenerName;
 use status_provider::RelayStatus;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 pub use liveness::Liveness;
+pub use reload::Reloaded;
+pub use reloader::Reloader;
 pub use start_error::StartError;
 
 /// A running relay.
 pub struct Relay {
-    addresses: Vec<Option<SocketAddr>>,
-    listeners: JoinSet<()>,
+    in_force: Arc<InForce>,
     shards: Arc<Shards>,
     quotas: Arc<Quotas>,
     status: Arc<RelayStatus>,
     admin: Option<Admin>,
-    config: Config,
     critical: CriticalTasks,
-    certificates: Arc<Certificates>,
     _connections: Connections,
 }
 
@@ -65,61 +73,65 @@ impl Relay {
     /// Starts everything. To be called within a tokio runtime, which then serves requests;
     /// upstreams have their own.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let bound = config
-            .listen
-            .iter()
-            .zip(ListenerName::of_clients(&config.listen))
-            .map(|(listen, listener)| bind(&listen.address).map_err(|error| StartError::Bind { listener, error }));
-        let bound: Vec<Listener> = bound.collect::<Result<_, _>>()?;
-        let admin_listener = config.admin.map(|address| {
-            let listener = ListenerName::Admin(address);
-            bind(&Listen::Tcp(address)).map_err(|error| StartError::Bind { listener, error })
-        });
-        let admin_listener = admin_listener.transpose()?;
+        let bound = Bound::all(&config.listen)?;
+        let admin_listener = config.admin.map(bind_admin).transpose()?;
 
         let metrics = Metrics::new();
-        let tls = bound.iter().zip(&config.listen).map(tls_of);
-        let tls: Vec<Option<Arc<TlsListener>>> = tls.collect::<Result<_, _>>()?;
-        let certificates = Certificates::new(tls.iter().flatten().cloned().collect(), metrics.clone());
         metrics.announce_reloads();
         let critical = CriticalTasks::default();
         let shards = Arc::new(Shards::start(config.workers, &critical)?);
         let runtime = UpstreamRuntime::start(config.workers)?;
-        let budget = budget(&config);
+        let descriptors = Descriptors::at_start(&config);
+        let budget = descriptors.divided_for(&config);
         let quotas = Quotas::new(&config.limits, &budget);
         let registry = Registry::new(runtime, metrics.clone(), quotas.clone(), critical.clone());
-        config.sources.iter().for_each(|source| registry.add(source));
+        let added: Vec<_> = config
+            .sources
+            .iter()
+            .map(|source| (source.clone(), Change::Added))
+            .collect();
+        registry.start(&added);
         let snapshot = snapshot(&config, &registry, &metrics, &quotas);
         let admin_gate = snapshot.gates.admin().cloned();
-        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        let snapshot = ArcSwap::from_pointee(snapshot);
         let listener_metrics = metrics.listener();
         limits::announce(&config, &budget, &metrics, &listener_metrics);
-        let server = Arc::new(Server::new(snapshot, shards.clone(), quotas.clone(), listener_metrics));
-        let status = Arc::new(RelayStatus::new(metrics, registry, shards.clone(), quotas.clone()));
+        let server = Arc::new(Server::new(
+            snapshot,
+            shards.clone(),
+            quotas.clone(),
+            metrics.listener(),
+        ));
+        let record = Record::new(&metrics);
+        let status = RelayStatus::new(metrics, registry, shards.clone(), quotas.clone(), record);
+        let status = Arc::new(status);
 
-        let addresses = bound.iter().map(Listener::address).collect();
-        let mut listeners = JoinSet::new();
-        listeners.spawn(certificates.clone().watch());
-        for ((bound, listen), tls) in bound.into_iter().zip(&config.listen).zip(tls) {
-            tracing::info!(address = %bound, tls = tls.is_some(), "listening for clients");
-            let clients = ClientSide::new(server.clone(), listen.proxy_protocol, tls);
-            listeners.spawn(accepting(bound, clients, &quotas, &critical)?);
-        }
+        let listeners = Listeners::new(server.clone(), critical.clone(), status.metrics.clone());
+        listeners.replace(&config.listen, bound)?;
         let admin = admin_listener.map(|listener| {
             let admin = Admin::start(listener, status.clone(), budget.admin, admin_gate)?;
             tracing::info!(address = %admin.addr(), "listening for the admin");
             io::Result::Ok(admin)
         });
-        Ok(Self {
-            addresses,
+        let in_force = InForce {
+            config: ArcSwap::from_pointee(config),
+            server: server.clone(),
+            shards: shards.clone(),
             listeners,
+            listener_metrics,
+            quotas: quotas.clone(),
+            status: status.clone(),
+            descriptors,
+            runtime: Handle::current(),
+            changing: Mutex::default(),
+        };
+        Ok(Self {
+            in_force: Arc::new(in_force),
             shards,
             quotas,
             status,
             admin: admin.transpose()?,
-            config,
             critical,
-            certificates,
             _connections: Connections(server),
         })
     }
@@ -127,18 +139,18 @@ impl Relay {
     /// The certificates of the listeners, to be read again on demand: they are all replaced, or
     /// none. Blocks for as long as reading the files takes.
     pub fn certificate_reload(&self) -> impl Fn() + Clone + Send + Sync + 'static {
-        let certificates = self.certificates.clone();
-        move || certificates.reload_and_count()
+        let in_force = self.in_force.clone();
+        move || in_force.listeners.reload_certificates_and_count()
     }
 
     /// Where clients connect: the first TCP listener.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.addresses.iter().flatten().next().copied()
+        self.addresses().into_iter().flatten().next()
     }
 
-    /// Where clients connect, in the order of the configuration; `None` for Unix sockets.
-    pub fn addresses(&self) -> &[Option<SocketAddr>] {
-        &self.addresses
+    /// Where clients connect, in the order of the configuration in force; `None` for Unix sockets.
+    pub fn addresses(&self) -> Vec<Option<SocketAddr>> {
+        self.in_force.listeners.addresses()
     }
 
     /// Where the admin listens.
@@ -149,6 +161,11 @@ impl Relay {
     /// The numbers and states that the admin listener shows.
     pub fn status_provider(&self) -> &dyn StatusProvider {
         &*self.status
+    }
+
+    /// What puts other configurations in force.
+    pub fn reloader(&self) -> Reloader {
+        Reloader::new(&self.in_force)
     }
 
     /// The settings of a source, by its name. What replaces them is in force at once, also for the
@@ -163,9 +180,9 @@ impl Relay {
         self.status.liveness()
     }
 
-    /// How long leaving takes at the most, and how it is spread.
-    pub fn drain_settings(&self) -> &Drain {
-        &self.config.drain
+    /// How long leaving takes at the most, and how it is spread, as it is in force now.
+    pub fn drain_settings(&self) -> Drain {
+        self.in_force.config().drain.clone()
     }
 
     /// Completes once a part has failed without which the relay must not go on, with its name.
@@ -176,15 +193,16 @@ impl Relay {
     /// Leaves in order: readiness off; then no new clients, and the streams end one by one; proxied
     /// requests get their responses, those without an end are ended with the streams. Whether all
     /// went in time.
-    pub async fn drain(mut self) -> bool {
-        let drain = self.config.drain;
+    pub async fn drain(self) -> bool {
+        // A reload that is under way is waited for, and none begins after it.
+        self.in_force.announce_drain();
+        let drain = self.drain_settings();
         let (clients, passes) = (self.quotas.clients(), self.quotas.proxied());
         tracing::info!(clients, passes, delay = ?drain.delay, spread = ?drain.spread, timeout = ?drain.timeout, "draining");
-        self.quotas.announce_drain();
         tokio::time::sleep(drain.delay).await;
         let began = Instant::now();
         self.quotas.drain(drain.spread.min(drain.timeout));
-        self.listeners.shutdown().await;
+        self.in_force.listeners.close().await;
         self.shards.drain(&drain);
         let empty = tokio::time::timeout(drain.timeout, self.quotas.empty()).await.is_ok();
         // Event streams and WebSockets from origins end in their turns; one whose client does not
@@ -203,57 +221,18 @@ impl Relay {
     }
 }
 
+fn bind_admin(address: SocketAddr) -> Result<Listener, StartError> {
+    let listener = ListenerName::Admin(address);
+    bind(&Listen::Tcp(address)).map_err(|error| StartError::Bind { listener, error })
+}
+
 /// After its turn, how long a proxied event stream may take to come to the end of an event.
 const LAST_EVENT_MAX: Duration = Duration::from_millis(1500);
 
 /// What requests are served with first.
 fn snapshot(config: &Config, registry: &Registry, metrics: &Arc<Metrics>, quotas: &Arc<Quotas>) -> Snapshot {
     let router = Router::new(registry.list().iter().map(|live| routed(live)));
-    let proxy = Proxy::new(config, links(registry), metrics, quotas.clone());
+    let proxy = Proxy::new(config, links(registry), metrics, quotas.clone(), None);
     let gates = Arc::new(Gates::new(config, metrics, None));
     Snapshot::new(config, router, proxy, gates)
-}
-
-/// Accepts connections, for as long as the process may go on.
-fn accepting(
-    bound: Listener,
-    clients: ClientSide,
-    quotas: &Quotas,
-    critical: &CriticalTasks,
-) -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    let part = format!("the listener {bound}");
-    let accepting = accept(watch(bound)?, clients, quotas.descriptors().clone());
-    let other = critical.clone();
-    Ok(critical.clone().watch(part.clone(), async move {
-        if let Err(error) = accepting.await {
-            tracing::error!(%error, "{part} is watched no more");
-            other.fail(&part);
-        }
-    }))
-}
-
-/// The TLS of a listener, if it has one.
-fn tls_of((bound, listen): (&Listener, &ClientListener)) -> Result<Option<Arc<TlsListener>>, StartError> {
-    let Some(settings) = &listen.tls else { return Ok(None) };
-    let name = bound.to_string();
-    match TlsListener::new(name.clone(), settings) {
-        Ok(listener) => Ok(Some(Arc::new(listener))),
-        Err(error) => Err(StartError::Tls { listener: name, error }),
-    }
-}
-
-/// A live source, as the router takes it.
-fn routed(live: &LiveSource) -> RoutedSource {
-    match live {
-        LiveSource::Plain(plain) => RoutedSource::Plain(plain.channel.clone()),
-        LiveSource::Templated(templated) => RoutedSource::Templated(templated.shared().clone()),
-    }
-}
-
-/// Which URLs belong to the live sources.
-fn links(registry: &Registry) -> Links {
-    let list = registry.list();
-    let settings: Vec<_> = list.iter().map(|live| live.settings().snapshot()).collect();
-    let sources = settings.iter().map(|source| &**source);
-    Links::new(sources.zip(list.iter().map(|live| live.statuses())))
 }

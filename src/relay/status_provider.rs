@@ -1,6 +1,7 @@
 //! What the admin listener sees of the relay.
 
 use super::liveness::Liveness;
+use super::reload::Record;
 use crate::channel::{Channel, Settings};
 use crate::delivery::{ClientReport, Shards, SourceReport, keep_slowest};
 use crate::log::{Cursor, Log, Read, Tip};
@@ -20,18 +21,26 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 
 pub(super) struct RelayStatus {
-    metrics: Arc<Metrics>,
-    registry: Registry,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) registry: Registry,
+    pub(super) record: Record,
     shards: Arc<Shards>,
     quotas: Arc<Quotas>,
     started: Instant,
 }
 
 impl RelayStatus {
-    pub(super) fn new(metrics: Arc<Metrics>, registry: Registry, shards: Arc<Shards>, quotas: Arc<Quotas>) -> Self {
+    pub(super) fn new(
+        metrics: Arc<Metrics>,
+        registry: Registry,
+        shards: Arc<Shards>,
+        quotas: Arc<Quotas>,
+        record: Record,
+    ) -> Self {
         Self {
             metrics,
             registry,
+            record,
             shards,
             quotas,
             started: Instant::now(),
@@ -63,6 +72,8 @@ impl StatusProvider for RelayStatus {
                 version: env!("CARGO_PKG_VERSION"),
                 uptime_seconds: self.started.elapsed().as_secs_f64(),
                 draining: self.quotas.drain_announced(),
+                reload: self.record.last(),
+                not_in_force: self.record.not_in_force(),
                 sources: sources.collect(),
             }
         })
@@ -93,8 +104,7 @@ impl StatusProvider for RelayStatus {
 fn not_ready(plain: &Plain) -> impl Iterator<Item = NotReady> + '_ {
     let source = plain.channel.name().to_owned();
     plain
-        .upstreams
-        .iter()
+        .upstreams()
         .zip(&*plain.statuses)
         .filter_map(move |(name, status)| {
             let status = status.read();

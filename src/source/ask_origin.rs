@@ -31,14 +31,14 @@ pub(super) fn is_possible(source: &Source) -> bool {
 }
 
 /// Asks for as long as the source says.
-pub(super) async fn ask_origin(upstream: UpstreamRunner, channel: Arc<Channel>) {
+pub(super) async fn ask_origin(upstreams: Arc<[UpstreamRunner]>, channel: Arc<Channel>) {
     let mut over = std::pin::pin!(sleep(channel.settings().load().log.ask_origin));
     loop {
         let id = tokio::select! {
             () = &mut over => break,
             id = channel.next_to_ask(GATHER) => id,
         };
-        let history = ask(&upstream, &channel, id).await;
+        let history = ask(&upstreams[0], &channel, id).await;
         let events = history.as_ref().map(History::len);
         match events {
             Some(events) => tracing::info!(

@@ -6,12 +6,13 @@ use super::channel_list::ChannelList;
 use super::first_response::FirstResponse;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::Channel;
+use crate::config::Target;
 use crate::critical::OnPanic;
 use crate::path::Parameters;
 use crate::quotas::UpstreamsPermit;
 use crate::upstream::StatusCell;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// How long the origin's refusal of a channel is remembered.
@@ -58,23 +59,20 @@ impl ChannelLife {
             Over::Supplied if channel.has_terminated() => self.statuses.iter().for_each(|status| status.ended()),
             Over::Supplied => {}
         }
-        let linger = channel.settings().load().linger;
-        let kept = match (self.first.refused(), channel.end()) {
+        let ended = Instant::now();
+        if self.first.refused() {
             // Its clients get what there is, then the end; one that comes back gets the origin's
             // answer.
-            (true, _) => {
+            channel.finish();
+            tokio::time::sleep(REFUSAL_KEPT).await;
+        } else {
+            if channel.end().is_none() {
+                // Of merged upstreams one was refused, and the last of the others has ended:
+                // nothing more can come.
                 channel.finish();
-                REFUSAL_KEPT
             }
-            (false, Some(_)) => linger,
-            // Of merged upstreams one was refused, and the last of the others has ended: nothing
-            // more can come.
-            (false, None) => {
-                channel.finish();
-                linger
-            }
-        };
-        tokio::time::sleep(kept).await;
+            channel.settings().sleep(ended, |source| source.linger).await;
+        }
         self.remove();
     }
 
@@ -82,9 +80,10 @@ impl ChannelLife {
     async fn supply(&self) {
         let run = |n: usize| {
             let (runners, channel, status) = (self.runners.clone(), self.channel.clone(), self.statuses[n].clone());
-            let target = runners[n].target().map(|url| self.parameters.fill(url));
+            let parameters = self.parameters.clone();
+            let fill = move |target: &Target| target.map(|url| parameters.fill(url));
             let sink = self.first.sink(channel.publisher());
-            async move { runners[n].run(&channel, target, sink, status).await }
+            async move { runners[n].run(&channel, fill, sink, status).await }
         };
         // One is the rule, and needs no task of its own.
         let mut others = JoinSet::new();
@@ -99,8 +98,7 @@ impl ChannelLife {
     async fn idle(&self) {
         loop {
             let since = self.channel.idle().await;
-            let until = since + self.channel.settings().load().idle_timeout;
-            tokio::time::sleep_until(until.into()).await;
+            self.channel.settings().sleep(since, |source| source.idle_timeout).await;
             // A client may have come and left meanwhile: then it is idle since that one left.
             if self.channel.idle_since() == Some(since) && self.list.remove(&self.parameters, &self.channel, true) {
                 return;

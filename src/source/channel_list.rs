@@ -38,8 +38,10 @@ pub(crate) enum OpenOutcome {
     In(Admission),
     /// The origin has been asked: the first answer decides.
     Asking(Admission, FirstResponse),
-    /// The origin has refused this channel a moment ago, or the source is no more.
+    /// The origin has refused this channel a moment ago.
     Refused(StatusCode),
+    /// The source is no more.
+    Gone,
     /// There is no room for another channel, or no descriptor for its upstreams.
     Full(RefuseReason),
 }

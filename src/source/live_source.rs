@@ -1,11 +1,14 @@
 //! A source at work: what makes a configured source live, and ends with it.
 
+use super::change::Change;
 use super::channel_list::ChannelUpstreams;
 use super::plain::Plain;
 use super::surroundings::Surroundings;
 use super::templated::Templated;
-use crate::channel::Settings;
+use super::upstream_runner::UpstreamRunner;
+use crate::channel::{Removal, Settings, metrics_of};
 use crate::config::Source;
+use crate::metrics::Metrics;
 use crate::upstream::StatusCell;
 use std::sync::Arc;
 use std::time::Instant;
@@ -81,9 +84,9 @@ impl LiveSource {
     }
 
     /// The configured names of its upstreams.
-    pub(crate) fn upstreams(&self) -> Vec<&str> {
+    pub(crate) fn upstreams(&self) -> Vec<String> {
         match self {
-            Self::Plain(plain) => plain.upstreams.iter().map(String::as_str).collect(),
+            Self::Plain(plain) => plain.upstreams().collect(),
             Self::Templated(templated) => templated.0.upstreams().collect(),
         }
     }
@@ -95,11 +98,54 @@ impl LiveSource {
         }
     }
 
-    /// Ends its streams: clients get what there is, and are let go in order.
-    pub(super) fn end(&self) {
+    /// Goes on by other settings, which is all that `change` asks for.
+    pub(super) fn follow(&self, source: &Arc<Source>, change: &Change, metrics: &Metrics) {
+        let runners = match self {
+            Self::Plain(plain) => &plain.runners,
+            Self::Templated(templated) => &templated.0.runners,
+        };
+        if *change != Change::Unchanged {
+            self.settings().replace(source.clone());
+            // What was impossible until now may happen, and is counted from 0 on.
+            metrics_of(source, metrics);
+            self.channels()
+                .iter()
+                .for_each(|(channel, _)| channel.settings_replaced());
+        }
+        if let Change::Upstreams(places) = change {
+            let replaced = places.iter().filter_map(|n| Some((*n, runners.get(*n)?)));
+            replaced.for_each(|(n, runner)| runner.replace(source, n, metrics));
+        }
+        runners.iter().for_each(UpstreamRunner::ask_again);
+    }
+
+    /// Whether this change leaves it what it is. One whose stream has ended for good does not go on
+    /// with another origin.
+    pub(super) fn can_follow(&self, change: &Change) -> bool {
+        match (change, self) {
+            (Change::Unchanged | Change::Settings, _) => true,
+            (Change::Upstreams(_), Self::Plain(plain)) => !plain.channel.has_terminated(),
+            (Change::Upstreams(_), Self::Templated(_)) => true,
+            (Change::Replaced | Change::Added, _) => false,
+        }
+    }
+
+    /// Closes the connections of a plain source to its origins: those of another in its place are
+    /// about to be opened.
+    pub(super) fn make_way(&self) {
+        if let Self::Plain(plain) = self {
+            plain.close();
+        }
+    }
+
+    /// Ends its streams as `removal` says: clients get what there is, and are let go in order.
+    pub(super) fn remove(&self, removal: Removal) {
         match self {
-            Self::Plain(plain) => plain.channel.finish(),
-            Self::Templated(templated) => templated.0.close().iter().for_each(|channel| channel.finish()),
+            Self::Plain(plain) => {
+                plain.channel.remove(removal);
+                plain.close();
+            }
+            Self::Templated(templated) => templated.0.remove(removal),
         }
     }
 }

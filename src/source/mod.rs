@@ -2,6 +2,7 @@
 //! registry of all.
 
 mod ask_origin;
+mod change;
 mod channel_life;
 mod channel_list;
 mod first_response;
@@ -13,6 +14,7 @@ mod surroundings;
 mod templated;
 mod upstream_runner;
 
+pub(crate) use change::Change;
 pub(crate) use channel_list::OpenOutcome;
 pub(crate) use first_response::FirstResponse;
 pub(crate) use live_source::LiveSource;

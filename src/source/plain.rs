@@ -7,17 +7,17 @@ use crate::channel::{Channel, Settings, metrics_of};
 use crate::config::Source;
 use crate::log::Epoch;
 use crate::upstream::StatusCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 
 /// A plain source at work. Dropping it closes its upstreams.
 pub(crate) struct Plain {
     pub(crate) channel: Arc<Channel>,
-    /// The configured names of its upstreams.
-    pub(crate) upstreams: Vec<String>,
+    /// Its upstreams, in the order of the configuration.
+    pub(super) runners: Arc<[UpstreamRunner]>,
     /// Theirs, in the same order.
     pub(crate) statuses: Arc<[Arc<StatusCell>]>,
-    _tasks: JoinSet<()>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Plain {
@@ -27,27 +27,21 @@ impl Plain {
         let metrics = &surroundings.metrics;
         let channel = Channel::new(Settings::new(source.clone()), metrics_of(source, metrics), Epoch::new());
         let mut tasks = JoinSet::new();
-        let (mut upstreams, mut statuses) = (Vec::new(), Vec::new());
-        for runner in UpstreamRunner::of(source, metrics) {
-            let status = Arc::new(StatusCell::new());
-            upstreams.push(runner.name().to_owned());
-            statuses.push(status.clone());
+        let runners = UpstreamRunner::of(source, metrics);
+        let statuses: Arc<[_]> = runners.iter().map(|_| Arc::new(StatusCell::new())).collect();
+        for (n, (runner, status)) in runners.iter().zip(&*statuses).enumerate() {
             let part = format!("the upstream {} of source {}", runner.name(), source.name);
-            let task = surroundings
-                .critical
-                .clone()
-                .watch(part, runner.keep(channel.clone(), status));
-            tasks.spawn_on(task, &surroundings.upstreams);
+            let (all, channel, status) = (runners.clone(), channel.clone(), status.clone());
+            let keep = async move { all[n].keep(channel, status).await };
+            tasks.spawn_on(surroundings.critical.clone().watch(part, keep), &surroundings.upstreams);
         }
         if ask_origin::is_possible(source) {
             // Before the first client is let in.
             channel.begin_asking();
-            for upstream in UpstreamRunner::of(source, metrics) {
-                let part = format!("the questions to the origin of source {}", source.name);
-                let asking = ask_origin::ask_origin(upstream, channel.clone());
-                let task = surroundings.critical.clone().watch(part, asking);
-                tasks.spawn_on(task, &surroundings.upstreams);
-            }
+            let part = format!("the questions to the origin of source {}", source.name);
+            let asking = ask_origin::ask_origin(runners.clone(), channel.clone());
+            let task = surroundings.critical.clone().watch(part, asking);
+            tasks.spawn_on(task, &surroundings.upstreams);
         }
         // Whether anything is held back, the settings say at the time.
         let part = format!("the coalescing of source {}", source.name);
@@ -59,9 +53,19 @@ impl Plain {
         tasks.spawn_on(task, &surroundings.upstreams);
         Self {
             channel,
-            upstreams,
-            statuses: statuses.into(),
-            _tasks: tasks,
+            runners,
+            statuses,
+            tasks: Mutex::new(tasks),
         }
+    }
+
+    /// Closes the upstreams. Nothing will come any more.
+    pub(super) fn close(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+
+    /// The configured names of its upstreams.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = String> {
+        self.runners.iter().map(UpstreamRunner::name)
     }
 }

@@ -1,22 +1,39 @@
 //! The registry: every live source by its name, in the order of the configuration.
 //!
-//! Sources can be added and removed while others are served. Router, status and links are made of
-//! [`Registry::list`], and hold channels, never a source: so a source that is removed ends at once.
+//! Sources are added, changed and removed while others are served. Router, status and links are
+//! made of [`Registry::list`], and hold channels, never a source: so one that is removed ends at
+//! once.
 
+use super::change::Change;
 use super::live_source::LiveSource;
 use super::surroundings::Surroundings;
-use crate::channel::Settings;
+use crate::channel::{Removal, Settings};
 use crate::config::Source;
 use crate::critical::CriticalTasks;
 use crate::metrics::Metrics;
 use crate::quotas::Quotas;
 use crate::upstream::UpstreamRuntime;
 use arc_swap::ArcSwap;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
+
+/// Sources that are live no more, and whose clients are still in. Dropping it closes their
+/// upstreams.
+#[must_use]
+pub(crate) struct Gone(Vec<Arc<LiveSource>>);
+
+impl Gone {
+    /// Ends them: their upstreams are closed, and their clients get what there is, then their
+    /// streams end. A router that still leads to one opens no channel any more: so the next one has
+    /// to be in force.
+    pub(crate) fn remove(self, removal: Removal) {
+        self.0.iter().for_each(|live| live.remove(removal));
+    }
+}
 
 /// How often the logs let go of what is too old.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -68,7 +85,7 @@ impl Registry {
         &self.surroundings.upstreams
     }
 
-    /// The live sources, in the order in which they were added.
+    /// The live sources, in the order of the configuration.
     pub(crate) fn list(&self) -> Arc<Vec<Arc<LiveSource>>> {
         self.sources.load_full()
     }
@@ -80,36 +97,35 @@ impl Registry {
         live.map(|live| live.settings().clone())
     }
 
-    /// Makes a source live, behind those that are. One of the same name is removed first.
-    pub(crate) fn add(&self, source: &Arc<Source>) {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.take_out(&source.name);
-        let mut list = self.list().to_vec();
-        list.push(Arc::new(LiveSource::start(source, &self.surroundings)));
-        self.sources.store(Arc::new(list));
+    /// Makes these live; there is none yet.
+    pub(crate) fn start(&self, sources: &[(Arc<Source>, Change)]) {
+        let Gone(none) = self.change(sources);
+        debug_assert!(none.is_empty());
     }
 
-    /// Ends a source: its upstreams are closed, and its clients get what there is, then their
-    /// streams end. A router that still leads to it opens no channel any more. Whether there was
-    /// one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what a reload will call"))]
-    pub(crate) fn remove(&self, name: &str) -> bool {
+    /// Makes these the live sources, in this order. What a change asks for is done; sources that
+    /// are not among them, or can't go on, are returned: they are served until they are removed.
+    pub(crate) fn change(&self, wanted: &[(Arc<Source>, Change)]) -> Gone {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.take_out(name)
-    }
-
-    fn take_out(&self, name: &str) -> bool {
-        let (gone, left) = self
-            .list()
-            .iter()
-            .cloned()
-            .partition::<Vec<_>, _>(|live| live.name() == name);
-        if gone.is_empty() {
-            return false;
-        }
-        self.sources.store(Arc::new(left));
-        gone.iter().for_each(|live| live.end());
-        true
+        let before = self.list();
+        let mut gone: HashMap<String, Arc<LiveSource>> =
+            before.iter().map(|live| (live.name(), live.clone())).collect();
+        let live = wanted.iter().map(|(source, change)| {
+            match gone.remove(&source.name) {
+                Some(live) if live.can_follow(change) => {
+                    live.follow(source, change, &self.surroundings.metrics);
+                    return live;
+                }
+                Some(live) => {
+                    live.make_way();
+                    gone.insert(source.name.clone(), live);
+                }
+                None => {}
+            }
+            Arc::new(LiveSource::start(source, &self.surroundings))
+        });
+        self.sources.store(Arc::new(live.collect()));
+        Gone(gone.into_values().collect())
     }
 
     /// Tasks of upstreams that have not ended.

@@ -44,6 +44,9 @@ impl Origin {
     }
 }
 
+/// No spread.
+const NOW: Removal = Removal { spread: Duration::ZERO };
+
 async fn within<T>(wanted: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, wanted).await.expect("in time")
 }
@@ -77,6 +80,27 @@ fn names(registry: &Registry) -> Vec<String> {
 }
 
 impl Registry {
+    /// Makes a source live, behind those that are, or in the place of the one of its name.
+    fn add(&self, source: &Arc<crate::config::Source>) {
+        let mut wanted = self.wanted(|name| name != source.name);
+        wanted.push((source.clone(), Change::Replaced));
+        self.change(&wanted).remove(NOW);
+    }
+
+    /// Whether there was one.
+    fn remove(&self, name: &str) -> bool {
+        let count = self.list().len();
+        self.change(&self.wanted(|other| other != name)).remove(NOW);
+        self.list().len() < count
+    }
+
+    fn wanted(&self, keep: impl Fn(&str) -> bool) -> Vec<(Arc<crate::config::Source>, Change)> {
+        let list = self.list();
+        let kept = list.iter().filter(|live| keep(&live.name()));
+        kept.map(|live| (live.settings().snapshot(), Change::Unchanged))
+            .collect()
+    }
+
     async fn has_tasks(&self, wanted: usize) {
         within(async {
             while self.tasks() != wanted {
@@ -118,11 +142,11 @@ async fn a_source_that_is_removed_ends_and_the_others_go_on() {
 
     assert!(registry.remove("a"));
     closed(at_a).await;
-    assert!(channel_a.end().is_some(), "its clients are let go");
+    assert!(channel_a.removal().is_some(), "its clients are let go");
     registry.has_tasks(TASKS).await;
     at_b.write_all(b"data: y\n\n").await.unwrap();
     within(channel_b.until(Cursor::nth(2))).await;
-    assert!(channel_b.end().is_none());
+    assert!(channel_b.removal().is_none());
     assert_eq!(names(&registry), ["b"]);
     assert!(!registry.remove("a"), "once");
     assert_eq!(Arc::strong_count(&channel_a), 1, "nothing else holds its channel");
@@ -160,8 +184,8 @@ async fn the_channels_of_a_removed_source_end_and_none_is_opened() {
     assert!(registry.remove("jobs"));
     closed(stream).await;
     registry.has_tasks(0).await;
-    assert!(admission.subscription.channel().end().is_some());
-    assert!(matches!(enter("2"), OpenOutcome::Refused(_)));
+    assert!(admission.subscription.channel().removal().is_some());
+    assert!(matches!(enter("2"), OpenOutcome::Gone));
 }
 
 #[tokio::test]

@@ -6,13 +6,12 @@ use super::channel_list::{ChannelList, ChannelUpstreams, OpenChannel, OpenOutcom
 use super::first_response::{First, FirstResponse};
 use super::surroundings::Surroundings;
 use super::upstream_runner::UpstreamRunner;
-use crate::channel::{Channel, Settings, metrics_of};
+use crate::channel::{Channel, Removal, Settings, metrics_of};
 use crate::log::Epoch;
 use crate::metrics::{Protocol, SourceMetrics};
 use crate::path::{BadParameter, Parameters, Template};
 use crate::quotas::{ChannelPermit, Quotas, UpstreamsPermit};
 use crate::upstream::StatusCell;
-use hyper::StatusCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -22,7 +21,7 @@ pub struct Templated {
     settings: Settings,
     metrics: Arc<SourceMetrics>,
     templates: Vec<Template>,
-    runners: Arc<[UpstreamRunner]>,
+    pub(super) runners: Arc<[UpstreamRunner]>,
     quotas: Arc<Quotas>,
     list: Arc<ChannelList>,
     /// Where the channels' lives run.
@@ -38,7 +37,7 @@ impl Templated {
         Arc::new(Self {
             metrics: metrics_of(&source, &surroundings.metrics),
             templates: source.paths.iter().map(|path| Template::new(path)).collect(),
-            runners: UpstreamRunner::of(&source, &surroundings.metrics).into(),
+            runners: UpstreamRunner::of(&source, &surroundings.metrics),
             quotas: surroundings.quotas.clone(),
             list: Arc::default(),
             upstreams: surroundings.upstreams.clone(),
@@ -47,11 +46,21 @@ impl Templated {
         })
     }
 
-    /// Closes the upstreams, and lets go of the channels, which are returned: no other is opened.
-    pub(super) fn close(&self) -> Vec<Arc<Channel>> {
+    /// Ends every channel as `removal` says, closes the upstreams, and lets go of the channels: no
+    /// other is opened. Those that wait for an origin find the removal before they find that no
+    /// answer will come.
+    pub(super) fn remove(&self, removal: Removal) {
+        let mut channels = self.list.lock();
+        channels.values().for_each(|open| open.channel.remove(removal));
+        *self.tasks() = None;
+        channels.clear();
+    }
+
+    /// Closes the upstreams, and lets go of the channels: no other is opened.
+    pub(super) fn close(&self) {
         let mut channels = self.list.lock();
         *self.tasks() = None;
-        channels.drain().map(|(_, open)| open.channel).collect()
+        channels.clear();
     }
 
     /// Its settings, which may be replaced at any time.
@@ -60,7 +69,7 @@ impl Templated {
     }
 
     /// The configured names of the upstreams.
-    pub(super) fn upstreams(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = String> {
         self.runners.iter().map(UpstreamRunner::name)
     }
 
@@ -97,7 +106,7 @@ impl Templated {
             Err(reason) => return OpenOutcome::Full(reason),
         };
         let Some((open, outcome)) = self.open(&parameters, permit, upstreams, protocol) else {
-            return OpenOutcome::Refused(StatusCode::NOT_FOUND);
+            return OpenOutcome::Gone;
         };
         channels.insert(parameters, open);
         outcome

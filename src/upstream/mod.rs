@@ -39,6 +39,7 @@ mod url;
 mod watchdog;
 
 pub use report::Reports;
+pub(crate) use run::{Fixed, Setup, run_by};
 pub use run::{Handles, Options, run};
 pub(crate) use runtime::UpstreamRuntime;
 pub use status::{LastError, Phase, Status, StatusCell};

@@ -76,6 +76,11 @@ impl ResumePoint {
         }
     }
 
+    /// Another origin is asked, or the same one in another way: what was refused may be taken now.
+    pub(super) fn asks_anew(&mut self) {
+        self.refusals = 0;
+    }
+
     /// A request failed before there was a stream.
     pub(super) fn refused(&mut self, failure: &Failure) {
         let is_long = self.id.len() > LONG_ID_BYTES;

@@ -19,6 +19,7 @@ use crate::redaction::redact;
 use metrics::{Counter, Gauge};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 /// No attempt lasts longer, whatever is configured: a day from now is a time that any clock can
@@ -49,6 +50,25 @@ pub struct Handles {
     pub bytes_received: Counter,
 }
 
+/// All that an upstream may get anew while it runs. Replaced as a whole.
+pub(crate) struct Setup {
+    pub(crate) config: Arc<config::Upstream>,
+    pub(crate) parser: ParserOptions,
+    pub(crate) metrics: Arc<UpstreamMetrics>,
+}
+
+/// What an upstream keeps as long as it runs.
+pub(crate) struct Fixed<F> {
+    /// The source's name, for log lines.
+    pub(crate) source: String,
+    /// Puts the source's parameters into a configured target.
+    pub(crate) fill: F,
+    /// See [`Options::reports`].
+    pub(crate) reports: Option<Arc<Reports>>,
+    /// See [`Handles::bytes_received`].
+    pub(crate) bytes_received: Counter,
+}
+
 /// Keeps one upstream connected until the stream has ended for good, the sink says stop, or this is
 /// dropped.
 ///
@@ -60,29 +80,91 @@ pub async fn run<S: Sink>(
     status: Arc<StatusCell>,
     handles: Handles,
 ) {
+    let (_stays, setups) = watch::channel(Arc::new(Setup {
+        config,
+        parser: options.parser,
+        metrics: handles.upstream,
+    }));
+    let fixed = Fixed {
+        source: options.source,
+        fill: |_: &Target| options.target.clone(),
+        reports: options.reports,
+        bytes_received: handles.bytes_received,
+    };
+    let place = ResumePoint::after(options.last_event_id.as_deref().unwrap_or_default());
+    follow(setups, fixed, place, sink, status).await;
+}
+
+/// The same with a setup that may be replaced: then it reconnects by the new one, and goes on
+/// behind the last event ID.
+pub(crate) fn run_by<S: Sink, F: Fn(&Target) -> Target>(
+    setups: watch::Receiver<Arc<Setup>>,
+    fixed: Fixed<F>,
+    sink: S,
+    status: Arc<StatusCell>,
+) -> impl Future<Output = ()> {
+    // No function of its own around it, which would keep the arguments a second time.
+    follow(setups, fixed, ResumePoint::default(), sink, status)
+}
+
+async fn follow<S: Sink, F: Fn(&Target) -> Target>(
+    mut setups: watch::Receiver<Arc<Setup>>,
+    fixed: Fixed<F>,
+    resume_point: ResumePoint,
+    sink: S,
+    status: Arc<StatusCell>,
+) {
+    let setup = setups.borrow_and_update().clone();
     let mut runner = Runner {
-        backoff: Backoff::new(config.reconnect, config.reconnect_max),
-        resume_point: ResumePoint::after(options.last_event_id.as_deref().unwrap_or_default()),
-        parser: Parser::new(options.parser),
-        reporter: Reporter::new(&options.source, &config.name, options.reports),
-        config: &config,
+        backoff: Backoff::new(setup.config.reconnect, setup.config.reconnect_max),
+        resume_point,
+        parser: Parser::new(setup.parser),
+        reporter: Reporter::new(&fixed.source, &setup.config.name, fixed.reports.clone()),
+        setup,
         sink,
         status: &status,
-        handles: &handles,
+        bytes_received: &fixed.bytes_received,
     };
     let mut leaving = Leaving {
         status: &status,
         ended: false,
     };
-    leaving.ended = runner.run(Targets::new(&options.target)).await;
+    // Of thousands, not all reconnect in the same moment.
+    let spread = fixed.reports.is_some();
+    loop {
+        let target = (fixed.fill)(&runner.setup.config.target);
+        let replaced = tokio::select! {
+            ended = runner.run(Targets::new(&target)) => {
+                leaving.ended = ended;
+                return;
+            }
+            setup = another(&mut setups, spread) => setup,
+        };
+        let name = &replaced.config.name;
+        runner.reporter = Reporter::new(&fixed.source, name, fixed.reports.clone());
+        runner.replace(replaced);
+    }
+}
+
+/// The setup that comes next; what one of many reconnects by when it is its turn.
+async fn another(setups: &mut watch::Receiver<Arc<Setup>>, spread: bool) -> Arc<Setup> {
+    if setups.changed().await.is_err() {
+        // What could replace it is gone: this one stays.
+        std::future::pending::<()>().await;
+    }
+    let config = setups.borrow_and_update().config.clone();
+    if spread {
+        sleep(config.reconnect.mul_f64(fastrand::f64())).await;
+    }
+    setups.borrow_and_update().clone()
 }
 
 /// What lasts over all attempts.
 struct Runner<'a, S> {
-    config: &'a config::Upstream,
+    setup: Arc<Setup>,
     sink: S,
     status: &'a StatusCell,
-    handles: &'a Handles,
+    bytes_received: &'a Counter,
     backoff: Backoff,
     resume_point: ResumePoint,
     parser: Parser,
@@ -102,6 +184,16 @@ enum Outcome {
 }
 
 impl<S: Sink> Runner<'_, S> {
+    /// Goes on by another setup. What the stream has yielded stays, and so does the place in it.
+    fn replace(&mut self, setup: Arc<Setup>) {
+        // An attempt is dropped wherever it waits: perhaps between an event and its flush.
+        self.sink.flush();
+        self.backoff = Backoff::new(setup.config.reconnect, setup.config.reconnect_max);
+        self.parser = Parser::new(setup.parser);
+        self.resume_point.asks_anew();
+        self.setup = setup;
+    }
+
     /// Returns whether the stream has ended for good.
     async fn run(&mut self, mut targets: Targets<'_>) -> bool {
         let mut retry_after = None;
@@ -148,7 +240,7 @@ impl<S: Sink> Runner<'_, S> {
             Verdict::Stop => self.reporter.gave_up(failure),
             Verdict::Retry => {
                 self.reporter.failed(failure, wait);
-                self.handles.upstream.reconnecting(failure.reason.label());
+                self.setup.metrics.reconnecting(failure.reason.label());
             }
         }
         verdict
@@ -164,7 +256,8 @@ impl<S: Sink> Runner<'_, S> {
             Ok(None) => return Outcome::Ended,
             Err(refusal) => return Outcome::Failed(refusal),
         };
-        let _connected = Connected::new(&self.handles.upstream.connected);
+        let setup = self.setup.clone();
+        let _connected = Connected::new(&setup.metrics.connected);
         self.status.connected();
         self.reporter.connected(&url.redacted(), resume);
         self.sink.connected(resume);
@@ -176,8 +269,8 @@ impl<S: Sink> Runner<'_, S> {
             resume_point: &mut self.resume_point,
             backoff: &mut self.backoff,
             status: self.status,
-            bytes_received: &self.handles.bytes_received,
-            read_timeout: self.config.read_timeout,
+            bytes_received: self.bytes_received,
+            read_timeout: setup.config.read_timeout,
             events: 0,
         };
         let read = stream.read(&mut body, |error| in_the_body(&error)).await;
@@ -194,7 +287,8 @@ impl<S: Sink> Runner<'_, S> {
     /// ended for good.
     async fn open(&mut self, target: &str, is_feed: bool) -> Result<Option<Opened>, Refusal> {
         let unusable = |why| Failure::new(Reason::Dns, format!("{:?} is no usable URL: {why}", redact(target)));
-        let configured = ConfiguredOrigin::new(self.config, Url::parse(target).map_err(unusable)?);
+        let setup = self.setup.clone();
+        let configured = ConfiguredOrigin::new(&setup.config, Url::parse(target).map_err(unusable)?);
         let start = match is_feed {
             true => {
                 let named = discover(&configured, self.deadline()).await?;
@@ -228,7 +322,7 @@ impl<S: Sink> Runner<'_, S> {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.config.connect_timeout.min(ATTEMPT_MAX)
+        Instant::now() + self.setup.config.connect_timeout.min(ATTEMPT_MAX)
     }
 }
 
@@ -357,26 +451,22 @@ mod tests {
     /// them.
     #[test]
     fn an_upstream_is_small() {
-        let config = Arc::new(crate::upstream::testing::config("http://h/"));
-        let options = Options {
-            source: "source".to_owned(),
-            target: config.target.clone(),
-            last_event_id: None,
+        let (_stays, setups) = watch::channel(Arc::new(Setup {
+            config: Arc::new(crate::upstream::testing::config("http://h/")),
             parser: ParserOptions {
                 event_bytes_max: 1,
                 comments: false,
             },
+            metrics: Arc::new(UpstreamMetrics::uncounted()),
+        }));
+        let fixed = Fixed {
+            source: "source".to_owned(),
+            fill: Target::clone,
             reports: None,
-        };
-        let handles = Handles {
-            upstream: Arc::new(UpstreamMetrics {
-                connected: Gauge::noop(),
-                reconnects: Box::new(|_| Counter::noop()),
-            }),
             bytes_received: Counter::noop(),
         };
         let sink = crate::upstream::testing::Recorder::default();
-        let bytes = size_of_val(&run(config, options, sink, Arc::new(StatusCell::new()), handles));
+        let bytes = size_of_val(&run_by(setups, fixed, sink, Arc::new(StatusCell::new())));
         assert!(bytes <= 2048, "{bytes} bytes");
     }
 }

@@ -55,6 +55,8 @@ fn status() -> Status {
         version: "1.2.3",
         uptime_seconds: 61.5,
         draining: false,
+        reload: None,
+        not_in_force: Vec::new(),
         sources: vec![SourceStatus {
             name: "changelog".into(),
             paths: vec!["/changelog/sse".into()],

@@ -81,9 +81,7 @@ pass:
     body_bytes_max: 8MiB
 "#;
     let loaded = right(text);
-    // The one key that is understood, and has no effect in this version.
-    let warned: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
-    assert_eq!(warned, ["reload"]);
+    assert_eq!(loaded.warnings, []);
     assert_eq!(loaded.config.reload, config::Reload::Watch);
     let sources = &loaded.config.sources;
     assert_eq!(

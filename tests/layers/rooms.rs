@@ -50,7 +50,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("demo", "timestamp net http auxiliary_http"),
     (
         "cli",
-        "error telemetry redaction config metrics quotas event_stream upstream access demo",
+        "error telemetry redaction config metrics quotas event_stream upstream access relay demo",
     ),
     ("main", "error signals service_manager telemetry config relay demo cli"),
 ];
@@ -61,8 +61,7 @@ pub(crate) const FORMAT_ROOMS: &str = "config cli main";
 
 /// What `config` offers about files: to read and print them, mistakes with their places, the
 /// schema, the table of keys.
-pub(crate) const FORMAT: &str =
-    "Diagnostic Diagnostics Loaded Machine Place Severity json_schema key_table load load_from print read";
+pub(crate) const FORMAT: &str = "Diagnostic Diagnostics Loaded Machine Place Reading Severity json_schema key_table load load_from print read read_again";
 
 /// The room of the parser, and all that it may take from other crates: no I/O, no clock, no
 /// runtime.

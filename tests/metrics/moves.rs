@@ -116,6 +116,7 @@ async fn every_series_moves() {
     scenes::access::play(&mut moves).await;
     scenes::leaving::play(&mut moves).await;
     scenes::tls::play(&mut moves).await;
+    scenes::reloads::play(&mut moves).await;
     let is_elsewhere = |series: &str| ELSEWHERE.iter().any(|(name, _)| series.starts_with(name));
     let still: Vec<&String> = moves
         .0

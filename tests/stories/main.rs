@@ -34,6 +34,7 @@ mod proxy;
 mod proxy_protocol;
 mod quiet;
 mod refusals;
+mod reload;
 mod requests;
 mod resume;
 mod settings;

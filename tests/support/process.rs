@@ -24,7 +24,7 @@ pub struct TestProcess {
     pub address: SocketAddr,
     pub admin: SocketAddr,
     log: Arc<Mutex<Vec<serde_json::Value>>>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl TestProcess {
@@ -42,6 +42,32 @@ impl TestProcess {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("fanfare.yaml");
         std::fs::write(&file, setup.yaml()).unwrap();
+        let mut process = Self::spawn(&file, descriptors, environment, &[]);
+        process.dir = dir;
+        process.started().await
+    }
+
+    /// By a file that the story keeps.
+    pub async fn start_with(file: &std::path::Path) -> Self {
+        Self::start_saying(file, &[]).await
+    }
+
+    /// The same with more on the command line.
+    pub async fn start_saying(file: &std::path::Path, arguments: &[&str]) -> Self {
+        Self::begin(file, arguments).started().await
+    }
+
+    /// One that is about to start.
+    pub fn begin(file: &std::path::Path, arguments: &[&str]) -> Self {
+        Self::spawn(file, None, &[], arguments)
+    }
+
+    fn spawn(
+        file: &std::path::Path,
+        descriptors: Option<u32>,
+        environment: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Self {
         let limit = descriptors.map_or(String::new(), |n| format!("ulimit -n {n}; "));
         let mut child = Command::new("sh")
             .arg("-c")
@@ -49,7 +75,8 @@ impl TestProcess {
             .arg("sh")
             .arg(program())
             .args(["serve", "--log", "debug", "--log-format", "json", "--config"])
-            .arg(&file)
+            .arg(file)
+            .args(arguments)
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -65,19 +92,23 @@ impl TestProcess {
             }
         });
         let unspecified: SocketAddr = "0.0.0.0:0".parse().unwrap();
-        let mut process = Self {
+        Self {
             child,
             address: unspecified,
             admin: unspecified,
             log,
-            _dir: dir,
-        };
-        process.address = process.address_in("listening for clients").await;
-        process.admin = process.address_in("listening for the admin").await;
-        let speaks_tls = process.log_lines("listening for clients")[0]["tls"] == true;
-        super::tls::register(process.address, speaks_tls);
-        super::tls::register(process.admin, false);
-        process
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Once it serves.
+    pub async fn started(mut self) -> Self {
+        self.address = self.address_in("listening for clients").await;
+        self.admin = self.address_in("listening for the admin").await;
+        let speaks_tls = self.log_lines("listening for clients")[0]["tls"] == true;
+        super::tls::register(self.address, speaks_tls);
+        super::tls::register(self.admin, false);
+        self
     }
 
     /// With a log that the story holds, and ports that the setup names.
@@ -111,7 +142,7 @@ impl TestProcess {
             address,
             admin,
             log: Arc::default(),
-            _dir: dir,
+            dir,
         }
     }
 
@@ -158,6 +189,31 @@ impl TestProcess {
     pub fn signal(&self, name: rustix::process::Signal) {
         let id = rustix::process::Pid::from_raw(self.id() as i32).unwrap();
         rustix::process::kill_process(id, name).unwrap();
+    }
+
+    /// Where its configuration is, and what that names.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Replaces the file as an editor does: by a new one that is renamed.
+    pub fn write_config(&self, yaml: &str) {
+        let new = self.dir().join("new");
+        std::fs::write(&new, yaml).unwrap();
+        std::fs::rename(new, self.dir().join("fanfare.yaml")).unwrap();
+    }
+
+    /// Asks for a reload, and waits for its outcome.
+    pub async fn reload(&self, outcome: &str) {
+        let series = format!("fanfare_config_reloads_total{{outcome=\"{outcome}\"}}");
+        let before = self.metric(&series).await;
+        self.signal(rustix::process::Signal::HUP);
+        self.eventually_metric(&series, before + 1.0).await;
+    }
+
+    pub async fn status(&self) -> serde_json::Value {
+        let answer = super::client::ask("GET", "/status").answer(self.admin).await;
+        serde_json::from_str(&answer.body).unwrap()
     }
 
     pub fn terminate(&self) {

@@ -1,0 +1,21 @@
+//! What requests are led to, made of the live sources.
+
+use crate::http::RoutedSource;
+use crate::proxy::Links;
+use crate::source::{LiveSource, Registry};
+
+/// A live source, as the router takes it.
+pub(super) fn routed(live: &LiveSource) -> RoutedSource {
+    match live {
+        LiveSource::Plain(plain) => RoutedSource::Plain(plain.channel.clone()),
+        LiveSource::Templated(templated) => RoutedSource::Templated(templated.shared().clone()),
+    }
+}
+
+/// Which URLs belong to the live sources.
+pub(super) fn links(registry: &Registry) -> Links {
+    let list = registry.list();
+    let settings: Vec<_> = list.iter().map(|live| live.settings().snapshot()).collect();
+    let sources = settings.iter().map(|source| &**source);
+    Links::new(sources.zip(list.iter().map(|live| live.statuses())))
+}
