@@ -131,10 +131,8 @@ impl Waiting {
         if channel.is_over_for(last_event_id.as_deref(), Some(admission.start)) {
             return Waited::For(Err(response::ended(&request, &channel.settings().load())));
         }
-        let wait = match hurried {
-            true => Duration::ZERO,
-            false => access_check::within(permit.grant(), wait.saturating_sub(asked.elapsed())),
-        };
+        let left = access_check::within(permit.grant(), wait.saturating_sub(asked.elapsed()));
+        let wait = left * u32::from(!hurried);
         let no_longer = async {
             tokio::select! {
                 () = server.quotas.leaving() => {}
