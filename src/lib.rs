@@ -12,6 +12,7 @@ pub mod delivery;
 
 // A client's way: from a listener to a shard.
 pub mod net;
+pub mod h2;
 pub mod quotas;
 pub mod access;
 pub mod http;

@@ -317,6 +317,6 @@ mod tests {
         counts.0[Protocol::Http11.index()] = 2;
         counts.0[Protocol::Http10.index()] = 1;
         let json = serde_json::to_string(&counts).unwrap();
-        assert_eq!(json, r#"{"total":3,"http/1.0":1,"http/1.1":2}"#);
+        assert_eq!(json, r#"{"total":3,"http/1.0":1,"http/1.1":2,"http/2":0}"#);
     }
 }

@@ -179,7 +179,8 @@ async fn serve<H: Handler>(handler: Arc<H>, mut connection: Connection, stream: 
         let head = match connection.next(&stream, HEAD_LIMITS).await {
             Next::Request(head) => *head,
             Next::Malformed(refused) => return connection.refuse(&stream, refused).await,
-            Next::NotProxied(_) | Next::TooLate | Next::Nothing => return,
+            // Not told apart here: it would be no request line.
+            Next::Http2 | Next::NotProxied(_) | Next::TooLate | Next::Nothing => return,
         };
         let handler = handler.clone();
         let asked = Exchange::Asked {

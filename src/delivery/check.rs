@@ -53,7 +53,7 @@ impl Shard {
         match client.state {
             ClientState::Live => {
                 assert!(
-                    client.rest.is_none() && !client.stream.wants_write() && client.after_rest == AfterRest::Log,
+                    client.rest.is_none() && !client.sink.wants_write() && client.after_rest == AfterRest::Log,
                     "live with something before the log"
                 );
                 check_place(client, shard_channel);

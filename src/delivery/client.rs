@@ -1,22 +1,24 @@
-//! One client: a socket and a cursor.
+//! One client: a way to its peer and a cursor.
 
 use super::batch::Framing;
 use super::clock::Tick;
+use super::failure::reason_of;
+use super::http2::Connections;
 use super::keys::{ChannelKey, Generation};
+use super::sink::Sink;
 use super::slow_client::SlowState;
 use crate::channel::Subscription;
 use crate::log::Cursor;
 use crate::metrics::CloseReason;
-use crate::net::{Sent, Stream};
+use crate::net::Sent;
 use crate::quotas::ClientPermit;
 use bytes::{Buf, Bytes};
-use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// A client of a shard. Its size times the number of clients is the memory bill: a test holds it
 /// down.
 pub(super) struct Client {
-    pub(super) stream: Stream,
+    pub(super) sink: Sink,
     /// The first entry of the log that has not been begun.
     pub(super) next: Cursor,
     /// What has to go out before it: the rest of an event (also when the log has let it go), or
@@ -99,12 +101,12 @@ impl Client {
     }
 
     /// Writes what has to go out before the log. Adds the bytes taken to `sent`.
-    pub(super) fn flush_rest(&mut self, now: Tick, sent: &mut u64) -> Flow {
+    pub(super) fn flush_rest(&mut self, connections: &mut Connections, now: Tick, sent: &mut u64) -> Flow {
         let flow = self.flush_stream(now);
         let (Some(rest), Flow::Done) = (&mut self.rest, flow) else {
             return flow;
         };
-        match self.stream.send(rest) {
+        match self.sink.send(rest, connections) {
             Err(error) => Flow::Broken(reason_of(&error)),
             Ok(Sent { taken, is_full }) => {
                 *sent += taken as u64;
@@ -123,11 +125,11 @@ impl Client {
 
     /// Writes what the stream has taken before and its socket has not.
     fn flush_stream(&mut self, now: Tick) -> Flow {
-        let before = self.stream.unsent_bytes();
+        let before = self.sink.unsent_bytes();
         if before == 0 {
             return Flow::Done;
         }
-        match self.stream.flush() {
+        match self.sink.flush() {
             Err(error) => Flow::Broken(reason_of(&error)),
             Ok(left) => {
                 if left < before {
@@ -139,27 +141,10 @@ impl Client {
     }
 
     /// Writes bytes at an event boundary; what the socket doesn't take becomes `rest`.
-    pub(super) fn write_own(&mut self, bytes: Bytes, now: Tick, sent: &mut u64) -> Flow {
+    pub(super) fn write_own(&mut self, bytes: Bytes, connections: &mut Connections, now: Tick, sent: &mut u64) -> Flow {
         debug_assert!(self.rest.is_none(), "never into the middle of an event");
         self.rest = Some(Box::new(bytes));
-        self.flush_rest(now, sent)
-    }
-}
-
-/// Why a client is gone whose socket failed with this.
-pub(super) fn reason_of(error: &io::Error) -> CloseReason {
-    match error.kind() {
-        // Linux says so where the peer had closed in order, and was then written to once more.
-        io::ErrorKind::BrokenPipe => CloseReason::Client,
-        _ => CloseReason::Error,
-    }
-}
-
-/// Why a client is gone whose socket says that it has ended.
-pub(super) fn reason_of_end(stream: &Stream) -> CloseReason {
-    match stream.take_error() {
-        Ok(None) => CloseReason::Client,
-        Ok(Some(error)) | Err(error) => reason_of(&error),
+        self.flush_rest(connections, now, sent)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a shard waits for: readiness of its clients' sockets, and notes from other threads.
 
-use super::keys::{ChannelKey, ClientRef};
-use super::mailbox::{Mailbox, MailboxSender, WakeFlag, mailbox};
+use super::keys::{ClientRef, ConnectionRef};
+use super::mailbox::{Mailbox, MailboxSender, mailbox};
 use super::note::Note;
 use crate::net::Stream;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The waker's token; clients' tokens are below it.
+/// The waker's token; those of clients and connections are below it.
 pub(super) const WAKER: Token = Token(usize::MAX);
 
 /// The poll and the mailbox of one shard.
@@ -31,17 +31,18 @@ impl Intake {
         &self.sender
     }
 
-    /// What tells this shard of a channel's news.
-    pub(super) fn wake_flag(&self, key: ChannelKey) -> WakeFlag<Note, Waker, ChannelKey> {
-        WakeFlag::new(self.sender.clone(), key)
-    }
-
     /// Watches a client's socket until that is closed: both directions, edge-triggered, so that
     /// nothing is ever modified. Registering reports what holds already: a client that left before
     /// is seen.
     pub(super) fn watch(&self, stream: &mut Stream, client: ClientRef) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(stream, client.token(), interest)
+    }
+
+    /// Watches the socket of an HTTP/2 connection, in the same way.
+    pub(super) fn watch_connection(&self, stream: &mut Stream, connection: ConnectionRef) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(stream, connection.token(), interest)
     }
 
     /// The next note that is there already.

@@ -3,11 +3,14 @@
 use super::batch::Framing;
 use super::client::{AfterRest, Client, ClientState, Flow, Peer};
 use super::clock::Tick;
+use super::http2::Connections;
 use super::intake::Intake;
-use super::keys::ClientKey;
-use super::new_client::NewClient;
+use super::keys::{ClientKey, ClientRef};
+use super::mailbox::WakeFlag;
+use super::new_client::{Joining, NewClient};
 use super::shard::Shard;
 use super::shard_channel::ShardChannel;
+use super::sink::Sink;
 use super::slow_client::SlowState;
 use crate::channel::{Channel, HistoryPlace, gap_block, retry_block};
 use crate::config::Forward;
@@ -18,34 +21,42 @@ use std::time::Duration;
 
 impl Shard {
     /// Takes a client in, whose socket `intake` watches from now on.
-    pub(super) fn join(&mut self, new_client: NewClient, intake: &Intake) {
+    pub(super) fn join_alone(&mut self, new_client: NewClient, intake: &Intake) {
         let NewClient {
             mut stream,
             head,
             framing,
+            joining,
+        } = new_client;
+        let reference = self.clients.next_ref();
+        if let Err(error) = intake.watch(&mut stream, reference) {
+            return tracing::warn!(peer = %joining.peer, %error, "client refused: its socket can't be watched");
+        }
+        self.join(Sink::Own(stream), &head, framing, joining, reference);
+    }
+
+    /// Takes a client in under the name that the next one has. Its stream begins with `head`.
+    pub(super) fn join(&mut self, sink: Sink, head: &[u8], framing: Framing, joining: Joining, reference: ClientRef) {
+        let Joining {
             subscription,
             permit,
             start,
             last_event_id,
             history,
             peer,
-        } = new_client;
+        } = joining;
         let channel = subscription.channel().clone();
-        let side = |key| ShardChannel::new(channel.clone(), intake.wake_flag(key));
+        let mailbox_sender = &self.mailbox_sender;
+        let side = |key| ShardChannel::new(channel.clone(), WakeFlag::new(mailbox_sender.clone(), key));
         let channel_key = self.channels.key_of(&channel, side);
-        let reference = self.clients.next_ref();
-        if let Err(error) = intake.watch(&mut stream, reference) {
-            tracing::warn!(%peer, %error, "client refused: its socket can't be watched");
-            return self.channels.leave_if_empty(channel_key);
-        }
 
         let place = place(&channel, last_event_id.as_deref(), start, history.is_some());
         count_resume(&channel, last_event_id.as_deref(), &place);
-        let opening = opening(&head, framing, channel.opening_retry(), &channel, &place);
+        let opening = opening(head, framing, channel.opening_retry(), &channel, &place);
         let now = self.clock.tick();
         let keys = &mut self.channels[channel_key].clients;
         let mut client = Client {
-            stream,
+            sink,
             next: place.next,
             rest: None,
             subscription,
@@ -68,15 +79,23 @@ impl Shard {
         keys.push(reference.key);
         self.limit_life(&mut client, &channel.settings().load(), now);
         let counts = &mut self.channels[channel_key].counts;
-        let mut flow = client.write_own(opening, now, &mut counts.bytes_sent);
+        let mut flow = client.write_own(opening, &mut self.connections, now, &mut counts.bytes_sent);
         if let Some(history) = history {
             counts.deliveries += history.entries().len() as u64;
-            flow = write_history(&mut client, &history, flow, now, &mut counts.bytes_sent);
+            flow = write_history(
+                &mut client,
+                &history,
+                flow,
+                &mut self.connections,
+                now,
+                &mut counts.bytes_sent,
+            );
         }
         let key = self.clients.insert(client);
+        self.bound_unread(key);
         self.begun(key, flow);
         // What was decrypted before is nothing that the poll knows of; it may be the client's end.
-        if self.clients.key_of(reference) == Some(key) && self.clients[key].stream.has_read_ahead() {
+        if self.clients.key_of(reference) == Some(key) && self.clients[key].sink.has_read_ahead() {
             self.drop_what_it_sends(key);
         }
     }
@@ -125,13 +144,20 @@ fn place(channel: &Channel, last_event_id: Option<&[u8]>, start: StartPoint, has
 }
 
 /// Writes a history behind the opening, of which something may be left.
-fn write_history(client: &mut Client, history: &HistoryPlace, opening: Flow, now: Tick, sent: &mut u64) -> Flow {
+fn write_history(
+    client: &mut Client,
+    history: &HistoryPlace,
+    opening: Flow,
+    connections: &mut Connections,
+    now: Tick,
+    sent: &mut u64,
+) -> Flow {
     let bytes = history.bytes(client.framing == Framing::Chunked);
     if bytes.is_empty() {
         return opening;
     }
     match (opening, client.rest.take()) {
-        (Flow::Done, _) => client.write_own(bytes, now, sent),
+        (Flow::Done, _) => client.write_own(bytes, connections, now, sent),
         (flow, rest) => {
             let both = [rest.as_deref().map_or(&[][..], |rest| rest), &bytes].concat();
             client.rest = Some(Box::new(both.into()));

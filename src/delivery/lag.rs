@@ -3,6 +3,7 @@
 use super::client::{AfterRest, ClientState};
 use super::keys::ClientKey;
 use super::shard::Shard;
+use super::sink::Sink;
 use super::slow_client::{self, Decision, Lag, Look};
 use crate::metrics::{CloseReason, EvictReason};
 use std::time::Duration;
@@ -21,12 +22,22 @@ impl Shard {
         };
         Lag {
             events: log.head().next().since(client.next),
-            bytes: log.bytes_from(client.next) + rest + client.stream.unsent_bytes() as u64,
+            bytes: log.bytes_from(client.next) + rest + client.sink.unread(&self.connections),
             stalled,
         }
     }
 
-    /// A client's socket is full.
+    /// On a stream of HTTP/2, what is in flight and not read is a lag too: no more of it is allowed
+    /// than the policy allows behind the head.
+    pub(super) fn bound_unread(&mut self, key: ClientKey) {
+        let client = &self.clients[key];
+        if let Sink::Http2 { connection, stream } = client.sink {
+            let bytes = client.subscription.channel().settings().load().slow_client.bytes;
+            self.connections.set_unread_max(connection, stream, bytes);
+        }
+    }
+
+    /// A client's socket is full, or its window shut.
     pub(super) fn block(&mut self, key: ClientKey) {
         let now = self.clock.tick();
         let client = &mut self.clients[key];
@@ -44,6 +55,7 @@ impl Shard {
 
     /// A blocked client: is it too slow?
     pub(super) fn check_lag(&mut self, key: ClientKey) {
+        self.bound_unread(key);
         // Under settings that were replaced in between, the upstream may wait for it from now on,
         // or no longer.
         self.waiting_changed(key);

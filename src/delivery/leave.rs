@@ -1,10 +1,11 @@
 //! Leaving: a stream ends in order or is cut, a client is gone, or all are drained.
 
 use super::batch::Framing;
-use super::client::{AfterRest, ClientState, Flow};
+use super::client::{AfterRest, Client, ClientState, Flow};
 use super::clock::TICK;
 use super::keys::{ChannelKey, ClientKey};
 use super::shard::Shard;
+use super::sink::Sink;
 use crate::channel::retry_block;
 use crate::config::Drain;
 use crate::log::frame;
@@ -59,10 +60,10 @@ impl Shard {
                 return;
             };
             let shard_channel = &mut self.channels[client.channel_key];
-            match client.flush_rest(now, &mut shard_channel.counts.bytes_sent) {
+            match client.flush_rest(&mut self.connections, now, &mut shard_channel.counts.bytes_sent) {
                 Flow::Done => {}
                 Flow::Blocked => return,
-                Flow::Broken(_) => return self.remove(key, reason),
+                Flow::Broken(_) => return drop(self.remove(key, reason)),
             }
             if client.after_rest == AfterRest::Farewell {
                 client.after_rest = AfterRest::Nothing;
@@ -72,15 +73,17 @@ impl Shard {
                 let farewell = farewell(client.framing, retry);
                 client.rest = (!farewell.is_empty()).then(|| Box::new(farewell));
             } else {
-                // Unread bytes would make a reset of the close, and take what was not read yet from
-                // the client. Both fail if the client is gone already: then the end reaches
-                // nothing.
-                let _ = client.stream.discard();
-                match client.stream.finish() {
+                match client.sink.finish(&mut self.connections) {
                     // It goes on when the socket is writable.
                     Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                    _ => return self.remove(key, reason),
+                    _ => {}
                 }
+                let client = self.remove(key, reason);
+                if let Sink::Http2 { connection, .. } = client.sink {
+                    self.connections.hold(connection, client.permit);
+                    self.settle_idleness(connection);
+                }
+                return;
             }
         }
     }
@@ -92,7 +95,7 @@ impl Shard {
         let ClientState::Closing(reason) = client.state else {
             return;
         };
-        client.stream.reset_on_close();
+        client.sink.cut(&mut self.connections);
         if reason == CloseReason::Drained {
             client.permit.was_cut();
         }
@@ -109,8 +112,13 @@ impl Shard {
         self.remove(key, reason);
     }
 
-    fn remove(&mut self, key: ClientKey, reason: CloseReason) {
+    fn remove(&mut self, key: ClientKey, reason: CloseReason) -> Client {
         let client = self.clients.remove(key);
+        if let Sink::Http2 { connection, .. } = client.sink {
+            // Nothing, if the stream has ended or is gone with its connection.
+            client.sink.cut(&mut self.connections);
+            self.settle_idleness(connection);
+        }
         client.subscription.channel().metrics().closed[reason as usize].increment(1);
         let channel_key = client.channel_key;
         let shard_channel = &mut self.channels[channel_key];
@@ -134,6 +142,7 @@ impl Shard {
         }
         self.channels.set_waiting(channel_key, key, None);
         self.channels.leave_if_empty(channel_key);
+        client
     }
 
     /// Ends all streams, spread in time.
@@ -143,6 +152,7 @@ impl Shard {
         let time = drain.timeout.saturating_sub(10 * TICK);
         let until = now.plus(time);
         self.drained_by = Some(until);
+        self.announce_leaving();
         let keys: Vec<_> = self.clients.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.leave_within(key, drain.spread.min(time), CloseReason::Drained);

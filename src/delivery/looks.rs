@@ -94,12 +94,13 @@ impl Shard {
     /// A quiet client gets a heartbeat. It is live, so nothing of an event is under way to it.
     fn heartbeat(&mut self, key: ClientKey) {
         let now = self.clock.tick();
+        self.bound_unread(key);
         let client = &mut self.clients[key];
         let every = client.subscription.channel().settings().load().heartbeat.every;
         if !every.is_zero() && now.since(client.active) >= every {
             let shard_channel = &mut self.channels[client.channel_key];
             let beat = shard_channel.heartbeat(client.framing);
-            match client.write_own(beat, now, &mut shard_channel.counts.bytes_sent) {
+            match client.write_own(beat, &mut self.connections, now, &mut shard_channel.counts.bytes_sent) {
                 Flow::Done => {}
                 Flow::Blocked => return self.block(key),
                 Flow::Broken(reason) => return self.left(key, reason),

@@ -1,15 +1,17 @@
 //! Delivery: threads that own the clients' sockets and write to them.
 //!
-//! A shard is a thread with one poll, a slab of clients and no lock. A client is a socket and a
-//! cursor into its channel's log; it costs about a hundred bytes here. Publishing wakes a shard
+//! A shard is a thread with one poll, a slab of clients and no lock. A client is a cursor into its
+//! channel's log and a socket, or a stream of an HTTP/2 connection (`sink`); it costs about a
+//! hundred bytes here. Publishing wakes a shard
 //! once; the shard then offers the same bytes to every client at the head in one pass. A client
 //! that could not take everything is left alone until its socket is writable again, and then reads
 //! the log on its own, in turns, until it is back at the head.
 //!
 //! From outside: `shards`. A thread: `shard_thread`, which `ping` asks for a sign of life, over its
-//! `intake` (poll and mailbox) and its `shard`. A shard is `clients` with their `timers`, and `channels` with the queues of those that
-//! have work. What a turn does with them: `join`, `passes`, `stagger`, `replays`, `looks`, `lag`,
-//! `leave`, `expire`, `survey`; `check` says what holds after it. Without a shard, and tested so:
+//! `intake` (poll and mailbox) and its `shard`. A shard is `clients` with their `timers`,
+//! `channels` with the queues of those that have work, and `http2` with the connections that carry
+//! several streams. What a turn does with them: `join`, `passes`, `stagger`, `replays`, `looks`,
+//! `lag`, `leave`, `expire`, `survey`; `check` says what holds after it. Without a shard, and tested so:
 //! `slow_client`, `waiting`, `wheel`, `channel_queue`, `stagger_cursor`, `mailbox`, `batch`.
 
 mod batch;
@@ -21,7 +23,9 @@ mod client;
 mod clients;
 mod clock;
 mod expire;
+mod failure;
 mod follower;
+mod http2;
 mod intake;
 mod join;
 mod keys;
@@ -39,6 +43,7 @@ mod shard;
 mod shard_channel;
 mod shard_thread;
 mod shards;
+mod sink;
 mod slow_client;
 mod stagger;
 mod stagger_cursor;
@@ -51,8 +56,9 @@ mod waiting;
 mod wheel;
 
 pub use batch::Framing;
+pub use http2::{AskedRequest, Gone, Reply, RequestBody, RequestLimits, Requests};
 pub(crate) use join::jittered;
-pub use new_client::NewClient;
+pub use new_client::{Joining, NewClient};
 pub(crate) use ping::ShardPing;
 pub use report::{ClientReport, ShardReport, SourceReport, keep_slowest};
 pub use shards::Shards;

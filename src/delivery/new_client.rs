@@ -16,6 +16,12 @@ pub struct NewClient {
     pub head: Bytes,
     /// How what follows is framed.
     pub framing: Framing,
+    /// What is to be known of it beside its connection.
+    pub joining: Joining,
+}
+
+/// A client, but for the way to it.
+pub struct Joining {
     /// What it joins.
     pub subscription: Subscription,
     /// Its place in the process.

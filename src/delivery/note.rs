@@ -1,10 +1,13 @@
 //! What reaches a shard from other threads.
 
-use super::keys::ChannelKey;
+use super::http2::{NewConnection, StreamNote, TellShard};
+use super::keys::{ChannelKey, ConnectionRef};
+use super::mailbox::MailboxSender;
 use super::new_client::NewClient;
 use super::report::ShardReport;
 use super::still_holds::StillHolds;
 use crate::config::Drain;
+use crate::h2::StreamKey;
 
 pub(super) enum Note {
     /// Something was published to this channel.
@@ -15,6 +18,12 @@ pub(super) enum Note {
 
 pub(super) enum Command {
     Join(Box<NewClient>),
+    /// An HTTP/2 connection is this shard's from now on.
+    Connect(Box<NewConnection>),
+    /// Something about a stream of one of its connections.
+    Stream(ConnectionRef, StreamKey, StreamNote),
+    /// So many connections without streams are to end, for others.
+    MakeRoom(usize),
     Drain(Drain),
     /// End the streams of clients that this does not let stay, and of those that come later.
     Expire(StillHolds),
@@ -27,5 +36,12 @@ pub(super) enum Command {
 impl From<ChannelKey> for Note {
     fn from(key: ChannelKey) -> Self {
         Note::Published(key)
+    }
+}
+
+impl TellShard for MailboxSender<Note, mio::Waker> {
+    fn tell(&self, connection: ConnectionRef, stream: StreamKey, note: StreamNote) {
+        // A shard that is gone has no connections.
+        let _ = self.send(Note::Command(Command::Stream(connection, stream, note)));
     }
 }

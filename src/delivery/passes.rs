@@ -1,9 +1,11 @@
 //! Passes: what is new in a channel is offered to its live clients, a slice of them at a time.
 
 use super::batch::Framing;
-use super::client::{ClientState, reason_of};
+use super::client::ClientState;
 use super::clients::Clients;
 use super::clock::Tick;
+use super::failure::reason_of;
+use super::http2::Connections;
 use super::keys::{ChannelKey, ClientKey};
 use super::shard::Shard;
 use super::shard_channel::{Found, ShardChannel};
@@ -61,7 +63,7 @@ impl Shard {
             }
         }
         let now = self.clock.tick();
-        let offered = offer(&mut self.channels[key], &mut self.clients, now);
+        let offered = offer(&mut self.channels[key], &mut self.clients, &mut self.connections, now);
         offered.blocked.into_iter().for_each(|client| self.block(client));
         offered
             .elsewhere
@@ -120,7 +122,7 @@ impl Shard {
 }
 
 /// Writes the batch of the pass that is under way to the next slice of the clients.
-fn offer(shard_channel: &mut ShardChannel, clients: &mut Clients, now: Tick) -> Offered {
+fn offer(shard_channel: &mut ShardChannel, clients: &mut Clients, connections: &mut Connections, now: Tick) -> Offered {
     let mut offered = Offered::default();
     let Some(pass) = &mut shard_channel.pass else {
         return offered;
@@ -145,7 +147,7 @@ fn offer(shard_channel: &mut ShardChannel, clients: &mut Clients, now: Tick) -> 
             Some((framing, bytes)) if *framing == client.framing => bytes,
             _ => &bytes.insert((client.framing, pass.batch.bytes(client.framing))).1,
         };
-        match client.stream.send(bytes) {
+        match client.sink.send(bytes, connections) {
             Ok(Sent { taken, is_full: false }) => {
                 client.next = to;
                 client.active = now;

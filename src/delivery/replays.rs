@@ -2,7 +2,8 @@
 //! head.
 
 use super::batch::Framing;
-use super::client::{AfterRest, Flow, reason_of};
+use super::client::{AfterRest, Flow};
+use super::failure::reason_of;
 use super::keys::ClientKey;
 use super::shard::Shard;
 use crate::channel::{Cause, Channel, gap_blocks};
@@ -40,7 +41,7 @@ impl Shard {
             let client = &mut self.clients[key];
             let channel_key = client.channel_key;
             let shard_channel = &mut self.channels[channel_key];
-            match client.flush_rest(now, &mut shard_channel.counts.bytes_sent) {
+            match client.flush_rest(&mut self.connections, now, &mut shard_channel.counts.bytes_sent) {
                 Flow::Done => {}
                 Flow::Blocked => return self.block(key),
                 Flow::Broken(reason) => return self.left(key, reason),
@@ -62,7 +63,7 @@ impl Shard {
                 return self.lapsed(key);
             };
             let bytes = batch.bytes(client.framing);
-            let Sent { taken, is_full } = match client.stream.send(&bytes) {
+            let Sent { taken, is_full } = match client.sink.send(&bytes, &mut self.connections) {
                 Ok(sent) => sent,
                 Err(error) => return self.left(key, reason_of(&error)),
             };

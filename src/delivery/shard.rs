@@ -6,9 +6,14 @@
 use super::channels::Channels;
 use super::clients::Clients;
 use super::clock::{Clock, Tick};
+use super::http2::Connections;
 use super::keys::{ChannelKey, ClientKey};
+use super::mailbox::MailboxSender;
+use super::note::Note;
 use super::slow_client;
 use super::still_holds::StillHolds;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 /// Everything here belongs to one thread alone.
@@ -18,6 +23,10 @@ use std::time::Duration;
 pub(super) struct Shard {
     pub(super) clients: Clients,
     pub(super) channels: Channels,
+    /// Those that carry the streams of several clients.
+    pub(super) connections: Connections,
+    /// Into this shard's own mailbox.
+    pub(super) mailbox_sender: MailboxSender<Note, mio::Waker>,
     pub(super) clock: Clock,
     /// Until when streams may go on, once the process leaves.
     pub(super) drained_by: Option<Tick>,
@@ -26,8 +35,11 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new() -> Self {
+    /// `idle_count`: how many HTTP/2 connections of all shards have no streams.
+    pub(super) fn new(mailbox_sender: MailboxSender<Note, mio::Waker>, idle_count: Arc<AtomicUsize>) -> Self {
         Self {
+            connections: Connections::new(Arc::new(mailbox_sender.clone()), idle_count),
+            mailbox_sender,
             clients: Clients::new(),
             channels: Channels::new(),
             clock: Clock::new(),
@@ -38,14 +50,14 @@ impl Shard {
 
     /// Whether nothing is left to be done before something comes or is due.
     pub(super) fn is_idle(&self) -> bool {
-        self.channels.working.is_empty() && self.clients.is_idle()
+        self.channels.working.is_empty() && self.clients.is_idle() && self.connections.is_quiet()
     }
 
     /// How long nothing will be due.
     pub(super) fn until_due(&self) -> Option<Duration> {
         let looks = self.clients.until_look(self.clock.ticks());
         let visits = self.until_next_visit();
-        looks.into_iter().chain(visits).min()
+        looks.into_iter().chain(visits).chain(self.until_sweep()).min()
     }
 
     /// Enters a look at a client. One that was entered before is stale from now on.

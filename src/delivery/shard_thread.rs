@@ -4,16 +4,20 @@
 //! replays, a thousand evictions) holds up the rest by more than a fraction of a millisecond or so;
 //! what is left is done in the next turn, which then doesn't sleep.
 
-use super::client::{ClientState, reason_of, reason_of_end};
+use super::client::ClientState;
 use super::clock::TICK;
+use super::failure::{reason_of, reason_of_end};
 use super::intake::{Intake, WAKER};
-use super::keys::{ClientKey, ClientRef};
+use super::keys::{ClientKey, SocketOf};
 use super::note::{Command, Note};
 use super::shard::Shard;
+use super::sink::Sink;
 use crate::metrics::CloseReason;
 use mio::Events;
 use mio::event::Event;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 /// Readiness events taken at one time.
@@ -31,8 +35,8 @@ pub(super) struct ShardThread {
 }
 
 impl ShardThread {
-    pub(super) fn new(intake: Intake) -> Self {
-        let shard = Shard::new();
+    pub(super) fn new(intake: Intake, idle_count: Arc<AtomicUsize>) -> Self {
+        let shard = Shard::new(intake.sender().clone(), idle_count);
         Self {
             intake,
             counts_due: shard.clock.now() + COUNTS_EVERY,
@@ -86,7 +90,10 @@ impl ShardThread {
     fn handle(&mut self, note: Note) {
         match note {
             Note::Published(key) => self.shard.has_work(key),
-            Note::Command(Command::Join(new_client)) => self.shard.join(*new_client, &self.intake),
+            Note::Command(Command::Join(new_client)) => self.shard.join_alone(*new_client, &self.intake),
+            Note::Command(Command::Connect(connection)) => self.shard.connect(*connection, &self.intake),
+            Note::Command(Command::Stream(connection, stream, note)) => self.shard.told(connection, stream, note),
+            Note::Command(Command::MakeRoom(count)) => self.shard.make_room(count),
             Note::Command(Command::Drain(drain)) => self.shard.drain(&drain),
             Note::Command(Command::Expire(holds)) => self.shard.expire(holds),
             Note::Command(Command::Report(answer)) => {
@@ -118,6 +125,7 @@ impl Shard {
         self.staggers();
         self.replays();
         self.looks();
+        self.connections_turn();
         self.tell_waiting();
         #[cfg(debug_assertions)]
         self.check();
@@ -126,8 +134,11 @@ impl Shard {
     /// Whether the client is still there.
     pub(super) fn drop_what_it_sends(&mut self, key: ClientKey) -> bool {
         let client = &self.clients[key];
-        match client.stream.discard() {
-            Ok(true) if client.state == ClientState::Live && client.stream.wants_write() => {
+        let Sink::Own(stream) = &client.sink else {
+            return true;
+        };
+        match stream.discard() {
+            Ok(true) if client.state == ClientState::Live && stream.wants_write() => {
                 // An answer of the stream's own, for which there was no room.
                 self.block(key);
                 true
@@ -147,12 +158,19 @@ impl Shard {
     /// Takes up a client's readiness, if it is still the client whose socket the event is about:
     /// the key may have been given to another while the event was on its way.
     fn ready(&mut self, event: &Event) {
-        let Some(key) = self.clients.key_of(ClientRef::of(event.token())) else {
+        let client = match SocketOf::of(event.token()) {
+            SocketOf::Client(client) => client,
+            SocketOf::Connection(connection) => return self.connection_ready(connection, event),
+        };
+        let Some(key) = self.clients.key_of(client) else {
             return;
         };
         let client = &self.clients[key];
+        let Sink::Own(stream) = &client.sink else {
+            return;
+        };
         if event.is_error() || event.is_read_closed() || event.is_write_closed() {
-            let reason = reason_of_end(&client.stream);
+            let reason = reason_of_end(stream);
             return self.left(key, reason);
         }
         if event.is_readable() && !self.drop_what_it_sends(key) {

@@ -1,5 +1,6 @@
 //! The shards of the process, from outside.
 
+use super::http2::{NewConnection, Requests};
 use super::intake::Intake;
 use super::mailbox::MailboxSender;
 use super::new_client::NewClient;
@@ -10,7 +11,11 @@ use super::shard_thread::ShardThread;
 use super::still_holds::StillHolds;
 use crate::config::Drain;
 use crate::critical::CriticalTasks;
+use crate::net::Stream;
+use bytes::Bytes;
 use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
@@ -21,6 +26,8 @@ const TOGETHER_MAX: usize = 64;
 pub struct Shards {
     shards: Vec<Handle>,
     next: AtomicUsize,
+    /// HTTP/2 connections that have no streams.
+    idle_count: Arc<AtomicUsize>,
 }
 
 struct Handle {
@@ -31,18 +38,20 @@ struct Handle {
 impl Shards {
     /// Starts `count` shards, without any of which the process must not go on.
     pub fn start(count: usize, critical: &CriticalTasks) -> io::Result<Self> {
-        let start = |n| Handle::start(n, critical.clone());
+        let idle_count = Arc::new(AtomicUsize::new(0));
+        let start = |n| Handle::start(n, critical.clone(), idle_count.clone());
         let shards = (0..count.max(1)).map(start).collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             shards,
             next: AtomicUsize::new(0),
+            idle_count,
         })
     }
 
     /// Gives a client to the next shard in turn; one of a job's few clients to the shard where the
     /// others are, so that the job's events wake one shard and not all.
     pub fn hand_over(&self, new_client: NewClient) {
-        let channel = new_client.subscription.channel();
+        let channel = new_client.joining.subscription.channel();
         let together = channel.settings().load().is_templated() && channel.subscribers() <= TOGETHER_MAX;
         let n = match together {
             true => channel.preferred_shard(),
@@ -52,6 +61,42 @@ impl Shards {
         let _ = self.shards[n]
             .mailbox_sender
             .send(Note::Command(Command::Join(Box::new(new_client))));
+    }
+
+    /// Gives an HTTP/2 connection to the next shard in turn. `read`: what has been read of it, its
+    /// preface included. There may be `idle_max` of them without streams: if there are more, those
+    /// that have had none for longest make room.
+    pub fn hand_over_http2(
+        &self,
+        stream: Stream,
+        read: Bytes,
+        peer: SocketAddr,
+        requests: Arc<dyn Requests>,
+        idle_max: usize,
+    ) {
+        if self.idle_count.load(Ordering::Relaxed) >= idle_max {
+            self.make_room(1);
+        }
+        let connection = NewConnection {
+            stream,
+            read,
+            peer,
+            requests,
+        };
+        self.send_to_next(Command::Connect(Box::new(connection)));
+    }
+
+    /// Ends some HTTP/2 connections that have no streams, for others.
+    pub fn make_room(&self, count: usize) {
+        for _ in 0..count.min(self.idle_count.load(Ordering::Relaxed)) {
+            self.send_to_next(Command::MakeRoom(1));
+        }
+    }
+
+    fn send_to_next(&self, command: Command) {
+        let n = self.next.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+        // A shard that is gone drops what it is sent.
+        let _ = self.shards[n].mailbox_sender.send(Note::Command(command));
     }
 
     /// Ends all streams, spread over `drain.spread`, at event boundaries; what is left at
@@ -105,10 +150,10 @@ fn thread_name(n: usize) -> String {
 }
 
 impl Handle {
-    fn start(n: usize, critical: CriticalTasks) -> io::Result<Self> {
+    fn start(n: usize, critical: CriticalTasks, idle_count: Arc<AtomicUsize>) -> io::Result<Self> {
         let intake = Intake::new()?;
         let mailbox_sender = intake.sender().clone();
-        let shard = ShardThread::new(intake);
+        let shard = ShardThread::new(intake, idle_count);
         let name = thread_name(n);
         let thread = std::thread::Builder::new().name(name.clone()).spawn(move || {
             if let Err(error) = critical.run(&name, || shard.run()) {

@@ -4,7 +4,7 @@ use super::batch::Framing;
 use super::client::{AfterRest, ClientState};
 use super::intake::Intake;
 use super::keys::{ChannelKey, ClientKey, ClientRef};
-use super::new_client::NewClient;
+use super::new_client::{Joining, NewClient};
 use super::shard::Shard;
 use crate::channel::{Admission, Channel, Publisher, Settings};
 use crate::event_stream::{Parser, ParserOptions};
@@ -43,9 +43,10 @@ impl Setup {
             .config;
         let settings = Settings::new(config.sources[0].clone());
         let channel = Channel::new(settings, Metrics::new().source("s"), Epoch::new());
+        let intake = Intake::new().expect("a poll");
         Self {
-            shard: Shard::new(),
-            intake: Intake::new().expect("a poll"),
+            shard: Shard::new(intake.sender().clone(), Arc::default()),
+            intake,
             publisher: channel.publisher(),
             channel,
             quotas: Quotas::new(&config.limits, &Budget::new(1000, 0, 1)),
@@ -60,18 +61,20 @@ impl Setup {
             stream,
             head: Bytes::from_static(b"HTTP/1.1 200 OK\r\n\r\n"),
             framing: Framing::Chunked,
-            subscription,
-            start,
-            permit: self
-                .quotas
-                .admit(PEER.ip(), self.grant.clone().map(Arc::new))
-                .unwrap_or_else(|_| panic!("a place")),
-            history: None,
-            last_event_id: None,
-            peer: PEER,
+            joining: Joining {
+                subscription,
+                start,
+                permit: self
+                    .quotas
+                    .admit(PEER.ip(), self.grant.clone().map(Arc::new))
+                    .unwrap_or_else(|_| panic!("a place")),
+                history: None,
+                last_event_id: None,
+                peer: PEER,
+            },
         };
         let before: Vec<_> = self.shard.clients.iter().map(|(key, _)| key).collect();
-        self.shard.join(new_client, &self.intake);
+        self.shard.join_alone(new_client, &self.intake);
         let mut keys = self.shard.clients.iter().map(|(key, _)| key);
         let key = keys.find(|key| !before.contains(key)).expect("a client more");
         (key, peer)

@@ -21,43 +21,61 @@ pub(super) type Decided = Box<(RequestHead, Decision)>;
 pub(super) enum First {
     /// Nothing: the request has not come.
     Unknown,
+    /// It speaks HTTP/2.
+    Http2,
     Decided(Decided),
     /// Its first request is none.
     Other(Next),
 }
 
+/// What a connection goes on with.
+enum Upcoming {
+    Request(Decided),
+    /// HTTP/2, to its end.
+    Http2,
+}
+
 /// Serves a connection to its end, or until it is a shard's.
 pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, mut stream: Watched, first: First) {
-    let mut request = match first {
+    let mut upcoming = match first {
         First::Unknown => next(&server, &mut connection, &stream).await,
-        First::Decided(decided) => Some(decided),
+        First::Decided(decided) => Some(Upcoming::Request(decided)),
+        First::Http2 => Some(Upcoming::Http2),
         First::Other(other) => decided(&server, &mut connection, &stream, other).await,
     };
-    while let Some(decided) = request {
+    while let Some(next_one) = upcoming {
+        let decided = match next_one {
+            Upcoming::Request(decided) => decided,
+            Upcoming::Http2 => {
+                let read = connection.ahead.take(usize::MAX);
+                return server.hand_over_http2(stream.into_stream(), read, connection.peer);
+            }
+        };
         // What is large has a box of its own: most connections wait here for a head.
         stream = match Box::pin(answer(&server, &mut connection, stream, decided)).await {
             Some(stream) => stream,
             None => return,
         };
-        request = next(&server, &mut connection, &stream).await;
+        upcoming = next(&server, &mut connection, &stream).await;
     }
 }
 
 /// The next request and what is to be done about it; `None`: there is none, and that was said where
 /// it had to be.
-async fn next(server: &Arc<Server>, connection: &mut Connection, stream: &Watched) -> Option<Decided> {
+async fn next(server: &Arc<Server>, connection: &mut Connection, stream: &Watched) -> Option<Upcoming> {
     let next = connection.next(stream, server.limits()).await;
     decided(server, connection, stream, next).await
 }
 
 /// What is to be done about what has come; `None`: it is no request.
-async fn decided(server: &Arc<Server>, connection: &mut Connection, stream: &Watched, next: Next) -> Option<Decided> {
+async fn decided(server: &Arc<Server>, connection: &mut Connection, stream: &Watched, next: Next) -> Option<Upcoming> {
     let peer = connection.peer;
     match next {
         Next::Request(head) => {
             let decision = server.handle(&server.snapshot.load(), &head.request, peer);
-            return Some(Box::new((*head, decision)));
+            return Some(Upcoming::Request(Box::new((*head, decision))));
         }
+        Next::Http2 => return Some(Upcoming::Http2),
         Next::Malformed(refused) => Box::pin(refuse(server, connection, stream, refused)).await,
         Next::NotProxied(why) => {
             // What the peer speaks is not known: there is no answer that it would understand.

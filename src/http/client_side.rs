@@ -64,6 +64,7 @@ impl ClientSide {
         let server = &self.server;
         let snapshot = server.snapshot.load();
         Ok(match connection::look(ahead, peer, snapshot.limits.header_bytes) {
+            Some(Next::Http2) => First::Http2,
             Some(Next::Request(head)) => match server.handle(&snapshot, &head.request, *peer) {
                 Decision::Now(Ok(start)) => return Err(start),
                 decision => First::Decided(Box::new((*head, decision))),
@@ -76,7 +77,7 @@ impl ClientSide {
     /// Where nothing has been read yet; `None`: the peer may not say whose connection it passes on.
     fn beginning(&self, peer: SocketAddr) -> Option<ReadAhead> {
         if !self.proxy_protocol {
-            return Some(ReadAhead::default());
+            return Some(ReadAhead::of_client());
         }
         // A Unix socket gives no address: its permissions say who may connect.
         let trusted = &self.server.snapshot.load().trusted_proxies;
@@ -109,6 +110,7 @@ impl Accepted for ClientSide {
             Err(_) => return,
         };
         let first = match first {
+            Ok(First::Http2) => return server.hand_over_http2(stream, ahead.take(usize::MAX), peer),
             Ok(first) => first,
             Err(start) => return server.hand_over(stream, start),
         };
@@ -127,7 +129,7 @@ impl Accepted for ClientSide {
     }
 
     fn make_room(&self) {
-        self.server.pending.make_room(ROOM_AT_ONCE);
+        self.server.make_room(ROOM_AT_ONCE);
     }
 
     fn starved(&self) {

@@ -4,7 +4,7 @@
 //! request at a time (`exchange.rs`); between two requests a connection holds neither a buffer nor
 //! anything of hyper's.
 
-use super::head::{Malformed, ReadAhead, RequestHead};
+use super::head::{Malformed, Preface, ReadAhead, RequestHead};
 use crate::net::proxy_protocol::BadHeader;
 use crate::net::{Phase, SharedPhase, Watched};
 use std::future::poll_fn;
@@ -41,6 +41,8 @@ pub(crate) struct HeadLimits {
 pub(crate) enum Next {
     Request(Box<RequestHead>),
     Malformed(Refused),
+    /// The preface of HTTP/2: the rest of the connection is in that.
+    Http2,
     /// The PROXY protocol header that has to come first is none.
     NotProxied(BadHeader),
     /// No head within `header_timeout`, or it took another's room for too long.
@@ -64,6 +66,11 @@ pub(super) fn look(ahead: &mut ReadAhead, peer: &mut SocketAddr, bytes_max: usiz
         Ok(true) => {}
         Ok(false) => return None,
         Err(why) => return Some(Next::NotProxied(why)),
+    }
+    match ahead.preface() {
+        Preface::None => {}
+        Preface::Begun => return None,
+        Preface::Whole => return Some(Next::Http2),
     }
     let to_head = ahead.asks_for_head();
     match ahead.next(bytes_max) {

@@ -5,10 +5,10 @@ use super::access_check::{self, PendingCheck};
 use super::request::{self, Wants};
 use super::response::{self, Response};
 use super::server::Server;
-use super::stream_start::StreamStart;
+use super::stream_start::{StreamHead, StreamStart};
 use super::{long_poll, stream_head};
 use crate::channel::{Admission, HistoryLookup, HistoryPlace};
-use crate::delivery::Framing;
+use crate::delivery::{Framing, Joining};
 use crate::quotas::ClientPermit;
 use crate::source::FirstResponse;
 use hyper::{Request, Version};
@@ -202,17 +202,22 @@ pub(super) fn join(
     if channel.end().is_some() && channel.is_over_for(last_event_id.as_deref(), Some(start)) {
         return Err(response::ended(request, &channel.settings().load()));
     }
+    let source = channel.settings().load();
+    let head = match request.version() {
+        Version::HTTP_2 => StreamHead::Block(stream_head::block(request, &source)),
+        Version::HTTP_10 => StreamHead::Text(stream_head::bytes(request, &source), Framing::Plain),
+        _ => StreamHead::Text(stream_head::bytes(request, &source), Framing::Chunked),
+    };
+    drop(source);
     Ok(StreamStart {
-        head: stream_head::bytes(request, &channel.settings().load()),
-        framing: match request.version() {
-            Version::HTTP_10 => Framing::Plain,
-            _ => Framing::Chunked,
+        head,
+        joining: Joining {
+            subscription,
+            start,
+            permit,
+            last_event_id,
+            history: history.map(Box::new),
+            peer,
         },
-        subscription,
-        start,
-        permit,
-        last_event_id,
-        history: history.map(Box::new),
-        peer,
     })
 }

@@ -32,6 +32,10 @@ pub(super) enum Decision {
     Proxy(Box<ProxiedRequest>),
 }
 
+/// Beside a request: there is no descriptor for its connection to stay.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NoDescriptor;
+
 /// A client on its way in.
 struct Newcomer<'a> {
     request: &'a Request<()>,
@@ -141,12 +145,18 @@ impl Server {
             },
             _ => None,
         };
-        let permit = match self.quotas.admit(peer.ip(), grant) {
+        let admitted = match request.version() {
+            _ if request.extensions().get::<NoDescriptor>().is_some() => Err(RefuseReason::Descriptors),
+            Version::HTTP_2 => self.quotas.admit_stream(peer.ip(), grant),
+            _ => self.quotas.admit(peer.ip(), grant),
+        };
+        let permit = match admitted {
             Ok(permit) => permit,
             Err(reason) => return served(self.refuse(request, &found.source(), reason)),
         };
         let protocol = match request.version() {
             Version::HTTP_10 => Protocol::Http10,
+            Version::HTTP_2 => Protocol::Http2,
             _ => Protocol::Http11,
         };
         let newcomer = Newcomer {

@@ -2,7 +2,8 @@
 //!
 //! The head of every request is read here (`head/`), and the handler decides on it. One that opens
 //! an event stream over HTTP/1.x ends as a bare stream in a delivery shard, wherever it stands on
-//! its connection. Every other response is written by hyper.
+//! its connection. Every other response is written by hyper. A connection that begins with HTTP/2's
+//! preface is a shard's as a whole, which gives its requests to `http2.rs`.
 
 mod access_check;
 mod afterwards;
@@ -17,6 +18,7 @@ pub(crate) mod exchange;
 pub(crate) mod fuzzing;
 mod handler;
 pub mod head;
+mod http2;
 mod long_poll;
 pub(crate) mod problem;
 mod proxied;

@@ -10,6 +10,7 @@ use super::server::Server;
 use crate::net::Phase;
 use crate::proxy::{Failure, Peer, Proxied, Proxy, is_event_stream};
 use crate::quotas::ProxyPermit;
+use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::body::Incoming;
 use std::net::SocketAddr;
@@ -28,12 +29,20 @@ impl ProxiedRequest {
     pub(super) fn into_exchange(self: Box<Self>, server: &Arc<Server>, peer: SocketAddr, is_tls: bool) -> Exchange {
         let server = server.clone();
         Exchange::Asked {
-            by: Box::new(move |request| Box::pin(async move { self.answer(&server, request, peer, is_tls).await })),
+            by: Box::new(move |request| {
+                Box::pin(async move { self.answer(&server, request.map(whole_body), peer, is_tls).await })
+            }),
             phase: Phase::Waiting,
         }
     }
 
-    async fn answer(self, server: &Server, request: Request<Incoming>, peer: SocketAddr, is_tls: bool) -> Answer {
+    pub(super) async fn answer(
+        self,
+        server: &Server,
+        request: Request<response::Body>,
+        peer: SocketAddr,
+        is_tls: bool,
+    ) -> Answer {
         let Self { proxy, at, mut permit } = self;
         let (passed, unread) = proxy.send(at, request, Peer { ip: peer.ip(), is_tls }).await;
         let (response, tunnel) = match passed {
@@ -54,4 +63,8 @@ impl ProxiedRequest {
         let afterwards = Some(Afterwards::new(permit, tunnel, unread));
         Answer { response, afterwards }
     }
+}
+
+fn whole_body(body: Incoming) -> response::Body {
+    body.map_err(Into::into).boxed_unsync()
 }

@@ -10,15 +10,18 @@ use crate::net::{Askers, PendingConnections, Stream};
 use crate::quotas::{Descriptors, Quotas};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// Serves the clients' connections.
 pub(crate) struct Server {
     pub(super) snapshot: ArcSwap<Snapshot>,
-    shards: Arc<Shards>,
+    pub(super) shards: Arc<Shards>,
     pub(super) quotas: Arc<Quotas>,
     pub(super) metrics: ListenerMetrics,
     pub(super) pending: PendingConnections,
     pub(super) under_way: Arc<UnderWay>,
+    /// Ends the answers to requests of HTTP/2 connections.
+    pub(super) is_cut: CancellationToken,
 }
 
 impl Server {
@@ -35,6 +38,7 @@ impl Server {
             metrics,
             pending: PendingConnections::new(Askers::Stay),
             under_way: Arc::default(),
+            is_cut: CancellationToken::new(),
         }
     }
 
@@ -57,6 +61,7 @@ impl Server {
     /// Cuts every connection that is not a shard's.
     pub(crate) fn cut(&self) {
         self.pending.cut();
+        self.is_cut.cancel();
     }
 
     pub(super) fn refused(&self, reason: RefuseReason) {
@@ -76,6 +81,14 @@ impl Server {
     /// The connection of a client becomes its shard's, which writes the response, its head
     /// included.
     pub(super) fn hand_over(&self, stream: Stream, start: StreamStart) {
-        self.shards.hand_over(start.with(stream));
+        if let Some(client) = start.with(stream) {
+            self.shards.hand_over(client);
+        }
+    }
+
+    /// Connections that have asked for nothing make room for others.
+    pub(super) fn make_room(&self, count: usize) {
+        self.pending.make_room(count);
+        self.shards.make_room(count);
     }
 }

@@ -3,9 +3,10 @@
 
 use super::cors;
 use crate::config::Source;
+use crate::h2::HeadBlock;
 use bytes::{BufMut, Bytes, BytesMut};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
-use hyper::{Request, Version};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, VARY};
+use hyper::{Request, StatusCode, Version};
 use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -45,6 +46,19 @@ pub(super) fn bytes<B>(request: &Request<B>, source: &Source) -> Bytes {
     put(&mut head, "connection", b"close");
     head.put_slice(b"\r\n");
     head.freeze()
+}
+
+/// The same for a stream of HTTP/2.
+pub(super) fn block<B>(request: &Request<B>, source: &Source) -> HeadBlock {
+    let mut fields = HeaderMap::with_capacity(8);
+    let cors = cors::headers(source.cors.as_ref(), request.headers());
+    for (name, value) in STREAM_HEADERS.into_iter().chain(cors) {
+        fields.append(name, value);
+    }
+    if let Ok(date) = HeaderValue::from_bytes(&date()) {
+        fields.insert(DATE, date);
+    }
+    HeadBlock::new(StatusCode::OK, &fields)
 }
 
 /// Writes a field.

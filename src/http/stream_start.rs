@@ -1,48 +1,36 @@
 //! What a request for an event stream leaves behind: all of a client but its connection.
 
-use crate::channel::{HistoryPlace, Subscription};
-use crate::delivery::{Framing, NewClient};
-use crate::log::StartPoint;
+use crate::delivery::{Framing, Joining, NewClient};
+use crate::h2::HeadBlock;
 use crate::net::Stream;
-use crate::quotas::ClientPermit;
 use bytes::Bytes;
-use std::net::SocketAddr;
 
 /// What a shard needs of a client beside its connection.
 pub(super) struct StreamStart {
-    pub(super) head: Bytes,
-    pub(super) framing: Framing,
-    pub(super) subscription: Subscription,
-    pub(super) start: StartPoint,
-    pub(super) permit: ClientPermit,
-    pub(super) last_event_id: Option<Bytes>,
-    pub(super) history: Option<Box<HistoryPlace>>,
-    pub(super) peer: SocketAddr,
+    pub(super) head: StreamHead,
+    pub(super) joining: Joining,
+}
+
+/// The response's head, as the client's version of HTTP has it.
+pub(super) enum StreamHead {
+    /// As text, and how what follows is framed.
+    Text(Bytes, Framing),
+    /// As a header block.
+    Block(HeadBlock),
 }
 
 impl StreamStart {
-    /// The client, as its shard takes it.
-    pub(super) fn with(self, stream: Stream) -> NewClient {
-        let Self {
-            head,
-            framing,
-            subscription,
-            start,
-            permit,
-            last_event_id,
-            history,
-            peer,
-        } = self;
-        NewClient {
-            stream,
-            head,
-            framing,
-            subscription,
-            start,
-            permit,
-            last_event_id,
-            history,
-            peer,
+    /// The client, as its shard takes it; `None`: it has no connection of its own.
+    pub(super) fn with(self, stream: Stream) -> Option<NewClient> {
+        let Self { head, joining } = self;
+        match head {
+            StreamHead::Text(head, framing) => Some(NewClient {
+                stream,
+                head,
+                framing,
+                joining,
+            }),
+            StreamHead::Block(_) => None,
         }
     }
 }

@@ -92,6 +92,8 @@ labels! {
         Http10 = "http/1.0",
         /// HTTP/1.1.
         Http11 = "http/1.1",
+        /// HTTP/2: several streams on one connection.
+        Http2 = "http/2",
     }
 }
 

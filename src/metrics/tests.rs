@@ -134,7 +134,10 @@ fn every_label_value_exists_at_zero() {
     let text = fresh().render();
     let values = |family: &str, label: &str| labels_of(&text, family)[label].clone();
     let set = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect::<BTreeSet<_>>();
-    assert_eq!(values("fanfare_clients", "protocol"), set(&["http/1.0", "http/1.1"]));
+    assert_eq!(
+        values("fanfare_clients", "protocol"),
+        set(&["http/1.0", "http/1.1", "http/2"])
+    );
     assert_eq!(
         values("fanfare_connections_closed_total", "reason"),
         set(&CloseReason::ALL.map(CloseReason::label))

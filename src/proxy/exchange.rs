@@ -1,5 +1,6 @@
 //! One request that goes to an origin, and its answer.
 
+use super::body::Body;
 use super::client::Origins;
 use super::failure::Failure;
 use super::forwarded::Peer;
@@ -41,7 +42,7 @@ impl Exchange {
     pub(super) async fn with(
         &self,
         origin: &Origin,
-        request: Request<Incoming>,
+        request: Request<Body>,
         peer: Peer,
         body_state: Arc<RequestBodyState>,
     ) -> Result<Exchanged, Failure> {
@@ -66,7 +67,7 @@ impl Exchange {
         &self,
         origin: &Origin,
         outgoing: Outgoing,
-        body: Incoming,
+        body: Body,
         body_state: &Arc<RequestBodyState>,
     ) -> Result<Response<Incoming>, Failure> {
         let has_body = !body.is_end_stream();

@@ -46,7 +46,7 @@ use body::Body;
 use client::Origins;
 use drain::Drain;
 use exchange::Exchange;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use hyper::{Method, Request, Response};
 use in_flight::InFlight;
 use origin::Origin;
@@ -120,7 +120,7 @@ impl Proxy {
     pub(crate) async fn send(
         &self,
         at: usize,
-        request: Request<Incoming>,
+        request: Request<Body>,
         peer: Peer,
     ) -> (Result<Proxied, Failure>, Unread) {
         let origin = &self.origins[at];
@@ -141,7 +141,7 @@ impl Proxy {
     async fn tracked(
         &self,
         origin: &Origin,
-        request: Request<Incoming>,
+        request: Request<Body>,
         peer: Peer,
         body_state: Arc<RequestBodyState>,
     ) -> Result<Proxied, Failure> {

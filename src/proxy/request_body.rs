@@ -7,7 +7,7 @@
 
 use super::body::BodyError;
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -130,13 +130,13 @@ impl RequestBodyState {
 /// The body as the origin's connection reads it.
 pub(super) struct RequestBody {
     /// `None`: there is none.
-    incoming: Option<Incoming>,
+    incoming: Option<super::body::Body>,
     body_state: Arc<RequestBodyState>,
     patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Option<Incoming>, body_state: Arc<RequestBodyState>) -> Self {
+    pub(super) fn new(incoming: Option<super::body::Body>, body_state: Arc<RequestBodyState>) -> Self {
         Self {
             incoming,
             body_state,
@@ -189,7 +189,7 @@ impl Body for RequestBody {
                     .is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
         }
         drop(state);
-        polled.map_err(Into::into)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -55,13 +55,16 @@ pub struct Quotas {
 /// Counts a client; dropping it gives its place back.
 pub struct ClientPermit {
     quotas: Arc<Quotas>,
-    /// Only where clients are counted by address, or let in by a grant.
+    /// `None`: it has a connection of its own, is not counted by its address, and was let in without
+    /// a grant. (A permit's size times the number of clients is memory.)
     owner: Option<Box<Owner>>,
 }
 
 /// Whose place it is.
 #[derive(Default)]
 struct Owner {
+    /// Its descriptor is its connection's, which carries others too.
+    shares_connection: bool,
     /// Counted by it.
     ip: Option<IpAddr>,
     grant: Option<Arc<Grant>>,
@@ -76,6 +79,9 @@ pub struct ProxyPermit {
     _descriptor: Descriptor,
     is_awaited: bool,
 }
+
+/// The place of a connection that carries several clients; dropping it gives its place back.
+pub struct ConnectionPermit(Arc<Quotas>);
 
 /// Counts a channel; dropping it gives its place back.
 pub(crate) struct ChannelPermit(Arc<Quotas>);
@@ -189,8 +195,28 @@ impl Quotas {
         self.descriptors.pending_max()
     }
 
-    /// Admits a client, or says why not. `grant`: what let it in, where access is restricted.
+    /// Admits a client with a connection of its own, or says why not. `grant`: what let it in,
+    /// where access is restricted.
     pub fn admit(self: &Arc<Self>, ip: IpAddr, grant: Option<Arc<Grant>>) -> Result<ClientPermit, RefuseReason> {
+        self.let_in(ip, grant, true)
+    }
+
+    /// Admits a client on a connection that has its place already.
+    pub fn admit_stream(self: &Arc<Self>, ip: IpAddr, grant: Option<Arc<Grant>>) -> Result<ClientPermit, RefuseReason> {
+        self.let_in(ip, grant, false)
+    }
+
+    /// The place of a connection that carries several clients; `None`: there is none.
+    pub fn connection(self: &Arc<Self>) -> Option<ConnectionPermit> {
+        self.descriptors.take_lasting(1).then(|| ConnectionPermit(self.clone()))
+    }
+
+    fn let_in(
+        self: &Arc<Self>,
+        ip: IpAddr,
+        grant: Option<Arc<Grant>>,
+        is_alone: bool,
+    ) -> Result<ClientPermit, RefuseReason> {
         if self.draining() {
             return Err(RefuseReason::Draining);
         }
@@ -202,7 +228,7 @@ impl Quotas {
         if !self.clients.take(1) {
             return Err(RefuseReason::Clients);
         }
-        if !self.descriptors.take_lasting(1) {
+        if is_alone && !self.descriptors.take_lasting(1) {
             self.clients.give_back(1);
             return Err(RefuseReason::Descriptors);
         }
@@ -215,6 +241,9 @@ impl Quotas {
                 })
             }),
         };
+        if !is_alone {
+            permit.owner.get_or_insert_default().shares_connection = true;
+        }
         // A Unix socket gives no address, and stands for many clients: a proxy in front.
         let per_ip_max = self.per_ip_max.load(Ordering::Relaxed);
         if per_ip_max > 0 && !ip.is_unspecified() {
@@ -339,11 +368,20 @@ impl Owner {
 
 impl Drop for ClientPermit {
     fn drop(&mut self) {
-        if let Some(owner) = self.owner.take() {
+        let owner = self.owner.take();
+        if let Some(owner) = &owner {
             owner.leave(&self.quotas);
         }
-        self.quotas.descriptors.give_back_lasting(1);
+        if !owner.is_some_and(|owner| owner.shares_connection) {
+            self.quotas.descriptors.give_back_lasting(1);
+        }
         self.quotas.clients.give_back(1);
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        self.0.descriptors.give_back_lasting(1);
     }
 }
 

@@ -248,7 +248,7 @@ fn status_is_what_the_relay_says() {
     assert_eq!(source["state"], "away");
     assert_eq!(
         source["clients"],
-        json!({"total": 28000, "http/1.0": 0, "http/1.1": 28000})
+        json!({"total": 28000, "http/1.0": 0, "http/1.1": 28000, "http/2": 0})
     );
     assert_eq!(source["head"], json!({"id": "<7>", "age_seconds": 0.25}));
     assert_eq!(source["lag"]["events"], json!({"p50": 0, "p99": 1, "max": 12}));

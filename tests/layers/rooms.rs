@@ -22,6 +22,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("metrics", "telemetry"),
     ("quotas", "sync config metrics"),
     ("net", "certificate config metrics quotas"),
+    ("h2", ""),
     // An event's way.
     ("event_stream", ""),
     ("log", "sync config metrics"),
@@ -31,13 +32,13 @@ pub(crate) const ROOMS: &[Room] = &[
         "source",
         "critical path config metrics quotas event_stream log channel upstream",
     ),
-    ("delivery", "critical sync config metrics quotas net log channel"),
+    ("delivery", "critical sync config metrics quotas net h2 log channel"),
     // A client's way.
     ("access", "redaction path config metrics quotas upstream"),
     ("proxy", "path config metrics quotas upstream"),
     (
         "http",
-        "path config metrics quotas net event_stream log channel source delivery access proxy",
+        "path config metrics quotas net h2 event_stream log channel source delivery access proxy",
     ),
     // The process around them.
     ("status", "timestamp metrics"),

@@ -1,7 +1,7 @@
 //! Ids that are awkward: those that no header can carry as they are, on the way back from a client
 //! and to the origin.
 
-use crate::support::client::get;
+use crate::support::client::{get, speaks_http2};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
 use crate::support::wire::Wire;
@@ -14,6 +14,9 @@ async fn relayed() -> (TestRelay, TestOrigin, Conn) {
 
 #[tokio::test]
 async fn ids_that_no_header_can_carry_wedge_no_client() {
+    if speaks_http2() {
+        return; // The library that speaks it there can't send them.
+    }
     let (relay, _origin, mut conn) = relayed().await;
     let mut client = relay.client().await;
     conn.body(b"id: a\x01b\ndata: 1\n\nid: \xff\ndata: 2\n\n").await;

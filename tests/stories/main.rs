@@ -22,6 +22,7 @@ mod good_ends;
 mod half_close;
 mod herd;
 mod hopping;
+mod http2;
 mod long_ids;
 mod long_poll;
 mod merged;

@@ -63,7 +63,7 @@ async fn other_versions_are_said_to_be_so() {
         let request = format!("GET {PATH} HTTP/{version}\r\nHost: a\r\n\r\n");
         assert_eq!(status(&relay, &request).await, 505, "{version}");
     }
-    assert_eq!(status(&relay, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await, 505);
+    assert_eq!(status(&relay, "PRI * HTTP/2.0\r\nHost: a\r\n\r\n").await, 505);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Clients that don't keep up: what becomes of them, and that nobody else notices.
 
-use crate::support::client::{End, TestClient, get};
+use crate::support::client::{End, TestClient, get, protocol};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, TestRelay, eventually};
@@ -403,7 +403,7 @@ async fn status_names_the_slowest() {
     }
     let status = relay.status().await;
     let source = &status["sources"][0];
-    assert_eq!(source["clients"]["http/1.1"], 13, "{source:#}");
+    assert_eq!(source["clients"][protocol()], 13, "{source:#}");
     let slowest = source["slowest"].as_array().unwrap();
     assert_eq!(slowest.len(), 10, "{source:#}");
     let lags: Vec<u64> = slowest

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 pub mod client;
+pub mod frames;
 pub mod origin;
 pub mod process;
 #[path = "../reference/mod.rs"]

@@ -265,7 +265,10 @@ impl TestProcess {
 
     /// Until so many clients are in, over all protocols.
     pub async fn eventually_clients(&self, wanted: usize) {
-        self.eventually_metric(r#"fanfare_clients{source="s",protocol="http/1.1"}"#, wanted as f64)
-            .await;
+        let series = format!(
+            r#"fanfare_clients{{source="s",protocol="{}"}}"#,
+            super::client::protocol()
+        );
+        self.eventually_metric(&series, wanted as f64).await;
     }
 }

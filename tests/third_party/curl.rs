@@ -1,4 +1,4 @@
-//! `curl -N`, which shows the stream as bytes: over HTTP/1.1, over HTTP/1.0, to the end and beyond.
+//! `curl -N`, which shows the stream as bytes: over every version, to the end and beyond.
 
 use crate::stream::{EVERYTHING, TYPES, assert_numbered, dispatched, publish};
 use crate::support::client::{Event, find};
@@ -16,8 +16,12 @@ use tokio::process::{Child, ChildStdout, Command};
 /// What curl says when the connection ended and the transfer had not.
 const PARTIAL_FILE: i32 = 18;
 
-/// Both versions, and what an answer in each may not or must have.
-const VERSIONS: [(&str, Option<&str>); 2] = [("--http1.1", Some("chunked")), ("--http1.0", None)];
+/// The versions, and what an answer in each may not or must have.
+const VERSIONS: [(&str, Option<&str>); 3] = [
+    ("--http1.1", Some("chunked")),
+    ("--http1.0", None),
+    ("--http2-prior-knowledge", None),
+];
 
 struct Curl {
     child: Child,

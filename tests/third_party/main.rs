@@ -20,6 +20,7 @@ mod foreign;
 mod front;
 mod haproxy;
 mod many_tabs;
+mod nghttp2;
 mod nginx;
 mod nginx_behind;
 mod node;

@@ -6,7 +6,7 @@ use hyper::{Uri, Version};
 
 /// A request over HTTP/1.1 names one host, in the header, whatever its target says; one over
 /// HTTP/1.0 may go without.
-pub(super) fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Malformed> {
+pub(in crate::http) fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Malformed> {
     let mut named = headers.get_all(HOST).iter();
     match (named.next(), named.next()) {
         (None, _) if version == Version::HTTP_10 => {}

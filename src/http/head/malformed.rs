@@ -39,7 +39,7 @@ impl Malformed {
         }
     }
 
-    fn detail(self) -> &'static str {
+    pub(crate) fn detail(self) -> &'static str {
         match self {
             Malformed::RequestLine => "the request's first line is not one of HTTP/1",
             Malformed::Target => "the request's target is none",

@@ -4,7 +4,7 @@
 //! hyper would not take and clients send all the same is repaired (`repair.rs`); whatever else is
 //! not HTTP/1 is refused with a reason of ours (`malformed.rs`).
 //!
-//! Later, this is where a PROXY header, TLS's first byte and HTTP/2's preface are told apart.
+//! This is also where a PROXY header and HTTP/2's preface are told from a request.
 
 mod host;
 mod malformed;
@@ -14,7 +14,10 @@ mod repair;
 mod request_line;
 
 pub use malformed::Malformed;
+pub(crate) use read_ahead::Preface;
 pub use read_ahead::ReadAhead;
+
+pub(super) use host::check as check_host;
 
 use bytes::Bytes;
 use hyper::Request;

@@ -2,6 +2,7 @@
 //! it comes.
 
 use super::{Malformed, RequestHead, parse, request_line};
+use crate::h2::PREFACE;
 use crate::net::proxy_protocol::{self, BadHeader};
 use bytes::{Buf as _, Bytes, BytesMut};
 use std::net::SocketAddr;
@@ -16,14 +17,46 @@ pub struct ReadAhead {
     has_line: bool,
     /// A PROXY protocol header has to come before the first request.
     awaits_proxy_header: bool,
+    /// The connection may turn out to speak HTTP/2: nothing of it has been used.
+    may_be_http2: bool,
+}
+
+/// What is here of HTTP/2's preface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preface {
+    None,
+    Begun,
+    Whole,
 }
 
 impl ReadAhead {
-    /// For a connection that begins with a PROXY protocol header.
+    /// For a client's connection, over which HTTP/2 may be spoken by prior knowledge (RFC 9113,
+    /// 3.3).
+    pub(crate) fn of_client() -> Self {
+        Self {
+            may_be_http2: true,
+            ..Self::default()
+        }
+    }
+
+    /// For a client's connection that begins with a PROXY protocol header.
     pub(crate) fn behind_proxy() -> Self {
         Self {
             awaits_proxy_header: true,
-            ..Self::default()
+            ..Self::of_client()
+        }
+    }
+
+    /// Whether HTTP/2's preface stands at the beginning of the connection. It stays here.
+    pub(crate) fn preface(&self) -> Preface {
+        let len = self.bytes.len().min(PREFACE.len());
+        // The first bytes of a method that begins alike decide it.
+        if !self.may_be_http2 || len == 0 || self.bytes[..len] != PREFACE[..len] {
+            Preface::None
+        } else if len < PREFACE.len() {
+            Preface::Begun
+        } else {
+            Preface::Whole
         }
     }
 
@@ -75,6 +108,7 @@ impl ReadAhead {
             Some(end) if end <= bytes_max => {
                 self.check_line()?;
                 let head = self.bytes.split_to(end);
+                self.may_be_http2 = false;
                 (self.looked_at, self.has_line) = (0, false);
                 if self.bytes.is_empty() {
                     // The buffer goes with the head: a connection that waits for the next one holds
@@ -220,6 +254,29 @@ mod tests {
         assert_eq!(refused(&[b'a'; BYTES_MAX]), Some(Malformed::TargetTooLong));
         let fields = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(BYTES_MAX));
         assert_eq!(refused(fields.as_bytes()), Some(Malformed::HeadTooLarge));
+    }
+
+    #[test]
+    fn the_preface_of_http_2_is_told_from_a_request() {
+        let told = |bytes: &[u8], mut ahead: ReadAhead| {
+            ahead.push(bytes);
+            ahead.preface()
+        };
+        for len in 1..PREFACE.len() {
+            assert_eq!(told(&PREFACE[..len], ReadAhead::of_client()), Preface::Begun, "{len}");
+            let other = [&PREFACE[..len], b"x"].concat();
+            assert_eq!(told(&other, ReadAhead::of_client()), Preface::None, "{len}");
+        }
+        assert_eq!(told(PREFACE, ReadAhead::of_client()), Preface::Whole);
+        assert_eq!(
+            told(PREFACE, ReadAhead::default()),
+            Preface::None,
+            "not on every connection"
+        );
+        let mut used = ReadAhead::of_client();
+        used.push(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert!(used.next(BYTES_MAX).is_ok_and(|head| head.is_some()));
+        assert_eq!(told(PREFACE, used), Preface::None, "not behind a request");
     }
 
     /// A connection between two requests.

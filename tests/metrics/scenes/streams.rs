@@ -1,7 +1,8 @@
-//! Events, clients of both protocols, resumes, gaps, reconnects, and a job.
+//! Events, clients of all protocols, resumes, gaps, reconnects, and a job.
 
 use crate::moves::Moves;
 use crate::support::client::get;
+use crate::support::frames::FramePeer;
 use crate::support::origin::TestOrigin;
 use crate::support::relay::{PATH, Setup, TestRelay};
 
@@ -26,6 +27,13 @@ async fn events(moves: &mut Moves) {
     let mut client = relay.client().await;
     let mut old = get(PATH).http10().open(relay.address).await;
     old.opened().await;
+    let mut peer = FramePeer::open(relay.address).await;
+    peer.get(1, PATH).await;
+    relay
+        .eventually_metric(&series("clients", "protocol=\"http/2\""), 1.0)
+        .await;
+    scrapes.look().await;
+    drop(peer);
     for n in 0..6 {
         conn.event(&format!("id: {n}\ndata: {n}")).await;
         client.until_data(&n.to_string()).await;

@@ -1,6 +1,7 @@
 //! What a client asks for.
 
-use super::{Answer, TestClient, connect_from};
+use super::http2::{self, speaks_http2};
+use super::{Answer, TestClient, connect, connect_from};
 use crate::support::tls::{dial, secure};
 use std::net::{IpAddr, SocketAddr};
 
@@ -72,11 +73,22 @@ impl Ask {
 
     /// Connects and sends the request; the answer has not been read.
     pub async fn send(&self, address: SocketAddr) -> TestClient {
+        if self.is_over_http2() && self.from.is_none() {
+            let io = connect(address, self.receive_buffer).await;
+            return TestClient::new(Box::new(http2::translated(io)), self).await;
+        }
         let io = match self.from {
             Some(local) => secure(connect_from(local, address).await, address).await,
             None => dial(address, self.receive_buffer).await,
         };
         TestClient::new(io, self).await
+    }
+
+    /// The admin listener does not speak it.
+    fn is_over_http2(&self) -> bool {
+        let is_admin =
+            ["/readyz", "/livez", "/metrics", "/status", "/ping", "/healthcheck"].contains(&&self.target[..]);
+        speaks_http2() && self.version == "HTTP/1.1" && !is_admin
     }
 
     /// Connects, and reads the answer's head, which must be that of an event stream.

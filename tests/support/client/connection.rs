@@ -50,6 +50,10 @@ pub async fn connect_unix(path: &Path) -> UnixStream {
 
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {
     fn tcp(&self) -> Option<&TcpStream>;
+
+    fn local_address(&self) -> SocketAddr {
+        self.tcp().expect("TCP").local_addr().unwrap()
+    }
 }
 
 impl Io for TcpStream {

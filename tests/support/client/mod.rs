@@ -12,11 +12,13 @@ mod answer;
 mod ask;
 mod connection;
 mod decode;
+mod http2;
 
 pub use self::answer::{Answer, End, Event, Head};
 pub use self::ask::{Ask, ask, get};
 pub use self::connection::{Io, connect, connect_from, connect_unix};
 pub use self::decode::find;
+pub use self::http2::{protocol, speaks_http2};
 
 use self::decode::Framing;
 use super::origin::{RequestHead, within};
@@ -88,7 +90,7 @@ impl TestClient {
     }
 
     pub fn local_address(&self) -> SocketAddr {
-        self.io.tcp().expect("TCP").local_addr().unwrap()
+        self.io.local_address()
     }
 
     /// Reads the answer's head.

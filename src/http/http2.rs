@@ -1,0 +1,249 @@
+//! Requests that come over HTTP/2: decided as those over HTTP/1.1, and answered in parts by way of
+//! the shard that has the connection.
+
+use super::deferred::{Deferred, Waited};
+use super::exchange::Answer;
+use super::handler::{Decision, NoDescriptor};
+use super::head::{self, Malformed, RawLastEventId};
+use super::response::{self, Response};
+use super::server::Server;
+use super::stream_head::date;
+use super::stream_start::{StreamHead, StreamStart};
+use crate::delivery::{AskedRequest, Gone, Reply, RequestBody, RequestLimits, Requests};
+use crate::h2::{self, HeadBlock, LastEventId};
+use crate::metrics::RefuseReason;
+use crate::net::Stream;
+use crate::quotas::Quotas;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Body as _;
+use hyper::header::{CONTENT_LENGTH, DATE, HeaderValue, TE, TRANSFER_ENCODING};
+use hyper::{Method, Request, StatusCode};
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// Answers the requests of one connection, each in a task of the runtime that accepted it.
+///
+/// Held by a shard, which the server holds: so it does not keep the server.
+pub(super) struct Http2Requests {
+    server: Weak<Server>,
+    quotas: Arc<Quotas>,
+    runtime: Handle,
+}
+
+impl Server {
+    /// A connection that speaks HTTP/2 becomes a shard's. `read`: what has been read of it, its
+    /// preface included.
+    pub(super) fn hand_over_http2(self: &Arc<Self>, stream: Stream, read: Bytes, peer: SocketAddr) {
+        if stream.tls().is_some() {
+            // It was not offered there.
+            return self.refused(RefuseReason::BadRequest);
+        }
+        let requests = Http2Requests::new(self);
+        let idle_max = self.quotas.pending_max();
+        self.shards
+            .hand_over_http2(stream, read, peer, Arc::new(requests), idle_max);
+    }
+}
+
+impl Http2Requests {
+    /// To be called within the runtime.
+    pub(super) fn new(server: &Arc<Server>) -> Self {
+        Self {
+            server: Arc::downgrade(server),
+            quotas: server.quotas.clone(),
+            runtime: Handle::current(),
+        }
+    }
+}
+
+impl Requests for Http2Requests {
+    fn answer(&self, asked: AskedRequest) {
+        let Some(server) = self.server.upgrade() else {
+            return;
+        };
+        self.runtime.spawn(async move {
+            let is_cut = server.is_cut.clone();
+            tokio::select! {
+                // Of a client that has left nothing is to be told.
+                _ = answer(&server, asked) => {}
+                () = is_cut.cancelled() => {}
+            }
+        });
+    }
+
+    fn limits(&self) -> RequestLimits {
+        let Some(server) = self.server.upgrade() else {
+            // It is being taken apart, and its shards with it.
+            return RequestLimits {
+                header_timeout: Duration::ZERO,
+                keep_alive: Duration::ZERO,
+                header_bytes: 0,
+            };
+        };
+        let limits = server.limits();
+        RequestLimits {
+            header_timeout: limits.header_timeout,
+            keep_alive: limits.keep_alive,
+            header_bytes: limits.header_bytes,
+        }
+    }
+
+    fn too_late(&self) {
+        if let Some(server) = self.server.upgrade() {
+            server.refused(RefuseReason::HeaderTimeout);
+        }
+    }
+
+    fn quotas(&self) -> &Arc<Quotas> {
+        &self.quotas
+    }
+}
+
+async fn answer(server: &Arc<Server>, asked: AskedRequest) -> Result<(), Gone> {
+    let AskedRequest {
+        head,
+        body,
+        peer,
+        has_descriptor,
+        reply,
+    } = asked;
+    let mut request = match head.map_err(malformed).and_then(checked) {
+        Ok(request) => request,
+        Err(why) => {
+            server.refused(RefuseReason::BadRequest);
+            tracing::debug!(%peer, ?why, "request refused");
+            return respond(reply, &Method::GET, response::problem(why.status(), why.detail())).await;
+        }
+    };
+    if !has_descriptor {
+        request.extensions_mut().insert(NoDescriptor);
+    }
+    let method = request.method().clone();
+    let mut body = body;
+    let mut decision = server.handle(&server.snapshot.load(), &request, peer);
+    let outcome = loop {
+        match decision {
+            Decision::Proxy(proxied) => {
+                let request = with_body(request, body);
+                let asking = Box::pin(proxied.answer(server, request, peer, false));
+                let Answer { response, afterwards } = unless_gone(&reply, asking).await?;
+                let done = respond(reply, &method, response).await;
+                // Its place is given back when all of the answer has left.
+                drop(afterwards);
+                return done;
+            }
+            Decision::Now(outcome) => break outcome,
+            Decision::Later(deferred) => {
+                // What comes of a body here is not read.
+                body = None;
+                match unless_gone(&reply, later(server, deferred)).await? {
+                    Waited::For(outcome) => break outcome,
+                    Waited::AskAnew => decision = server.handle(&server.snapshot.load(), &request, peer),
+                }
+            }
+        }
+    };
+    match outcome {
+        Ok(StreamStart {
+            head: StreamHead::Block(head),
+            joining,
+        }) => {
+            reply.join(head, joining).await;
+            Ok(())
+        }
+        // No request of HTTP/2 is answered with a head of another version.
+        Ok(_) => Ok(()),
+        Err(response) => respond(reply, &method, response).await,
+    }
+}
+
+async fn later(server: &Server, deferred: Box<Deferred>) -> Waited {
+    // A client that has nothing more to send is not leaving, as it may be over HTTP/1.1.
+    deferred.outcome(server, std::future::pending()).await
+}
+
+/// What a future comes to, unless the client leaves before it.
+async fn unless_gone<T>(reply: &Reply, future: impl Future<Output = T>) -> Result<T, Gone> {
+    tokio::select! {
+        done = future => Ok(done),
+        () = reply.gone() => Err(Gone),
+    }
+}
+
+fn malformed(why: h2::Malformed) -> Malformed {
+    match why {
+        h2::Malformed::TooLarge => Malformed::HeadTooLarge,
+        h2::Malformed::Host => Malformed::Host,
+        h2::Malformed::Forbidden(_) => Malformed::Field,
+    }
+}
+
+/// A request that keeps the rules of HTTP/1.1's heads, too.
+fn checked(mut request: Request<()>) -> Result<Request<()>, Malformed> {
+    if *request.method() != Method::CONNECT {
+        head::check_host(request.version(), request.uri(), request.headers())?;
+    }
+    if let Some(LastEventId(id)) = request.extensions_mut().remove() {
+        request.extensions_mut().insert(RawLastEventId(id));
+    }
+    Ok(request)
+}
+
+/// A request as it goes to an origin: over HTTP/1.1, whose framing has to say that a body follows.
+fn with_body(request: Request<()>, body: Option<RequestBody>) -> Request<response::Body> {
+    let (mut parts, ()) = request.into_parts();
+    // Trailers of the answer would be dropped.
+    parts.headers.remove(TE);
+    let body = match body {
+        Some(body) => {
+            if !parts.headers.contains_key(CONTENT_LENGTH) {
+                let chunked = HeaderValue::from_static("chunked");
+                parts.headers.insert(TRANSFER_ENCODING, chunked);
+            }
+            body.map_err(Into::into).boxed_unsync()
+        }
+        None => Empty::new().map_err(|never| match never {}).boxed_unsync(),
+    };
+    Request::from_parts(parts, body)
+}
+
+/// Writes a response. Completes when all of it has left.
+async fn respond(reply: Reply, method: &Method, response: Response) -> Result<(), Gone> {
+    let (mut parts, mut body) = response.into_parts();
+    let has_no_body = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if !parts.headers.contains_key(DATE)
+        && let Ok(date) = HeaderValue::from_bytes(&date())
+    {
+        parts.headers.insert(DATE, date);
+    }
+    if !has_no_body
+        && method != Method::HEAD
+        && let Some(length) = body.size_hint().exact()
+    {
+        parts.headers.entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+    let head = HeadBlock::new(parts.status, &parts.headers);
+    if has_no_body || method == Method::HEAD || body.is_end_stream() {
+        reply.head(head, true).await?;
+        reply.gone().await;
+        return Ok(());
+    }
+    reply.head(head, false).await?;
+    while let Some(frame) = unless_gone(&reply, body.frame()).await? {
+        match frame.map(hyper::body::Frame::into_data) {
+            Ok(Ok(piece)) if !piece.is_empty() => reply.data(piece).await?,
+            // Nothing, or trailers, which are dropped.
+            Ok(_) => {}
+            // What is left out has to be seen: the stream is reset.
+            Err(error) => {
+                tracing::debug!(%error, "an answer broke off");
+                return Ok(());
+            }
+        }
+    }
+    reply.end().await;
+    Ok(())
+}
