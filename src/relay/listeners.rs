@@ -144,10 +144,12 @@ impl Listeners {
             } else {
                 &mut new
             };
-            let Some(at) = list.iter().position(|other| other.is_at(configured)) else {
+            // Several may be at a port that the system chooses: the one that is meant, if it is there.
+            let same = list.iter().position(|other| other.configured == *configured);
+            let Some(at) = same.or_else(|| list.iter().position(|other| other.is_at(configured))) else {
                 continue;
             };
-            let same = list.swap_remove(at);
+            let same = list.remove(at);
             running.push(match same.configured == *configured {
                 true => same,
                 // Its socket stays: no connection is refused meanwhile.
