@@ -48,7 +48,7 @@ pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, mut s
             Upcoming::Request(decided) => decided,
             Upcoming::Http2 => {
                 let read = connection.ahead.take(usize::MAX);
-                return server.hand_over_http2(stream.into_stream(), read, connection.peer);
+                return server.hand_over_http2(stream.into_stream(), read, connection.peer, None);
             }
         };
         // What is large has a box of its own: most connections wait here for a head.

@@ -110,7 +110,7 @@ impl Accepted for ClientSide {
             Err(_) => return,
         };
         let first = match first {
-            Ok(First::Http2) => return server.hand_over_http2(stream, ahead.take(usize::MAX), peer),
+            Ok(First::Http2) => return server.hand_over_http2(stream, ahead.take(usize::MAX), peer, None),
             Ok(first) => first,
             Err(start) => return server.hand_over(stream, start),
         };

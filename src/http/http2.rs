@@ -13,11 +13,13 @@ use crate::delivery::{AskedRequest, Gone, Reply, RequestBody, RequestLimits, Req
 use crate::h2::{self, HeadBlock, LastEventId};
 use crate::metrics::RefuseReason;
 use crate::net::Stream;
+use crate::net::tls::TlsListener;
 use crate::quotas::Quotas;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Body as _;
-use hyper::header::{CONTENT_LENGTH, DATE, HeaderValue, TE, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_LENGTH, DATE, HOST, HeaderValue, TE, TRANSFER_ENCODING};
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, StatusCode};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -31,17 +33,25 @@ pub(super) struct Http2Requests {
     server: Weak<Server>,
     quotas: Arc<Quotas>,
     runtime: Handle,
+    /// What the connection's handshake was made with, if it is over TLS.
+    tls: Option<Arc<TlsListener>>,
 }
 
 impl Server {
     /// A connection that speaks HTTP/2 becomes a shard's. `read`: what has been read of it, its
-    /// preface included.
-    pub(super) fn hand_over_http2(self: &Arc<Self>, stream: Stream, read: Bytes, peer: SocketAddr) {
-        if stream.tls().is_some() {
-            // It was not offered there.
+    /// preface included. `tls`: what its handshake agreed on HTTP/2 with.
+    pub(super) fn hand_over_http2(
+        self: &Arc<Self>,
+        stream: Stream,
+        read: Bytes,
+        peer: SocketAddr,
+        tls: Option<Arc<TlsListener>>,
+    ) {
+        if stream.tls().is_some() != tls.is_some() {
+            // Over TLS it is agreed on, or not spoken (RFC 9113, 3.3).
             return self.refused(RefuseReason::BadRequest);
         }
-        let requests = Http2Requests::new(self);
+        let requests = Http2Requests::new(self, tls);
         let idle_max = self.quotas.pending_max();
         self.shards
             .hand_over_http2(stream, read, peer, Arc::new(requests), idle_max);
@@ -50,8 +60,9 @@ impl Server {
 
 impl Http2Requests {
     /// To be called within the runtime.
-    pub(super) fn new(server: &Arc<Server>) -> Self {
+    pub(super) fn new(server: &Arc<Server>, tls: Option<Arc<TlsListener>>) -> Self {
         Self {
+            tls,
             server: Arc::downgrade(server),
             quotas: server.quotas.clone(),
             runtime: Handle::current(),
@@ -64,11 +75,12 @@ impl Requests for Http2Requests {
         let Some(server) = self.server.upgrade() else {
             return;
         };
+        let tls = self.tls.clone();
         self.runtime.spawn(async move {
             let is_cut = server.is_cut.clone();
             tokio::select! {
                 // Of a client that has left nothing is to be told.
-                _ = answer(&server, asked) => {}
+                _ = answer(&server, asked, tls.as_deref()) => {}
                 () = is_cut.cancelled() => {}
             }
         });
@@ -102,7 +114,7 @@ impl Requests for Http2Requests {
     }
 }
 
-async fn answer(server: &Arc<Server>, asked: AskedRequest) -> Result<(), Gone> {
+async fn answer(server: &Arc<Server>, asked: AskedRequest, tls: Option<&TlsListener>) -> Result<(), Gone> {
     let AskedRequest {
         head,
         body,
@@ -110,12 +122,12 @@ async fn answer(server: &Arc<Server>, asked: AskedRequest) -> Result<(), Gone> {
         has_descriptor,
         reply,
     } = asked;
-    let mut request = match head.map_err(malformed).and_then(checked) {
+    let mut request = match acceptable(head, tls) {
         Ok(request) => request,
-        Err(why) => {
+        Err((method, status, detail)) => {
             server.refused(RefuseReason::BadRequest);
-            tracing::debug!(%peer, ?why, "request refused");
-            return respond(reply, &Method::GET, response::problem(why.status(), why.detail())).await;
+            tracing::debug!(%peer, detail, "request refused");
+            return respond(reply, &method, response::problem(status, detail)).await;
         }
     };
     if !has_descriptor {
@@ -128,7 +140,7 @@ async fn answer(server: &Arc<Server>, asked: AskedRequest) -> Result<(), Gone> {
         match decision {
             Decision::Proxy(proxied) => {
                 let request = with_body(request, body);
-                let asking = Box::pin(proxied.answer(server, request, peer, false));
+                let asking = Box::pin(proxied.answer(server, request, peer, tls.is_some()));
                 let Answer { response, afterwards } = unless_gone(&reply, asking).await?;
                 let done = respond(reply, &method, response).await;
                 // Its place is given back when all of the answer has left.
@@ -160,6 +172,26 @@ async fn answer(server: &Arc<Server>, asked: AskedRequest) -> Result<(), Gone> {
     }
 }
 
+/// A request that is one, and is for a host that is served here.
+fn acceptable(
+    head: Result<Request<()>, h2::Malformed>,
+    tls: Option<&TlsListener>,
+) -> Result<Request<()>, (Method, StatusCode, &'static str)> {
+    let request = head
+        .map_err(malformed)
+        .and_then(checked)
+        .map_err(|why| (Method::GET, why.status(), why.detail()))?;
+    match (tls, host(&request)) {
+        // A client may use a connection for all names that its certificate is for (RFC 9113, 9.1.2).
+        (Some(tls), Some(host)) if !tls.serves(host.host()) => Err((
+            request.method().clone(),
+            StatusCode::MISDIRECTED_REQUEST,
+            "no certificate of this listener is for the host of the request",
+        )),
+        _ => Ok(request),
+    }
+}
+
 async fn later(server: &Server, deferred: Box<Deferred>) -> Waited {
     // A client that has nothing more to send is not leaving, as it may be over HTTP/1.1.
     deferred.outcome(server, std::future::pending()).await
@@ -171,6 +203,11 @@ async fn unless_gone<T>(reply: &Reply, future: impl Future<Output = T>) -> Resul
         done = future => Ok(done),
         () = reply.gone() => Err(Gone),
     }
+}
+
+/// The host that a request is for.
+fn host(request: &Request<()>) -> Option<Authority> {
+    request.headers().get(HOST)?.to_str().ok()?.parse().ok()
 }
 
 fn malformed(why: h2::Malformed) -> Malformed {

@@ -3,10 +3,12 @@
 use super::client_connection::{self, First};
 use super::connection::Connection;
 use super::server::Server;
+use crate::config::Alpn;
 use crate::metrics::{HandshakeOutcome, RefuseReason};
 use crate::net::proxy_protocol::BadHeader;
 use crate::net::tls::{self, Failed, TlsListener, TlsState, UnderWayPermit};
 use crate::net::{Phase, Stream, Watched};
+use bytes::Bytes;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -22,7 +24,7 @@ enum NoHandshake {
     /// It failed, or there was none.
     Failed(Failed),
     /// A request in clear text, and the answer to it.
-    ClearText(bytes::Bytes),
+    ClearText(Bytes),
     /// The PROXY protocol header that has to come first is none.
     NotProxied(BadHeader),
 }
@@ -37,10 +39,13 @@ pub(super) async fn serve(
 ) {
     // It is gone before the first request: it must not be a part of what waits for hours.
     let secured = Box::pin(secured(&server, &mut connection, stream, &listener, permit)).await;
-    drop(listener);
-    if let Some(stream) = secured {
-        client_connection::serve(server, connection, stream, First::Unknown).await;
+    let Some(stream) = secured else { return };
+    if stream.stream().tls().and_then(TlsState::alpn) == Some(Alpn::H2) {
+        let peer = connection.peer;
+        return server.hand_over_http2(stream.into_stream(), Bytes::new(), peer, Some(listener));
     }
+    drop(listener);
+    client_connection::serve(server, connection, stream, First::Unknown).await;
 }
 
 /// The stream, once its handshake is over. A failure is counted, and said to the client.

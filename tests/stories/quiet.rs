@@ -3,6 +3,7 @@
 use crate::support::client::{Ask, End, Head, TestClient, ask, connect, get, speaks_http2};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
+use crate::support::tls::dial;
 use crate::support::wire::Wire;
 use std::time::{Duration, Instant};
 
@@ -263,7 +264,7 @@ async fn a_request_that_is_none_is_refused_and_harms_nobody() {
 #[tokio::test]
 async fn a_refusal_of_a_head_without_end_arrives() {
     let (relay, _conn) = relayed("").await;
-    let mut client = TestClient::over(Box::new(connect(relay.address, None).await), false);
+    let mut client = TestClient::over(dial(relay.address, None).await, false);
     client.write("GET /events HTTP/1.1\r\nX: ").await.unwrap();
     for _ in 0..32 {
         client.write("x".repeat(16 * 1024)).await.unwrap();

@@ -4,6 +4,7 @@ use crate::support::client::{End, TestClient, ask, connect, get, speaks_http2};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, TestRelay, eventually};
+use crate::support::tls::dial;
 use std::time::Duration;
 
 async fn relayed(top: &str, source: &str) -> (TestRelay, Conn) {
@@ -119,8 +120,8 @@ async fn only_so_many_a_second() {
 #[tokio::test]
 async fn a_request_that_does_not_come_is_not_waited_for() {
     let (relay, mut conn) = relayed("limits: { header_timeout: 300ms }", "").await;
-    let mut silent = TestClient::over(Box::new(connect(relay.address, None).await), false);
-    let mut halfway = TestClient::over(Box::new(connect(relay.address, None).await), false);
+    let mut silent = TestClient::over(dial(relay.address, None).await, false);
+    let mut halfway = TestClient::over(dial(relay.address, None).await, false);
     halfway.write("GET /events HTTP/1.1\r\nHost: ").await.unwrap();
     // One that was answered and asks nothing more.
     let mut idle = get("/elsewhere").send(relay.address).await;

@@ -141,6 +141,16 @@ impl Dial {
         self.over(connect(address, None).await).await
     }
 
+    /// The same client, which offers these protocols.
+    pub fn with_alpn(&self, protocols: &[&[u8]]) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Self {
+            name: self.name.clone(),
+            config: Arc::new(config),
+        }
+    }
+
     /// The handshake over a connection.
     pub async fn over<S: AsyncRead + AsyncWrite + Unpin>(&self, io: S) -> std::io::Result<TlsStream<S>> {
         let name = ServerName::try_from(self.name.clone()).unwrap();
@@ -162,7 +172,7 @@ static ADDRESSES: LazyLock<Mutex<HashSet<SocketAddr>>> = LazyLock::new(Mutex::de
 
 /// Whether the stories of this program run over TLS.
 pub fn is_everywhere() -> bool {
-    env!("CARGO_CRATE_NAME") == "stories_tls"
+    ["stories_tls", "stories_http2_tls"].contains(&env!("CARGO_CRATE_NAME"))
 }
 
 /// The scheme of the URLs under which relays are reached.
@@ -195,11 +205,23 @@ pub async fn dial(address: SocketAddr, receive_buffer: Option<usize>) -> Box<dyn
 
 /// What is spoken at an address, over a connection to it.
 pub async fn secure(tcp: TcpStream, address: SocketAddr) -> Box<dyn Io> {
-    let speaks_tls = ADDRESSES.lock().unwrap().contains(&address);
-    if speaks_tls {
-        return Box::new(STORIES.1.over(tcp).await.expect("a handshake"));
+    match speaks_tls(address) {
+        true => Box::new(STORIES.1.over(tcp).await.expect("a handshake")),
+        false => Box::new(tcp),
     }
-    Box::new(tcp)
+}
+
+/// Whether the relay at an address was given a certificate.
+pub fn speaks_tls(address: SocketAddr) -> bool {
+    ADDRESSES.lock().unwrap().contains(&address)
+}
+
+/// A connection to such a relay, its handshake made, in which HTTP/2 was agreed on.
+pub async fn agree_on_http2(tcp: TcpStream) -> TlsStream<TcpStream> {
+    let client = STORIES.1.with_alpn(&[b"h2", b"http/1.1"]);
+    let stream = client.over(tcp).await.expect("a handshake");
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    stream
 }
 
 impl Io for TlsStream<TcpStream> {

@@ -127,6 +127,10 @@ impl Connections {
         let is_out = loop {
             let unsent = connection.protocol.unsent();
             if unsent.is_empty() {
+                // What is left of a record goes on when the socket is writable.
+                if let Err(error) = connection.stream.flush() {
+                    self.broken.push((reference, reason_of(&error)));
+                }
                 break true;
             }
             match connection.stream.write(unsent) {

@@ -119,11 +119,18 @@ impl Shard {
                 // A client that sends no more has left, as one of HTTP/1.1's streams.
                 Ok(0) => return self.disconnected(key, CloseReason::Client),
                 Ok(read) => self.received(reference, &scratch[..read]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.answer_records(key),
                 Err(error) => return self.disconnected(key, reason_of(&error)),
             }
         }
         self.read_on(reference);
+    }
+
+    /// What has come may have to be answered by TLS itself.
+    fn answer_records(&mut self, key: ConnectionKey) {
+        if self.connections.slab[key.index()].stream.wants_write() {
+            self.connections.write_out(key);
+        }
     }
 
     /// Takes in what was read.

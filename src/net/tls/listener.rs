@@ -8,12 +8,10 @@ use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What the relay speaks over TLS by now: of `alpn` only this is offered.
-const SPOKEN: &[Alpn] = &[Alpn::Http11];
 
 /// Both versions. What is older is broken (RFC 8996), and not in the library.
 const VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
@@ -42,6 +40,7 @@ pub(crate) struct TlsListener {
 pub(super) struct InForce {
     settings: ListenerTls,
     server_config: Arc<ServerConfig>,
+    names: Arc<Names>,
     /// The certificate that ends first.
     pub(super) validity: Validity,
     /// What stood in the files.
@@ -59,6 +58,13 @@ impl TlsListener {
     /// What a handshake is made with.
     pub(super) fn server_config(&self) -> Arc<ServerConfig> {
         self.in_force.load().server_config.clone()
+    }
+
+    /// Whether a request for this host belongs here: there is a certificate for the name. Addresses
+    /// are not looked up, since a client that asks for one says no name.
+    pub(crate) fn serves(&self, host: &str) -> bool {
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        address.parse::<IpAddr>().is_ok() || self.in_force.load().names.find(host).is_some()
     }
 
     /// How long a handshake may take.
@@ -109,8 +115,10 @@ impl InForce {
             Some(before) if before.authorities == authorities => before.server_config.ticketer.clone(),
             _ => Ticketer::new().map_err(|error| TlsError(error.to_string()))?,
         };
+        let names = Arc::new(names);
         Ok(Self {
-            server_config: Arc::new(server_config(&settings, names, tickets)?),
+            server_config: Arc::new(server_config(&settings, names.clone(), tickets)?),
+            names,
             settings,
             validity,
             content: content_before,
@@ -121,7 +129,7 @@ impl InForce {
 
 fn server_config(
     settings: &ListenerTls,
-    names: Names,
+    names: Arc<Names>,
     tickets: Arc<dyn ProducesTickets>,
 ) -> Result<ServerConfig, TlsError> {
     let setup = |error: &dyn std::fmt::Display| TlsError(error.to_string());
@@ -139,9 +147,8 @@ fn server_config(
             builder.with_client_cert_verifier(verifier.build().map_err(|error| setup(&error))?)
         }
     };
-    let mut config = builder.with_cert_resolver(Arc::new(names));
-    let offered = settings.alpn.iter().filter(|alpn| SPOKEN.contains(alpn));
-    config.alpn_protocols = offered.map(|alpn| alpn.name().to_vec()).collect();
+    let mut config = builder.with_cert_resolver(names);
+    config.alpn_protocols = settings.alpn.iter().map(|alpn| alpn.name().to_vec()).collect();
     if settings.alpn.contains(&Alpn::Http11) {
         // Some clients name the older version alone: `curl --http1.0`.
         config.alpn_protocols.push(b"http/1.0".to_vec());

@@ -2,7 +2,7 @@
 
 use super::http2::{self, speaks_http2};
 use super::{Answer, TestClient, connect, connect_from};
-use crate::support::tls::{dial, secure};
+use crate::support::tls::{agree_on_http2, dial, secure, speaks_tls};
 use std::net::{IpAddr, SocketAddr};
 
 /// A request, and how the connection is made.
@@ -74,8 +74,13 @@ impl Ask {
     /// Connects and sends the request; the answer has not been read.
     pub async fn send(&self, address: SocketAddr) -> TestClient {
         if self.is_over_http2() && self.from.is_none() {
-            let io = connect(address, self.receive_buffer).await;
-            return TestClient::new(Box::new(http2::translated(io)), self).await;
+            let tcp = connect(address, self.receive_buffer).await;
+            let local = tcp.local_addr().unwrap();
+            let io = match speaks_tls(address) {
+                true => http2::translated(agree_on_http2(tcp).await, local),
+                false => http2::translated(tcp, local),
+            };
+            return TestClient::new(Box::new(io), self).await;
         }
         let io = match self.from {
             Some(local) => secure(connect_from(local, address).await, address).await,

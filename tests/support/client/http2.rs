@@ -39,15 +39,19 @@ pub fn speaks_http2() -> bool {
 }
 
 /// A connection on which HTTP/1.1 is spoken, and HTTP/2 behind it.
-pub fn translated(tcp: TcpStream) -> Translated {
-    let (io, theirs) = tokio::io::duplex(BETWEEN_BYTES);
+pub fn translated(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, address: SocketAddr) -> Translated {
+    let (ours, theirs) = tokio::io::duplex(BETWEEN_BYTES);
     let is_reset = Arc::new(AtomicBool::new(false));
-    let (address, reset) = (tcp.local_addr().unwrap(), is_reset.clone());
+    let reset = is_reset.clone();
     tokio::spawn(async move {
         // Whatever fails ends the story's connection.
-        reset.store(translate(tcp, theirs).await.is_err(), Ordering::SeqCst);
+        reset.store(translate(io, theirs).await.is_err(), Ordering::SeqCst);
     });
-    Translated { io, is_reset, address }
+    Translated {
+        io: ours,
+        is_reset,
+        address,
+    }
 }
 
 /// The story's side.
@@ -92,13 +96,16 @@ impl Io for Translated {
     }
 }
 
-async fn translate(tcp: TcpStream, mut story: DuplexStream) -> io::Result<()> {
+async fn translate(
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    mut story: DuplexStream,
+) -> io::Result<()> {
     let request = read_request(&mut story).await?;
     let is_head = request.method() == "HEAD";
     let handshake = http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(2 * WINDOW_BYTES)
-        .handshake(TokioIo::new(tcp));
+        .handshake(TokioIo::new(io));
     let (mut sender, connection) = handshake.await.map_err(io::Error::other)?;
     let connection = tokio::spawn(connection);
     let asked = sender.send_request(request);

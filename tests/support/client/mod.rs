@@ -86,7 +86,8 @@ impl TestClient {
     }
 
     pub async fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.io.write_all(bytes.as_ref()).await
+        self.io.write_all(bytes.as_ref()).await?;
+        self.io.flush().await
     }
 
     pub fn local_address(&self) -> SocketAddr {
