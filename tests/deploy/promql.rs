@@ -2,13 +2,6 @@
 
 use fanfare::metrics::{CloseReason, DenyReason, EvictReason, GapReason, Limit, Protocol, RefuseReason, definitions};
 
-/// Metrics that are promised and that this version does not have yet. What is about them fires in
-/// the tests of the rules, and in no relay.
-const COMING: &[&str] = &[
-    "fanfare_config_reloads_total",
-    "fanfare_certificate_expiry_timestamp_seconds",
-];
-
 /// Words of a metric's name.
 fn in_name(char: char) -> bool {
     char.is_ascii_alphanumeric() || char == '_' || char == ':'
@@ -29,21 +22,14 @@ pub fn recorded(expr: &str) -> Vec<&str> {
     names.filter(|name| name.matches(':').count() == 2).collect()
 }
 
-/// Whether a scrape has it, or a later version will. A histogram is three metrics.
+/// Whether a scrape has it. A histogram is three metrics.
 pub fn exists(name: &str) -> bool {
     let parts = ["_bucket", "_sum", "_count"];
     let of_histogram = parts.iter().find_map(|part| name.strip_suffix(part));
-    is_coming(name)
-        || definitions::ALL.iter().any(|definition| match definition.buckets {
-            [] => definition.name == name,
-            _ => Some(definition.name) == of_histogram,
-        })
-}
-
-/// Whether an expression is about a metric that is not there yet.
-pub fn is_coming(expr: &str) -> bool {
-    let known = |name: &str| definitions::ALL.iter().any(|definition| definition.name == name);
-    COMING.iter().any(|name| expr.contains(name) && !known(name))
+    definitions::ALL.iter().any(|definition| match definition.buckets {
+        [] => definition.name == name,
+        _ => Some(definition.name) == of_histogram,
+    })
 }
 
 /// Matchers of labels with a closed set of values, and where those are not in it: `metric{label}`.

@@ -58,7 +58,12 @@ impl Wire {
     }
 
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        within("the peer to take bytes", self.io.write_all(bytes.as_ref())).await
+        within("the peer to take bytes", async {
+            self.io.write_all(bytes.as_ref()).await?;
+            // TLS keeps what a full socket did not take.
+            self.io.flush().await
+        })
+        .await
     }
 
     /// Bytes that the peer need not take: as many of them as the socket takes at once.
