@@ -7,13 +7,12 @@
 use crate::chromium::browser;
 use crate::foreign::Foreign;
 use crate::pages::Pages;
-use crate::proxy::Proxy;
 use crate::stream::publish;
 use crate::support::origin::{Conn, PATIENCE, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
-use crate::tools::{file, free_address, installed, program};
+use crate::support::tls::Authority;
+use crate::tools::{file, installed, program};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::process::Command;
 
@@ -26,11 +25,17 @@ const CONNECTIONS: usize = 6;
 /// How long a request has to wait to be called stuck. One that isn't takes milliseconds.
 const STUCK: Duration = Duration::from_secs(1);
 
-/// A relay with one source, which passes everything else to a site.
-async fn relay() -> (TestRelay, Conn, Pages) {
+/// A relay with one source, which passes everything else to a site. Browsers speak HTTP/2 with it
+/// if it has TLS.
+async fn relay(tls: Option<&Authority>) -> (TestRelay, Conn, Pages) {
     let (origin, site) = (TestOrigin::start().await, Pages::start().await);
     let pass = format!("pass: [{{ prefix: /, to: \"{}\" }}]", site.origin);
-    let setup = Setup::over(&origin).top(&pass).source("ids: pass\nstart: latest");
+    let mut setup = Setup::over(&origin).top(&pass).source("ids: pass\nstart: latest");
+    if let Some(authority) = tls {
+        authority.issue("site", &["localhost"]);
+        let tls = authority.tls("site", "");
+        setup = setup.listen(&format!("{{ address: \"127.0.0.1:0\", tls: {tls} }}"));
+    }
     let (relay, conn) = setup.start_with(&origin).await;
     (relay, conn, site)
 }
@@ -55,33 +60,16 @@ async fn page(mut wanted: Value, site: &str, tabs: usize, stuck: Duration) -> Fo
     Foreign::start(command).await
 }
 
-/// A server with TLS and HTTP/2 in front of the relay.
-async fn in_front(relay: SocketAddr) -> Proxy {
-    let address = free_address();
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = certificate.self_signed(&key).unwrap();
-    let server = format!(
-        "server {{ listen {address} ssl http2; ssl_certificate cert.pem; ssl_certificate_key key.pem; location / {{ \
-         proxy_pass http://{relay}; proxy_http_version 1.1; proxy_set_header Connection \"\"; }} }}"
-    );
-    crate::nginx::start_with(
-        address,
-        server,
-        &[("cert.pem", certificate.pem()), ("key.pem", key.serialize_pem())],
-    )
-    .await
-}
-
 /// Thirty streams are open, events come on each of them, and the site loads.
 async fn streams_and_site_share_a_connection(mut wanted: Value) {
-    let (relay, mut conn, _site) = relay().await;
-    let front = in_front(relay.address).await;
+    let authority = Authority::new();
+    let (relay, mut conn, _site) = relay(Some(&authority)).await;
     wanted["last"] = json!("9");
-    let site = format!("https://localhost:{}", front.address.port());
+    let site = format!("https://localhost:{}", relay.address.port());
     let mut page = page(wanted, &site, TABS, PATIENCE).await;
     page.opened().await;
-    assert_eq!(relay.clients(), TABS as f64);
+    let over_http2 = r#"fanfare_clients{source="s",protocol="http/2"}"#;
+    relay.eventually_metric(over_http2, TABS as f64).await;
     publish(&mut conn, 0..10).await;
     let loaded = page.until("loaded").await;
     assert_eq!(
@@ -105,7 +93,7 @@ async fn thirty_streams_and_the_site_share_a_connection_in_firefox() {
 
 #[tokio::test]
 async fn six_streams_take_all_connections_over_http1() {
-    let (relay, _conn, _site) = relay().await;
+    let (relay, _conn, _site) = relay(None).await;
     let site = format!("http://{}", relay.address);
     let mut page = page(json!({ "chromium": browser() }), &site, CONNECTIONS, STUCK).await;
     page.opened().await;

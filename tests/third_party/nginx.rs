@@ -26,15 +26,7 @@ http {
 
 /// A server with this configuration.
 pub async fn start(address: SocketAddr, server: String) -> Proxy {
-    start_with(address, server, &[]).await
-}
-
-/// A server with this configuration and the files that it names.
-pub async fn start_with(address: SocketAddr, server: String, files: &[(&str, String)]) -> Proxy {
     Proxy::start(address, |dir| {
-        for (name, text) in files {
-            std::fs::write(dir.join(name), text).unwrap();
-        }
         std::fs::write(dir.join("nginx.conf"), MAIN).unwrap();
         std::fs::write(dir.join("server.conf"), server).unwrap();
         let mut command = Command::new(program("nginx"));
