@@ -17,7 +17,6 @@ const WANTED_MAX: usize = 4096;
 const HISTORIES_MAX: usize = 2;
 
 /// The ids of one channel.
-#[derive(Default)]
 pub(super) struct Asks {
     state: Mutex<State>,
     /// Notified when something is wanted, or the upstream is connected.
@@ -85,6 +84,15 @@ impl State {
 }
 
 impl Asks {
+    /// None; none may be asked for before [`Asks::open`].
+    pub(super) fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            wanted: Notify::new(),
+            answered: Notify::new(),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change of it is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -57,7 +57,7 @@ impl Channel {
             backpressure: Backpressure::new(),
             ending: Ending::new(upstreams),
             membership: Membership::new(),
-            asks: Asks::default(),
+            asks: Asks::new(),
             removal: OnceLock::new(),
             origin_retry: AtomicU64::new(0),
             settings,
