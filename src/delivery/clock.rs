@@ -63,4 +63,10 @@ impl Clock {
     pub(super) fn tick(&self) -> Tick {
         Tick::at(self.ticks())
     }
+
+    /// The first tick that is not before the moment `time` from now, however old this turn is.
+    pub(super) fn tick_in(&self, time: Duration) -> Tick {
+        let elapsed = self.start.elapsed();
+        Tick::at(0).plus(elapsed).plus(time)
+    }
 }

@@ -44,7 +44,8 @@ impl Shard {
         }
         let expires = client.permit.grant().and_then(|grant| grant.expires)?;
         let left = expires.duration_since(SystemTime::now()).unwrap_or_default();
-        Some(now.plus(left.min(FAR)))
+        // Not before: a client that came back at once would be let in again.
+        Some(self.clock.tick_in(left.min(FAR)))
     }
 
     /// Another `max_age` is in force. A stream that is older than allowed by now ends some time within
