@@ -37,7 +37,7 @@ impl StatusProvider for Relay {
 #[test]
 fn the_listener_outlives_a_lack_of_descriptors() {
     let listener = bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
-    let admin = Admin::start(listener, Arc::new(Relay(Metrics::new())), 64, None).unwrap();
+    let admin = Admin::start(listener, Arc::new(Relay(Metrics::new())), 64, Arc::default()).unwrap();
     // Fill every descriptor but the one that the client itself needs.
     let before = getrlimit(Resource::Nofile);
     setrlimit(

@@ -12,6 +12,7 @@ use crate::access::Gate;
 use crate::auxiliary_http::{Limits, Server};
 use crate::net::{Askers, Listener};
 use crate::status::StatusProvider;
+use arc_swap::ArcSwapOption;
 use routes::{Exposure, Routes};
 use std::io;
 use std::net::SocketAddr;
@@ -25,23 +26,20 @@ pub struct Admin(Server);
 impl Admin {
     /// Serves on `listener`, which is bound already: an address in use is found out before anything
     /// has started. With so many connections at one time (of the budget's reserve).
-    /// `gate`: who sees more than probes and metrics.
+    /// `gate`: who sees more than probes and metrics, as of now.
     pub fn start(
         listener: Listener,
         provider: Arc<dyn StatusProvider>,
         connections: usize,
-        gate: Option<Arc<Gate>>,
+        gate: Arc<ArcSwapOption<Gate>>,
     ) -> io::Result<Self> {
         let limits = Limits {
             connections,
             // A client that reads its answer slowly takes no probe's place.
             askers: Askers::MakeRoom,
         };
-        let exposure = match gate {
-            Some(gate) => Exposure::Gated(gate),
-            None => Exposure::at(listener.address()),
-        };
-        if matches!(exposure, Exposure::Public) {
+        let exposure = Exposure::at(listener.address(), gate);
+        if exposure.hides_all() {
             tracing::warn!(
                 address = %listener,
                 "the admin listens beyond this machine: status and dashboard are not served there, health and metrics are"

@@ -5,6 +5,7 @@ use crate::access::{AccessRequest, Answer, Check, Gate, Verdict};
 use crate::auxiliary_http::Handler;
 use crate::auxiliary_http::response::{self, HTML, JSON, Response, TEXT};
 use crate::status::{NotReady, Readiness, StatusProvider};
+use arc_swap::ArcSwapOption;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, Request, StatusCode};
@@ -33,23 +34,24 @@ const DASHBOARD_POLICY: HeaderValue = HeaderValue::from_static(
 /// The text format of Prometheus, by its version.
 const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
 
-/// From where a path is served.
-pub(super) enum Exposure {
-    /// Loopback addresses only.
-    Loopback,
-    /// Any address: nothing is shown of clients and events.
-    Public,
-    /// Any address: they are shown to those whom this lets in.
-    Gated(Arc<Gate>),
+/// Who sees clients and events.
+pub(super) struct Exposure {
+    /// Only this machine reaches it: where there is no gate, they are shown.
+    is_loopback: bool,
+    /// What lets people in, as of now.
+    gate: Arc<ArcSwapOption<Gate>>,
 }
 
 impl Exposure {
     /// Of a listener at this address.
-    pub(super) fn at(address: Option<SocketAddr>) -> Self {
-        match address {
-            Some(address) if !address.ip().to_canonical().is_loopback() => Self::Public,
-            _ => Self::Loopback,
-        }
+    pub(super) fn at(address: Option<SocketAddr>, gate: Arc<ArcSwapOption<Gate>>) -> Self {
+        let is_loopback = address.is_none_or(|address| address.ip().to_canonical().is_loopback());
+        Self { is_loopback, gate }
+    }
+
+    /// Whether they are shown to no one, as of now.
+    pub(super) fn hides_all(&self) -> bool {
+        !self.is_loopback && self.gate.load().is_none()
     }
 }
 
@@ -128,15 +130,15 @@ async fn answer<B>(routes: &Routes, request: &Request<B>) -> Response {
 
 /// What is answered to who may not see clients and events; `None`: that may be seen.
 async fn refusal<B>(exposure: &Exposure, request: &Request<B>) -> Option<Response> {
-    let gate = match exposure {
-        Exposure::Loopback => return None,
-        Exposure::Public => {
+    let gate = match exposure.gate.load_full() {
+        Some(gate) => gate,
+        None if exposure.is_loopback => return None,
+        None => {
             return Some(response::problem(
                 StatusCode::FORBIDDEN,
                 "status and dashboard are served on a loopback address only: see `admin` in the configuration",
             ));
         }
-        Exposure::Gated(gate) => gate,
     };
     let Some(asked) = AccessRequest::of(request) else {
         return Some(response::problem(
@@ -286,7 +288,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_data_path_that_does_not_answer_is_waited_for_two_seconds() {
         let began = Instant::now();
-        let response = answer(&slow(Duration::from_secs(3600), Exposure::Loopback), &get("/status")).await;
+        let response = answer(
+            &slow(Duration::from_secs(3600), Exposure::at(None, Arc::default())),
+            &get("/status"),
+        )
+        .await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(began.elapsed().as_secs(), 2);
         let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -296,7 +302,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_data_path_that_is_slow_still_answers() {
-        let response = answer(&slow(Duration::from_millis(1900), Exposure::Loopback), &get("/status")).await;
+        let response = answer(
+            &slow(Duration::from_millis(1900), Exposure::at(None, Arc::default())),
+            &get("/status"),
+        )
+        .await;
         assert_eq!(response.status(), StatusCode::OK);
     }
 
@@ -311,7 +321,7 @@ mod tests {
             ("[::]:1", 403),
             ("192.0.2.1:1", 403),
         ] {
-            let exposure = Exposure::at(Some(address.parse().unwrap()));
+            let exposure = Exposure::at(Some(address.parse().unwrap()), Arc::default());
             let slow = slow(Duration::ZERO, exposure);
             for path in ["/", "/status"] {
                 let response = answer(&slow, &get(path)).await;

@@ -6,7 +6,7 @@ use super::listeners::Listeners;
 use super::reload::{Plan, Record, Reloaded};
 use super::routes::{links, routed};
 use super::status_provider::RelayStatus;
-use crate::access::Gates;
+use crate::access::{Gate, Gates};
 use crate::channel::{Channel, Removal};
 use crate::config::Config;
 use crate::delivery::{Shards, StillHolds};
@@ -15,7 +15,7 @@ use crate::metrics::{ListenerMetrics, Metrics, ReloadOutcome};
 use crate::proxy::Proxy;
 use crate::quotas::{Grant, Quotas};
 use crate::source::Registry;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -27,6 +27,8 @@ pub(super) struct InForce {
     pub(super) shards: Arc<Shards>,
     pub(super) listeners: Listeners,
     pub(super) listener_metrics: ListenerMetrics,
+    /// Who sees what the admin shows beyond probes and metrics.
+    pub(super) admin_gate: Arc<ArcSwapOption<Gate>>,
     pub(super) quotas: Arc<Quotas>,
     pub(super) status: Arc<RelayStatus>,
     pub(super) descriptors: Descriptors,
@@ -64,7 +66,6 @@ impl InForce {
         let plan = Plan::new(&before, &wanted);
         let after = Arc::new(Config {
             admin: before.admin,
-            admin_access: before.admin_access.clone(),
             workers: before.workers,
             ..wanted
         });
@@ -122,6 +123,7 @@ impl InForce {
             }
         };
         let gates = Arc::new(Gates::new(after, self.metrics(), Some(&before.gates)));
+        self.admin_gate.store(gates.admin().cloned());
         self.server.replace(Snapshot::new(after, router, proxy, gates.clone()));
         // Those whose user, token or key is gone leave; also those on their way to a shard.
         let holds = move |channel: &Channel, grant: Option<&Grant>| gates.holds(channel.name(), grant);

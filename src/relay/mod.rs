@@ -29,7 +29,7 @@ use crate::quotas::Quotas;
 use crate::source::{Change, Registry};
 use crate::status::StatusProvider;
 use crate::upstream::UpstreamRuntime;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use budget::Descriptors;
 use in_force::InForce;
 use listeners::{Bound, Listeners};
@@ -92,7 +92,7 @@ impl Relay {
             .collect();
         registry.start(&added);
         let snapshot = snapshot(&config, &registry, &metrics, &quotas);
-        let admin_gate = snapshot.gates.admin().cloned();
+        let admin_gate = Arc::new(ArcSwapOption::new(snapshot.gates.admin().cloned()));
         let snapshot = ArcSwap::from_pointee(snapshot);
         let listener_metrics = metrics.listener();
         limits::announce(&config, &budget, &metrics, &listener_metrics);
@@ -109,7 +109,7 @@ impl Relay {
         let listeners = Listeners::new(server.clone(), critical.clone(), status.metrics.clone());
         listeners.replace(&config.listen, bound)?;
         let admin = admin_listener.map(|listener| {
-            let admin = Admin::start(listener, status.clone(), budget.admin, admin_gate)?;
+            let admin = Admin::start(listener, status.clone(), budget.admin, admin_gate.clone())?;
             tracing::info!(address = %admin.addr(), "listening for the admin");
             io::Result::Ok(admin)
         });
@@ -119,6 +119,7 @@ impl Relay {
             shards: shards.clone(),
             listeners,
             listener_metrics,
+            admin_gate,
             quotas: quotas.clone(),
             status: status.clone(),
             descriptors,

@@ -120,7 +120,10 @@ fn start_with(connections: usize, name: &str) -> (Admin, Arc<Relay>) {
         name: name.to_owned(),
     });
     let listener = bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
-    (Admin::start(listener, relay.clone(), connections, None).unwrap(), relay)
+    (
+        Admin::start(listener, relay.clone(), connections, Arc::default()).unwrap(),
+        relay,
+    )
 }
 
 struct Answer {

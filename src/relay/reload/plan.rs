@@ -137,6 +137,7 @@ fn rest(config: &Config) -> impl PartialEq + '_ {
         config.reload,
         config.public_url.as_ref(),
         &config.trusted_proxies,
+        &config.admin_access,
         config.sources.iter().map(|source| &source.name).collect::<Vec<_>>(),
     )
 }
@@ -156,9 +157,8 @@ fn listeners(before: &[ClientListener], after: &[ClientListener]) -> Vec<(Listen
 /// The admin's thread has its listener, and each shard its clients.
 fn fixed(before: &Config, after: &Config) -> Vec<&'static str> {
     let admin = (before.admin != after.admin).then_some("admin");
-    let admin_access = (before.admin_access != after.admin_access).then_some("admin_access");
     let workers = (before.workers != after.workers).then_some("workers");
-    admin.into_iter().chain(admin_access).chain(workers).collect()
+    admin.into_iter().chain(workers).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod admin;
 mod asked;
 mod from_files;
 mod lives;
+mod reloaded;
 mod secrets;
 mod served;
 mod signed_urls;
