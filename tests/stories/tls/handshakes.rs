@@ -28,7 +28,7 @@ async fn both_versions_are_spoken_and_min_version_bounds_them() {
 }
 
 #[tokio::test]
-async fn http_1_1_is_agreed_on_and_nothing_else() {
+async fn both_protocols_are_agreed_on_and_nothing_else() {
     let secured = secured().await;
     let offering = |protocols: &[&str]| {
         let mut dial = secured.client();
@@ -45,6 +45,11 @@ async fn http_1_1_is_agreed_on_and_nothing_else() {
                 .map(|name| String::from_utf8_lossy(name).into_owned()),
         )
     };
+    assert_eq!(
+        agreed(&["http/1.1", "h2"]).await,
+        Some(Some("h2".to_owned())),
+        "the relay's order"
+    );
     assert_eq!(agreed(&["http/1.1"]).await, Some(Some("http/1.1".to_owned())));
     assert_eq!(agreed(&[]).await, Some(None), "who does not ask speaks HTTP/1.1");
     assert_eq!(agreed(&["spdy/3", "ftp"]).await, None);

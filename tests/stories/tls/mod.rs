@@ -3,6 +3,7 @@
 mod certificates;
 mod handshakes;
 mod hostile;
+mod http2;
 mod streams;
 
 use crate::support::client::{Ask, TestClient};
