@@ -297,7 +297,9 @@ fn a_stream_ends_with_what_let_its_client_in() {
     }
     setup.grant = grant(1, Some(0));
     let (key, _peer) = setup.join();
-    assert_eq!(leaves(&setup, key), (Some(CloseReason::Expired), 0.0));
+    let (leaves, after) = leaves(&setup, key);
+    assert_eq!(leaves, Some(CloseReason::Expired));
+    assert!(after < 1.0, "{after}");
 }
 
 #[test]
