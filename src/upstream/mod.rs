@@ -32,6 +32,7 @@ mod run;
 mod runtime;
 mod spoken;
 mod status;
+mod targets;
 #[cfg(test)]
 mod testing;
 mod tls;
