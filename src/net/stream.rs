@@ -69,6 +69,7 @@ impl Stream {
     }
 
     /// Sends what the peer has room for.
+    #[inline]
     pub fn send(&self, bytes: &[u8]) -> io::Result<Sent> {
         match &self.tls {
             None => match self.transport.write(bytes) {

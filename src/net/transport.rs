@@ -1,6 +1,8 @@
 //! The socket below a stream.
 
-use std::io::{self, Read, Write};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+use std::io::{self, Read};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -23,11 +25,17 @@ impl Transport {
     }
 
     /// Writes what there is room for. `WouldBlock`: there is none.
+    ///
+    /// It calls the kernel itself: the C library's `send` is a point at which a thread may be
+    /// cancelled, which costs more than all else that a delivery takes.
+    #[inline]
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        retried(|| match self {
-            Transport::Tcp(stream) => (&*stream).write(bytes),
-            Transport::Unix(stream) => (&*stream).write(bytes),
-        })
+        loop {
+            match rustix::net::send(self.as_fd(), bytes, SendFlags::NOSIGNAL) {
+                Err(Errno::INTR) => {}
+                done => return Ok(done?),
+            }
+        }
     }
 
     /// Closes the sending half.
@@ -67,6 +75,7 @@ fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 }
 
 impl AsFd for Transport {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Transport::Tcp(stream) => stream.as_fd(),
