@@ -55,6 +55,7 @@ impl<T> Swap<T> {
         Self(arc_swap::ArcSwapOption::empty())
     }
 
+    #[inline]
     pub(crate) fn load(&self) -> Option<std::sync::Arc<T>> {
         self.0.load_full()
     }

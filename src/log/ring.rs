@@ -221,6 +221,7 @@ impl Log {
 }
 
 impl Shared {
+    #[inline]
     fn at(&self, cursor: Cursor) -> Option<Arc<Entry>> {
         let is_larger = || self.is_larger.load(Ordering::Acquire);
         if !is_larger() {
@@ -279,6 +280,7 @@ impl Ring {
         }
     }
 
+    #[inline]
     fn at(&self, cursor: Cursor) -> Option<Arc<Entry>> {
         let n = (cursor.get() % self.slots) as usize;
         self.pages[n / PAGE_SLOTS].get()?[n % PAGE_SLOTS].load()

@@ -132,7 +132,7 @@ impl Writer {
     pub fn trim(&mut self, now: Instant) {
         let limits = self.limits;
         let events_max = limits.events.max(1) as u64;
-        self.let_go_while(|kept, oldest| {
+        self.let_go_while(None, |kept, oldest| {
             let is_too_much = kept.events > events_max || kept.bytes > limits.bytes;
             (is_too_much && kept.events > 1) || is_old(&limits, oldest, now)
         });
@@ -140,20 +140,24 @@ impl Writer {
 
     /// Lets everything go.
     pub fn clear(&mut self) {
-        self.let_go_while(|_, _| true);
+        self.let_go_while(None, |_, _| true);
     }
 
     /// One event is always kept, however large: bounds are checked against what is there before it.
     fn make_room(&mut self, len: u64, now: Instant) {
         let limits = self.limits;
-        let events_max = self.log.shared.slots().min(limits.events.max(1) as u64);
-        self.let_go_while(|kept, oldest| {
+        let slots = self.log.shared.slots();
+        let events_max = slots.min(limits.events.max(1) as u64);
+        let coming = self.log.head().next();
+        let refilled = (coming.get() > slots).then(|| coming.back(slots));
+        self.let_go_while(refilled, |kept, oldest| {
             kept.events >= events_max || kept.bytes.saturating_add(len) > limits.bytes || is_old(&limits, oldest, now)
         });
     }
 
-    /// The tail moves once, however many go.
-    fn let_go_while(&mut self, too_much: impl Fn(&Kept, &Entry) -> bool) {
+    /// The tail moves once, however many go. `refilled`: the entry whose slot the caller fills next,
+    /// so that it need not be emptied before.
+    fn let_go_while(&mut self, refilled: Option<Cursor>, too_much: impl Fn(&Kept, &Entry) -> bool) {
         let shared = &self.log.shared;
         let (tail, head) = (self.log.tail(), self.log.head());
         let mut last_evicted = None;
@@ -174,7 +178,7 @@ impl Writer {
         let Some(last_evicted) = last_evicted else { return };
         shared.last_evicted.store(Some(Arc::new(last_evicted.meta())));
         shared.tail.store(next, Ordering::Release);
-        for cursor in tail.up_to(next) {
+        for cursor in tail.up_to(next).filter(|cursor| Some(*cursor) != refilled) {
             shared.put(cursor, None);
         }
         shared.bytes.store(self.offset - self.tail_offset, Ordering::Relaxed);
