@@ -4,6 +4,7 @@
 //! the room that it looks at. The files in `fuzz/seeds/NAME` are where its fuzzer begins, and what
 //! it has once failed at; the unit tests feed them too.
 
+pub use crate::handover::fuzzing::handover;
 pub use crate::http::fuzzing::routing;
 pub use crate::net::fuzzing::proxy_protocol;
 pub use crate::proxy::fuzzing::{feed, passed_answer};
@@ -56,8 +57,9 @@ mod tests {
 
     #[test]
     fn every_seed_is_taken() {
-        let targets: [(&str, Target); 4] = [
+        let targets: [(&str, Target); 5] = [
             ("proxy_protocol", proxy_protocol),
+            ("handover", handover),
             ("routing", routing),
             ("feed", |bytes| {
                 discovery(bytes);

@@ -25,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod error;
+pub mod handover;
 pub mod metrics;
 pub mod relay;
 pub mod service_manager;

@@ -41,17 +41,19 @@ pub(crate) const ROOMS: &[Room] = &[
         "path config metrics quotas net h2 event_stream log channel source delivery access proxy",
     ),
     // The process around them.
+    // What two processes say to each other at an upgrade; it knows nothing of what is handed over.
+    ("handover", ""),
     ("status", "timestamp metrics"),
     ("auxiliary_http", "quotas net http"),
     ("admin", "net access http auxiliary_http status"),
     (
         "relay",
-        "timestamp critical config metrics quotas net log channel upstream source delivery access proxy http status admin",
+        "timestamp critical config metrics quotas net log channel upstream source delivery access proxy http handover status admin",
     ),
     ("demo", "timestamp net http auxiliary_http"),
     (
         "cli",
-        "error telemetry redaction config metrics quotas event_stream upstream access relay demo",
+        "error telemetry redaction config metrics quotas event_stream upstream access handover relay demo",
     ),
     ("main", "error signals service_manager telemetry config relay demo cli"),
 ];
