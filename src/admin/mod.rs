@@ -54,6 +54,11 @@ impl Admin {
         .map(Self)
     }
 
+    /// Closes the listener: another process has it. Who is connected is answered on.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
     /// The address that is listened on.
     pub fn addr(&self) -> SocketAddr {
         self.0.addr()

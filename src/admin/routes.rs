@@ -264,6 +264,7 @@ mod tests {
                     uptime_seconds: 0.5,
                     draining: false,
                     reload: None,
+                    upgrade: None,
                     not_in_force: Vec::new(),
                     sources: Vec::new(),
                 }

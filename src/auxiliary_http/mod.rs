@@ -19,7 +19,7 @@ use response::Response;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -61,6 +61,8 @@ pub(crate) struct Server {
     addr: SocketAddr,
     /// Dropping the sender is the signal.
     stop: Option<oneshot::Sender<()>>,
+    /// The same for the listener alone.
+    close: Mutex<Option<oneshot::Sender<()>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -73,7 +75,8 @@ impl Server {
         handler: Arc<H>,
     ) -> io::Result<Self> {
         let addr = listener.address().ok_or(io::ErrorKind::Unsupported)?;
-        let (stop, stopped) = oneshot::channel();
+        let (stop, mut stopped) = oneshot::channel::<()>();
+        let (close, closed) = oneshot::channel::<()>();
         let (ready, started) = std::sync::mpsc::channel();
         // The runtime is made on its thread, because it must not be dropped on one that drives
         // another runtime.
@@ -92,9 +95,12 @@ impl Server {
                     ended = accept(listener, connections, budget) => {
                         tracing::error!(?ended, "nothing is accepted any more");
                     }
-                    // The sender never sends: this is its being dropped.
-                    _ = stopped => {}
+                    // The senders never send: this is their being dropped.
+                    _ = closed => {}
+                    _ = &mut stopped => return,
                 }
+                // Who has asked gets an answer.
+                let _ = stopped.await;
             });
             // Dropping the runtime drops every connection's task, and with it the socket.
         })?;
@@ -104,8 +110,14 @@ impl Server {
         Ok(Self {
             addr,
             stop: Some(stop),
+            close: Mutex::new(Some(close)),
             thread: Some(thread),
         })
+    }
+
+    /// Closes the listener. The connections that there are stay.
+    pub(crate) fn close(&self) {
+        drop(self.close.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// The address that is listened on.

@@ -2,14 +2,15 @@
 
 use super::transport::Transport;
 use crate::config::Listen;
-use rustix::net::{SocketFlags, acceptfrom_with};
+use rustix::net::{AddressFamily, SocketFlags, acceptfrom_with, sockopt};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Length of the queue of connections that wait to be accepted; the kernel takes the smaller of
@@ -32,6 +33,8 @@ const USER_TIMEOUT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Listener {
     kind: Kind,
+    /// Another process has it too, and goes on with it.
+    is_handed_over: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -47,7 +50,7 @@ pub fn bind(listen: &Listen) -> io::Result<Listener> {
         Listen::Tcp(address) => Kind::Tcp(bind_tcp(*address)?),
         Listen::Unix(path) => Kind::Unix(bind_unix(path)?, path.clone()),
     };
-    Ok(Listener { kind })
+    Ok(Listener::of(kind))
 }
 
 /// A listener that was bound elsewhere.
@@ -59,13 +62,51 @@ impl TryFrom<TcpListener> for Listener {
         // Answers are written as a whole.
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        Ok(Self {
-            kind: Kind::Tcp(socket),
-        })
+        Ok(Self::of(Kind::Tcp(socket)))
     }
 }
 
 impl Listener {
+    fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            is_handed_over: AtomicBool::new(false),
+        }
+    }
+
+    /// One that another process has bound to this address, and listens at. What the kernel has
+    /// queued there may be accepted here; its file is the other's until it is
+    /// [`taken_over`](Self::taken_over).
+    pub fn inherit(descriptor: OwnedFd, listen: &Listen) -> io::Result<Self> {
+        if !sockopt::socket_acceptconn(&descriptor)? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no listening socket"));
+        }
+        rustix::io::ioctl_fionbio(&descriptor, true)?;
+        let is_tcp = sockopt::socket_domain(&descriptor)? != AddressFamily::UNIX;
+        let kind = match listen {
+            Listen::Tcp(_) if is_tcp => {
+                let socket = Socket::from(descriptor);
+                set_options(&socket)?;
+                Kind::Tcp(socket)
+            }
+            Listen::Unix(path) if !is_tcp => Kind::Unix(UnixListener::from(descriptor), path.clone()),
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket of another kind")),
+        };
+        let listener = Self::of(kind);
+        listener.handed_over();
+        Ok(listener)
+    }
+
+    /// It is this process's: closing it removes its file.
+    pub fn taken_over(&self) {
+        self.is_handed_over.store(false, Ordering::Release);
+    }
+
+    /// Another process goes on with it: closing it here leaves its file.
+    pub fn handed_over(&self) {
+        self.is_handed_over.store(true, Ordering::Release);
+    }
+
     /// Where it listens; `None` for a Unix socket.
     pub fn address(&self) -> Option<SocketAddr> {
         match &self.kind {
@@ -94,12 +135,7 @@ impl Listener {
 }
 
 /// Linux hands options on to every accepted socket, without a call per client.
-fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() && !address.ip().is_unspecified() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
+fn set_options(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)?;
@@ -108,7 +144,16 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
             .with_time(KEEPALIVE_IDLE)
             .with_interval(KEEPALIVE_EVERY),
     )?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() && !address.ip().is_unspecified() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    set_options(&socket)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -145,18 +190,26 @@ impl std::fmt::Display for Listener {
     }
 }
 
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.kind {
+            Kind::Tcp(listener) => listener.as_fd(),
+            Kind::Unix(listener, _) => listener.as_fd(),
+        }
+    }
+}
+
 impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
-        match &self.kind {
-            Kind::Tcp(listener) => listener.as_raw_fd(),
-            Kind::Unix(listener, _) => listener.as_raw_fd(),
-        }
+        self.as_fd().as_raw_fd()
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Kind::Unix(_, path) = &self.kind {
+        if let Kind::Unix(_, path) = &self.kind
+            && !self.is_handed_over.load(Ordering::Acquire)
+        {
             // It may have been removed by hand.
             let _ = std::fs::remove_file(path);
         }

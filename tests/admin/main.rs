@@ -56,6 +56,7 @@ fn status() -> Status {
         uptime_seconds: 61.5,
         draining: false,
         reload: None,
+        upgrade: None,
         not_in_force: Vec::new(),
         sources: vec![SourceStatus {
             name: "changelog".into(),
