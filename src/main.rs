@@ -2,12 +2,13 @@
 
 use anyhow::Context;
 use clap::Parser;
-use fanfare::cli::{Cli, Command, Demo, DemoArgs, FileReloads, Logs, ServeArgs};
+use fanfare::cli::{Cli, Command, Demo, DemoArgs, FileReloads, Logs, Program, ServeArgs, Upgrades};
 use fanfare::config::Config;
 use fanfare::error::Exit;
+use fanfare::relay::Relay;
 use fanfare::service_manager::ServiceManager;
 use fanfare::signals::LeaveSignals;
-use fanfare::{cli, demo, relay::Relay, telemetry};
+use fanfare::{cli, demo, telemetry};
 use std::io::Write as _;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
             .map_err(Into::into),
         Command::Tail(args) => tail(args, &logs),
         Command::Health(args) => cli::health(&args, &mut std::io::stderr())
+            .map(Into::into)
+            .map_err(Into::into),
+        Command::Upgrade(args) => cli::upgrade(&args, &mut std::io::stdout(), &mut std::io::stderr())
             .map(Into::into)
             .map_err(Into::into),
         Command::Sign(args) => cli::sign(&args, &mut std::io::stdout(), &mut std::io::stderr())
@@ -49,7 +53,11 @@ fn main() -> ExitCode {
 
 fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     // Before anything else: from here on a signal neither ends the process by itself nor is lost.
-    let (leave, hangup) = within_runtime(|| Ok((LeaveSignals::new()?, signal(SignalKind::hangup())?)))?;
+    let (leave, hangup, upgrade) = within_runtime(|| {
+        let (hangup, upgrade) = (SignalKind::hangup(), SignalKind::user_defined2());
+        Ok((LeaveSignals::new()?, signal(hangup)?, signal(upgrade)?))
+    })?;
+    let program = Program::of_this_process()?;
     let configured = match args.configure() {
         Ok(configured) => configured,
         Err(error) => {
@@ -61,9 +69,10 @@ fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     for warning in &configured.loaded.warnings {
         tracing::warn!("{warning}");
     }
-    run(configured.loaded.config.clone(), leave, |relay| {
+    run(configured.loaded.config.clone(), args.takeover, leave, |relay| {
         let reloads = FileReloads::new(args.clone(), configured, relay.reloader());
         tokio::spawn(reloads.run(hangup));
+        tokio::spawn(Upgrades::new(program, relay.upgrader()).run(upgrade));
         Ok(())
     })
 }
@@ -88,7 +97,7 @@ fn demo(args: &DemoArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     init_logs(logs, Some("warn"))?;
     let Demo { origin, config } = args.start()?;
     let leave = within_runtime(LeaveSignals::new)?;
-    run(config, leave, |relay| {
+    run(config, false, leave, |relay| {
         let address = relay.address().context("the demo needs a TCP listener")?;
         origin.set_relayed_stream(format!("http://{}{}", demo::reachable(address), demo::STREAM_PATH));
         let admin = relay.admin_address().context("the demo needs the admin listener")?;
@@ -115,10 +124,11 @@ fn runtime_threads(shards: usize) -> usize {
     (shards / 2).max(1)
 }
 
-/// Runs a relay until a signal has ended it.
+/// Runs a relay until a signal has ended it, or another process has taken over.
 fn run(
     config: Config,
-    mut leave: LeaveSignals,
+    takes_over: bool,
+    leave: LeaveSignals,
     started: impl FnOnce(&Relay) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -126,39 +136,61 @@ fn run(
         .thread_name("requests")
         .enable_all()
         .build()?;
-    let exit = runtime.block_on(async {
-        let relay = Relay::start(config)?;
-        started(&relay)?;
-        let manager = ServiceManager::from_environment()?;
-        manager.ready(format_args!("{} listeners for clients", relay.addresses().len()));
-        let liveness = relay.liveness();
-        // On a thread of the runtime that serves requests: stuck, it says nothing either.
-        tokio::spawn(manager.clone().keep_alive(move |patience| {
-            let liveness = liveness.clone();
-            async move { liveness.silent(patience).await }
-        }));
-        tokio::select! {
-            () = leave.recv() => {}
-            part = relay.failed() => {
-                // Its clients come back, and resume: here, once a supervisor has started us anew,
-                // or at another instance.
-                tracing::error!("{part} has failed: the process ends");
-                return Ok(Exit::Failed.into());
-            }
-        }
-        let drain = relay.drain_settings();
-        manager.stopping(drain.delay.saturating_add(drain.timeout));
-        tokio::select! {
-            drained = relay.drain() => Ok(if drained { Exit::Done } else { Exit::Failed }.into()),
-            () = leave.again() => {
-                tracing::warn!("second signal: everything is cut");
-                Ok(Exit::Failed.into())
-            }
-        }
-    });
+    let exit = runtime.block_on(live(config, takes_over, leave, started));
     // A name that is being resolved can't be interrupted, and is not waited for.
     runtime.shutdown_background();
-    exit
+    exit.map(Into::into)
+}
+
+async fn live(
+    config: Config,
+    takes_over: bool,
+    mut leave: LeaveSignals,
+    started: impl FnOnce(&Relay) -> anyhow::Result<()>,
+) -> anyhow::Result<Exit> {
+    // Taking over may have to wait for the other process: not here, where signals are heard.
+    let beginning = tokio::task::spawn_blocking(move || match takes_over {
+        true => Relay::take_over(config),
+        false => Relay::start(config),
+    });
+    let relay = tokio::select! {
+        biased;
+        begun = beginning => begun??,
+        () = leave.recv() => return Ok(if takes_over { Exit::Failed } else { Exit::Done }),
+    };
+    started(&relay)?;
+    let manager = ServiceManager::from_environment()?;
+    manager.ready(format_args!("{} listeners for clients", relay.addresses().len()));
+    let liveness = relay.liveness();
+    // On a thread of the runtime that serves requests: stuck, it says nothing either.
+    let alive = tokio::spawn(manager.clone().keep_alive(move |patience| {
+        let liveness = liveness.clone();
+        async move { liveness.silent(patience).await }
+    }));
+    tokio::select! {
+        () = leave.recv() => {
+            let drain = relay.drain_settings();
+            manager.stopping(drain.delay.saturating_add(drain.timeout));
+        }
+        process = relay.handed_over() => {
+            // The signs of life are the new process's.
+            alive.abort();
+            manager.main_process(process);
+        }
+        part = relay.failed() => {
+            // Its clients come back, and resume: here, once a supervisor has started us anew, or at
+            // another instance.
+            tracing::error!("{part} has failed: the process ends");
+            return Ok(Exit::Failed);
+        }
+    }
+    tokio::select! {
+        drained = relay.drain() => Ok(if drained { Exit::Done } else { Exit::Failed }),
+        () = leave.again() => {
+            tracing::warn!("second signal: everything is cut");
+            Ok(Exit::Failed)
+        }
+    }
 }
 
 /// The demo talks to a person; with standard output closed it goes on all the same.

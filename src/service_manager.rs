@@ -44,6 +44,11 @@ impl ServiceManager {
         self.tell(&[NotifyState::Ready, NotifyState::Status(&status.to_string())]);
     }
 
+    /// Another process is the service from now on.
+    pub fn main_process(&self, process: u32) {
+        self.tell(&[NotifyState::MainPid(process), NotifyState::Ready]);
+    }
+
     /// The service leaves, and may take as long as this, whatever the unit's `TimeoutStopSec` says.
     pub fn stopping(&self, longest: Duration) {
         let longest = longest.saturating_add(AFTER_DRAIN);

@@ -34,8 +34,11 @@ impl LeaveSignals {
         self.first = Some(Instant::now());
     }
 
-    /// Completes with one that is not the first one repeated.
+    /// Completes with one that is not the first one repeated; where there was none, with the second.
     pub async fn again(&mut self) {
+        if self.first.is_none() {
+            self.recv().await;
+        }
         loop {
             self.any().await;
             if self.first.is_none_or(|first| first.elapsed() >= SAME_SIGNAL) {

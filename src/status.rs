@@ -68,6 +68,8 @@ pub struct Status {
     pub draining: bool,
     /// The last reload; `None`: there was none.
     pub reload: Option<ReloadStatus>,
+    /// The last upgrade by hand-over; `None`: there was none.
+    pub upgrade: Option<UpgradeStatus>,
     /// Keys of the file that can't change while the process runs, and say something else by now.
     pub not_in_force: Vec<&'static str>,
     /// In the order of the configuration.
@@ -83,6 +85,19 @@ pub struct ReloadStatus {
     pub outcome: &'static str,
     /// What has changed, or every mistake that kept it from that; a line each.
     pub said: Vec<String>,
+}
+
+/// An upgrade by hand-over.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct UpgradeStatus {
+    /// When.
+    pub at: Timestamp,
+    /// `handed_over`: this process has taken over. `failed`: it was to hand over, and serves on.
+    pub outcome: &'static str,
+    /// From which version, and what stayed there; or why it came to nothing. Holds no secret.
+    pub said: String,
+    /// Clients whose streams went on here.
+    pub clients: u64,
 }
 
 /// One source, over all its channels.

@@ -14,7 +14,9 @@ mod man;
 mod reload;
 mod serve;
 mod sign;
+mod successor;
 mod tail;
+mod upgrade;
 
 pub use check::{CheckArgs, check};
 pub use demo::{Demo, DemoArgs, DemoError};
@@ -25,7 +27,9 @@ pub use man::{ManArgs, man};
 pub use reload::FileReloads;
 pub use serve::{Configured, Listeners, ServeArgs, ServeError};
 pub use sign::{SignArgs, sign};
+pub use successor::{Program, Upgrades};
 pub use tail::{Colour, TailArgs, User};
+pub use upgrade::{UpgradeArgs, upgrade};
 
 use crate::telemetry::{self, LogFormat};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -91,6 +95,8 @@ pub enum Command {
     Tail(TailArgs),
     /// Ask a running relay whether it is ready: exit code 0 or 1, and why not
     Health(HealthArgs),
+    /// Make the running relay hand over to the program at its path, without cutting a client
+    Upgrade(UpgradeArgs),
     /// Sign a path, so that whoever has it may read until it expires
     Sign(SignArgs),
     /// Write the JSON Schema of the configuration file to standard output
@@ -156,6 +162,9 @@ mod tests {
             "fanfare check --config - --json",
             "fanfare tail http://o/sse --json --user relay:secret",
             "fanfare health --admin 127.0.0.1:7090 --live",
+            "fanfare serve --config f.yaml --takeover",
+            "fanfare upgrade",
+            "fanfare upgrade --config f.yaml --timeout 10s",
             "fanfare sign --keys-file keys --expires 1h /events",
             "fanfare sign --keys-file keys --key k1 --expires 90m /events?source=a",
             "fanfare schema",
@@ -183,6 +192,8 @@ mod tests {
             "fanfare tail nowhere",
             "fanfare tail ftp://o/sse",
             "fanfare health --admin nowhere",
+            "fanfare serve --upstream http://o/ --takeover",
+            "fanfare upgrade --timeout soon",
             "fanfare sign --keys-file keys /events",
             "fanfare sign --keys-file keys --expires soon /events",
             "fanfare sign --expires 1h /events",

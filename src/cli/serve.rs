@@ -19,6 +19,10 @@ pub struct ServeArgs {
     /// Path at which clients find it
     #[arg(long, value_name = "PATH", requires = "upstream", default_value = "/")]
     pub path: String,
+    /// Take over from the running process, without cutting a client: `handover` in the
+    /// configuration is where it is found
+    #[arg(long, conflicts_with = "upstream")]
+    pub takeover: bool,
     /// Where to listen.
     #[command(flatten)]
     pub listeners: Listeners,
@@ -72,6 +76,9 @@ pub enum ServeError {
     /// The overrides make a configuration that can't be.
     #[error("clients and admin both at `{0}`: give `--listen` or `--admin` another address")]
     SameAddress(SocketAddr),
+    /// There is nowhere to take over.
+    #[error("`--takeover` needs `handover` in the configuration: the socket of the process to take over from")]
+    NoHandOver,
 }
 
 impl ServeArgs {
@@ -85,6 +92,9 @@ impl ServeArgs {
                 (config::load(&file)?, Some((file, own)))
             }
         };
+        if self.takeover && loaded.config.handover.is_none() {
+            return Err(ServeError::NoHandOver);
+        }
         let (file, own) = file.map_or((None, Content::default()), |(file, own)| (Some(file), own));
         Ok(Configured {
             loaded: self.overridden(loaded)?,

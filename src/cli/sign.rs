@@ -67,7 +67,7 @@ fn chosen<'a>(args: &SignArgs, keys: &'a [NamedSecret]) -> Result<&'a NamedSecre
     })
 }
 
-fn parse_expires(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_expires(text: &str) -> Result<Duration, String> {
     match config::parse_duration(text)? {
         Duration::ZERO => Err("expected more than no time".to_owned()),
         duration => Ok(duration),

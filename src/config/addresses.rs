@@ -1,12 +1,13 @@
 //! Where clients connect, where the admin does, and whose word about clients' addresses counts.
 
 use super::codec::Custom;
+use super::files::print_path;
 use super::item::{Item, Section};
 use super::node::Value;
 use super::shape::Shape;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Clients connect here, unless the file says otherwise.
@@ -64,6 +65,21 @@ pub(super) const ADDRESS: Custom<Listen> = Custom {
         Err(expected) => item.checked(None, with_port(item, expected)),
     },
     print: |listen| Some(listen.to_string().into()),
+};
+
+/// The path of a socket that is no listener's; a relative one is looked for beside the file.
+pub(super) const SOCKET_PATH: Custom<PathBuf> = Custom {
+    shape: || Shape::Text(&["/run/fanfare/handover.sock"]),
+    read: |item| {
+        const FORM: &str = "a socket's path such as `/run/fanfare/handover.sock`, of at most 107 bytes";
+        let text = item.text(FORM)?;
+        let folder = Path::new(item.diagnostics.file()).parent();
+        let path = folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text));
+        let is_path = !text.is_empty() && !text.ends_with('/') && !text.starts_with("unix:");
+        let fits = path.as_os_str().len() <= UNIX_PATH_BYTES_MAX;
+        item.checked((is_path && fits).then_some(path), FORM)
+    },
+    print: print_path,
 };
 
 /// The admin's address; a file always has one.

@@ -29,7 +29,7 @@ impl Effect {
     pub fn of(key: &str) -> Self {
         let of_source = key.strip_prefix("sources.NAME.");
         match (key, of_source) {
-            ("admin" | "workers", _) => Self::Restart,
+            ("admin" | "workers" | "handover", _) => Self::Restart,
             (_, Some("path" | "ids")) => Self::Replaces,
             (_, Some("event_bytes_max" | "comments" | "upstream")) => Self::Reconnects,
             (_, Some(key)) if key.starts_with("upstream.") => Self::Reconnects,

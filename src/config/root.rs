@@ -1,7 +1,7 @@
 //! The file from its root, and configurations without a file.
 
 use super::access::{ADMIN_ACCESS, Access};
-use super::addresses::{self, ADDRESS_FORM, ADMIN_ADDRESS, NETWORK, Network};
+use super::addresses::{self, ADDRESS_FORM, ADMIN_ADDRESS, NETWORK, Network, SOCKET_PATH};
 use super::codec::{AtLeastOne, Codec as _, Count, Custom, List, OneOrMore, Word};
 use super::diagnostics::{Collector, Diagnostics};
 use super::field::{NoKey, Presence as _};
@@ -18,6 +18,7 @@ use super::table::{Table, Unsupported, nested, section};
 use super::url::PUBLIC_URL;
 use serde_json::{Map, Value as Json};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 section! {
@@ -42,6 +43,9 @@ section! {
         pub trusted_proxies: Vec<Network> = OneOrMore(NETWORK).or("[]"),
         /// How the process leaves after SIGTERM.
         pub drain: Drain = nested().or("{}"),
+        /// The socket by which another process of the program takes over without cutting a client
+        /// (`serve --takeover`, `upgrade`). In a directory of the service's user, mode 0700.
+        pub handover: Option<PathBuf> = SOCKET_PATH.optional(),
         /// When the file is read again: on SIGHUP only, or also when it has changed.
         pub reload: Reload = Word(&[("signal", Reload::Signal), ("watch", Reload::Watch)]).or("signal"),
         /// The event streams, by name; the name is a label of metrics.
@@ -55,7 +59,6 @@ section! {
         Unsupported("access_log", &["false"], "a line per ended stream and request"),
         Unsupported("combine", &[], "streams put together from several sources"),
         Unsupported("fleet", &[], "a log that several instances share"),
-        Unsupported("handover", &[], "an upgrade that cuts nobody"),
     ];
     check = check;
 }

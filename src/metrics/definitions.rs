@@ -90,6 +90,9 @@ table! {
     CONFIG_RELOADS: Counter "fanfare_config_reloads_total" in Count, ["outcome"], &[],
         "Reloads of the configuration, or of the certificates in it, by what became of them.",
         "Alert on `rejected`: what is in force is older than what stands in the files.";
+    HANDED_OVER: Counter "fanfare_handed_over_total" in Count, ["outcome"], &[],
+        "Clients at an upgrade by hand-over, by what became of them, as the new process counts; `failed`: upgrades that came to nothing.",
+        "`cut`: raise `drain.timeout`. `failed`: the log of both processes says why.";
     TLS_HANDSHAKES: Counter "fanfare_tls_handshakes_total" in Count, ["outcome"], &[],
         "TLS handshakes of clients, by what became of them.",
         "`certificate_refused`: look at the certificate and its chain. `incompatible`: at `min_version` and `alpn`. `client_certificate`: at `client_ca`. `not_tls`: a URL with `http://`. `closed`: probes that only connect.";

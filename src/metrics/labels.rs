@@ -50,6 +50,8 @@ labels! {
         Expired = "expired",
         /// Its source is gone from the configuration.
         Removed = "removed",
+        /// Another process has its connection now: the stream goes on there.
+        HandedOver = "handed_over",
     }
 }
 
@@ -199,6 +201,21 @@ labels! {
 }
 
 labels! {
+    /// What became of clients at an upgrade, or of the upgrade: the `outcome` of
+    /// `fanfare_handed_over_total`.
+    HandOverOutcome {
+        /// Its stream goes on in this process.
+        HandedOver = "handed_over",
+        /// It had to stay with the process before, and left that in order.
+        Drained = "drained",
+        /// It stayed there, and was cut.
+        Cut = "cut",
+        /// An upgrade that came to nothing: this process serves on.
+        Failed = "failed",
+    }
+}
+
+labels! {
     /// What there may be only so many of: the `limit` of `fanfare_limit`.
     Limit {
         /// Clients at one time: `limits.clients`, or as many as there are descriptors for.
@@ -235,6 +252,7 @@ mod tests {
             DenyReason,
             EvictReason,
             GapReason,
+            HandOverOutcome,
             HandshakeOutcome,
             Limit,
             Protocol,

@@ -32,7 +32,8 @@ pub(crate) use process::open_descriptors;
 pub use access::AccessMetrics;
 pub use definitions::{Possible, SourceMetrics};
 pub use labels::{
-    CloseReason, DenyReason, EvictReason, GapReason, HandshakeOutcome, Limit, Protocol, RefuseReason, ReloadOutcome,
+    CloseReason, DenyReason, EvictReason, GapReason, HandOverOutcome, HandshakeOutcome, Limit, Protocol, RefuseReason,
+    ReloadOutcome,
 };
 pub use late::{LastTime, LateCounter};
 pub use proxy::ProxyMetrics;
@@ -190,6 +191,18 @@ impl Metrics {
     /// Counts a reload.
     pub fn reloaded(&self, outcome: ReloadOutcome) {
         counter(&self.recorder, &definitions::CONFIG_RELOADS, &[outcome.label()]).increment(1);
+    }
+
+    /// The counters of hand-overs are there from now on, at 0.
+    pub fn announce_hand_overs(&self) {
+        for outcome in HandOverOutcome::ALL {
+            self.handed_over(outcome, 0);
+        }
+    }
+
+    /// Counts what became of so many clients at an upgrade, or of an upgrade.
+    pub fn handed_over(&self, outcome: HandOverOutcome, count: u64) {
+        counter(&self.recorder, &definitions::HANDED_OVER, &[outcome.label()]).increment(count);
     }
 
     /// Says whether the process is ready, and whether it is leaving: for the next scrape.

@@ -33,7 +33,7 @@ impl Descriptors {
 }
 
 /// Descriptors that the process may have open, after raising the limit.
-fn raised_limit() -> usize {
+pub(super) fn raised_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit {

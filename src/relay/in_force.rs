@@ -1,14 +1,17 @@
 //! The configuration in force, and everything that goes by it.
 
 use super::budget::Descriptors;
+use super::handover::HandOver;
 use super::limits;
 use super::listeners::Listeners;
 use super::reload::{Plan, Record, Reloaded};
 use super::routes::{links, routed};
 use super::status_provider::RelayStatus;
 use crate::access::{Gate, Gates};
+use crate::admin::Admin;
 use crate::channel::{Channel, Removal};
 use crate::config::Config;
+use crate::critical::CriticalTasks;
 use crate::delivery::{Shards, StillHolds};
 use crate::http::{Router, Server, Snapshot};
 use crate::metrics::{ListenerMetrics, Metrics, ReloadOutcome};
@@ -17,8 +20,11 @@ use crate::quotas::{Grant, Quotas};
 use crate::source::Registry;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 /// The configuration in force, and everything that goes by it.
 pub(super) struct InForce {
@@ -27,15 +33,24 @@ pub(super) struct InForce {
     pub(super) shards: Arc<Shards>,
     pub(super) listeners: Listeners,
     pub(super) listener_metrics: ListenerMetrics,
+    /// Set once it is opened, if there is one.
+    pub(super) admin: OnceLock<Admin>,
+    pub(super) admin_connections: usize,
     /// Who sees what the admin shows beyond probes and metrics.
     pub(super) admin_gate: Arc<ArcSwapOption<Gate>>,
+    /// The admin's listening socket, and where it is: for a process that takes over.
+    pub(super) admin_socket: Option<(OwnedFd, SocketAddr)>,
     pub(super) quotas: Arc<Quotas>,
     pub(super) status: Arc<RelayStatus>,
+    pub(super) critical: CriticalTasks,
     pub(super) descriptors: Descriptors,
     /// Where requests are served.
     pub(super) runtime: Handle,
-    /// Held while another configuration is put in force.
+    /// Held while another configuration is put in force, and while everything is handed over.
     pub(super) changing: Mutex<()>,
+    pub(super) hand_over: Arc<HandOver>,
+    /// What answers at the control socket.
+    pub(super) answering: Mutex<JoinSet<()>>,
 }
 
 impl InForce {
@@ -51,8 +66,20 @@ impl InForce {
     /// From now on the process is not ready, and nothing is changed any more. A reload that is
     /// under way is waited for: it takes milliseconds.
     pub(super) fn announce_drain(&self) {
+        // Nor is a hand-over waited for: it is broken off.
+        self.hand_over.leave();
+        self.stop_answering();
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.quotas.announce_drain();
+    }
+
+    pub(super) fn set_answering(&self, task: JoinSet<()>) {
+        *self.answering.lock().unwrap_or_else(PoisonError::into_inner) = task;
+    }
+
+    /// From now on whoever connects to the control socket waits for another process.
+    pub(super) fn stop_answering(&self) {
+        self.set_answering(JoinSet::new());
     }
 
     /// Puts another configuration in force, but for what can't change; or nothing of it.
@@ -67,6 +94,7 @@ impl InForce {
         let after = Arc::new(Config {
             admin: before.admin,
             workers: before.workers,
+            handover: before.handover.clone(),
             ..wanted
         });
         if plan.is_empty() && plan.not_in_force == self.record().not_in_force() {

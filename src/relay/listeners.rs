@@ -1,6 +1,7 @@
 //! The listeners for clients: bound before anything is changed, and closed without cutting those
 //! who have come by them.
 
+use super::handover::{Inherited, Role};
 use super::start_error::{ListenerName, StartError};
 use crate::config::{ClientListener, Listen};
 use crate::critical::CriticalTasks;
@@ -73,8 +74,8 @@ impl Drop for Running {
 }
 
 impl Bound {
-    /// Binds those of the wanted listeners that are not there.
-    fn new(wanted: &[ClientListener], mut there: Vec<Listen>) -> Result<Self, StartError> {
+    /// Binds those of the wanted listeners that are not there, and that nobody has bound for us.
+    fn new(wanted: &[ClientListener], mut there: Vec<Listen>, inherited: &mut Inherited) -> Result<Self, StartError> {
         let names = ListenerName::of_clients(wanted);
         // Several may be at a port that the system chooses.
         let missing = wanted.iter().zip(names).filter(|(configured, _)| {
@@ -82,7 +83,11 @@ impl Bound {
             at.map(|at| there.swap_remove(at)).is_none()
         });
         let bound = missing.map(|(configured, listener)| {
-            let socket = bind(&configured.address).map_err(|error| StartError::Bind { listener, error })?;
+            let socket = match inherited.take(Role::Clients, &configured.address) {
+                Some(descriptor) => Listener::inherit(descriptor, &configured.address),
+                None => bind(&configured.address),
+            };
+            let socket = socket.map_err(|error| StartError::Bind { listener, error })?;
             let tls = tls_of(&socket.to_string(), configured)?;
             Ok((configured.clone(), socket, tls))
         });
@@ -93,8 +98,8 @@ impl Bound {
     }
 
     /// All listeners of a configuration, for the start.
-    pub(super) fn all(wanted: &[ClientListener]) -> Result<Self, StartError> {
-        Self::new(wanted, Vec::new())
+    pub(super) fn all(wanted: &[ClientListener], inherited: &mut Inherited) -> Result<Self, StartError> {
+        Self::new(wanted, Vec::new(), inherited)
     }
 }
 
@@ -115,7 +120,7 @@ impl Listeners {
     pub(super) fn bind(&self, wanted: &[ClientListener]) -> Result<Bound, StartError> {
         let running = self.running();
         let there = running.iter().map(|running| running.configured.address.clone());
-        let mut bound = Bound::new(wanted, there.collect())?;
+        let mut bound = Bound::new(wanted, there.collect(), &mut Inherited::default())?;
         for configured in wanted {
             if let Some(same) = running.iter().find(|running| running.is_at(configured))
                 && same.configured != *configured
@@ -135,6 +140,7 @@ impl Listeners {
         let mut new = Vec::new();
         for (configured, listener, tls) in bound.new {
             tracing::info!(address = %listener, tls = tls.is_some(), "listening for clients");
+            listener.taken_over();
             new.push(self.start(configured, Arc::new(watch(listener)?), tls));
         }
         let mut before = std::mem::take(&mut *running);
@@ -162,9 +168,7 @@ impl Listeners {
         }
         for gone in before {
             gone.task.abort();
-            let clients = self.client_side(&gone.configured, gone.tls.clone());
-            accept_last(gone.socket.get_ref(), &clients, self.server.descriptors());
-            tracing::info!(address = %gone.socket.get_ref(), "no longer listening for clients");
+            self.accept_last(&gone);
         }
         let tls = running.iter().filter_map(|running| running.tls.clone());
         let certificates = Certificates::new(tls.collect(), self.metrics.clone());
@@ -194,6 +198,55 @@ impl Listeners {
             // Its being aborted is what was wanted.
             let _ = (&mut running.task).await;
         }
+    }
+
+    /// Accepts nothing for now; who connects waits in the kernel's queue. Completes once nothing is
+    /// accepted any more.
+    pub(super) async fn pause(&self) {
+        let mut tasks = Vec::new();
+        for running in &mut *self.running() {
+            running.task.abort();
+            tasks.push(std::mem::replace(&mut running.task, self.runtime.spawn(async {})));
+        }
+        for task in tasks {
+            // Its being aborted is what was wanted.
+            let _ = task.await;
+        }
+    }
+
+    /// Accepts again.
+    pub(super) fn resume(&self) {
+        for running in &mut *self.running() {
+            let again = self.start(running.configured.clone(), running.socket.clone(), running.tls.clone());
+            *running = again;
+        }
+    }
+
+    /// The sockets, for another process, in the order of the configuration.
+    pub(super) fn sockets(&self) -> Vec<(Listen, Arc<AsyncFd<Listener>>)> {
+        let running = self.running();
+        let sockets = running.iter();
+        sockets
+            .map(|running| (running.configured.address.clone(), running.socket.clone()))
+            .collect()
+    }
+
+    /// Another process goes on with those that it has taken; what waits at the others is accepted,
+    /// as they are closed.
+    pub(super) fn handed_over(&self, is_taken: impl Fn(usize) -> bool) {
+        let _runtime = self.runtime.enter();
+        for (place, running) in self.running().iter().enumerate() {
+            match is_taken(place) {
+                true => running.socket.get_ref().handed_over(),
+                false => self.accept_last(running),
+            }
+        }
+    }
+
+    fn accept_last(&self, running: &Running) {
+        let clients = self.client_side(&running.configured, running.tls.clone());
+        accept_last(running.socket.get_ref(), &clients, self.server.descriptors());
+        tracing::info!(address = %running.socket.get_ref(), "no longer listening for clients");
     }
 
     /// Where they listen; `None` for Unix sockets.

@@ -5,6 +5,8 @@
 //! Dropping a [`Relay`] cuts everything; [`Relay::drain`] ends it in order.
 
 mod budget;
+mod foundation;
+mod handover;
 mod in_force;
 mod limits;
 mod listeners;
@@ -14,40 +16,32 @@ mod reloader;
 mod routes;
 mod start_error;
 mod status_provider;
+mod upgrader;
 
-use crate::access::Gates;
 use crate::admin::Admin;
 use crate::channel::Settings;
-use crate::config::{Config, Drain, Listen};
+use crate::config::{Config, Drain};
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
-use crate::http::{Router, Server, Snapshot};
-use crate::metrics::Metrics;
-use crate::net::{Listener, bind};
-use crate::proxy::Proxy;
+use crate::http::Server;
 use crate::quotas::Quotas;
-use crate::source::{Change, Registry};
 use crate::status::StatusProvider;
-use crate::upstream::UpstreamRuntime;
-use arc_swap::{ArcSwap, ArcSwapOption};
-use budget::Descriptors;
+use budget::raised_limit;
+use foundation::{Foundation, Sockets};
+use handover::{Inherited, Predecessor};
 use in_force::InForce;
-use listeners::{Bound, Listeners};
-use reload::Record;
-use routes::{links, routed};
-use start_error::ListenerName;
 use status_provider::RelayStatus;
-use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+pub use handover::{TakeOverError, Told, ask};
 pub use liveness::Liveness;
 pub use reload::Reloaded;
 pub use reloader::Reloader;
 pub use start_error::StartError;
+pub use upgrader::Upgrader;
 
 /// A running relay.
 pub struct Relay {
@@ -55,7 +49,6 @@ pub struct Relay {
     shards: Arc<Shards>,
     quotas: Arc<Quotas>,
     status: Arc<RelayStatus>,
-    admin: Option<Admin>,
     critical: CriticalTasks,
     _connections: Connections,
 }
@@ -73,68 +66,45 @@ impl Relay {
     /// Starts everything. To be called within a tokio runtime, which then serves requests;
     /// upstreams have their own.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let bound = Bound::all(&config.listen)?;
-        let admin_listener = config.admin.map(bind_admin).transpose()?;
+        let mut sockets = Sockets::bind(&config, &mut Inherited::default())?;
+        let foundation = Foundation::lay(&config, &mut sockets)?;
+        foundation.start_sources(&config);
+        let in_force = foundation.build(config);
+        sockets.open(&in_force)?;
+        Ok(Self::of(in_force))
+    }
 
-        let metrics = Metrics::new();
-        metrics.announce_reloads();
-        let critical = CriticalTasks::default();
-        let shards = Arc::new(Shards::start(config.workers, &critical)?);
-        let runtime = UpstreamRuntime::start(config.workers)?;
-        let descriptors = Descriptors::at_start(&config);
-        let budget = descriptors.divided_for(&config);
-        let quotas = Quotas::new(&config.limits, &budget);
-        let registry = Registry::new(runtime, metrics.clone(), quotas.clone(), critical.clone());
-        let added: Vec<_> = config
-            .sources
-            .iter()
-            .map(|source| (source.clone(), Change::Added))
-            .collect();
-        registry.start(&added);
-        let snapshot = snapshot(&config, &registry, &metrics, &quotas);
-        let admin_gate = Arc::new(ArcSwapOption::new(snapshot.gates.admin().cloned()));
-        let snapshot = ArcSwap::from_pointee(snapshot);
-        let listener_metrics = metrics.listener();
-        limits::announce(&config, &budget, &metrics, &listener_metrics);
-        let server = Arc::new(Server::new(
-            snapshot,
-            shards.clone(),
-            quotas.clone(),
-            metrics.listener(),
-        ));
-        let record = Record::new(&metrics);
-        let status = RelayStatus::new(metrics, registry, shards.clone(), quotas.clone(), record);
-        let status = Arc::new(status);
-
-        let listeners = Listeners::new(server.clone(), critical.clone(), status.metrics.clone());
-        listeners.replace(&config.listen, bound)?;
-        let admin = admin_listener.map(|listener| {
-            let admin = Admin::start(listener, status.clone(), budget.admin, admin_gate.clone())?;
-            tracing::info!(address = %admin.addr(), "listening for the admin");
-            io::Result::Ok(admin)
-        });
-        let in_force = InForce {
-            config: ArcSwap::from_pointee(config),
-            server: server.clone(),
-            shards: shards.clone(),
-            listeners,
-            listener_metrics,
-            admin_gate,
-            quotas: quotas.clone(),
-            status: status.clone(),
-            descriptors,
-            runtime: Handle::current(),
-            changing: Mutex::default(),
+    /// The same, going on where the process behind the configuration's `handover` stops: with its
+    /// sockets, and with what else it gives. After an error that process goes on as if nothing had
+    /// been. To be called within a tokio runtime, on a thread that may wait.
+    pub fn take_over(config: Config) -> Result<Self, StartError> {
+        let Some(path) = &config.handover else {
+            return Err(StartError::NoHandOver);
         };
-        Ok(Self {
-            in_force: Arc::new(in_force),
-            shards,
-            quotas,
-            status,
-            admin: admin.transpose()?,
-            critical,
-            _connections: Connections(server),
-        })
+        let predecessor = Predecessor::find(path, raised_limit() as u64)?;
+        let mut inherited = predecessor.sockets()?;
+        let mut sockets = Sockets::bind(&config, &mut inherited)?;
+        let foundation = Foundation::lay(&config, &mut sockets)?;
+        predecessor.ready(&inherited)?;
+        drop(inherited);
+        let mut taken = predecessor.receive()?;
+        predecessor.held(&mut taken)?;
+        foundation.start_sources(&config);
+        let in_force = foundation.build(config);
+        sockets.open(&in_force)?;
+        predecessor.done(&taken, &in_force.hand_over, Arc::downgrade(&in_force));
+        Ok(Self::of(in_force))
+    }
+
+    fn of(in_force: Arc<InForce>) -> Self {
+        Self {
+            shards: in_force.shards.clone(),
+            quotas: in_force.quotas.clone(),
+            status: in_force.status.clone(),
+            critical: in_force.critical.clone(),
+            _connections: Connections(in_force.server.clone()),
+            in_force,
+        }
     }
 
     /// The certificates of the listeners, to be read again on demand: they are all replaced, or
@@ -156,7 +126,7 @@ impl Relay {
 
     /// Where the admin listens.
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(Admin::addr)
+        self.in_force.admin.get().map(Admin::addr)
     }
 
     /// The numbers and states that the admin listener shows.
@@ -167,6 +137,18 @@ impl Relay {
     /// What puts other configurations in force.
     pub fn reloader(&self) -> Reloader {
         Reloader::new(&self.in_force)
+    }
+
+    /// What is to be known of this relay by what starts a process that takes over from it.
+    pub fn upgrader(&self) -> Upgrader {
+        Upgrader::new(&self.in_force)
+    }
+
+    /// Completes once another process has taken over: with that process. What could not be handed
+    /// over is still here, and to be drained.
+    pub async fn handed_over(&self) -> u32 {
+        self.in_force.hand_over.until_done().await;
+        self.in_force.hand_over.successor().unwrap_or_default()
     }
 
     /// The settings of a source, by its name. What replaces them is in force at once, also for the
@@ -193,11 +175,15 @@ impl Relay {
 
     /// Leaves in order: readiness off; then no new clients, and the streams end one by one; proxied
     /// requests get their responses, those without an end are ended with the streams. Whether all
-    /// went in time.
+    /// went in time. After a hand-over there is nothing to wait for before.
     pub async fn drain(self) -> bool {
         // A reload that is under way is waited for, and none begins after it.
         self.in_force.announce_drain();
-        let drain = self.drain_settings();
+        let mut drain = self.drain_settings();
+        if self.in_force.hand_over.is_done() {
+            // New clients go to the other process.
+            drain.delay = Duration::ZERO;
+        }
         let (clients, passes) = (self.quotas.clients(), self.quotas.proxied());
         tracing::info!(clients, passes, delay = ?drain.delay, spread = ?drain.spread, timeout = ?drain.timeout, "draining");
         tokio::time::sleep(drain.delay).await;
@@ -211,6 +197,8 @@ impl Relay {
         let turns = (drain.spread + LAST_EVENT_MAX).min(drain.timeout);
         let _ = tokio::time::timeout_at(began + turns, self.quotas.nothing_proxied()).await;
         let all_left = empty && self.quotas.cut() == 0;
+        let left_here = self.quotas.clients() + self.quotas.cut();
+        self.in_force.hand_over.tell_left(left_here as u64);
         if all_left {
             tracing::info!("drained");
         } else {
@@ -222,18 +210,5 @@ impl Relay {
     }
 }
 
-fn bind_admin(address: SocketAddr) -> Result<Listener, StartError> {
-    let listener = ListenerName::Admin(address);
-    bind(&Listen::Tcp(address)).map_err(|error| StartError::Bind { listener, error })
-}
-
 /// After its turn, how long a proxied event stream may take to come to the end of an event.
 const LAST_EVENT_MAX: Duration = Duration::from_millis(1500);
-
-/// What requests are served with first.
-fn snapshot(config: &Config, registry: &Registry, metrics: &Arc<Metrics>, quotas: &Arc<Quotas>) -> Snapshot {
-    let router = Router::new(registry.list().iter().map(|live| routed(live)));
-    let proxy = Proxy::new(config, links(registry), metrics, quotas.clone(), None);
-    let gates = Arc::new(Gates::new(config, metrics, None));
-    Snapshot::new(config, router, proxy, gates)
-}

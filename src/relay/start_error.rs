@@ -1,6 +1,8 @@
 //! Why a relay can't start, and what would help.
 
+use super::handover::TakeOverError;
 use crate::config::{ClientListener, Listen};
+use crate::handover::ControlError;
 use crate::net::TlsError;
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -25,6 +27,15 @@ pub enum StartError {
         /// Why.
         error: TlsError,
     },
+    /// The control socket can't be had.
+    #[error("no hand-over")]
+    Control(#[from] ControlError),
+    /// There is no control socket to find another process by.
+    #[error("`--takeover` needs `handover` in the configuration: the socket of the process to take over from")]
+    NoHandOver,
+    /// Another process goes on as if nothing had been.
+    #[error(transparent)]
+    TakeOver(#[from] TakeOverError),
     /// The system refused a thread or a poll.
     #[error("can't start: {0}")]
     System(#[from] io::Error),

@@ -1,5 +1,6 @@
 //! What the admin listener sees of the relay.
 
+use super::handover::HandOver;
 use super::liveness::Liveness;
 use super::reload::Record;
 use crate::channel::{Channel, Settings};
@@ -24,6 +25,7 @@ pub(super) struct RelayStatus {
     pub(super) metrics: Arc<Metrics>,
     pub(super) registry: Registry,
     pub(super) record: Record,
+    hand_over: Arc<HandOver>,
     shards: Arc<Shards>,
     quotas: Arc<Quotas>,
     started: Instant,
@@ -36,11 +38,13 @@ impl RelayStatus {
         shards: Arc<Shards>,
         quotas: Arc<Quotas>,
         record: Record,
+        hand_over: Arc<HandOver>,
     ) -> Self {
         Self {
             metrics,
             registry,
             record,
+            hand_over,
             shards,
             quotas,
             started: Instant::now(),
@@ -73,6 +77,7 @@ impl StatusProvider for RelayStatus {
                 uptime_seconds: self.started.elapsed().as_secs_f64(),
                 draining: self.quotas.drain_announced(),
                 reload: self.record.last(),
+                upgrade: self.hand_over.last(),
                 not_in_force: self.record.not_in_force(),
                 sources: sources.collect(),
             }

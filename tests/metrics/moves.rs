@@ -28,6 +28,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("process_start_time_seconds", "is the process's"),
     (
+        "fanfare_connections_closed_total{reason=\"handed_over\"}",
+        "counts in a process whose admin is another's by then: `delivery::` reads it",
+    ),
+    (
         "fanfare_log_lines_dropped_total",
         "needs a log that is not read: `log_output::` of the stories",
     ),

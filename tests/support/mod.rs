@@ -10,7 +10,6 @@
 
 pub mod client;
 pub mod frames;
-pub mod http2_wire;
 pub mod origin;
 pub mod process;
 #[path = "../reference/mod.rs"]

@@ -10,6 +10,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("admin", "127.0.0.1:7090", "127.0.0.1:7091"),
     ("public_url", "http://a", "http://b"),
     ("workers", "1", "2"),
+    ("handover", "/run/a.sock", "/run/b.sock"),
     ("limits", "{ clients: 1 }", "{ clients: 2 }"),
     ("trusted_proxies", "10.0.0.0/8", "11.0.0.0/8"),
     ("drain", "{ spread: 1s }", "{ spread: 2s }"),

@@ -154,11 +154,13 @@ fn listeners(before: &[ClientListener], after: &[ClientListener]) -> Vec<(Listen
         .collect()
 }
 
-/// The admin's thread has its listener, and each shard its clients.
+/// The admin's thread has its listener, each shard its clients, and a process that hands over is
+/// looked for where it was found before.
 fn fixed(before: &Config, after: &Config) -> Vec<&'static str> {
     let admin = (before.admin != after.admin).then_some("admin");
     let workers = (before.workers != after.workers).then_some("workers");
-    admin.into_iter().chain(workers).collect()
+    let handover = (before.handover != after.handover).then_some("handover");
+    admin.into_iter().chain(workers).chain(handover).collect()
 }
 
 #[cfg(test)]

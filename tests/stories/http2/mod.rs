@@ -4,7 +4,6 @@
 mod connection;
 mod flow;
 mod hostile;
-mod passed;
 mod requests;
 
 use crate::support::frames::{DATA, FramePeer, HEADERS};
