@@ -61,7 +61,7 @@ libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| {
                 Event::Data(stream, bytes) => connection.release(stream, bytes.len()),
                 Event::RequestEnded(stream) => drop(connection.end(stream)),
                 Event::Room(stream) => drop(connection.send_data(stream, b"more")),
-                Event::Gone(..) | Event::Failed(_) => {}
+                Event::Trailers(..) | Event::Malformed(_) | Event::Gone(..) | Event::Failed(_) => {}
             }
         }
         assert!(connection.unsent().len() <= OUTPUT_BYTES_MAX);

@@ -14,6 +14,7 @@ use super::settings;
 use super::stream::{Stream, StreamKey};
 use super::window::Window;
 use bytes::Bytes;
+use hyper::HeaderMap;
 use slab::Slab;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -32,8 +33,12 @@ pub enum Event<T> {
     },
     /// A part of a request's body. What is taken of it has to be released.
     Data(StreamKey, Bytes),
+    /// What stands behind a request's body. Its end follows.
+    Trailers(StreamKey, Box<HeaderMap>),
     /// All of a request has come.
     RequestEnded(StreamKey),
+    /// A request that HTTP/2 forbids, for this reason: its stream has been reset.
+    Malformed(&'static str),
     /// The peer has reset the stream, or it was malformed: it is no more.
     Gone(StreamKey, Option<T>),
     /// There is room again on a stream on which less was taken than there was to send.
@@ -252,8 +257,7 @@ impl<T> Connection<T> {
         let connection = self.window;
         let mut tell = |slot: usize, stream: &mut Stream<T>| {
             let room = |stream: &Stream<T>| stream.window.room(&connection, stream.unread_max, usize::MAX >> 1);
-            // A head needs no window.
-            if stream.waits && (!stream.has_head || room(stream) > 0) {
+            if stream.waits && (!stream.needs_window || room(stream) > 0) {
                 stream.waits = false;
                 events.push(Event::Room(StreamKey {
                     slot: slot as u32,

@@ -5,8 +5,7 @@
 //! writes to the socket. Nothing here reads a clock, waits, or knows what a request is for; all
 //! that a peer can make grow has a bound, and a reason beside it (`limits`).
 //!
-//! Not served, on purpose: pushes, extended CONNECT, priorities (accepted and without effect), and
-//! trailers (read, checked and dropped).
+//! Not served, on purpose: pushes, extended CONNECT, and priorities (accepted and without effect).
 
 mod budget;
 mod connection;

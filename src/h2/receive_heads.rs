@@ -90,7 +90,7 @@ impl<T> Connection<T> {
         })?;
         if id <= self.last_id {
             return match self.key_of(id) {
-                Some(key) => self.trailers(key, ends_stream, &collector, now, events),
+                Some(key) => self.trailers(key, ends_stream, collector, now, events),
                 None => self.of_closed(id, now),
             };
         }
@@ -106,9 +106,10 @@ impl<T> Connection<T> {
         if ends_stream && length.is_some_and(|length| length > 0) {
             head = Err(Malformed::Forbidden("a body that is missing"));
         }
-        if let Err(Malformed::Forbidden(_)) = head {
+        if let Err(Malformed::Forbidden(why)) = head {
             self.idle_frame(now)?;
             self.reset_id(id, ErrorCode::Protocol);
+            events.push(Event::Malformed(why));
             return Ok(());
         }
         let slot = self.streams.insert(Stream {
@@ -121,6 +122,7 @@ impl<T> Connection<T> {
             request_ended: ends_stream,
             has_head: false,
             waits: false,
+            needs_window: false,
             owner: None,
         });
         events.push(Event::Request {
@@ -131,12 +133,12 @@ impl<T> Connection<T> {
         Ok(())
     }
 
-    /// RFC 9113, 8.1: they end the request. What they say is dropped.
+    /// RFC 9113, 8.1: they end the request.
     fn trailers(
         &mut self,
         key: StreamKey,
         ends_stream: bool,
-        trailers: &Collector,
+        trailers: Collector,
         now: Instant,
         events: &mut Vec<Event<T>>,
     ) -> Result<(), Fatal> {
@@ -149,6 +151,8 @@ impl<T> Connection<T> {
             ErrorCode::Protocol
         } else {
             stream.request_ended = true;
+            let fields = trailers.into_trailers(FIELDS_MAX, self.header_bytes);
+            events.extend(fields.map(|fields| Event::Trailers(key, Box::new(fields))));
             events.push(Event::RequestEnded(key));
             return Ok(());
         };

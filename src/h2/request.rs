@@ -1,5 +1,6 @@
 //! A decoded header list as a request (RFC 9113, 8.3), or why it is none.
 
+use super::response::NOT_IN_TRAILERS;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hyper::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use hyper::http::uri::PathAndQuery;
@@ -172,6 +173,14 @@ impl Collector {
     pub(super) fn is_trailers(&self) -> bool {
         let has_pseudo = self.method.is_some() || self.scheme || self.authority.is_some() || self.path.is_some();
         self.wrong.is_none() && !has_pseudo
+    }
+
+    /// The fields of such a list that may stand there; `None`: there are none, or more than are read.
+    pub(super) fn into_trailers(self, fields_max: usize, bytes_max: usize) -> Option<HeaderMap> {
+        let is_read = self.count <= fields_max && self.bytes <= bytes_max;
+        let mut fields = self.headers;
+        NOT_IN_TRAILERS.iter().for_each(|name| drop(fields.remove(name)));
+        (is_read && !fields.is_empty()).then_some(fields)
     }
 }
 

@@ -32,7 +32,7 @@ impl<T> Connection<T> {
     /// Something other than data waits on a stream: it is told when output is taken.
     pub fn wait_for_output(&mut self, key: StreamKey) {
         if let Some(stream) = self.stream_mut(key) {
-            stream.waits = true;
+            (stream.waits, stream.needs_window) = (true, false);
         }
     }
 
@@ -117,6 +117,7 @@ impl<T> Connection<T> {
             return 0;
         };
         debug_assert!(stream.has_head, "a body follows a head");
+        stream.needs_window = true;
         if blocked {
             stream.waits = true;
             return 0;
@@ -148,6 +149,17 @@ impl<T> Connection<T> {
     pub fn end(&mut self, key: StreamKey) -> Option<T> {
         self.stream(key)?;
         frame::put(self.output.end(), kind::DATA, flag::END_STREAM, key.id, &[]);
+        self.response_ended(key)
+    }
+
+    /// Ends a response with what stands behind its body. What was kept with the stream is returned.
+    pub fn send_trailers(&mut self, key: StreamKey, trailers: &HeadBlock) -> Option<T> {
+        debug_assert!(
+            self.stream(key).is_none_or(|stream| stream.has_head),
+            "they follow a head"
+        );
+        self.stream(key)?;
+        self.put_head(key.id, &trailers.0, true);
         self.response_ended(key)
     }
 

@@ -28,6 +28,8 @@ pub(super) struct Stream<T> {
     pub(super) has_head: bool,
     /// Less was taken than there was to send: it is told when there is room.
     pub(super) waits: bool,
+    /// What waits is data; heads and trailers need room in the output alone.
+    pub(super) needs_window: bool,
     /// Whose it is, once it has been given to somebody.
     pub(super) owner: Option<T>,
 }

@@ -109,6 +109,12 @@ impl Requests for Http2Requests {
         }
     }
 
+    fn malformed(&self) {
+        if let Some(server) = self.server.upgrade() {
+            server.refused(RefuseReason::BadRequest);
+        }
+    }
+
     fn quotas(&self) -> &Arc<Quotas> {
         &self.quotas
     }
@@ -127,13 +133,16 @@ async fn answer(server: &Arc<Server>, asked: AskedRequest, tls: Option<&TlsListe
         Err((method, status, detail)) => {
             server.refused(RefuseReason::BadRequest);
             tracing::debug!(%peer, detail, "request refused");
-            return respond(reply, &method, response::problem(status, detail)).await;
+            return respond(reply, &Asker::of(&method), response::problem(status, detail)).await;
         }
     };
     if !has_descriptor {
         request.extensions_mut().insert(NoDescriptor);
     }
-    let method = request.method().clone();
+    let asker = Asker {
+        takes_trailers: request.headers().contains_key(TE),
+        ..Asker::of(request.method())
+    };
     let mut body = body;
     let mut decision = server.handle(&server.snapshot.load(), &request, peer);
     let outcome = loop {
@@ -142,7 +151,7 @@ async fn answer(server: &Arc<Server>, asked: AskedRequest, tls: Option<&TlsListe
                 let request = with_body(request, body);
                 let asking = Box::pin(proxied.answer(server, request, peer, tls.is_some()));
                 let Answer { response, afterwards } = unless_gone(&reply, asking).await?;
-                let done = respond(reply, &method, response).await;
+                let done = respond(reply, &asker, response).await;
                 // Its place is given back when all of the answer has left.
                 drop(afterwards);
                 return done;
@@ -168,7 +177,7 @@ async fn answer(server: &Arc<Server>, asked: AskedRequest, tls: Option<&TlsListe
         }
         // No request of HTTP/2 is answered with a head of another version.
         Ok(_) => Ok(()),
-        Err(response) => respond(reply, &method, response).await,
+        Err(response) => respond(reply, &asker, response).await,
     }
 }
 
@@ -232,8 +241,6 @@ fn checked(mut request: Request<()>) -> Result<Request<()>, Malformed> {
 /// A request as it goes to an origin: over HTTP/1.1, whose framing has to say that a body follows.
 fn with_body(request: Request<()>, body: Option<RequestBody>) -> Request<response::Body> {
     let (mut parts, ()) = request.into_parts();
-    // Trailers of the answer would be dropped.
-    parts.headers.remove(TE);
     let body = match body {
         Some(body) => {
             if !parts.headers.contains_key(CONTENT_LENGTH) {
@@ -247,23 +254,36 @@ fn with_body(request: Request<()>, body: Option<RequestBody>) -> Request<respons
     Request::from_parts(parts, body)
 }
 
+/// What of a request the form of its response depends on.
+struct Asker {
+    is_head: bool,
+    /// RFC 9110, 10.1.4: it does not throw trailers away.
+    takes_trailers: bool,
+}
+
+impl Asker {
+    fn of(method: &Method) -> Self {
+        Self {
+            is_head: method == Method::HEAD,
+            takes_trailers: false,
+        }
+    }
+}
+
 /// Writes a response. Completes when all of it has left.
-async fn respond(reply: Reply, method: &Method, response: Response) -> Result<(), Gone> {
+async fn respond(reply: Reply, asker: &Asker, response: Response) -> Result<(), Gone> {
     let (mut parts, mut body) = response.into_parts();
-    let has_no_body = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let has_no_body = asker.is_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if !parts.headers.contains_key(DATE)
         && let Ok(date) = HeaderValue::from_bytes(&date())
     {
         parts.headers.insert(DATE, date);
     }
-    if !has_no_body
-        && method != Method::HEAD
-        && let Some(length) = body.size_hint().exact()
-    {
+    if !has_no_body && let Some(length) = body.size_hint().exact() {
         parts.headers.entry(CONTENT_LENGTH).or_insert(length.into());
     }
     let head = HeadBlock::new(parts.status, &parts.headers);
-    if has_no_body || method == Method::HEAD || body.is_end_stream() {
+    if has_no_body || body.is_end_stream() {
         reply.head(head, true).await?;
         reply.gone().await;
         return Ok(());
@@ -272,8 +292,14 @@ async fn respond(reply: Reply, method: &Method, response: Response) -> Result<()
     while let Some(frame) = unless_gone(&reply, body.frame()).await? {
         match frame.map(hyper::body::Frame::into_data) {
             Ok(Ok(piece)) if !piece.is_empty() => reply.data(piece).await?,
-            // Nothing, or trailers, which are dropped.
-            Ok(_) => {}
+            Ok(Ok(_)) => {}
+            Ok(Err(last)) => {
+                let trailers = last.into_trailers().ok().filter(|_| asker.takes_trailers);
+                if let Some(trailers) = trailers.as_ref().and_then(HeadBlock::trailers) {
+                    reply.trailers(trailers).await;
+                    return Ok(());
+                }
+            }
             // What is left out has to be seen: the stream is reset.
             Err(error) => {
                 tracing::debug!(%error, "an answer broke off");

@@ -57,6 +57,9 @@ pub(super) fn outgoing(
     if said.chunked {
         headers.remove(CONTENT_LENGTH);
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    } else if let Some(length) = length(headers) {
+        // With leading zeros, some readers take it for octal.
+        headers.insert(CONTENT_LENGTH, length.into());
     }
     if origin.rewrite_links {
         // What is to be rewritten has to be readable.
@@ -84,6 +87,11 @@ pub(super) fn outgoing(
         expects,
         upgrades,
     })
+}
+
+/// The body's length, which was checked when the head was read.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 const BAD_HOST: &str = "a request names one host";

@@ -38,6 +38,7 @@ mod quiet;
 mod refusals;
 mod reload;
 mod requests;
+mod requests_http1;
 mod resume;
 mod settings;
 mod slow_clients;

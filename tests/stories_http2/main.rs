@@ -30,10 +30,13 @@ mod long_poll;
 mod merged;
 #[path = "../stories/outages.rs"]
 mod outages;
+mod proxy;
 #[path = "../stories/quiet.rs"]
 mod quiet;
 #[path = "../stories/refusals.rs"]
 mod refusals;
+#[path = "../stories/requests.rs"]
+mod requests;
 #[path = "../stories/resume.rs"]
 mod resume;
 #[path = "../stories/settings.rs"]

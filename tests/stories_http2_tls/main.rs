@@ -16,10 +16,14 @@ mod ends;
 mod long_poll;
 #[path = "../stories/outages.rs"]
 mod outages;
+#[path = "../stories_http2/proxy.rs"]
+mod proxy;
 #[path = "../stories/quiet.rs"]
 mod quiet;
 #[path = "../stories/refusals.rs"]
 mod refusals;
+#[path = "../stories/requests.rs"]
+mod requests;
 #[path = "../stories/resume.rs"]
 mod resume;
 #[path = "../stories/slow_clients.rs"]

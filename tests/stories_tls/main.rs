@@ -25,6 +25,8 @@ mod outages;
 mod proxy;
 #[path = "../stories/requests.rs"]
 mod requests;
+#[path = "../stories/requests_http1.rs"]
+mod requests_http1;
 #[path = "../stories/resume.rs"]
 mod resume;
 #[path = "../stories/slow_clients.rs"]

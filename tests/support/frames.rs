@@ -2,6 +2,7 @@
 
 use super::client::connect;
 use super::origin::within;
+use httlib_hpack::Decoder;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -31,6 +32,20 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The frame at the beginning of these bytes, and its length with its header; `None`: it is not
+    /// whole.
+    pub fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
+        let len = 9 + u32::from_be_bytes([0, *bytes.first()?, *bytes.get(1)?, *bytes.get(2)?]) as usize;
+        let payload = bytes.get(9..len)?.to_vec();
+        let frame = Self {
+            kind: bytes[3],
+            flags: bytes[4],
+            stream: u32::from_be_bytes(bytes[5..9].try_into().unwrap()),
+            payload,
+        };
+        Some((frame, len))
+    }
+
     /// The code of a reset or a GOAWAY.
     pub fn code(&self) -> u32 {
         let at = if self.kind == GOAWAY { 4 } else { 0 };
@@ -58,9 +73,15 @@ pub fn window_update(stream: u32, bytes: u32) -> Vec<u8> {
 
 /// A header block of literals, which needs no table.
 pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    block_of_bytes(fields)
+}
+
+/// Likewise, of names and values that need not be text.
+pub fn block_of_bytes(fields: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in fields {
         out.push(0);
+        let (name, value) = (name.as_ref(), value.as_ref());
         for string in [name, value] {
             // RFC 7541, 5.1.
             match string.len() {
@@ -75,10 +96,23 @@ pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
                     out.push(len as u8);
                 }
             }
-            out.extend_from_slice(string.as_bytes());
+            out.extend_from_slice(string);
         }
     }
     out
+}
+
+/// The fields of a header block that uses no table, as the relay's.
+pub fn fields(block: &[u8]) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    Decoder::default()
+        .decode(&mut block.to_vec(), &mut fields)
+        .expect("a header block");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    fields
+        .into_iter()
+        .map(|(name, value, _)| (text(name), text(value)))
+        .collect()
 }
 
 /// The fields that a request needs.
@@ -129,17 +163,9 @@ impl FramePeer {
     /// The next frame; `None`: the connection has ended.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
-            if self.read.len() >= 9 {
-                let len = u32::from_be_bytes([0, self.read[0], self.read[1], self.read[2]]) as usize;
-                if self.read.len() >= 9 + len {
-                    let bytes: Vec<u8> = self.read.drain(..9 + len).collect();
-                    return Some(Frame {
-                        kind: bytes[3],
-                        flags: bytes[4],
-                        stream: u32::from_be_bytes(bytes[5..9].try_into().unwrap()),
-                        payload: bytes[9..].to_vec(),
-                    });
-                }
+            if let Some((frame, len)) = Frame::parse(&self.read) {
+                self.read.drain(..len);
+                return Some(frame);
             }
             match within("a frame", self.io.read_buf(&mut self.read)).await {
                 Ok(0) | Err(_) => return None,

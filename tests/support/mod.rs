@@ -10,6 +10,7 @@
 
 pub mod client;
 pub mod frames;
+pub mod http2_wire;
 pub mod origin;
 pub mod process;
 #[path = "../reference/mod.rs"]

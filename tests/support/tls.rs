@@ -159,10 +159,23 @@ impl Dial {
     }
 }
 
+/// The hosts that stories ask for: over HTTP/2, a name without a certificate is misdirected.
+const HOSTS: [&str; 9] = [
+    NAME,
+    "127.0.0.1",
+    "a",
+    "a_b.example",
+    "cloud.test",
+    "cue.test",
+    "h",
+    "inner.test",
+    "real.test",
+];
+
 /// The authority of `stories_tls`, and its one client.
 static STORIES: LazyLock<(Authority, Dial)> = LazyLock::new(|| {
     let authority = Authority::new();
-    authority.issue("relay", &[NAME, "127.0.0.1"]);
+    authority.issue("relay", &HOSTS);
     let client = authority.client(NAME, VERSIONS, None);
     (authority, client)
 });

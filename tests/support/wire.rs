@@ -1,9 +1,10 @@
 //! One end of an HTTP/1 connection, byte by byte: the client's or the origin's, for stories about
 //! what passes between them.
 
-use super::client::{Io, find};
+use super::client::{Io, connect, find, speaks_http2};
+use super::http2_wire::spoken;
 use super::origin::within;
-use super::tls::dial;
+use super::tls::{agree_on_http2, dial, speaks_tls};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -33,7 +34,18 @@ pub struct Content {
 }
 
 impl Wire {
+    /// To a relay. In the programs whose clients speak HTTP/2, that is what is spoken behind it.
     pub async fn connect(address: std::net::SocketAddr) -> Self {
+        if speaks_http2() {
+            let tcp = connect(address, None).await;
+            tcp.set_nodelay(true).unwrap();
+            let io = match speaks_tls(address) {
+                true => spoken(agree_on_http2(tcp).await),
+                false => spoken(tcp),
+            };
+            let read = Vec::new();
+            return Self { io: Box::new(io), read };
+        }
         let io = dial(address, None).await;
         if let Some(tcp) = io.tcp() {
             tcp.set_nodelay(true).unwrap();
@@ -76,11 +88,6 @@ impl Wire {
         }
     }
 
-    pub async fn writable(&self) {
-        let tcp = self.io.tcp().expect("TCP");
-        within("the peer to take more", tcp.writable()).await.unwrap();
-    }
-
     pub async fn chunk(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
         let framed = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
@@ -92,11 +99,12 @@ impl Wire {
         self.io.shutdown().await.unwrap();
     }
 
-    /// Breaks the connection off: RST.
+    /// Breaks the connection off: RST. Over HTTP/2 the stream is reset.
     pub fn reset(self) {
-        socket2::SockRef::from(self.io.tcp().expect("TCP"))
-            .set_linger(Some(std::time::Duration::ZERO))
-            .unwrap();
+        if let Some(tcp) = self.io.tcp() {
+            let linger = socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
+            linger.unwrap();
+        }
     }
 
     /// The next message's head.

@@ -55,7 +55,7 @@ impl Shard {
         let protocol = &mut connections.slab[key.index()].protocol;
         match part {
             // Heads have no window: output that is not read has a bound all the same.
-            Part::Head(..) | Part::Join(..) if !protocol.takes_output() => {
+            Part::Head(..) | Part::Join(..) | Part::Trailers(_) if !protocol.takes_output() => {
                 protocol.wait_for_output(stream);
                 self.keep(key, stream, part)
             }
@@ -74,6 +74,11 @@ impl Shard {
             }
             Part::End => {
                 let owner = protocol.end(stream);
+                self.hold_answer(key, owner);
+                Written::Ended
+            }
+            Part::Trailers(trailers) => {
+                let owner = protocol.send_trailers(stream, &trailers);
                 self.hold_answer(key, owner);
                 Written::Ended
             }

@@ -5,6 +5,7 @@
 
 use super::handle::{StreamHandle, StreamNote};
 use bytes::{Bytes, BytesMut};
+use hyper::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,8 @@ use std::task::{Context, Poll, Waker};
 #[derive(Debug, Default)]
 struct State {
     bytes: BytesMut,
+    /// What stands behind it.
+    trailers: Option<Box<HeaderMap>>,
     end: Option<End>,
     /// Nothing is taken any more.
     is_unread: bool,
@@ -70,6 +73,11 @@ impl BodySender {
         true
     }
 
+    /// This stands behind it.
+    pub(super) fn trailers(&self, trailers: Box<HeaderMap>) {
+        lock(&self.0).trailers = Some(trailers);
+    }
+
     /// All of it has come.
     pub(super) fn end(&self) {
         let mut state = lock(&self.0);
@@ -109,7 +117,7 @@ impl Body for RequestBody {
         let mut state = lock(&this.state);
         if state.bytes.is_empty() {
             return match state.end {
-                Some(End::Whole) => Poll::Ready(None),
+                Some(End::Whole) => Poll::Ready(state.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers)))),
                 Some(End::Broken) => Poll::Ready(Some(Err(BrokenOff))),
                 None => {
                     state.waker = Some(cx.waker().clone());
@@ -132,7 +140,7 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         let state = lock(&self.state);
-        state.bytes.is_empty() && state.end == Some(End::Whole)
+        state.bytes.is_empty() && state.trailers.is_none() && state.end == Some(End::Whole)
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -91,6 +91,7 @@ impl std::fmt::Debug for Part {
             Self::Head(..) => "Head",
             Self::Data(_) => "Data",
             Self::End => "End",
+            Self::Trailers(_) => "Trailers",
             Self::Join(..) => "Join",
         })
     }

@@ -23,6 +23,9 @@ pub trait Requests: Send + Sync {
     /// A connection's request, or the rest of one, did not come in time.
     fn too_late(&self);
 
+    /// A request was none: its stream has been reset.
+    fn malformed(&self);
+
     /// What connections take their places from.
     fn quotas(&self) -> &Arc<Quotas>;
 }
@@ -59,6 +62,8 @@ pub(in crate::delivery) enum Part {
     Data(Bytes),
     /// The response is whole.
     End,
+    /// The same, and this stands behind its body.
+    Trailers(HeadBlock),
     /// The stream is a client's from now on.
     Join(HeadBlock, Box<Joining>),
 }
@@ -97,6 +102,13 @@ impl Reply {
     /// Ends the response, and completes when all of it has left.
     pub async fn end(self) {
         if self.send(Part::End).await.is_ok() {
+            self.gone().await;
+        }
+    }
+
+    /// Ends the response with what stands behind its body, and completes when all of it has left.
+    pub async fn trailers(self, trailers: HeadBlock) {
+        if self.send(Part::Trailers(trailers)).await.is_ok() {
             self.gone().await;
         }
     }

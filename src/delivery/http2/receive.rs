@@ -172,6 +172,17 @@ impl Shard {
                     found.protocol.release(stream, bytes.len());
                 }
             }
+            Event::Trailers(stream, trailers) => {
+                let found = &mut self.connections.slab[key.index()];
+                if let Some(body) = found.asked_mut(stream).and_then(|asked| asked.body.as_ref()) {
+                    body.trailers(trailers);
+                }
+            }
+            Event::Malformed(why) => {
+                let connection = &self.connections.slab[key.index()];
+                tracing::debug!(peer = %connection.peer, why, "request refused");
+                connection.requests.malformed();
+            }
             Event::RequestEnded(stream) => {
                 let found = &mut self.connections.slab[key.index()];
                 if let Some(body) = found.asked_mut(stream).and_then(|asked| asked.body.as_ref()) {

@@ -180,12 +180,33 @@ fn what_is_wrong_with_a_stream_ends_it_alone() {
         peer.events.clear();
         peer.stream(3);
     }
-    // Trailers end a request, and say nothing.
-    let mut peer = Peer::new();
-    peer.send(&open);
-    peer.events.clear();
-    peer.send(&frame(kind::HEADERS, WHOLE, 1, b"\x00\x01a\x01b"));
-    assert!(matches!(peer.events[..], [Event::RequestEnded(_)]));
+}
+
+/// RFC 9110, 6.5.1: they end a request, and bring no field that only a head may have.
+#[test]
+fn trailers_end_a_request() {
+    let open = frame(kind::HEADERS, HEAD, 1, POST);
+    for (sent, wanted) in [
+        (&b"\x00\x01a\x01b"[..], Some("b")),
+        (b"\x00\x01a\x01b\x00\x04host\x01x\x00\x0econtent-length\x011", Some("b")),
+        (b"\x00\x04host\x01x", None),
+        (b"", None),
+    ] {
+        let mut peer = Peer::new();
+        peer.send(&open);
+        peer.events.clear();
+        peer.send(&frame(kind::HEADERS, WHOLE, 1, sent));
+        assert!(matches!(peer.events.pop(), Some(Event::RequestEnded(_))));
+        let fields = peer.events.pop().map(|event| match event {
+            Event::Trailers(_, fields) => *fields,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(fields.as_ref().map(HeaderMap::len), wanted.map(|_| 1));
+        assert_eq!(
+            fields.as_ref().and_then(|fields| fields.get("a")).map(|a| a == "b"),
+            wanted.map(|_| true)
+        );
+    }
 }
 
 #[test]

@@ -179,6 +179,27 @@ fn a_long_head_goes_in_several_frames() {
 }
 
 #[test]
+fn trailers_end_a_response_and_need_no_window() {
+    let mut peer = Peer::new();
+    peer.send(&setting(4, 10));
+    let stream = peer.stream(1);
+    assert_eq!(peer.connection.send_data(stream, &[b'x'; 10]), 10);
+    peer.connection.blocked();
+    peer.connection.wait_for_output(stream);
+    peer.take_output();
+    assert!(matches!(peer.events.pop(), Some(Event::Room(key)) if key == stream));
+    let mut fields = HeaderMap::new();
+    fields.insert("content-length", HeaderValue::from_static("7"));
+    assert!(HeadBlock::trailers(&fields).is_none());
+    fields.insert("x-sum", HeaderValue::from_static("1"));
+    let trailers = HeadBlock::trailers(&fields).expect("one field");
+    assert_eq!(peer.connection.send_trailers(stream, &trailers), Some(1));
+    let output = peer.take_output();
+    assert_eq!(output, [(kind::HEADERS, WHOLE, 1, b"\x00\x05x-sum\x011".to_vec())]);
+    assert_eq!(peer.connection.streams(), 0);
+}
+
+#[test]
 fn it_leaves_in_two_steps() {
     let mut peer = Peer::new();
     let stream = peer.stream(1);

@@ -4,6 +4,7 @@
 mod connection;
 mod flow;
 mod hostile;
+mod passed;
 mod requests;
 
 use crate::support::frames::{DATA, FramePeer, HEADERS};

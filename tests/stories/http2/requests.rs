@@ -131,7 +131,10 @@ async fn a_passed_request_looks_like_one_of_http_1_1() {
     assert_eq!(head.header("cookie"), Some("a=1; b=2"));
     assert_eq!(head.header("x-own"), Some("v"));
     assert_eq!(head.header("transfer-encoding"), Some("chunked"));
-    assert_eq!((head.header("te"), head.header("connection")), (None, None));
+    assert_eq!(
+        (head.header("te"), head.header("connection")),
+        (Some("trailers"), Some("te"))
+    );
     conn.send("HTTP/1.1 201 Created\r\nConnection: close\r\nKeep-Alive: timeout=5\r\nX-Answer: yes\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
     let answer = peer.next_of(HEADERS).await.expect("an answer");
     let text = String::from_utf8_lossy(&answer.payload).into_owned();

@@ -1,6 +1,6 @@
 //! Bodies: streamed both ways, whatever their size, and read no sooner than they are wanted.
 
-use super::{Front, front, get};
+use super::front::{Front, front, get};
 use crate::support::wire::Wire;
 use std::time::Duration;
 

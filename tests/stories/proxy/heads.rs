@@ -1,6 +1,7 @@
 //! Heads: what of them passes, and what does not.
 
-use super::{answer, front, front_with, get};
+use super::front::{answer, front, front_with, get};
+use crate::support::client::speaks_http2;
 use crate::support::relay::PATH;
 
 #[tokio::test]
@@ -30,7 +31,9 @@ async fn a_request_and_its_answer_pass_as_they_came() {
     }
     assert_eq!(asked.all("x-twice"), ["1", "2"]);
     assert!(asked.value("transfer-encoding").is_none() && asked.value("user-agent").is_none());
-    assert_eq!(head.line, "HTTP/1.1 299 Quite Fine");
+    assert_eq!(head.status(), 299);
+    // HTTP/2 has no place for words.
+    assert!(speaks_http2() || head.line == "HTTP/1.1 299 Quite Fine", "{head:?}");
     assert_eq!(head.all("set-cookie"), ["a", "b"]);
     assert_eq!(head.all("date"), ["Thu, 01 Jan 1970 00:00:00 GMT"]);
     let mut names: Vec<&str> = head.fields.iter().map(|(name, _)| name.as_str()).collect();
@@ -40,33 +43,6 @@ async fn a_request_and_its_answer_pass_as_they_came() {
         ["content-length", "date", "etag", "server", "set-cookie", "set-cookie"]
     );
     assert_eq!(content.bytes, b"a\r\n");
-}
-
-#[tokio::test]
-async fn what_concerns_a_connection_stays_with_it() {
-    let front = front().await;
-    let (asked, head, _) = front
-        .exchange(
-            "GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: timeout=9\r\nX-Hop: 1\r\n\
-             Proxy-Connection: keep-alive\r\nProxy-Authorization: Basic x\r\nTE: gzip\r\nUpgrade: h2c\r\nX-Stays: 1\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nConnection: x-hop\r\nConnection: Keep-Alive\r\nKeep-Alive: timeout=9\r\nX-Hop: 1\r\n\
-             X-Stays: 1\r\nContent-Length: 0\r\n\r\n",
-        )
-        .await;
-    for message in [&asked, &head] {
-        for name in [
-            "connection",
-            "keep-alive",
-            "x-hop",
-            "proxy-connection",
-            "te",
-            "upgrade",
-            "proxy-authorization",
-        ] {
-            assert_eq!(message.value(name), None, "{message:?}");
-        }
-        assert_eq!(message.value("x-stays"), Some("1"));
-    }
 }
 
 #[tokio::test]
@@ -112,26 +88,6 @@ async fn a_sources_path_is_the_sources() {
         .exchange(&get(&format!("{PATH}/")), answer("text/plain", "", ""))
         .await;
     assert_eq!(asked.line, format!("GET {PATH}/ HTTP/1.1"));
-}
-
-#[tokio::test]
-async fn a_client_of_http_1_0_is_answered_in_its_way() {
-    let front = front().await;
-    let (asked, head, content) = front
-        .exchange(
-            "GET /old HTTP/1.0\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
-        )
-        .await;
-    assert_eq!(asked.line, "GET /old HTTP/1.1");
-    assert_eq!(asked.value("host"), Some(front.at.to_string().as_str()));
-    assert!(head.line.starts_with("HTTP/1.0 200"), "{head:?}");
-    assert!(head.value("transfer-encoding").is_none());
-    assert_eq!(content.bytes, b"abc");
-    // And an origin's answer in HTTP/1.0 is one.
-    let (_, head, content) = front.exchange(&get("/"), "HTTP/1.0 200 OK\r\n\r\nuntil the end").await;
-    assert!(head.line.starts_with("HTTP/1.1 200"), "{head:?}");
-    assert_eq!(content.bytes, b"until the end");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Paths: which entry takes them, in which spellings, and whose a source's path is.
 
-use super::{answer, get, yaml};
+use super::front::{answer, get, yaml};
 use crate::support::relay::{PATH, TestRelay};
 use crate::support::wire::Wire;
 use std::net::SocketAddr;

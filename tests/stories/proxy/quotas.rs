@@ -1,11 +1,6 @@
-//! What an entry's origin is asked for at one time, how it is counted, and how what is endless
-//! ends.
+//! What an entry's origin is asked for at one time, and how it is counted.
 
-use super::{answer, front_with, get};
-use crate::support::process::TestProcess;
-use crate::support::relay::Setup;
-use crate::support::wire::Wire;
-use tokio::net::TcpListener;
+use super::front::{answer, front_with, get};
 
 const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -71,44 +66,4 @@ async fn traces_are_not_proxied() {
         .await;
     assert_eq!(client.start().await.status(), 405);
     assert_eq!(front.refused("method"), 1.0);
-}
-
-#[tokio::test]
-async fn a_drain_ends_what_has_no_end_of_its_own() {
-    let origin = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let at = origin.local_addr().unwrap();
-    let top = format!("drain: {{ spread: 300ms, timeout: 19s }}\npass: [{{ prefix: /, to: \"http://{at}\" }}]");
-    // Nobody listens at the source's.
-    let mut process = TestProcess::start_limited(&Setup::at("http://127.0.0.1:9/sse").top(&top), None).await;
-    let mut stream = Wire::connect(process.address).await;
-    stream.send(get("/other/sse")).await;
-    let mut streaming = Wire::accept(&origin).await;
-    streaming.start().await;
-    streaming.send(STREAM).await;
-    // One event, and a part of the next.
-    streaming.chunk("data: a\n\ndata: b").await;
-    stream.start().await;
-    assert_eq!(stream.next_chunk().await.as_deref(), Some(&b"data: a\n\ndata: b"[..]));
-    let mut socket = Wire::connect(process.address).await;
-    socket
-        .send("GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-        .await;
-    let mut chatting = Wire::accept(&origin).await;
-    chatting.start().await;
-    chatting
-        .send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-        .await;
-    assert_eq!(socket.start().await.status(), 101);
-    process.terminate();
-    process.logged("draining").await;
-    streaming.chunk("\n\ndata: c").await;
-    let mut seen = Vec::new();
-    while let Some(piece) = stream.next_chunk().await {
-        seen.extend(piece);
-    }
-    // Whether its turn came before that piece or after it: the end is in order.
-    let seen = String::from_utf8(seen).unwrap();
-    assert!(["", "\n\n", "\n\ndata: c"].contains(&seen.as_str()), "{seen:?}");
-    assert!(socket.rest().await.is_empty() && chatting.rest().await.is_empty());
-    assert_eq!(process.exit().await.code(), Some(0));
 }

@@ -1,6 +1,6 @@
 //! Feeds and headers in which the relay takes the place of the origin's event streams.
 
-use super::{Front, answer, front_with, get, yaml};
+use super::front::{Front, answer, front_with, get, yaml};
 use crate::support::relay::{PATH, TestRelay};
 use crate::support::tls::scheme;
 use crate::support::wire::Wire;

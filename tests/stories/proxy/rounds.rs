@@ -3,7 +3,7 @@
 //! Also a measurement, of the program that `FANFARE_PROGRAM` names:
 //! `cargo test --test stories -- --nocapture proxied_requests_do_not_wait`.
 
-use super::get;
+use super::front::get;
 use crate::support::origin::{TestOrigin, within};
 use crate::support::process::TestProcess;
 use crate::support::relay::Setup;

@@ -1,23 +1,7 @@
 //! An origin that can't be reached, says nothing, or says nonsense.
 
-use super::{Front, front, get};
-use crate::support::wire::Wire;
+use super::front::{Front, assert_problem, front, get};
 use std::time::Duration;
-
-async fn assert_problem(client: &mut Wire, status: u16, front: &Front) {
-    let head = client.start().await;
-    assert_eq!(head.status(), status, "{head:?}");
-    assert_eq!(head.value("content-type"), Some("application/problem+json"));
-    let body = client.content(&head).await.bytes;
-    let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(problem["status"], status);
-    let text = problem.to_string();
-    let port = front.at.port().to_string();
-    assert!(
-        !text.contains(&port) && !text.contains("127.0.0.1") && !text.contains("secret"),
-        "{text}"
-    );
-}
 
 #[tokio::test]
 async fn an_answer_that_is_none_is_a_bad_gateway() {
@@ -150,25 +134,4 @@ async fn a_request_that_breaks_off_is_seen_to_break_off() {
     assert_eq!(origin.next_chunk().await.unwrap(), b"abc");
     drop(client);
     assert_eq!(origin.rest().await, b"", "no last chunk");
-}
-
-#[tokio::test]
-async fn a_body_that_is_none_is_the_clients_fault() {
-    let front = front().await;
-    let mut client = front.client().await;
-    client
-        .send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n")
-        .await;
-    assert_problem(&mut client, 400, &front).await;
-    assert_eq!((front.refused("bad_request"), front.refused("origin")), (1.0, 0.0));
-}
-
-#[tokio::test]
-async fn a_coding_that_nobody_knows_is_refused() {
-    let front = front().await;
-    let mut client = front.client().await;
-    client
-        .send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")
-        .await;
-    assert_problem(&mut client, 501, &front).await;
 }
