@@ -7,9 +7,11 @@
 use super::labels::{CloseReason, EvictReason, GapReason, Protocol};
 use super::late::{LastTime, LateCounter};
 use super::series::{counter, gauge, histogram};
+use super::totals::{self, SourceTotals, Total, readable};
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::PrometheusRecorder;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 pub use super::definition::{Definition, Kind};
 
@@ -208,6 +210,16 @@ pub struct SourceMetrics {
     pub log_bytes: Gauge,
     /// `fanfare_channels`.
     pub channels: Gauge,
+    read: Read,
+}
+
+/// Where some of a source's counters can be read.
+struct Read {
+    events_received: Total,
+    bytes_received: Total,
+    deliveries: Total,
+    bytes_sent: Total,
+    resumes: [Total; totals::RESUMES.len()],
 }
 
 /// What may happen at a source, as its settings say.
@@ -224,24 +236,52 @@ pub struct Possible<'a> {
 impl SourceMetrics {
     pub(super) fn new(recorder: &Arc<PrometheusRecorder>, source: &str) -> Self {
         let counter_of = |definition, label| LateCounter::new(recorder, definition, &[source, label]);
-        let resumes = |outcome| counter(recorder, &RESUMES, &[source, outcome]);
+        let read = |definition| readable(counter(recorder, definition, &[source]));
+        let (events_received, events_received_total) = read(&EVENTS_RECEIVED);
+        let (bytes_received, bytes_received_total) = read(&BYTES_RECEIVED);
+        let (deliveries, deliveries_total) = read(&DELIVERIES);
+        let (bytes_sent, bytes_sent_total) = read(&BYTES_SENT);
+        let resumes = |outcome| readable(counter(recorder, &RESUMES, &[source, outcome]));
+        let [(resumes_exact, exact_total), (resumes_gap, gap_total)] = totals::RESUMES.map(resumes);
         Self {
             clients: Protocol::ALL.map(|protocol| gauge(recorder, &CLIENTS, &[source, protocol.label()])),
             closed: CloseReason::ALL.map(|reason| counter_of(&CONNECTIONS_CLOSED, reason.label())),
             evictions: EvictReason::ALL.map(|reason| counter_of(&EVICTIONS, reason.label())),
             gaps: GapReason::ALL.map(|reason| counter_of(&GAPS, reason.label())),
-            resumes_exact: resumes("exact"),
-            resumes_gap: resumes("gap"),
-            events_received: counter(recorder, &EVENTS_RECEIVED, &[source]),
+            resumes_exact,
+            resumes_gap,
+            events_received,
             last_event: LastTime::new(recorder, &LAST_EVENT, &[source]),
-            bytes_received: counter(recorder, &BYTES_RECEIVED, &[source]),
-            deliveries: counter(recorder, &DELIVERIES, &[source]),
-            bytes_sent: counter(recorder, &BYTES_SENT, &[source]),
+            bytes_received,
+            deliveries,
+            bytes_sent,
             fanout_seconds: histogram(recorder, &FANOUT_SECONDS, &[source]),
             lag_events: histogram(recorder, &LAG_EVENTS, &[source]),
             log_events: gauge(recorder, &LOG_EVENTS, &[source]),
             log_bytes: gauge(recorder, &LOG_BYTES, &[source]),
             channels: gauge(recorder, &CHANNELS, &[source]),
+            read: Read {
+                events_received: events_received_total,
+                bytes_received: bytes_received_total,
+                deliveries: deliveries_total,
+                bytes_sent: bytes_sent_total,
+                resumes: [exact_total, gap_total],
+            },
+        }
+    }
+
+    /// What has been counted since the start.
+    pub fn totals(&self) -> SourceTotals {
+        let read = |total: &Total| total.load(Ordering::Relaxed);
+        SourceTotals {
+            events_received: read(&self.read.events_received),
+            bytes_received: read(&self.read.bytes_received),
+            deliveries: read(&self.read.deliveries),
+            bytes_sent: read(&self.read.bytes_sent),
+            resumes: self.read.resumes.each_ref().map(read),
+            evictions: self.evictions.each_ref().map(LateCounter::total),
+            gaps: self.gaps.each_ref().map(LateCounter::total),
+            closed: self.closed.each_ref().map(LateCounter::total),
         }
     }
 

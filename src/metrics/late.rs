@@ -6,8 +6,10 @@
 
 use super::definition::{Definition, Kind};
 use super::series::{METADATA, key};
+use super::totals::Total;
 use metrics::{Counter, Gauge, Key, Recorder as _};
 use metrics_exporter_prometheus::PrometheusRecorder;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +18,7 @@ pub struct LateCounter {
     recorder: Arc<PrometheusRecorder>,
     key: Key,
     counter: OnceLock<Counter>,
+    total: Total,
 }
 
 impl LateCounter {
@@ -24,7 +27,14 @@ impl LateCounter {
             recorder: recorder.clone(),
             key: key(definition, Kind::Counter, values),
             counter: OnceLock::new(),
+            total: Total::default(),
         }
+    }
+
+    /// What it counts is added up with what others count for the same series.
+    pub(super) fn counting_into(self, total: &Total) -> Self {
+        let total = total.clone();
+        Self { total, ..self }
     }
 
     /// From now on it is there, at 0 if nothing has been counted.
@@ -35,6 +45,12 @@ impl LateCounter {
     /// Counts.
     pub fn increment(&self, by: u64) {
         self.get().increment(by);
+        self.total.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// What has been counted.
+    pub(super) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
     }
 
     fn get(&self) -> &Counter {

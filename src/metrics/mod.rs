@@ -17,6 +17,7 @@ mod process;
 mod proxy;
 mod retired;
 mod series;
+mod totals;
 
 use definitions::{Definition, Kind};
 use metrics::{Counter, Gauge, Recorder as _};
@@ -24,8 +25,10 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use retired::Retired;
 use series::{counter, gauge};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use totals::Total;
 
 pub(crate) use process::open_descriptors;
 
@@ -36,7 +39,9 @@ pub use labels::{
     ReloadOutcome,
 };
 pub use late::{LastTime, LateCounter};
+pub use process::ProcessNumbers;
 pub use proxy::ProxyMetrics;
+pub use totals::{SourceTotals, Totals};
 
 /// The process's metrics, and the text that Prometheus scrapes.
 pub struct Metrics {
@@ -47,6 +52,10 @@ pub struct Metrics {
     retired: Retired,
     ready: Gauge,
     draining: Gauge,
+    /// In the order of [`RefuseReason`]: all listeners count into them.
+    refused: [Total; RefuseReason::ALL.len()],
+    /// In the order of [`Limit`]; 0: there is none.
+    limits: [AtomicU64; Limit::ALL.len()],
 }
 
 /// Handles of one upstream.
@@ -107,6 +116,8 @@ impl Metrics {
             retired: Retired::default(),
             ready,
             draining,
+            refused: Default::default(),
+            limits: Default::default(),
         };
         Arc::new(metrics)
     }
@@ -150,8 +161,10 @@ impl Metrics {
 
     /// The handles of the listeners; every call's count into the same series.
     pub fn listener(&self) -> ListenerMetrics {
-        let refused =
-            RefuseReason::ALL.map(|reason| LateCounter::new(&self.recorder, &definitions::REFUSED, &[reason.label()]));
+        let refused = RefuseReason::ALL.map(|reason| {
+            LateCounter::new(&self.recorder, &definitions::REFUSED, &[reason.label()])
+                .counting_into(&self.refused[reason.index()])
+        });
         ListenerMetrics {
             opened: counter(&self.recorder, &definitions::CONNECTIONS_OPENED, &[]),
             refused: refused.into(),
@@ -179,6 +192,35 @@ impl Metrics {
     /// Says what the process may have at one time.
     pub fn limit(&self, limit: Limit, value: usize) {
         gauge(&self.recorder, &definitions::LIMIT, &[limit.label()]).set(value as f64);
+        self.limits[limit.index()].store(value as u64, Ordering::Relaxed);
+    }
+
+    /// What has been said of a limit; `None`: nothing, so that there is none.
+    pub fn limit_of(&self, limit: Limit) -> Option<u64> {
+        let value = self.limits[limit.index()].load(Ordering::Relaxed);
+        (value > 0).then_some(value)
+    }
+
+    /// What has been counted since the start, sources included that there are no more.
+    pub fn totals(&self) -> Totals {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        Totals {
+            sources: sources
+                .values()
+                .fold(SourceTotals::default(), |sum, source| sum.plus(&source.totals())),
+            refused: self.refused.each_ref().map(|total| total.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// The same of one source; zeros for one that is not known.
+    pub fn totals_of(&self, source: &str) -> SourceTotals {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.get(source).map(|source| source.totals()).unwrap_or_default()
+    }
+
+    /// The numbers of the process, as of now.
+    pub fn process(&self) -> ProcessNumbers {
+        self.process.numbers()
     }
 
     /// The counters of reloads are there from now on, at 0.

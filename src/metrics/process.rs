@@ -27,6 +27,17 @@ struct Stat {
     resident_pages: u64,
 }
 
+/// What is shown of the process outside of the metrics. `None`: the system does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+pub struct ProcessNumbers {
+    /// User and system time that was spent.
+    pub cpu_seconds: f64,
+    /// Resident memory.
+    pub resident_bytes: Option<u64>,
+    /// Open descriptors.
+    pub open_descriptors: Option<u64>,
+}
+
 /// The file is one line of 52 numbers of at most 20 digits, and a name of at most 64 bytes.
 const STAT_BYTES_MAX: usize = 2048;
 
@@ -41,14 +52,19 @@ impl Process {
         }
     }
 
+    pub(super) fn numbers(&self) -> ProcessNumbers {
+        ProcessNumbers {
+            cpu_seconds: cpu_seconds(),
+            resident_bytes: self
+                .read_stat()
+                .map(|stat| stat.resident_pages * rustix::param::page_size() as u64),
+            open_descriptors: open_descriptors(),
+        }
+    }
+
     /// Appends every number that the system gives.
     pub(super) fn render_to(&self, text: &mut String) {
-        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        write_family(
-            text,
-            &definitions::PROCESS_CPU_SECONDS,
-            cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9,
-        );
+        write_family(text, &definitions::PROCESS_CPU_SECONDS, cpu_seconds());
         let dropped = telemetry::dropped_lines();
         write_family(text, &definitions::LOG_LINES_DROPPED, dropped as f64);
         if let Some(fds) = open_descriptors() {
@@ -82,6 +98,11 @@ impl Process {
         let length = self.stat.as_ref()?.read_at(&mut buffer, 0).ok()?;
         parse_stat(&String::from_utf8_lossy(&buffer[..length]))
     }
+}
+
+fn cpu_seconds() -> f64 {
+    let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9
 }
 
 /// Since Linux 6.2 the directory's size is the number of descriptors: no descriptor is needed to
