@@ -11,7 +11,7 @@
 //! `intake` (poll and mailbox) and its `shard`. A shard is `clients` with their `timers`,
 //! `channels` with the queues of those that have work, and `http2` with the connections that carry
 //! several streams. What a turn does with them: `join`, `passes`, `stagger`, `replays`, `looks`,
-//! `lag`, `leave`, `expire`, `survey`; `check` says what holds after it. Without a shard, and tested so:
+//! `lag`, `leave`, `expire`, `survey`, `find`; `check` says what holds after it. Without a shard, and tested so:
 //! `slow_client`, `waiting`, `wheel`, `channel_queue`, `stagger_cursor`, `mailbox`, `batch`.
 
 mod batch;
@@ -24,6 +24,7 @@ mod clients;
 mod clock;
 mod expire;
 mod failure;
+mod find;
 mod follower;
 mod http2;
 mod intake;
@@ -56,10 +57,11 @@ mod waiting;
 mod wheel;
 
 pub use batch::Framing;
+pub use find::Whereabouts;
 pub use http2::{AskedRequest, Gone, Reply, RequestBody, RequestLimits, Requests};
 pub(crate) use join::jittered;
 pub use new_client::{Joining, NewClient};
 pub(crate) use ping::ShardPing;
-pub use report::{ClientReport, ShardReport, SourceReport, keep_slowest};
+pub use report::{ClientReport, FoundClient, ShardReport, SourceReport, keep_slowest};
 pub use shards::Shards;
 pub use still_holds::StillHolds;

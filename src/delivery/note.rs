@@ -1,10 +1,11 @@
 //! What reaches a shard from other threads.
 
+use super::find::Whereabouts;
 use super::http2::{NewConnection, StreamNote, TellShard};
 use super::keys::{ChannelKey, ConnectionRef};
 use super::mailbox::MailboxSender;
 use super::new_client::NewClient;
-use super::report::ShardReport;
+use super::report::{FoundClient, ShardReport};
 use super::still_holds::StillHolds;
 use crate::config::Drain;
 use crate::h2::StreamKey;
@@ -28,6 +29,8 @@ pub(super) enum Command {
     /// End the streams of clients that this does not let stay, and of those that come later.
     Expire(StillHolds),
     Report(tokio::sync::oneshot::Sender<ShardReport>),
+    /// Who is there?
+    Find(Whereabouts, tokio::sync::oneshot::Sender<Vec<FoundClient>>),
     /// To be answered as soon as it is taken up.
     Ping(tokio::sync::oneshot::Sender<()>),
     Stop,

@@ -1,10 +1,12 @@
 //! What the shards tell of their clients, as plain data.
 
-use crate::metrics::Protocol;
+use crate::metrics::{CloseReason, Protocol};
+use crate::quotas::User;
+use bytes::Bytes;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Clients named one by one: an operator looks at a few, and a report stays small however many lag.
 const SLOWEST_MAX: usize = 10;
@@ -44,6 +46,27 @@ pub struct ClientReport {
     pub stalled: Duration,
     /// Since its stream began.
     pub connected: Duration,
+}
+
+/// One client, with everything that is known of it.
+#[derive(Debug, Clone)]
+pub struct FoundClient {
+    /// The name of its source.
+    pub source: String,
+    /// What is known of every client.
+    pub report: ClientReport,
+    /// `live`, `replaying`, `blocked` or `closing`.
+    pub state: &'static str,
+    /// The id in force before what it gets next; `None`: that is no longer known.
+    pub last_event_id: Option<Bytes>,
+    /// Since it took a byte.
+    pub silent: Duration,
+    /// Why its stream is to end, and in how long, if that is settled.
+    pub leaves: Option<(CloseReason, Duration)>,
+    /// Who its user is, where that is known.
+    pub user: Option<User>,
+    /// When what let it in expires.
+    pub expires: Option<SystemTime>,
 }
 
 /// Leaves the slowest of `clients`, slowest first: by bytes behind the head, then events, then time

@@ -100,6 +100,10 @@ impl ShardThread {
                 // The receiver may have given up.
                 let _ = answer.send(self.shard.report());
             }
+            Note::Command(Command::Find(whereabouts, answer)) => {
+                // The receiver may have given up.
+                let _ = answer.send(self.shard.find(whereabouts));
+            }
             Note::Command(Command::Ping(answer)) => {
                 // The receiver may have given up.
                 let _ = answer.send(());

@@ -1,12 +1,13 @@
 //! The shards of the process, from outside.
 
+use super::find::Whereabouts;
 use super::http2::{NewConnection, Requests};
 use super::intake::Intake;
 use super::mailbox::MailboxSender;
 use super::new_client::NewClient;
 use super::note::{Command, Note};
 use super::ping::ShardPing;
-use super::report::ShardReport;
+use super::report::{FoundClient, ShardReport};
 use super::shard_thread::ShardThread;
 use super::still_holds::StillHolds;
 use crate::config::Drain;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use tokio::sync::oneshot;
 
 /// Clients of a templated channel that stay together; a larger audience is spread.
 const TOGETHER_MAX: usize = 64;
@@ -125,22 +127,29 @@ impl Shards {
 
     /// What the shards know of their clients; one entry per shard that answers.
     pub async fn report(&self) -> Vec<ShardReport> {
+        self.each(Command::Report).await
+    }
+
+    /// The clients at an address.
+    pub async fn find(&self, whereabouts: Whereabouts) -> Vec<FoundClient> {
+        let found = self.each(|answer| Command::Find(whereabouts, answer)).await;
+        found.into_iter().flatten().collect()
+    }
+
+    /// The answers of the shards, of those that are there.
+    async fn each<T>(&self, ask: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
         let mut answers = Vec::new();
         for shard in &self.shards {
-            let (sender, receiver) = tokio::sync::oneshot::channel();
-            if shard
-                .mailbox_sender
-                .send(Note::Command(Command::Report(sender)))
-                .is_ok()
-            {
+            let (sender, receiver) = oneshot::channel();
+            if shard.mailbox_sender.send(Note::Command(ask(sender))).is_ok() {
                 answers.push(receiver);
             }
         }
-        let mut reports = Vec::new();
+        let mut told = Vec::new();
         for answer in answers {
-            reports.extend(answer.await);
+            told.extend(answer.await);
         }
-        reports
+        told
     }
 }
 

@@ -159,6 +159,12 @@ impl Log {
         self.meta(cursor.before()).map(|meta| meta.position)
     }
 
+    /// The id that is in force before an entry, empty if there is none. `None`: it is no longer
+    /// known.
+    pub(crate) fn id_before(&self, cursor: Cursor) -> Option<Bytes> {
+        self.meta(cursor.before()).map(|meta| meta.id)
+    }
+
     /// Whether the origin has reset the id that is in force before an entry.
     pub(crate) fn is_id_reset_before(&self, cursor: Cursor) -> bool {
         let before = self.meta(cursor.before());
