@@ -6,10 +6,15 @@
 //! query), clients as their address. Positions stay inside; what is shown of the log's head is the
 //! event id that clients see too.
 
-use crate::metrics::{Metrics, Protocol};
+mod lag;
+
+pub use lag::{LagSpread, LagStatus, Quantiles};
+
+use crate::metrics::{Metrics, ProcessNumbers, Protocol, SourceTotals, Totals};
 use crate::timestamp::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 /// What the admin listener observes.
@@ -17,11 +22,36 @@ pub trait StatusProvider: Send + Sync + 'static {
     /// Everything for `/status`. It may ask the data path and wait for its answer; the admin
     /// listener stops waiting after a while and drops the future.
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>>;
+    /// The clients at an address, as they are known at this moment.
+    fn clients_at(&self, wanted: WantedClient) -> Pin<Box<dyn Future<Output = Vec<ClientDetails>> + Send + '_>>;
     /// Whether new clients should come. Must answer from memory: probes come often and time out
     /// early.
     fn readiness(&self) -> Readiness;
     /// The numbers for `/metrics`.
     fn metrics(&self) -> &Metrics;
+    /// What the dashboard's history is made of. Must answer from memory: it is asked for all the
+    /// time.
+    fn sample(&self) -> Sample;
+}
+
+/// Where a client is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WantedClient {
+    /// The address, in its canonical form.
+    pub ip: IpAddr,
+    /// `None`: any.
+    pub port: Option<u16>,
+}
+
+/// What is counted, as of now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sample {
+    /// Clients with an open event stream.
+    pub clients: u64,
+    /// Of the process, since its start.
+    pub totals: Totals,
+    /// Of each source that there is, by its name.
+    pub sources: Vec<(String, SourceTotals)>,
 }
 
 /// Whether new clients should come.
@@ -72,8 +102,27 @@ pub struct Status {
     pub upgrade: Option<UpgradeStatus>,
     /// Keys of the file that can't change while the process runs, and say something else by now.
     pub not_in_force: Vec<&'static str>,
+    /// Clients with an open event stream.
+    pub clients: u64,
+    /// What there may be only so many of.
+    pub limits: LimitsStatus,
+    /// The process's own numbers.
+    pub process: ProcessNumbers,
+    /// What has been counted since the start.
+    pub totals: Totals,
     /// In the order of the configuration.
     pub sources: Vec<SourceStatus>,
+}
+
+/// What there may be only so many of at one time; `None`: there is no such bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LimitsStatus {
+    /// Clients: as many as are configured, or as many as there are descriptors for.
+    pub clients: Option<u64>,
+    /// Channels of templated sources.
+    pub channels: Option<u64>,
+    /// Open files of the process.
+    pub descriptors: Option<u64>,
 }
 
 /// A reload of the configuration.
@@ -125,6 +174,8 @@ pub struct SourceStatus {
     pub lag: LagStatus,
     /// The slowest first, as far as the shards name them.
     pub slowest: Vec<ClientStatus>,
+    /// What has been counted since the start.
+    pub totals: SourceTotals,
 }
 
 /// How a source is.
@@ -232,45 +283,6 @@ impl Serialize for ClientCounts {
     }
 }
 
-/// How far the clients are behind the head.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct LagStatus {
-    /// In events.
-    pub events: Quantiles,
-    /// In bytes.
-    pub bytes: Quantiles,
-}
-
-/// What is shown of a distribution.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Quantiles {
-    /// Half of the values are no greater.
-    pub p50: u64,
-    /// 99 of 100 values are no greater.
-    pub p99: u64,
-    /// No value is greater.
-    pub max: u64,
-}
-
-impl Quantiles {
-    /// By the nearest rank, so that each is one of the values; zeros if there is none. Reorders
-    /// `values`.
-    pub fn of(values: &mut [u64]) -> Self {
-        if values.is_empty() {
-            return Self::default();
-        }
-        let mut percentile = |percent: usize| {
-            let rank = (values.len() * percent).div_ceil(100);
-            *values.select_nth_unstable(rank.max(1) - 1).1
-        };
-        Self {
-            p50: percentile(50),
-            p99: percentile(99),
-            max: percentile(100),
-        }
-    }
-}
-
 /// One client.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct ClientStatus {
@@ -288,43 +300,40 @@ pub struct ClientStatus {
     pub stalled_seconds: f64,
 }
 
+/// One client, with everything that is known of it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct ClientDetails {
+    /// The name of its source.
+    pub source: String,
+    /// What is known of every client.
+    #[serde(flatten)]
+    pub client: ClientStatus,
+    /// `live` at the head, `replaying` what it missed, `blocked` by a full socket, or `closing`.
+    pub state: &'static str,
+    /// The id that it would come back with; `None`: none, or no longer known.
+    pub last_event_id: Option<String>,
+    /// Since it took a byte.
+    pub silent_seconds: f64,
+    /// Why its stream is to end, if that is settled.
+    pub leaves: Option<LeavingStatus>,
+    /// Who let it in calls it so: `basic:ann`.
+    pub user: Option<String>,
+    /// When what let it in expires.
+    pub expires: Option<Timestamp>,
+}
+
+/// That a stream is to end.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct LeavingStatus {
+    /// The label of its `CloseReason`.
+    pub reason: &'static str,
+    /// In how long.
+    pub in_seconds: f64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn quantiles_are_values() {
-        assert_eq!(Quantiles::of(&mut []), Quantiles::default());
-        assert_eq!(Quantiles::of(&mut [7]), Quantiles { p50: 7, p99: 7, max: 7 });
-        assert_eq!(Quantiles::of(&mut [2, 1]), Quantiles { p50: 1, p99: 2, max: 2 });
-        let mut hundred: Vec<u64> = (1..=100).rev().collect();
-        assert_eq!(
-            Quantiles::of(&mut hundred),
-            Quantiles {
-                p50: 50,
-                p99: 99,
-                max: 100
-            }
-        );
-        // One stalled client of 1,000 shows in the maximum alone.
-        let mut thousand = vec![0; 1000];
-        thousand[500] = 9;
-        assert_eq!(Quantiles::of(&mut thousand), Quantiles { p50: 0, p99: 0, max: 9 });
-    }
-
-    proptest! {
-        #[test]
-        fn quantiles_mean_what_they_say(mut values in prop::collection::vec(0..50_u64, 1..300)) {
-            let quantiles = Quantiles::of(&mut values);
-            for (value, percent) in [(quantiles.p50, 50), (quantiles.p99, 99), (quantiles.max, 100)] {
-                let not_greater = values.iter().filter(|v| **v <= value).count();
-                let less = values.iter().filter(|v| **v < value).count();
-                prop_assert!(not_greater * 100 >= values.len() * percent);
-                prop_assert!(less * 100 < values.len() * percent);
-            }
-        }
-    }
 
     #[test]
     fn clients_are_counted_by_protocol() {

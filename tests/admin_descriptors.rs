@@ -10,7 +10,7 @@ use fanfare::admin::Admin;
 use fanfare::config::Listen;
 use fanfare::metrics::Metrics;
 use fanfare::net::bind;
-use fanfare::status::{Readiness, Status, StatusProvider};
+use fanfare::status::{ClientDetails, Readiness, Sample, Status, StatusProvider, WantedClient};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::File;
 use std::future::Future;
@@ -28,6 +28,12 @@ impl StatusProvider for Relay {
     }
     fn readiness(&self) -> Readiness {
         Readiness::default()
+    }
+    fn clients_at(&self, _: WantedClient) -> Pin<Box<dyn Future<Output = Vec<ClientDetails>> + Send + '_>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+    fn sample(&self) -> Sample {
+        Sample::default()
     }
     fn metrics(&self) -> &Metrics {
         &self.0

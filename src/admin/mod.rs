@@ -5,15 +5,22 @@
 //! others are connected. It shows status and dashboard, which hold addresses of clients and event
 //! ids, to those whom `admin_access` lets in; without that, on loopback addresses only.
 
+mod exposure;
 mod health;
+mod history;
+mod overview;
+mod page;
+mod query;
 mod routes;
+mod viewers;
 
 use crate::access::Gate;
 use crate::auxiliary_http::{Limits, Server};
 use crate::net::{Askers, Listener};
 use crate::status::StatusProvider;
 use arc_swap::ArcSwapOption;
-use routes::{Exposure, Routes};
+use exposure::Exposure;
+use routes::Routes;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,7 +56,7 @@ impl Admin {
             "fanfare-admin",
             listener,
             limits,
-            Arc::new(Routes::new(provider, exposure)),
+            Arc::new(Routes::new(provider, exposure, connections)),
         )
         .map(Self)
     }

@@ -1,15 +1,14 @@
 //! Which path answers what.
 
-use super::health;
-use crate::access::{AccessRequest, Answer, Check, Gate, Verdict};
+use super::exposure::{Exposure, Shown};
+use super::viewers::Viewers;
+use super::{health, page, query};
 use crate::auxiliary_http::Handler;
-use crate::auxiliary_http::response::{self, HTML, JSON, Response, TEXT};
-use crate::status::{NotReady, Readiness, StatusProvider};
-use arc_swap::ArcSwapOption;
+use crate::auxiliary_http::response::{self, JSON, Response, TEXT};
+use crate::status::{ClientDetails, NotReady, Readiness, Status, StatusProvider};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, StatusCode};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -22,58 +21,67 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// answer, and can ask again.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
-const DASHBOARD: &str = include_str!("dashboard.html");
-
-/// The page is one file and talks to its own server only; it writes what it is told as text, never
-/// as markup.
-const DASHBOARD_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-);
-
 /// The text format of Prometheus, by its version.
 const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
 
-/// Who sees clients and events.
-pub(super) struct Exposure {
-    /// Only this machine reaches it: where there is no gate, they are shown.
-    is_loopback: bool,
-    /// What lets people in, as of now.
-    gate: Arc<ArcSwapOption<Gate>>,
-}
-
-impl Exposure {
-    /// Of a listener at this address.
-    pub(super) fn at(address: Option<SocketAddr>, gate: Arc<ArcSwapOption<Gate>>) -> Self {
-        let is_loopback = address.is_none_or(|address| address.ip().to_canonical().is_loopback());
-        Self { is_loopback, gate }
-    }
-
-    /// Whether they are shown to no one, as of now.
-    pub(super) fn hides_all(&self) -> bool {
-        !self.is_loopback && self.gate.load().is_none()
-    }
-}
-
 const METHODS: &str = "GET, HEAD";
 
-/// When to come back where it can't be decided: keys and origins take seconds.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+/// What is here.
+const PATHS: [&str; 8] = [
+    "/",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/status",
+    "/status/stream",
+    "/ping",
+    "/healthcheck",
+];
+
+/// What shows clients and events.
+const GUARDED: [&str; 3] = ["/", "/status", "/status/stream"];
 
 /// What is served, and of what.
 pub(super) struct Routes {
     provider: Arc<dyn StatusProvider>,
-    exposure: Exposure,
+    exposure: Arc<Exposure>,
+    viewers: Arc<Viewers>,
     /// Statuses are made one at a time: no probe waits behind a crowd of them.
     status: Semaphore,
 }
 
 impl Routes {
-    pub(super) fn new(provider: Arc<dyn StatusProvider>, exposure: Exposure) -> Self {
+    /// Of an admin that has so many connections.
+    pub(super) fn new(provider: Arc<dyn StatusProvider>, exposure: Exposure, connections: usize) -> Self {
+        let exposure = Arc::new(exposure);
         Self {
+            viewers: Viewers::new(provider.clone(), exposure.clone(), connections),
             provider,
             exposure,
             status: Semaphore::new(1),
+        }
+    }
+
+    /// The status, or why there is none.
+    async fn status(&self) -> Result<Status, String> {
+        self.in_turn(self.provider.status()).await
+    }
+
+    /// What the data path tells, or why it does not.
+    async fn in_turn<T>(&self, told: impl Future<Output = T>) -> Result<T, String> {
+        let told = async {
+            let turn = self.status.acquire().await;
+            // Before the work: by now the others wait for their turn, and the next probe is not
+            // behind all of them.
+            tokio::task::yield_now().await;
+            (told.await, turn)
+        };
+        match tokio::time::timeout(STATUS_TIMEOUT, told).await {
+            Ok((told, _turn)) => Ok(told),
+            Err(_) => Err(format!(
+                "the data path has not answered within {} s",
+                STATUS_TIMEOUT.as_secs()
+            )),
         }
     }
 }
@@ -84,12 +92,15 @@ impl Handler for Routes {
     }
 
     async fn background(&self) {
-        let mut upkeep = tokio::time::interval(UPKEEP_EVERY);
-        upkeep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            upkeep.tick().await;
-            self.provider.metrics().run_upkeep();
-        }
+        let upkeep = async {
+            let mut upkeep = tokio::time::interval(UPKEEP_EVERY);
+            upkeep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                upkeep.tick().await;
+                self.provider.metrics().run_upkeep();
+            }
+        };
+        tokio::join!(upkeep, self.viewers.keep_history(), self.viewers.look(|| self.status()));
     }
 }
 
@@ -99,77 +110,43 @@ async fn answer<B>(routes: &Routes, request: &Request<B>) -> Response {
     if path == "*" {
         return response::options(METHODS);
     }
-    if !matches!(
-        path,
-        "/" | "/livez" | "/readyz" | "/metrics" | "/status" | "/ping" | "/healthcheck"
-    ) {
-        return response::problem(
-            StatusCode::NOT_FOUND,
-            "here are /, /livez, /readyz, /metrics, /status, /ping and /healthcheck",
-        );
+    if !PATHS.contains(&path) {
+        let (last, others) = PATHS.split_last().unwrap_or((&"", &[]));
+        let detail = format!("here are {} and {last}", others.join(", "));
+        return response::problem(StatusCode::NOT_FOUND, &detail);
     }
     if !matches!(*method, Method::GET | Method::HEAD) {
         return response::method_not_allowed(METHODS);
     }
-    if matches!(path, "/" | "/status")
-        && let Some(refusal) = refusal(&routes.exposure, request).await
-    {
-        return refusal;
+    if GUARDED.contains(&path) {
+        return match routes.exposure.show(request).await {
+            Ok(shown) => guarded(routes, request, shown).await,
+            Err(refusal) => refusal,
+        };
     }
     match path {
         // That it is answered is the answer: a process that drains is alive.
         "/livez" => response::whole(StatusCode::OK, TEXT, "ok\n"),
         "/readyz" => readyz(&provider.readiness()),
         "/metrics" => metrics(provider),
-        "/status" => status(routes).await,
         "/ping" => response::whole(StatusCode::OK, TEXT, "pong"),
-        "/healthcheck" => healthcheck(&provider.readiness()),
-        _ => dashboard(),
+        _ => healthcheck(&provider.readiness()),
     }
 }
 
-/// What is answered to who may not see clients and events; `None`: that may be seen.
-async fn refusal<B>(exposure: &Exposure, request: &Request<B>) -> Option<Response> {
-    let gate = match exposure.gate.load_full() {
-        Some(gate) => gate,
-        None if exposure.is_loopback => return None,
-        None => {
-            return Some(response::problem(
-                StatusCode::FORBIDDEN,
-                "status and dashboard are served on a loopback address only: see `admin` in the configuration",
-            ));
-        }
+/// Answers who may see clients and events.
+async fn guarded<B>(routes: &Routes, request: &Request<B>, shown: Shown) -> Response {
+    let asked = match query::Asked::of(request.uri().query().unwrap_or_default()) {
+        Ok(asked) => asked,
+        Err(wrong) => return response::problem(StatusCode::BAD_REQUEST, &wrong),
     };
-    let Some(asked) = AccessRequest::of(request) else {
-        return Some(response::problem(
-            StatusCode::BAD_REQUEST,
-            "this path has no single meaning",
-        ));
-    };
-    let verdict = match gate.check(&asked) {
-        Check::Now(verdict) => verdict,
-        // What takes time (hashes, the origin) is done on other threads, or waited for.
-        Check::Later(verdict) => verdict.await,
-    };
-    let answer = match verdict {
-        Verdict::Granted(_) => return None,
-        Verdict::Denied(denial) => denial.answer,
-    };
-    let detail = match answer {
-        Answer::Unauthorized => "this page needs valid credentials",
-        Answer::Forbidden => "these credentials are not enough for this page",
-        Answer::Undecided => "who may see this page can't be decided at the moment",
-    };
-    let mut response = response::problem(answer.status(), detail);
-    let headers = response.headers_mut();
-    match answer {
-        Answer::Unauthorized => gate.challenges().iter().for_each(|challenge| {
-            headers.append(WWW_AUTHENTICATE, challenge.clone());
-        }),
-        Answer::Undecided => drop(headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS)),
-        Answer::Forbidden => {}
+    match request.uri().path() {
+        "/" => page::dashboard(),
+        // A stream has no length that HEAD could tell.
+        "/status/stream" if *request.method() == Method::HEAD => response::event_stream(response::empty()),
+        "/status/stream" => routes.viewers.open(asked.source, shown),
+        _ => status(routes, asked).await,
     }
-    Some(response)
 }
 
 fn metrics(provider: &dyn StatusProvider) -> Response {
@@ -205,19 +182,36 @@ fn readyz(readiness: &Readiness) -> Response {
     }
 }
 
-async fn status(routes: &Routes) -> Response {
-    let status = async {
-        let turn = routes.status.acquire().await;
-        // Before the work: by now the others wait for their turn, and the next probe is not behind
-        // all of them.
-        tokio::task::yield_now().await;
-        (routes.provider.status().await, turn)
+/// All of the status, or what is asked for of it.
+async fn status(routes: &Routes, asked: query::Asked) -> Response {
+    #[derive(serde::Serialize)]
+    struct Clients {
+        clients: Vec<ClientDetails>,
+    }
+    if let Some(client) = asked.client {
+        let found = routes.in_turn(routes.provider.clients_at(client)).await;
+        let mut clients = match found {
+            Ok(clients) => clients,
+            Err(why) => return response::problem(StatusCode::SERVICE_UNAVAILABLE, &why),
+        };
+        clients.retain(|client| asked.source.as_ref().is_none_or(|source| client.source == *source));
+        return pretty(&Clients { clients });
+    }
+    let mut status = match routes.status().await {
+        Ok(status) => status,
+        Err(why) => return response::problem(StatusCode::SERVICE_UNAVAILABLE, &why),
     };
-    let Ok((status, _turn)) = tokio::time::timeout(STATUS_TIMEOUT, status).await else {
-        let detail = format!("the data path has not answered within {} s", STATUS_TIMEOUT.as_secs());
-        return response::problem(StatusCode::SERVICE_UNAVAILABLE, &detail);
-    };
-    match serde_json::to_vec_pretty(&status) {
+    if let Some(name) = asked.source {
+        status.sources.retain(|source| source.name == name);
+        if status.sources.is_empty() {
+            return response::problem(StatusCode::NOT_FOUND, "there is no source of this name");
+        }
+    }
+    pretty(&status)
+}
+
+fn pretty(value: &impl serde::Serialize) -> Response {
+    match serde_json::to_vec_pretty(value) {
         Ok(mut body) => {
             body.push(b'\n');
             response::whole(StatusCode::OK, JSON, body)
@@ -236,17 +230,11 @@ fn healthcheck(readiness: &Readiness) -> Response {
     response::whole(status, JSON, checks.to_string())
 }
 
-fn dashboard() -> Response {
-    let mut response = response::whole(StatusCode::OK, HTML, DASHBOARD);
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, DASHBOARD_POLICY);
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Metrics;
-    use crate::status::Status;
+    use crate::metrics::{Metrics, ProcessNumbers, Totals};
+    use crate::status::{LimitsStatus, Sample, WantedClient};
     use http_body_util::BodyExt as _;
     use std::future::Future;
     use std::pin::Pin;
@@ -266,6 +254,10 @@ mod tests {
                     reload: None,
                     upgrade: None,
                     not_in_force: Vec::new(),
+                    clients: 0,
+                    limits: LimitsStatus::default(),
+                    process: ProcessNumbers::default(),
+                    totals: Totals::default(),
                     sources: Vec::new(),
                 }
             })
@@ -276,6 +268,12 @@ mod tests {
         fn metrics(&self) -> &Metrics {
             &self.1
         }
+        fn sample(&self) -> Sample {
+            Sample::default()
+        }
+        fn clients_at(&self, _: WantedClient) -> Pin<Box<dyn Future<Output = Vec<ClientDetails>> + Send + '_>> {
+            Box::pin(std::future::ready(Vec::new()))
+        }
     }
 
     fn get(path: &str) -> Request<()> {
@@ -283,7 +281,7 @@ mod tests {
     }
 
     fn slow(status: Duration, exposure: Exposure) -> Routes {
-        Routes::new(Arc::new(Slow(status, Metrics::new())), exposure)
+        Routes::new(Arc::new(Slow(status, Metrics::new())), exposure, 8)
     }
 
     #[tokio::test(start_paused = true)]
@@ -324,7 +322,7 @@ mod tests {
         ] {
             let exposure = Exposure::at(Some(address.parse().unwrap()), Arc::default());
             let slow = slow(Duration::ZERO, exposure);
-            for path in ["/", "/status"] {
+            for path in GUARDED {
                 let response = answer(&slow, &get(path)).await;
                 assert_eq!(response.status(), status, "{address}{path}");
             }
@@ -333,22 +331,5 @@ mod tests {
                 assert_eq!(response.status(), 200, "{address}{path}");
             }
         }
-    }
-
-    /// No request leaves the page's server: dashboards are opened where there is no internet.
-    #[test]
-    fn the_dashboard_needs_nothing_from_elsewhere() {
-        for outside in [
-            "http://",
-            "https://",
-            "//cdn",
-            "<link rel=\"stylesheet",
-            "src=",
-            "@import",
-            "url(",
-        ] {
-            assert!(!DASHBOARD.contains(outside), "{outside}");
-        }
-        assert!(!DASHBOARD.contains("innerHTML"), "what the page shows may hold markup");
     }
 }

@@ -11,6 +11,7 @@ pub(crate) use crate::http::response::{Body, Response};
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// Health and numbers are of this moment: nothing here is ever kept by a cache.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -30,6 +31,21 @@ pub(crate) fn whole(status: StatusCode, content_type: HeaderValue, body: impl In
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CONTENT_LENGTH, length);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(NO_SNIFF.0, NO_SNIFF.1);
+    response
+}
+
+/// No body at all.
+pub(crate) fn empty() -> Body {
+    Full::default().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// An event stream, with what it says.
+pub(crate) fn event_stream(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, EVENT_STREAM);
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(NO_SNIFF.0, NO_SNIFF.1);
     response

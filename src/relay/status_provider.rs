@@ -4,14 +4,15 @@ use super::handover::HandOver;
 use super::liveness::Liveness;
 use super::reload::Record;
 use crate::channel::{Channel, Settings};
-use crate::delivery::{ClientReport, Shards, SourceReport, keep_slowest};
+use crate::delivery::{ClientReport, FoundClient, Shards, SourceReport, Whereabouts, keep_slowest};
 use crate::log::{Cursor, Log, Read, Tip};
-use crate::metrics::Metrics;
+use crate::metrics::{Limit, Metrics, SourceTotals};
 use crate::quotas::Quotas;
 use crate::source::{LiveSource, Plain, Registry};
 use crate::status::{
-    ClientCounts, ClientStatus, HeadStatus, LagStatus, LastError, LogStatus, NotReady, Quantiles, Readiness,
-    SourceState, SourceStatus, Status, StatusProvider, UpstreamState, UpstreamStatus,
+    ClientCounts, ClientDetails, ClientStatus, HeadStatus, LagSpread, LagStatus, LastError, LeavingStatus,
+    LimitsStatus, LogStatus, NotReady, Quantiles, Readiness, Sample, SourceState, SourceStatus, Status, StatusProvider,
+    UpstreamState, UpstreamStatus, WantedClient,
 };
 use crate::timestamp::Timestamp;
 use crate::upstream::{self, Phase, StatusCell};
@@ -57,6 +58,14 @@ impl RelayStatus {
         Liveness::new(self.shards.pings(), vec![upstreams, requests])
     }
 
+    fn limits(&self) -> LimitsStatus {
+        LimitsStatus {
+            clients: self.metrics.limit_of(Limit::Clients),
+            channels: self.metrics.limit_of(Limit::Channels),
+            descriptors: self.metrics.limit_of(Limit::Descriptors),
+        }
+    }
+
     pub(super) fn settings(&self, source: &str) -> Option<Settings> {
         self.registry.settings(source)
     }
@@ -70,7 +79,7 @@ impl StatusProvider for RelayStatus {
             let sources = list.iter().map(|live| {
                 let name = &live.name();
                 let parts = reports.iter_mut().filter_map(|report| report.sources.remove(name));
-                source_status(live, parts)
+                source_status(live, parts, self.metrics.totals_of(name))
             });
             Status {
                 version: env!("CARGO_PKG_VERSION"),
@@ -79,8 +88,20 @@ impl StatusProvider for RelayStatus {
                 reload: self.record.last(),
                 upgrade: self.hand_over.last(),
                 not_in_force: self.record.not_in_force(),
+                clients: self.quotas.clients() as u64,
+                limits: self.limits(),
+                process: self.metrics.process(),
+                totals: self.metrics.totals(),
                 sources: sources.collect(),
             }
+        })
+    }
+
+    fn clients_at(&self, wanted: WantedClient) -> Pin<Box<dyn Future<Output = Vec<ClientDetails>> + Send + '_>> {
+        let WantedClient { ip, port } = wanted;
+        Box::pin(async move {
+            let found = self.shards.find(Whereabouts { ip, port }).await;
+            found.iter().map(client_details).collect()
         })
     }
 
@@ -102,6 +123,20 @@ impl StatusProvider for RelayStatus {
 
     fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    fn sample(&self) -> Sample {
+        let list = self.registry.list();
+        let counted = list.iter().map(|live| {
+            let name = live.name();
+            let totals = self.metrics.totals_of(&name);
+            (name, totals)
+        });
+        Sample {
+            clients: self.quotas.clients() as u64,
+            totals: self.metrics.totals(),
+            sources: counted.collect(),
+        }
     }
 }
 
@@ -137,7 +172,7 @@ struct ChannelSnapshots {
     upstreams: Vec<Vec<upstream::Status>>,
 }
 
-fn source_status(live: &LiveSource, reports: impl Iterator<Item = SourceReport>) -> SourceStatus {
+fn source_status(live: &LiveSource, reports: impl Iterator<Item = SourceReport>, totals: SourceTotals) -> SourceStatus {
     let source = live.settings().snapshot();
     let (channels, statuses): (Vec<_>, Vec<_>) = live.channels().into_iter().unzip();
     let read = |statuses: &Arc<[Arc<StatusCell>]>| statuses.iter().map(|status| status.read()).collect();
@@ -174,8 +209,10 @@ fn source_status(live: &LiveSource, reports: impl Iterator<Item = SourceReport>)
         lag: LagStatus {
             events: Quantiles::of(&mut lag_events),
             bytes: Quantiles::of(&mut lag_bytes),
+            spread: LagSpread::of(&lag_events),
         },
         slowest: slowest.iter().map(client_status).collect(),
+        totals,
     }
 }
 
@@ -271,5 +308,22 @@ fn client_status(client: &ClientReport) -> ClientStatus {
         lag_bytes: client.lag_bytes,
         connected_seconds: client.connected.as_secs_f64(),
         stalled_seconds: client.stalled.as_secs_f64(),
+    }
+}
+
+fn client_details(found: &FoundClient) -> ClientDetails {
+    let id = found.last_event_id.as_ref().filter(|id| !id.is_empty());
+    ClientDetails {
+        source: found.source.clone(),
+        client: client_status(&found.report),
+        state: found.state,
+        last_event_id: id.map(|id| String::from_utf8_lossy(id).into_owned()),
+        silent_seconds: found.silent.as_secs_f64(),
+        leaves: found.leaves.map(|(reason, time)| LeavingStatus {
+            reason: reason.label(),
+            in_seconds: time.as_secs_f64(),
+        }),
+        user: found.user.as_ref().map(|user| format!("{user:?}")),
+        expires: found.expires.map(Timestamp),
     }
 }

@@ -4,14 +4,16 @@
 
 mod crowds;
 mod requests;
+mod viewers;
 
 use fanfare::admin::Admin;
 use fanfare::config::Listen;
-use fanfare::metrics::{Metrics, Protocol};
+use fanfare::metrics::{Metrics, ProcessNumbers, Protocol, SourceTotals, Totals};
 use fanfare::net::bind;
 use fanfare::status::{
-    ClientCounts, ClientStatus, HeadStatus, LagStatus, LastError, LogStatus, NotReady, Quantiles, Readiness,
-    SourceState, SourceStatus, Status, StatusProvider, UpstreamState, UpstreamStatus,
+    ClientCounts, ClientDetails, ClientStatus, HeadStatus, LagSpread, LagStatus, LastError, LimitsStatus, LogStatus,
+    NotReady, Quantiles, Readiness, Sample, SourceState, SourceStatus, Status, StatusProvider, UpstreamState,
+    UpstreamStatus, WantedClient,
 };
 use fanfare::timestamp::Timestamp;
 use serde_json::{Value, json};
@@ -19,6 +21,7 @@ use std::future::Future;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -30,10 +33,13 @@ struct Relay {
     readiness: Mutex<Readiness>,
     /// The source's name in the status.
     name: String,
+    /// How often the status has been asked for.
+    looks: AtomicUsize,
 }
 
 impl StatusProvider for Relay {
     fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
         Box::pin(async {
             let mut status = status();
             status.sources[0].name.clone_from(&self.name);
@@ -42,6 +48,12 @@ impl StatusProvider for Relay {
     }
     fn readiness(&self) -> Readiness {
         self.readiness.lock().unwrap().clone()
+    }
+    fn clients_at(&self, _: WantedClient) -> Pin<Box<dyn Future<Output = Vec<ClientDetails>> + Send + '_>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+    fn sample(&self) -> Sample {
+        Sample::default()
     }
     fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -58,51 +70,64 @@ fn status() -> Status {
         reload: None,
         upgrade: None,
         not_in_force: Vec::new(),
-        sources: vec![SourceStatus {
-            name: "changelog".into(),
-            paths: vec!["/changelog/sse".into()],
-            required: true,
-            state: SourceState::Away,
-            upstreams: vec![UpstreamStatus {
-                name: "origin.example.com/sse".into(),
-                state: UpstreamState::Waiting,
-                for_seconds: 3.0,
-                reconnects: 4,
-                last_error: Some(LastError {
-                    reason: "status",
-                    status: Some(502),
-                    detail: "502 Bad Gateway".into(),
-                    at: Timestamp(UNIX_EPOCH + Duration::from_secs(1_795_383_245)),
-                }),
-            }],
-            channels: 1,
-            head: Some(HeadStatus {
-                id: Some("<7>".into()),
-                age_seconds: 0.25,
+        clients: 28_000,
+        limits: LimitsStatus {
+            clients: Some(30_000),
+            ..LimitsStatus::default()
+        },
+        process: ProcessNumbers::default(),
+        totals: Totals::default(),
+        sources: vec![source(clients)],
+    }
+}
+
+fn source(clients: ClientCounts) -> SourceStatus {
+    SourceStatus {
+        name: "changelog".into(),
+        paths: vec!["/changelog/sse".into()],
+        required: true,
+        state: SourceState::Away,
+        upstreams: vec![UpstreamStatus {
+            name: "origin.example.com/sse".into(),
+            state: UpstreamState::Waiting,
+            for_seconds: 3.0,
+            reconnects: 4,
+            last_error: Some(LastError {
+                reason: "status",
+                status: Some(502),
+                detail: "502 Bad Gateway".into(),
+                at: Timestamp(UNIX_EPOCH + Duration::from_secs(1_795_383_245)),
             }),
-            log: LogStatus {
-                events: 10,
-                bytes: 2_000,
-                oldest_age_seconds: Some(9.0),
-            },
-            clients,
-            lag: LagStatus {
-                events: Quantiles {
-                    p50: 0,
-                    p99: 1,
-                    max: 12,
-                },
-                bytes: Quantiles::default(),
-            },
-            slowest: vec![ClientStatus {
-                peer: "192.0.2.1:50000".into(),
-                protocol: Protocol::Http11.label(),
-                lag_events: 12,
-                lag_bytes: 2_400,
-                connected_seconds: 30.0,
-                stalled_seconds: 1.5,
-            }],
         }],
+        channels: 1,
+        head: Some(HeadStatus {
+            id: Some("<7>".into()),
+            age_seconds: 0.25,
+        }),
+        log: LogStatus {
+            events: 10,
+            bytes: 2_000,
+            oldest_age_seconds: Some(9.0),
+        },
+        clients,
+        lag: LagStatus {
+            events: Quantiles {
+                p50: 0,
+                p99: 1,
+                max: 12,
+            },
+            bytes: Quantiles::default(),
+            spread: LagSpread::of(&[0, 12]),
+        },
+        slowest: vec![ClientStatus {
+            peer: "192.0.2.1:50000".into(),
+            protocol: Protocol::Http11.label(),
+            lag_events: 12,
+            lag_bytes: 2_400,
+            connected_seconds: 30.0,
+            stalled_seconds: 1.5,
+        }],
+        totals: SourceTotals::default(),
     }
 }
 
@@ -119,6 +144,7 @@ fn start_with(connections: usize, name: &str) -> (Admin, Arc<Relay>) {
         metrics: Metrics::new(),
         readiness: Mutex::new(readiness),
         name: name.to_owned(),
+        looks: AtomicUsize::new(0),
     });
     let listener = bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
     (

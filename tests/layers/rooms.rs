@@ -45,7 +45,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("handover", ""),
     ("status", "timestamp metrics"),
     ("auxiliary_http", "quotas net http"),
-    ("admin", "net access http auxiliary_http status"),
+    ("admin", "metrics quotas net access http auxiliary_http status"),
     (
         "relay",
         "timestamp critical config metrics quotas net log channel upstream source delivery access proxy http handover status admin",

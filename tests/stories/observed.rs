@@ -1,6 +1,6 @@
 //! What status and metrics say of clients: which are the slowest, and why a stream ended.
 
-use crate::support::client::{TestClient, get};
+use crate::support::client::{TestClient, ask, get};
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
 
@@ -63,6 +63,73 @@ async fn status_names_the_slowest_whichever_job_it_follows() {
     assert!(lag(0, "lag_bytes") > lag(1, "lag_bytes"), "{status:#}");
     assert!(lag(0, "lag_events") < lag(1, "lag_events"), "{status:#}");
     drop(many);
+}
+
+/// What the status knows of the clients at an address.
+async fn clients_at(relay: &TestRelay, address: impl std::fmt::Display) -> serde_json::Value {
+    let answer = ask("GET", &format!("/status?client={address}"))
+        .answer(relay.admin)
+        .await;
+    assert_eq!(answer.head.status, 200, "{}", answer.body);
+    answer.json()["clients"].take()
+}
+
+#[tokio::test]
+async fn one_client_is_told_of_by_its_address() {
+    let (relay, mut conn) = relayed("ids: pass").await;
+    let mut client = relay.client().await;
+    conn.event("id: 7\ndata: a").await;
+    assert_eq!(client.next_event().await.id(), "7");
+    let mut other = relay.client().await;
+    other.opened().await;
+    let address = client.local_address();
+    let clients = clients_at(&relay, address).await;
+    assert_eq!(clients.as_array().unwrap().len(), 1, "{clients:#}");
+    let one = &clients[0];
+    for (key, wanted) in [
+        ("peer", address.to_string().as_str()),
+        ("source", "s"),
+        ("state", "live"),
+        ("last_event_id", "7"),
+    ] {
+        assert_eq!(one[key], wanted, "{clients:#}");
+    }
+    for nothing in ["user", "expires", "leaves"] {
+        assert!(one[nothing].is_null(), "{clients:#}");
+    }
+    assert_eq!((&one["lag_events"], &one["lag_bytes"]), (&0.into(), &0.into()));
+    assert!(one["connected_seconds"].is_number() && one["silent_seconds"].is_number());
+    assert_eq!(clients_at(&relay, address.ip()).await.as_array().unwrap().len(), 2);
+    for elsewhere in ["127.0.0.9", "[::1]:1", "127.0.0.1:1"] {
+        assert_eq!(
+            clients_at(&relay, elsewhere).await,
+            serde_json::json!([]),
+            "{elsewhere}"
+        );
+    }
+    drop(client);
+    relay.eventually_clients(1).await;
+    assert_eq!(clients_at(&relay, address).await, serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn one_client_that_does_not_read_is_said_to_be_blocked() {
+    let (relay, mut conn) = relayed("slow_client: { bytes: 100MiB }\nlog: { bytes: 100MiB }").await;
+    let slow = get(PATH).small_receive_buffer().send(relay.address).await;
+    relay.eventually_clients(1).await;
+    flood(&mut conn, FLOOD_BYTES / 1024, 1024).await;
+    relay.received((FLOOD_BYTES / 1024) as u64).await;
+    let one = loop {
+        let mut clients = clients_at(&relay, slow.local_address()).await;
+        if clients[0]["state"] == "blocked" {
+            break clients[0].take();
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(
+        one["lag_bytes"].as_u64().unwrap() > 0 && one["lag_events"].as_u64().unwrap() > 0,
+        "{one:#}"
+    );
 }
 
 #[tokio::test]

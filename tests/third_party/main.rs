@@ -14,6 +14,7 @@ mod caddy;
 mod chromium;
 mod credentials;
 mod curl;
+mod dashboard;
 mod demo;
 mod event_source;
 mod foreign;

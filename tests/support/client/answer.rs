@@ -11,6 +11,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
     /// Asserts that it is problem details (RFC 9457) with this status.
     pub fn assert_problem(&self, status: u16) {
         assert_eq!(self.head.status, status, "{self:?}");
