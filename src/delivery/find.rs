@@ -2,27 +2,11 @@
 
 use super::client::{Client, ClientState};
 use super::keys::ClientKey;
-use super::report::{ClientReport, FoundClient};
+use super::report::{ClientReport, FoundClient, Whereabouts};
 use super::shard::Shard;
-use std::net::{IpAddr, SocketAddr};
 
 /// Streams that are told of one by one: a proxy in front can have all of them.
 const FOUND_MAX: usize = 100;
-
-/// An address, of one client or of all that come from there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Whereabouts {
-    /// In its canonical form.
-    pub ip: IpAddr,
-    /// `None`: any.
-    pub port: Option<u16>,
-}
-
-impl Whereabouts {
-    fn includes(self, address: SocketAddr) -> bool {
-        self.ip == address.ip() && self.port.is_none_or(|port| port == address.port())
-    }
-}
 
 impl Shard {
     /// The clients there, [`FOUND_MAX`] at the most.

@@ -57,11 +57,10 @@ mod waiting;
 mod wheel;
 
 pub use batch::Framing;
-pub use find::Whereabouts;
 pub use http2::{AskedRequest, Gone, Reply, RequestBody, RequestLimits, Requests};
 pub(crate) use join::jittered;
 pub use new_client::{Joining, NewClient};
 pub(crate) use ping::ShardPing;
-pub use report::{ClientReport, FoundClient, ShardReport, SourceReport, keep_slowest};
+pub use report::{ClientReport, FoundClient, ShardReport, SourceReport, Whereabouts, keep_slowest};
 pub use shards::Shards;
 pub use still_holds::StillHolds;

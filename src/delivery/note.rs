@@ -1,11 +1,10 @@
 //! What reaches a shard from other threads.
 
-use super::find::Whereabouts;
 use super::http2::{NewConnection, StreamNote, TellShard};
 use super::keys::{ChannelKey, ConnectionRef};
 use super::mailbox::MailboxSender;
 use super::new_client::NewClient;
-use super::report::{FoundClient, ShardReport};
+use super::report::{FoundClient, ShardReport, Whereabouts};
 use super::still_holds::StillHolds;
 use crate::config::Drain;
 use crate::h2::StreamKey;

@@ -5,7 +5,7 @@ use crate::quotas::User;
 use bytes::Bytes;
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 /// Clients named one by one: an operator looks at a few, and a report stays small however many lag.
@@ -46,6 +46,22 @@ pub struct ClientReport {
     pub stalled: Duration,
     /// Since its stream began.
     pub connected: Duration,
+}
+
+/// An address, of one client or of all that come from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// In its canonical form.
+    pub ip: IpAddr,
+    /// `None`: any.
+    pub port: Option<u16>,
+}
+
+impl Whereabouts {
+    /// Whether a client there is meant.
+    pub(super) fn includes(self, address: SocketAddr) -> bool {
+        self.ip == address.ip() && self.port.is_none_or(|port| port == address.port())
+    }
 }
 
 /// One client, with everything that is known of it.

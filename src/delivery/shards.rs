@@ -1,13 +1,12 @@
 //! The shards of the process, from outside.
 
-use super::find::Whereabouts;
 use super::http2::{NewConnection, Requests};
 use super::intake::Intake;
 use super::mailbox::MailboxSender;
 use super::new_client::NewClient;
 use super::note::{Command, Note};
 use super::ping::ShardPing;
-use super::report::{FoundClient, ShardReport};
+use super::report::{FoundClient, ShardReport, Whereabouts};
 use super::shard_thread::ShardThread;
 use super::still_holds::StillHolds;
 use crate::config::Drain;
