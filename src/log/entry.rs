@@ -152,6 +152,11 @@ impl Entry {
         }
     }
 
+    /// What it was made of.
+    pub(super) fn draft(&self) -> &Draft {
+        &self.draft
+    }
+
     /// See [`EntryMeta::first_with_id`].
     pub(super) fn first_with_id(&self) -> Cursor {
         self.first_with_id
@@ -188,6 +193,21 @@ fn hex_len(len: usize) -> usize {
     ((usize::BITS - len.leading_zeros()) as usize).div_ceil(4).max(1)
 }
 
+/// Whether bytes are one whole chunk, written as [`frame`] does.
+pub(super) fn is_frame(bytes: &[u8]) -> bool {
+    let Some(end) = memchr::memchr(b'\n', &bytes[..bytes.len().min(SIZE_LINE_MAX)]) else {
+        return false;
+    };
+    let digits = bytes[..end]
+        .strip_suffix(b"\r")
+        .and_then(|digits| std::str::from_utf8(digits).ok());
+    // No sign: `from_str_radix` would take one.
+    let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    let len = digits.and_then(|digits| usize::from_str_radix(digits, 16).ok());
+    let block = bytes[end + 1..].strip_suffix(b"\r\n");
+    block.is_some_and(|block| !block.is_empty() && Some(block.len()) == len)
+}
+
 /// The block inside a frame.
 pub(crate) fn plain_of(frame: &Bytes) -> Bytes {
     let start = memchr::memchr(b'\n', frame).map_or(0, |end_of_size_line| end_of_size_line + 1);
@@ -205,6 +225,19 @@ mod tests {
             let framed = frame(&[&block[..len / 2], &block[len / 2..]]);
             assert_eq!(framed, [format!("{len:x}\r\n").as_bytes(), &block, b"\r\n"].concat());
             assert_eq!(plain_of(&framed), block);
+            assert!(is_frame(&framed) && !is_frame(&framed[1..]) && !is_frame(&framed[..framed.len() - 1]));
+        }
+        for none in [
+            "",
+            "\r\n",
+            "0\r\n\r\n",
+            "+1\r\nx\r\n",
+            "1\nx\r\n",
+            "1\r\nxx\r\n",
+            "1\r\nx\n\n",
+            "x",
+        ] {
+            assert!(!is_frame(none.as_bytes()), "{none:?}");
         }
     }
 }

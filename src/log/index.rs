@@ -22,27 +22,27 @@
 //! where the reader sees the tail and stops. It may miss an id that is being let go at that moment,
 //! never invent one: what is found is compared with the entry.
 
+mod carry;
+mod seed;
+
 use super::entry::Entry;
 use super::position::{AtomicCursor, Cursor};
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, Swap};
 use std::borrow::Cow;
-use std::hash::{BuildHasher, Hasher as _};
+use std::hash::Hasher as _;
 use std::sync::Arc;
+
+pub(super) use carry::Forgotten;
+pub(super) use seed::{SEED_BYTES, Seed};
 
 /// Cells at first: small enough for a log of one short job.
 const CELLS_MIN: usize = if cfg!(fanfare_loom) { 2 } else { 64 };
-
-#[cfg(not(fanfare_loom))]
-type Hasher = std::hash::RandomState;
-/// The checker runs a model many times, and each time has to be the same.
-#[cfg(fanfare_loom)]
-type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
 #[derive(Debug)]
 pub(super) struct Index {
     /// Never empty.
     table: Swap<Table>,
-    hasher: Hasher,
+    seed: Seed,
     cells_max: AtomicUsize,
 }
 
@@ -195,7 +195,7 @@ impl Index {
         table.store(Some(Arc::new(Table::new(CELLS_MIN))));
         Self {
             table,
-            hasher: Hasher::default(),
+            seed: Seed::new(),
             cells_max: AtomicUsize::new(cells_of(events_max)),
         }
     }
@@ -300,7 +300,7 @@ impl Index {
 
     /// The bytes alone: nothing else is hashed with them that they would have to be told from.
     fn hash(&self, id: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
+        let mut hasher = self.seed.hasher();
         match comes_back_unchanged(id) {
             true => hasher.write(id),
             false => hasher.write(as_it_comes_back(id).as_bytes()),

@@ -5,8 +5,10 @@
 //! the writer has let that go, the reader is told ([`Read::Gone`]), never given something else.
 //!
 //! Clients know event ids: the origin's, which the index turns into cursors, or an epoch with a
-//! [`Position`], which is searched for. Cursors never leave the process.
+//! [`Position`], which is searched for. Cursors never leave the process, but for its successor, which
+//! goes on with the log itself (`carried`).
 
+mod carried;
 mod entry;
 mod epoch;
 mod index;
@@ -18,6 +20,7 @@ mod ring;
 mod search;
 mod writer;
 
+pub use carried::CarriedLogError;
 pub use entry::{Draft, Entry, Kind};
 pub(crate) use entry::{frame, put_frame};
 pub use epoch::Epoch;

@@ -61,6 +61,24 @@ struct Ring {
     slots: u64,
 }
 
+/// Where a log begins that goes on with another.
+#[derive(Debug)]
+pub(super) struct Origin {
+    /// The place before the first entry of all.
+    pub(super) start: Position,
+    /// The entry before the first one that it will hold, if there was any.
+    pub(super) last_evicted: Option<EntryMeta>,
+    /// Bytes of all entries up to there.
+    pub(super) offset: u64,
+}
+
+impl Origin {
+    /// The position up to which the numbering has been used.
+    pub(super) fn newest(&self) -> Position {
+        self.last_evicted.as_ref().map_or(self.start, |meta| meta.position)
+    }
+}
+
 /// The newest entry, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tip {
@@ -86,16 +104,29 @@ pub enum Read {
 impl Log {
     /// An empty log that goes on behind a position, without its writer.
     pub(super) fn empty(start: Position, events_max: usize) -> Self {
-        let slots = events_max.max(1);
-        let shared = Shared {
+        let origin = Origin {
             start,
-            head: AtomicCursor::new(Cursor::START),
-            tail: AtomicCursor::new(Cursor::FIRST),
+            last_evicted: None,
+            offset: 0,
+        };
+        Self::behind(origin, events_max, Index::new(events_max.max(1)))
+    }
+
+    /// A log whose next entry follows what was let go before.
+    pub(super) fn behind(origin: Origin, events_max: usize, index: Index) -> Self {
+        let slots = events_max.max(1);
+        let last = origin.last_evicted.as_ref().map_or(Cursor::START, |meta| meta.cursor);
+        let last_evicted = Swap::empty();
+        last_evicted.store(origin.last_evicted.map(Arc::new));
+        let shared = Shared {
+            start: origin.start,
+            head: AtomicCursor::new(last),
+            tail: AtomicCursor::new(last.next()),
             newest_event: AtomicCursor::new(Cursor::START),
             bytes: AtomicU64::new(0),
-            end: AtomicU64::new(0),
-            last_evicted: Swap::empty(),
-            index: Index::new(slots),
+            end: AtomicU64::new(origin.offset),
+            last_evicted,
+            index,
             first: Ring::new(slots),
             is_larger: AtomicBool::new(false),
             larger: Swap::empty(),

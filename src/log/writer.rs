@@ -1,5 +1,7 @@
 //! The writing side: appends, and lets go what is over a bound.
 
+mod restore;
+
 use super::entry::{Draft, Entry, Kind};
 use super::index::LastUse;
 use super::position::{Cursor, OutOfOrder, Position};
@@ -93,7 +95,6 @@ impl Writer {
 
     fn put(&mut self, position: Position, draft: Draft) -> Cursor {
         let cursor = self.log.head().next();
-        let len = draft.frame.len() as u64;
         let indexed = draft.is_indexed();
         // Before room is made: the entry that goes for this one may be the one that had its id.
         let last_use = if indexed { self.last_use(&draft.id) } else { None };
@@ -106,6 +107,15 @@ impl Writer {
                 .map_or(cursor, |meta| meta.first_with_id),
             None => cursor,
         };
+        self.place(position, first_with_id, last_use, draft)
+    }
+
+    /// Makes room for an entry and puts it behind the head. `last_use`: of its id, where it is
+    /// indexed.
+    fn place(&mut self, position: Position, first_with_id: Cursor, last_use: Option<LastUse>, draft: Draft) -> Cursor {
+        let cursor = self.log.head().next();
+        let len = draft.frame.len() as u64;
+        let indexed = draft.is_indexed();
         self.make_room(len, draft.received);
 
         let shared = &self.log.shared;

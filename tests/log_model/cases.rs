@@ -86,6 +86,26 @@ fn a_log_that_has_forgotten_everything() {
     }
 }
 
+/// The same where a successor has taken the log over in between: it knows the id again by its hash.
+#[test]
+fn an_id_that_comes_back_in_a_successor() {
+    for events in [64, 128] {
+        for handed_over_before in 0..=events + 1 {
+            let mut pair = Pair::new(limits_of(events, 100_000, 0), false);
+            for n in 0..events * 2 + 2 {
+                let id = u8::from(n == events || n == events * 2 + 1);
+                pair.step(&own(id), 5);
+                if n == events + handed_over_before {
+                    pair.step(&Step::HandOver, 5);
+                }
+            }
+            pair.check();
+            let place = pair.log.resume(b"id 1", &pair.model.numbering());
+            assert_eq!(place.gap, Some(GapReason::Evicted), "{events}, {handed_over_before}");
+        }
+    }
+}
+
 /// An origin that counts from 1 again: who has an old 3 is not where the new 3 is.
 #[test]
 fn an_origin_that_counts_anew() {

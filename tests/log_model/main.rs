@@ -5,6 +5,7 @@
 //! event ID may have been. Its rule for resuming is the contract's (2): such a client gets all that
 //! follows, or is told that it can't.
 
+mod carried;
 mod cases;
 mod checks;
 mod model;

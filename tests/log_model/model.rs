@@ -80,7 +80,9 @@ impl Model {
 
     pub(crate) fn append(&mut self, kind: Kind, len: usize) -> Draft {
         let cursor = self.head() + 1;
-        let frame = Bytes::from(vec![b'a' + (cursor % 26) as u8; len]);
+        let block = vec![b'a' + (cursor % 26) as u8; len];
+        let frame = Bytes::from([format!("{len:x}\r\n").as_bytes(), &block, b"\r\n"].concat());
+        let len = frame.len();
         let (id, passed) = (self.id.clone(), self.id_is_passed);
         let last = (1..cursor)
             .rev()

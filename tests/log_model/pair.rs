@@ -26,6 +26,8 @@ pub(crate) enum Step {
     Wait(u8),
     /// The sweep that comes about once a second.
     Trim,
+    /// A successor process goes on with the log.
+    HandOver,
 }
 
 /// A client that was let in, and whose stream is not written yet.
@@ -104,6 +106,15 @@ impl Pair {
         assert_eq!(self.writer.append_at(newest, draft), refused);
     }
 
+    /// What is read again of what was written has to be the same log; clients that were let in have
+    /// their places in it.
+    pub(crate) fn hand_over(&mut self) {
+        let mut carried = Vec::new();
+        self.writer.give(&mut carried, self.model.now).expect("memory takes it");
+        let taken = Writer::take(&carried[..], self.model.limits, self.model.now);
+        (self.writer, self.log) = taken.expect("as it was written");
+    }
+
     pub(crate) fn step(&mut self, step: &Step, len: usize) {
         match *step {
             Step::Own(n) => self.event(Some(format!("id {n}").into()), len),
@@ -137,6 +148,7 @@ impl Pair {
                 self.writer.trim(self.model.now);
                 self.model.forget_while(Model::is_old);
             }
+            Step::HandOver => self.hand_over(),
         }
     }
 }

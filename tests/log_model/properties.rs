@@ -18,6 +18,7 @@ fn steps() -> impl Strategy<Value = (Step, usize)> {
         1 => prop_oneof![Just(Start::Live), Just(Start::Latest), Just(Start::Earliest)].prop_map(Step::LetIn),
         1 => (0u8..8).prop_map(Step::Wait),
         1 => Just(Step::Trim),
+        1 => Just(Step::HandOver),
     ];
     (step, prop_oneof![9 => 1usize..20, 1 => 20usize..90])
 }
