@@ -103,6 +103,11 @@ impl Asks {
         self.state().is_open = true;
     }
 
+    /// Whether ids may be asked for.
+    pub(super) fn are_open(&self) -> bool {
+        self.state().is_open
+    }
+
     /// No more: clients that wait learn that nothing comes.
     pub(super) fn close(&self) {
         let mut state = self.state();

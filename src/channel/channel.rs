@@ -41,29 +41,57 @@ pub struct Channel {
     origin_retry: AtomicU64,
 }
 
+/// What a channel is made of that may come from before.
+pub(super) struct Parts {
+    pub(super) writer: WriterState,
+    pub(super) log: Log,
+    pub(super) ids: Ids,
+    pub(super) ending: Ending,
+    pub(super) membership: Membership,
+    /// See [`Channel::origin_retry`].
+    pub(super) origin_retry: Option<Duration>,
+}
+
 impl Channel {
     /// A channel with an empty log, whose numbering is `epoch`.
     pub fn new(settings: Settings, metrics: Arc<SourceMetrics>, epoch: Epoch) -> Arc<Self> {
         let source = settings.snapshot();
         let upstreams = source.upstreams.len();
         let (writer, log) = Log::new(source.log.limits());
-        metrics.channels.increment(1.0);
-        Arc::new(Self {
-            name: source.name.as_str().into(),
+        let parts = Parts {
+            writer: WriterState::new(writer),
+            log,
             ids: Ids::new(epoch, source.ids, upstreams),
-            writer_state: Mutex::new(WriterState::new(writer)),
+            ending: Ending::new(upstreams),
+            membership: Membership::new(),
+            origin_retry: None,
+        };
+        Self::of(parts, settings, metrics)
+    }
+
+    pub(super) fn of(parts: Parts, settings: Settings, metrics: Arc<SourceMetrics>) -> Arc<Self> {
+        metrics.channels.increment(1.0);
+        let channel = Self {
+            name: settings.load().name.as_str().into(),
+            ids: parts.ids,
+            writer_state: Mutex::new(parts.writer),
             held: Notify::new(),
             followers: Followers::new(),
             backpressure: Backpressure::new(),
-            ending: Ending::new(upstreams),
-            membership: Membership::new(),
+            ending: parts.ending,
+            membership: parts.membership,
             asks: Asks::new(),
             removal: OnceLock::new(),
             origin_retry: AtomicU64::new(0),
             settings,
             metrics,
-            log,
-        })
+            log: parts.log,
+        };
+        parts
+            .origin_retry
+            .into_iter()
+            .for_each(|time| channel.set_origin_retry(time));
+        Arc::new(channel)
     }
 
     /// The configured name of its source.

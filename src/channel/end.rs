@@ -53,6 +53,19 @@ impl Ending {
         }
     }
 
+    /// The same where it is known how far it has come.
+    pub(super) fn going_on(upstreams: usize, end: Option<End>) -> Self {
+        let ending = Self::new(upstreams);
+        ending.over.store(end.is_some(), Ordering::Release);
+        ending.end.store(end.map(Arc::new));
+        ending
+    }
+
+    /// Upstreams that the origin has not ended.
+    pub(super) fn upstreams(&self) -> usize {
+        self.upstreams.load(Ordering::Relaxed)
+    }
+
     /// How the stream ends, if it is known.
     pub(super) fn get(&self) -> Option<Arc<End>> {
         self.is_over().then(|| self.end.load()).flatten()

@@ -44,6 +44,20 @@ impl Ids {
         }
     }
 
+    /// The same where this is known already. `passed`: whether the origin's ids were.
+    pub(super) fn going_on(epoch: Epoch, wanted: config::Ids, upstreams: usize, passed: bool) -> Self {
+        let ids = Self::new(epoch, wanted, upstreams);
+        if passed && ids.mode == config::Ids::Auto {
+            ids.passing.store(true, Ordering::Release);
+        }
+        ids
+    }
+
+    /// The numbering's name.
+    pub(super) fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
     /// Whether the origin's own ids are passed on.
     pub(super) fn are_passed(&self) -> bool {
         self.passing.load(Ordering::Acquire)

@@ -27,6 +27,15 @@ impl Membership {
         }
     }
 
+    /// The same where there has been no client for so long.
+    pub(super) fn idle_for(time: Duration) -> Self {
+        let membership = Self::new();
+        Self {
+            created: membership.created.checked_sub(time).unwrap_or(membership.created),
+            ..membership
+        }
+    }
+
     pub(super) fn enter(&self) {
         self.clients.fetch_add(1, Ordering::Relaxed);
     }

@@ -9,6 +9,7 @@ mod asking;
 mod asks;
 mod backpressure;
 mod blocks;
+mod carried;
 #[expect(clippy::module_inception, reason = "the room is named by its central type")]
 mod channel;
 mod coalesce;
@@ -30,6 +31,7 @@ mod writer_state;
 
 pub(crate) use asking::HistoryLookup;
 pub(crate) use blocks::{gap_block, gap_blocks, retry_block};
+pub use carried::CarriedChannelState;
 pub use channel::Channel;
 pub use end::{Cause, End};
 pub use followers::Follower;

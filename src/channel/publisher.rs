@@ -43,6 +43,20 @@ impl Channel {
     }
 }
 
+impl Channel {
+    /// A sink for an upstream that goes on where another process had it. `last_event_id`: the one in
+    /// force there; `connected_before`: whether its stream was open at any time.
+    pub fn publisher_going_on(self: &Arc<Self>, last_event_id: &[u8], connected_before: bool) -> Publisher {
+        let mut publisher = self.publisher();
+        publisher.id.follow(last_event_id);
+        publisher.connected_before = connected_before;
+        if connected_before {
+            self.asks.connected();
+        }
+        publisher
+    }
+}
+
 impl Publisher {
     pub(super) fn new(channel: Arc<Channel>, comes_back: bool) -> Self {
         Self {

@@ -9,6 +9,7 @@ use crate::event_stream::Event;
 use crate::log::{Draft, Kind, Tip, Writer, frame};
 use crate::metrics::SourceMetrics;
 use bytes::Bytes;
+use std::io;
 use std::time::Instant;
 
 /// What the writing side remembers.
@@ -34,6 +35,25 @@ impl WriterState {
             gauged_events: 0.0,
             gauged_bytes: 0.0,
         }
+    }
+
+    /// Goes on with a log, and the id that was in force.
+    pub(super) fn going_on(writer: Writer, id: Bytes, id_is_passed: bool) -> Self {
+        Self {
+            id,
+            id_is_passed,
+            ..Self::new(writer)
+        }
+    }
+
+    /// The id in force, as clients see it, and whether it came from the origin.
+    pub(super) fn id(&self) -> (&Bytes, bool) {
+        (&self.id, self.id_is_passed)
+    }
+
+    /// Writes the log for a successor.
+    pub(super) fn give(&self, out: impl io::Write) -> io::Result<()> {
+        self.writer.give(out, Instant::now())
     }
 
     /// Bounds the log anew, and lets go what is too old.

@@ -96,7 +96,7 @@ impl Source {
 }
 
 /// Whose ids clients see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Ids {
     /// Assigned until the origin is seen to send ids itself.
     Auto,

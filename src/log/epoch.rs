@@ -46,6 +46,11 @@ impl Epoch {
         Self(name.into())
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
     /// The id of the event at a position, and of the place after it.
     pub fn id(&self, position: Position) -> String {
         format!("{}.{position}", self.0)

@@ -44,6 +44,21 @@ impl Template {
         }
     }
 
+    /// The same parameters by their names and values, as [`Parameters::pairs`] gives them. `None`: the
+    /// template has others.
+    pub(crate) fn fit_pairs(&self, pairs: &[(String, String)]) -> Option<Parameters> {
+        let names = self.segments.iter().filter_map(|segment| match segment {
+            Segment::Parameter(name) => Some(name),
+            Segment::Literal(_) => None,
+        });
+        let mut names: Vec<_> = names.cloned().collect();
+        names.sort_unstable();
+        let is_one = |(name, pair): (&Arc<str>, &(String, String))| **name == *pair.0 && is_value(&pair.1);
+        let fits = names.len() == pairs.len() && names.iter().zip(pairs).all(is_one);
+        let values = pairs.iter().map(|(_, value)| value.as_str().into());
+        fits.then(|| Parameters(names.into_iter().zip(values).collect()))
+    }
+
     /// The parameters in a request's path (in its normal form), if it fits. An empty segment is no
     /// value.
     pub(crate) fn fit(&self, path: &str) -> Option<Result<Parameters, BadParameter>> {
@@ -67,6 +82,14 @@ impl Template {
 }
 
 impl Parameters {
+    /// Names and values, in the order of the names.
+    pub(crate) fn pairs(&self) -> Vec<(String, String)> {
+        let pairs = self.0.iter();
+        pairs
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect()
+    }
+
     /// A URL of the source's with the values put in. Everything but unreserved characters is
     /// encoded: a value is one segment, or one value of a query.
     pub(crate) fn fill(&self, url: &str) -> String {
@@ -116,11 +139,15 @@ fn value(segment: &str) -> Result<Box<str>, BadParameter> {
         return Err(BadParameter::TooLong);
     }
     let value = String::from_utf8(bytes.into_owned()).map_err(|_| BadParameter::Malformed)?;
-    let separates = |c: char| matches!(c, '/' | '\\') || c.is_control();
-    if value.contains(separates) || value == "." || value == ".." {
-        return Err(BadParameter::Malformed);
+    match is_value(&value) {
+        true => Ok(value.into()),
+        false => Err(BadParameter::Malformed),
     }
-    Ok(value.into())
+}
+
+fn is_value(value: &str) -> bool {
+    let separates = |c: char| matches!(c, '/' | '\\') || c.is_control();
+    value.len() <= VALUE_BYTES_MAX && !value.contains(separates) && value != "." && value != ".."
 }
 
 #[cfg(test)]
@@ -184,6 +211,23 @@ mod tests {
         ] {
             assert_eq!(fit(template, path), None, "{template} {path}");
         }
+    }
+
+    #[test]
+    fn parameters_go_over_as_pairs() {
+        let template = Template::new("/{b}/x/{a}");
+        let parameters = template.fit("/1/x/%C3%A4%2B").expect("fits").expect("good");
+        let pairs = parameters.pairs();
+        assert_eq!(template.fit_pairs(&pairs), Some(parameters));
+        assert_eq!(Template::new("/{a}/{c}").fit_pairs(&pairs), None);
+        assert_eq!(template.fit_pairs(&pairs[..1]), None);
+        let other = |value: &str| [("a".to_owned(), value.to_owned()), pairs[1].clone()];
+        assert!(template.fit_pairs(&other("x")).is_some());
+        assert_eq!(
+            [other(".."), other("a/b")].map(|pairs| template.fit_pairs(&pairs)),
+            [None, None]
+        );
+        assert_eq!(Template::new("/x").fit_pairs(&[]), Some(Parameters(Box::new([]))));
     }
 
     #[test]

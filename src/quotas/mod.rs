@@ -9,6 +9,7 @@ mod grant;
 mod leaving;
 mod quota;
 mod rate;
+mod take_over;
 mod users;
 
 pub use descriptors::Budget;

@@ -34,6 +34,11 @@ impl Quota {
             .is_ok()
     }
 
+    /// Takes `count` also beyond the bound: what is there already, and is taken over.
+    pub(crate) fn take_over(&self, count: usize) {
+        self.taken.fetch_add(count, Ordering::AcqRel);
+    }
+
     /// Gives back what was taken.
     pub(crate) fn give_back(&self, count: usize) {
         // Sequentially consistent, as the look of one that waits is: either it sees the last place
@@ -80,6 +85,15 @@ mod tests {
         quota.give_back(1);
         waits.await.expect("no panic");
         assert!(!Quota::new(0).take(1) && Quota::new(usize::MAX).take(1));
+    }
+
+    #[test]
+    fn what_is_taken_over_may_be_more_than_the_bound() {
+        let quota = Quota::new(2);
+        quota.take_over(3);
+        assert_eq!((quota.taken(), quota.free(), quota.take(1)), (3, 0, false));
+        quota.give_back(2);
+        assert!(quota.take(1) && !quota.take(1));
     }
 
     #[test]

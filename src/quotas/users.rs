@@ -41,6 +41,15 @@ impl Users {
         Ok(true)
     }
 
+    /// Counts one that is there already, and may be one too many. Whether it is counted, as above.
+    pub(super) fn take_over(&self, user: &User) -> bool {
+        let is_counted = self.max.load(Ordering::Relaxed) > 0;
+        if is_counted {
+            *self.lock().entry(user.clone()).or_insert(0) += 1;
+        }
+        is_counted
+    }
+
     pub(super) fn leave(&self, user: &User) {
         let mut clients = self.lock();
         if let Some(count) = clients.get_mut(user) {

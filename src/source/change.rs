@@ -1,7 +1,7 @@
 //! From a source's settings before and after to what has to be done about it.
 
+use super::basis::Basis;
 use crate::config::{Source, Upstream};
-use std::collections::HashSet;
 use std::path::Path;
 
 /// What another configuration means for a source that it has.
@@ -22,7 +22,7 @@ pub(crate) enum Change {
 impl Change {
     /// What becomes of a source. `agree`: whether a file holds what it held before.
     pub(crate) fn of(before: &Source, after: &Source, agree: impl Fn(&Path) -> bool) -> Self {
-        if needs_new_channels(before, after) {
+        if !Basis::of(before).can_go_on_as(&Basis::of(after)) {
             return Self::Replaced;
         }
         // Parsers are made for one connection.
@@ -36,28 +36,6 @@ impl Change {
             false => Self::Settings,
         }
     }
-}
-
-/// Whether the channels can't go on: they are found by other parameters, number in another way, or
-/// merge other streams.
-fn needs_new_channels(before: &Source, after: &Source) -> bool {
-    let paths = match before.is_templated() || after.is_templated() {
-        true => before.paths == after.paths,
-        // Clients that have come by a path that is gone are to leave; a further one cuts nobody.
-        false => before.paths.iter().all(|path| after.paths.contains(path)),
-    };
-    !paths || before.ids != after.ids || !merges_the_same(&before.upstreams, &after.upstreams)
-}
-
-/// Whether each upstream stands at its place, under its name or another: the id at which it resumes
-/// is that of its place. One that changes places would be asked with the id of another.
-fn merges_the_same(before: &[Upstream], after: &[Upstream]) -> bool {
-    let known: HashSet<&str> = before.iter().map(|upstream| upstream.name.as_str()).collect();
-    before.len() == after.len()
-        && before
-            .iter()
-            .zip(after)
-            .all(|(before, after)| before.name == after.name || !known.contains(after.name.as_str()))
 }
 
 /// The files that each connection reads anew.

@@ -45,11 +45,15 @@ impl ChannelLife {
             self.remove();
             channel.finish();
         });
-        let over = tokio::select! {
-            () = self.supply() => Over::Supplied,
-            () = channel.terminated() => Over::Supplied,
-            () = channel.release_in_time() => Over::Supplied,
-            () = self.idle() => Over::Idle,
+        // One of a predecessor may have ended there.
+        let over = match channel.end() {
+            Some(_) => Over::Supplied,
+            None => tokio::select! {
+                () = self.supply() => Over::Supplied,
+                () = channel.terminated() => Over::Supplied,
+                () = channel.release_in_time() => Over::Supplied,
+                () = self.idle() => Over::Idle,
+            },
         };
         // They are closed, though the channel may stay.
         drop(upstreams);
@@ -59,7 +63,6 @@ impl ChannelLife {
             Over::Supplied if channel.has_terminated() => self.statuses.iter().for_each(|status| status.ended()),
             Over::Supplied => {}
         }
-        let ended = Instant::now();
         if self.first.refused() {
             // Its clients get what there is, then the end; one that comes back gets the origin's
             // answer.
@@ -71,6 +74,7 @@ impl ChannelLife {
                 // nothing more can come.
                 channel.finish();
             }
+            let ended = channel.end().map_or_else(Instant::now, |end| end.at);
             channel.settings().sleep(ended, |source| source.linger).await;
         }
         self.remove();

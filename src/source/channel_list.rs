@@ -58,6 +58,14 @@ impl ChannelList {
         open.map(|open| (open.channel.clone(), open.statuses.clone())).collect()
     }
 
+    /// The channels that clients may come in to, with their parameters.
+    pub(super) fn open_to_clients(&self) -> Vec<(Parameters, Arc<Channel>)> {
+        let channels = self.lock();
+        let open = channels.iter().filter(|(_, open)| *open.first.borrow() == First::Open);
+        open.map(|(parameters, open)| (parameters.clone(), open.channel.clone()))
+            .collect()
+    }
+
     /// Takes a channel out, if it is still this one; `only_if_idle`: and if, under the same lock,
     /// it has no client. Whether it is not in the list any more.
     pub(super) fn remove(&self, parameters: &Parameters, channel: &Arc<Channel>, only_if_idle: bool) -> bool {

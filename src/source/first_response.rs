@@ -37,7 +37,16 @@ struct FirstResponseSender {
 
 impl FirstResponse {
     pub(super) fn new(upstreams: usize) -> (Self, watch::Receiver<First>) {
-        let (sender, first) = watch::channel(First::Asking);
+        Self::beginning(First::Asking, upstreams)
+    }
+
+    /// One that was there before: clients may come in.
+    pub(super) fn known(upstreams: usize) -> (Self, watch::Receiver<First>) {
+        Self::beginning(First::Open, upstreams)
+    }
+
+    fn beginning(first: First, upstreams: usize) -> (Self, watch::Receiver<First>) {
+        let (sender, first) = watch::channel(first);
         let sender = FirstResponseSender {
             first: sender,
             left: AtomicUsize::new(upstreams),

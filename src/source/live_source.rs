@@ -1,15 +1,17 @@
 //! A source at work: what makes a configured source live, and ends with it.
 
+use super::carried::{CarriedChannel, CarriedChannelError};
 use super::change::Change;
 use super::channel_list::ChannelUpstreams;
 use super::plain::Plain;
 use super::surroundings::Surroundings;
 use super::templated::Templated;
 use super::upstream_runner::UpstreamRunner;
-use crate::channel::{Removal, Settings, metrics_of};
+use crate::channel::{Channel, Removal, Settings, metrics_of};
 use crate::config::Source;
 use crate::metrics::Metrics;
 use crate::upstream::StatusCell;
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -42,15 +44,54 @@ impl TemplatedOwner {
 }
 
 impl LiveSource {
-    /// Opens the channel of a source without parameters and connects its upstreams. One with
-    /// parameters waits for its first client.
-    pub(super) fn start(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
+    /// Opens the channel of a source without parameters. One with parameters waits for its first
+    /// client.
+    pub(super) fn open(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
         match source.is_templated() {
-            true => Self::Templated(TemplatedOwner(Templated::new(
-                Settings::new(source.clone()),
-                surroundings,
-            ))),
-            false => Self::Plain(Plain::start(source, surroundings)),
+            true => Self::templated(source, surroundings),
+            false => Self::Plain(Plain::open(source, surroundings)),
+        }
+    }
+
+    fn templated(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
+        let settings = Settings::new(source.clone());
+        Self::Templated(TemplatedOwner(Templated::new(settings, surroundings)))
+    }
+
+    /// Opens it with a channel of a predecessor.
+    pub(super) fn open_taking(
+        source: &Arc<Source>,
+        carried: &CarriedChannel,
+        log: impl Read,
+        surroundings: &Surroundings,
+    ) -> Result<(Self, Arc<Channel>), CarriedChannelError> {
+        if source.is_templated() {
+            let live = Self::templated(source, surroundings);
+            let channel = live.take(carried, log)?;
+            return Ok((live, channel));
+        }
+        if !carried.parameters.is_empty() {
+            return Err(CarriedChannelError::Parameters);
+        }
+        let (settings, metrics) = (Settings::new(source.clone()), metrics_of(source, &surroundings.metrics));
+        let channel = Channel::take(&carried.state, log, settings, metrics)?;
+        let plain = Plain::go_on(source, channel.clone(), carried.state.is_asking(), surroundings);
+        Ok((Self::Plain(plain), channel))
+    }
+
+    /// Goes on with a further channel of a predecessor.
+    pub(super) fn take(&self, carried: &CarriedChannel, log: impl Read) -> Result<Arc<Channel>, CarriedChannelError> {
+        match self {
+            Self::Plain(_) => Err(CarriedChannelError::Twice),
+            Self::Templated(templated) => templated.0.take(carried, log),
+        }
+    }
+
+    /// Connects its upstreams, once.
+    pub(super) fn begin(&self, surroundings: &Surroundings) {
+        match self {
+            Self::Plain(plain) => plain.begin(surroundings),
+            Self::Templated(templated) => templated.0.begin(),
         }
     }
 
@@ -135,6 +176,17 @@ impl LiveSource {
     pub(super) fn make_way(&self) {
         if let Self::Plain(plain) = self {
             plain.close();
+        }
+    }
+
+    /// Closes its upstreams, and opens no channel any more. Its clients stay.
+    pub(super) fn close(&self) {
+        match self {
+            Self::Plain(plain) => {
+                plain.channel.end_asking();
+                plain.close();
+            }
+            Self::Templated(templated) => templated.0.close(),
         }
     }
 

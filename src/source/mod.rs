@@ -2,15 +2,26 @@
 //! registry of all.
 
 mod ask_origin;
+#[allow(dead_code)]
+mod basis;
+#[allow(dead_code)]
+mod carried;
+#[cfg(test)]
+mod carried_tests;
 mod change;
 mod channel_life;
 mod channel_list;
 mod first_response;
+// Called by the side that speaks with the other process.
+#[allow(dead_code)]
+mod giving;
 mod live_source;
 mod plain;
 mod registry;
 mod sink;
 mod surroundings;
+#[allow(dead_code)]
+mod taking;
 mod templated;
 mod upstream_runner;
 
@@ -21,3 +32,9 @@ pub(crate) use live_source::LiveSource;
 pub(crate) use plain::Plain;
 pub(crate) use registry::Registry;
 pub use templated::Templated;
+#[allow(unused_imports)]
+pub(crate) use {
+    basis::Basis,
+    carried::{CarriedChannel, CarriedChannelError},
+    giving::{GivenChannel, GoingOn},
+};

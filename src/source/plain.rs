@@ -10,53 +10,78 @@ use crate::upstream::StatusCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 
-/// A plain source at work. Dropping it closes its upstreams.
+/// A plain source, which is at work once it has begun. Dropping it closes its upstreams.
 pub(crate) struct Plain {
     pub(crate) channel: Arc<Channel>,
     /// Its upstreams, in the order of the configuration.
     pub(super) runners: Arc<[UpstreamRunner]>,
     /// Theirs, in the same order.
     pub(crate) statuses: Arc<[Arc<StatusCell>]>,
+    /// Whether the origin may be asked for what came before the log.
+    is_asking: bool,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Plain {
-    /// Opens the channel and connects the upstreams. A panic in one of its tasks fails the process:
-    /// its clients would wait for ever.
-    pub(super) fn start(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
-        let metrics = &surroundings.metrics;
-        let channel = Channel::new(Settings::new(source.clone()), metrics_of(source, metrics), Epoch::new());
-        let mut tasks = JoinSet::new();
-        let runners = UpstreamRunner::of(source, metrics);
-        let statuses: Arc<[_]> = runners.iter().map(|_| Arc::new(StatusCell::new())).collect();
-        for (n, (runner, status)) in runners.iter().zip(&*statuses).enumerate() {
-            let part = format!("the upstream {} of source {}", runner.name(), source.name);
+    /// Opens the channel, or goes on with one.
+    pub(super) fn open(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
+        let metrics = metrics_of(source, &surroundings.metrics);
+        let channel = Channel::new(Settings::new(source.clone()), metrics, Epoch::new());
+        Self::of(source, channel, true, surroundings)
+    }
+
+    /// Goes on with a channel of a predecessor. `is_asking`: whether clients may still come back whose
+    /// ids the origin knows and the log does not.
+    pub(super) fn go_on(
+        source: &Arc<Source>,
+        channel: Arc<Channel>,
+        is_asking: bool,
+        surroundings: &Surroundings,
+    ) -> Self {
+        Self::of(source, channel, is_asking, surroundings)
+    }
+
+    fn of(source: &Source, channel: Arc<Channel>, is_asking: bool, surroundings: &Surroundings) -> Self {
+        let runners = UpstreamRunner::of(source, &surroundings.metrics);
+        let is_asking = is_asking && ask_origin::is_possible(source);
+        if is_asking {
+            // Before the first client is let in.
+            channel.begin_asking();
+        }
+        Self {
+            channel,
+            statuses: runners.iter().map(|_| Arc::new(StatusCell::new())).collect(),
+            runners,
+            is_asking,
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// Connects the upstreams. A panic in one of its tasks fails the process: its clients would wait
+    /// for ever.
+    pub(super) fn begin(&self, surroundings: &Surroundings) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let (runners, channel, name) = (&self.runners, &self.channel, self.channel.name());
+        for (n, (runner, status)) in runners.iter().zip(&*self.statuses).enumerate() {
+            let part = format!("the upstream {} of source {name}", runner.name());
             let (all, channel, status) = (runners.clone(), channel.clone(), status.clone());
             let keep = async move { all[n].keep(channel, status).await };
             tasks.spawn_on(surroundings.critical.clone().watch(part, keep), &surroundings.upstreams);
         }
-        if ask_origin::is_possible(source) {
-            // Before the first client is let in.
-            channel.begin_asking();
-            let part = format!("the questions to the origin of source {}", source.name);
+        if self.is_asking {
+            let part = format!("the questions to the origin of source {name}");
             let asking = ask_origin::ask_origin(runners.clone(), channel.clone());
             let task = surroundings.critical.clone().watch(part, asking);
             tasks.spawn_on(task, &surroundings.upstreams);
         }
         // Whether anything is held back, the settings say at the time.
-        let part = format!("the coalescing of source {}", source.name);
+        let part = format!("the coalescing of source {name}");
         let held = channel.clone();
         let task = surroundings
             .critical
             .clone()
             .watch(part, async move { held.release_in_time().await });
         tasks.spawn_on(task, &surroundings.upstreams);
-        Self {
-            channel,
-            runners,
-            statuses,
-            tasks: Mutex::new(tasks),
-        }
     }
 
     /// Closes the upstreams. Nothing will come any more.

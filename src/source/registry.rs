@@ -4,10 +4,11 @@
 //! made of [`Registry::list`], and hold channels, never a source: so one that is removed ends at
 //! once.
 
+use super::carried::{CarriedChannel, CarriedChannelError};
 use super::change::Change;
 use super::live_source::LiveSource;
 use super::surroundings::Surroundings;
-use crate::channel::{Removal, Settings};
+use crate::channel::{Channel, Removal, Settings};
 use crate::config::Source;
 use crate::critical::CriticalTasks;
 use crate::metrics::Metrics;
@@ -15,6 +16,7 @@ use crate::quotas::Quotas;
 use crate::upstream::UpstreamRuntime;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -122,10 +124,35 @@ impl Registry {
                 }
                 None => {}
             }
-            Arc::new(LiveSource::start(source, &self.surroundings))
+            let live = self.open_source(source);
+            self.begin_source(&live);
+            Arc::new(live)
         });
         self.sources.store(Arc::new(live.collect()));
         Gone(gone.into_values().collect())
+    }
+
+    pub(super) fn open_source(&self, source: &Arc<Source>) -> LiveSource {
+        LiveSource::open(source, &self.surroundings)
+    }
+
+    pub(super) fn open_taking(
+        &self,
+        source: &Arc<Source>,
+        carried: &CarriedChannel,
+        log: impl Read,
+    ) -> Result<(LiveSource, Arc<Channel>), CarriedChannelError> {
+        LiveSource::open_taking(source, carried, log, &self.surroundings)
+    }
+
+    pub(super) fn begin_source(&self, live: &LiveSource) {
+        live.begin(&self.surroundings);
+    }
+
+    /// Makes these the live sources, where there are none yet.
+    pub(super) fn put(&self, live: Vec<Arc<LiveSource>>) {
+        debug_assert!(self.list().is_empty());
+        self.sources.store(Arc::new(live));
     }
 
     /// Tasks of upstreams that have not ended.

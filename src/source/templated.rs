@@ -1,6 +1,7 @@
 //! A templated source: a channel per set of parameters, opened for its first client and closed some
 //! time after its last. Each channel has one task, which is its whole life (`channel_life`).
 
+use super::carried::{CarriedChannel, CarriedChannelError};
 use super::channel_life::ChannelLife;
 use super::channel_list::{ChannelList, ChannelUpstreams, OpenChannel, OpenOutcome, make_room};
 use super::first_response::{First, FirstResponse};
@@ -12,8 +13,10 @@ use crate::metrics::{Protocol, SourceMetrics};
 use crate::path::{BadParameter, Parameters, Template};
 use crate::quotas::{ChannelPermit, Quotas, UpstreamsPermit};
 use crate::upstream::StatusCell;
+use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// A templated source and its channels.
@@ -29,6 +32,8 @@ pub struct Templated {
     /// The channels' lives; `None` once the source is closed. Taken only under the lock of the
     /// list.
     tasks: Mutex<Option<JoinSet<()>>>,
+    /// Lives that are to begin where those of a predecessor have stopped.
+    taken: Mutex<Vec<(ChannelLife, UpstreamsPermit)>>,
 }
 
 impl Templated {
@@ -42,8 +47,40 @@ impl Templated {
             list: Arc::default(),
             upstreams: surroundings.upstreams.clone(),
             tasks: Mutex::new(Some(JoinSet::new())),
+            taken: Mutex::default(),
             settings,
         })
+    }
+
+    /// Goes on with a channel of a predecessor, whose life waits for [`Templated::begin`].
+    pub(super) fn take(&self, carried: &CarriedChannel, log: impl Read) -> Result<Arc<Channel>, CarriedChannelError> {
+        let mut templates = self.templates.iter();
+        let parameters = templates.find_map(|template| template.fit_pairs(&carried.parameters));
+        let parameters = parameters.ok_or(CarriedChannelError::Parameters)?;
+        let channel = Channel::take(&carried.state, log, self.settings.clone(), self.metrics.clone())?;
+        let upstreams = match channel.end() {
+            None => self.runners.len(),
+            Some(_) => 0,
+        };
+        let no_descriptor = |_| CarriedChannelError::Descriptors;
+        let upstreams = self.quotas.open_upstreams(upstreams).map_err(no_descriptor)?;
+        let first = FirstResponse::known(self.runners.len());
+        let (life, open) = self.made(&parameters, channel.clone(), self.quotas.take_over_channel(), first);
+        if self.list.lock().insert(parameters, open).is_some() {
+            return Err(CarriedChannelError::Twice);
+        }
+        self.taken().push((life, upstreams));
+        Ok(channel)
+    }
+
+    /// Begins the lives of the channels that were taken over.
+    pub(super) fn begin(&self) {
+        let mut tasks = self.tasks();
+        for (life, upstreams) in self.taken().drain(..) {
+            if let Some(tasks) = tasks.as_mut() {
+                tasks.spawn_on(life.live(upstreams), &self.upstreams);
+            }
+        }
     }
 
     /// Ends every channel as `removal` says, closes the upstreams, and lets go of the channels: no
@@ -71,6 +108,11 @@ impl Templated {
     /// The configured names of the upstreams.
     pub(super) fn upstreams(&self) -> impl Iterator<Item = String> {
         self.runners.iter().map(UpstreamRunner::name)
+    }
+
+    /// Those that clients may come in to, with their parameters.
+    pub(super) fn open_to_clients(&self) -> Vec<(Parameters, Arc<Channel>)> {
+        self.list.open_to_clients()
     }
 
     /// The open channels.
@@ -123,8 +165,23 @@ impl Templated {
         let mut tasks = self.tasks();
         let tasks = tasks.as_mut()?;
         let channel = Channel::new(self.settings.clone(), self.metrics.clone(), Epoch::new());
+        let (life, open) = self.made(parameters, channel, permit, FirstResponse::new(self.runners.len()));
+        // Its place is taken before the origin is asked: all that it says is for this client.
+        let outcome = open.enter(protocol);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_on(life.live(upstreams), &self.upstreams);
+        Some((open, outcome))
+    }
+
+    /// A channel for the list, and its life.
+    fn made(
+        &self,
+        parameters: &Parameters,
+        channel: Arc<Channel>,
+        permit: ChannelPermit,
+        (first, answer): (FirstResponse, watch::Receiver<First>),
+    ) -> (ChannelLife, OpenChannel) {
         let statuses: Arc<[_]> = self.runners.iter().map(|_| Arc::new(StatusCell::new())).collect();
-        let (first, answer) = FirstResponse::new(self.runners.len());
         let life = ChannelLife {
             list: self.list.clone(),
             runners: self.runners.clone(),
@@ -139,11 +196,11 @@ impl Templated {
             first: answer,
             _permit: permit,
         };
-        // Its place is taken before the origin is asked: all that it says is for this client.
-        let outcome = open.enter(protocol);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn_on(life.live(upstreams), &self.upstreams);
-        Some((open, outcome))
+        (life, open)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Vec<(ChannelLife, UpstreamsPermit)>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tasks(&self) -> MutexGuard<'_, Option<JoinSet<()>>> {

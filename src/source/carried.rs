@@ -1,0 +1,35 @@
+//! A channel on its way to a successor process.
+
+use crate::channel::CarriedChannelState;
+use crate::log::CarriedLogError;
+use serde::{Deserialize, Serialize};
+
+/// A channel, but for its log, which travels beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CarriedChannel {
+    /// The configured name of its source.
+    pub(crate) source: String,
+    /// By name; none of a plain source's.
+    pub(crate) parameters: Vec<(String, String)>,
+    pub(super) state: CarriedChannelState,
+}
+
+/// Why a channel could not be taken over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CarriedChannelError {
+    /// There is no such source here.
+    #[error("a channel of a source that there is not")]
+    Source,
+    /// Its source has other parameters, or none.
+    #[error("a channel whose parameters its source does not have")]
+    Parameters,
+    /// It came twice.
+    #[error("a channel that there is already")]
+    Twice,
+    /// There is no room for its upstreams.
+    #[error("the limit on open files leaves no room for its upstreams")]
+    Descriptors,
+    /// What it holds.
+    #[error(transparent)]
+    Log(#[from] CarriedLogError),
+}

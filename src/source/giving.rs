@@ -1,0 +1,84 @@
+//! Channels are given to a successor process: which of them it can go on with, and what becomes of
+//! the others.
+
+use super::basis::Basis;
+use super::carried::CarriedChannel;
+use super::live_source::LiveSource;
+use super::registry::Registry;
+use crate::channel::{Channel, Removal};
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// A channel that is given to the successor, and is still this process's.
+pub(crate) struct GivenChannel {
+    pub(crate) carried: CarriedChannel,
+    pub(crate) channel: Arc<Channel>,
+}
+
+/// The sources that go on in the successor.
+pub(crate) struct GoingOn(HashSet<String>);
+
+impl GivenChannel {
+    /// Writes its log. Blocks for as long as `out` does.
+    pub(crate) fn write_log(&self, out: impl Write) -> io::Result<()> {
+        self.channel.give_log(out)
+    }
+}
+
+impl GoingOn {
+    /// Whether the source of this name goes on.
+    pub(crate) fn has(&self, source: &str) -> bool {
+        self.0.contains(source)
+    }
+}
+
+impl Registry {
+    /// Which sources go on in a process that has these: by the rule of a reload.
+    pub(crate) fn going_on(&self, there: &[Basis]) -> GoingOn {
+        let list = self.list();
+        let here = list.iter().map(|live| Basis::of(&live.settings().load()));
+        let goes_on = |here: &Basis| {
+            let after = there.iter().find(|after| after.name() == here.name());
+            after.is_some_and(|after| here.can_go_on_as(after))
+        };
+        GoingOn(here.filter(goes_on).map(|here| here.name().to_owned()).collect())
+    }
+
+    /// The channels that go on, as plain data. Their upstreams have stopped; what is held back for
+    /// `coalesce` is published. Those that wait for their origin's first answer are none of them.
+    pub(crate) fn give_channels(&self, going_on: &GoingOn) -> Vec<GivenChannel> {
+        let list = self.list();
+        let live = list.iter().filter(|live| going_on.has(&live.name()));
+        let channels = live.flat_map(|live| match &**live {
+            LiveSource::Plain(plain) => vec![(Vec::new(), plain.channel.clone())],
+            LiveSource::Templated(templated) => {
+                let open = templated.shared().open_to_clients().into_iter();
+                open.map(|(parameters, channel)| (parameters.pairs(), channel))
+                    .collect()
+            }
+        });
+        let given = channels.map(|(parameters, channel)| GivenChannel {
+            carried: CarriedChannel {
+                source: channel.name().to_owned(),
+                parameters,
+                state: channel.give_state(),
+            },
+            channel,
+        });
+        given.collect()
+    }
+
+    /// The successor has what goes on: nothing is opened for it any more. The clients of the other
+    /// sources get what there is, and are let go in order.
+    ///
+    /// From before on, this process lets in no client.
+    pub(crate) fn let_go(&self, going_on: &GoingOn, removal: Removal) {
+        for live in self.list().iter() {
+            match going_on.has(&live.name()) {
+                true => live.close(),
+                false => live.remove(removal),
+            }
+        }
+    }
+}
