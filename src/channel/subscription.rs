@@ -24,13 +24,18 @@ impl Channel {
     /// Counts a client in whose request is let in, and takes its place.
     pub fn admit(self: &Arc<Self>, protocol: Protocol) -> Admission {
         let start = self.start_point();
+        let subscription = self.subscribe(protocol);
+        Admission { subscription, start }
+    }
+
+    /// Counts a client in that has its place already.
+    pub fn subscribe(self: &Arc<Self>, protocol: Protocol) -> Subscription {
         self.membership.enter();
         self.metrics().clients[protocol.index()].increment(1.0);
-        let subscription = Subscription {
+        Subscription {
             channel: self.clone(),
             protocol,
-        };
-        Admission { subscription, start }
+        }
     }
 }
 

@@ -22,6 +22,12 @@ impl Tick {
         Tick(self.0.wrapping_add(ticks))
     }
 
+    /// The moment so long before this one, which may lie before the shard's start.
+    pub(super) fn minus(self, time: Duration) -> Tick {
+        let ticks = (time.as_nanos() / TICK.as_nanos()).min(i32::MAX as u128) as u32;
+        Tick(self.0.wrapping_sub(ticks))
+    }
+
     /// The moment so many ticks after the shard's start.
     pub(super) fn at(ticks: u64) -> Tick {
         Tick(ticks as u32)

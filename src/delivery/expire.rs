@@ -2,7 +2,7 @@
 //! or the process leaves. The first of these ends it.
 
 use super::client::{Client, ClientState};
-use super::clock::Tick;
+use super::clock::{TICK, Tick};
 use super::join::jittered;
 use super::keys::ClientKey;
 use super::shard::Shard;
@@ -68,6 +68,25 @@ impl Shard {
         }
         if let Some(at) = expires {
             leave_by(client, CloseReason::Expired, at);
+        }
+    }
+
+    /// The same for a client that comes from another process, where its end was known already. One that
+    /// was to grow as old as it may here does so; another gets an age of this configuration's.
+    pub(super) fn limit_life_on(&mut self, key: ClientKey) {
+        let now = self.clock.tick();
+        if self.drained_by.is_some() {
+            return leave_by(&mut self.clients[key], CloseReason::Drained, now);
+        }
+        let max_age = self.clients[key].subscription.channel().settings().load().max_age;
+        let client = &self.clients[key];
+        let age = client.leave_at.since(client.opened);
+        let is_as_here = !max_age.is_zero() && age.abs_diff(max_age) <= max_age.mul_f64(MAX_AGE_JITTER) + 4 * TICK;
+        if client.leaves != Some(CloseReason::MaxAge) || !is_as_here {
+            return self.limit_age_anew(key, max_age);
+        }
+        if let Some(at) = self.expires(client, now) {
+            leave_by(&mut self.clients[key], CloseReason::Expired, at);
         }
     }
 

@@ -39,6 +39,19 @@ impl Intake {
         self.poll.registry().register(stream, client.token(), interest)
     }
 
+    /// Watches a socket no longer. One that stays open in another process would be told of for ever.
+    pub(super) fn unwatch(&self, stream: &mut Stream) {
+        if let Err(error) = self.poll.registry().deregister(stream) {
+            tracing::warn!(%error, "a socket that was handed over is still watched");
+        }
+    }
+
+    /// Waits for the next note, and for nothing else: readiness stays where it is until the next look.
+    /// `None`: there is no sender any more.
+    pub(super) fn wait_for_note(&self) -> Option<Note> {
+        self.mailbox.wait()
+    }
+
     /// Watches the socket of an HTTP/2 connection, in the same way.
     pub(super) fn watch_connection(&self, stream: &mut Stream, connection: ConnectionRef) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;

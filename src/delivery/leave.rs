@@ -112,7 +112,7 @@ impl Shard {
         self.remove(key, reason);
     }
 
-    fn remove(&mut self, key: ClientKey, reason: CloseReason) -> Client {
+    pub(super) fn remove(&mut self, key: ClientKey, reason: CloseReason) -> Client {
         let client = self.clients.remove(key);
         if let Sink::Http2 { connection, .. } = client.sink {
             // Nothing, if the stream has ended or is gone with its connection.

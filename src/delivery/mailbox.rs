@@ -79,6 +79,19 @@ impl<T> Mailbox<T> {
         self.receiver.try_recv().ok()
     }
 
+    /// Waits for the next one, without a sleep of which senders have to know. `None`: there is no sender
+    /// any more.
+    #[cfg(not(fanfare_loom))]
+    pub(crate) fn wait(&self) -> Option<T> {
+        self.receiver.recv().ok()
+    }
+
+    /// No model waits.
+    #[cfg(fanfare_loom)]
+    pub(crate) fn wait(&self) -> Option<T> {
+        self.take()
+    }
+
     /// Declares the sleep; what this returns has to be handled instead of sleeping.
     pub(crate) fn fall_asleep(&self) -> Option<T> {
         self.asleep.swap(true, Ordering::AcqRel);

@@ -11,10 +11,13 @@
 //! `intake` (poll and mailbox) and its `shard`. A shard is `clients` with their `timers`,
 //! `channels` with the queues of those that have work, and `http2` with the connections that carry
 //! several streams. What a turn does with them: `join`, `passes`, `stagger`, `replays`, `looks`,
-//! `lag`, `leave`, `expire`, `survey`, `find`; `check` says what holds after it. Without a shard, and tested so:
+//! `lag`, `leave`, `expire`, `survey`, `find`; `check` says what holds after it. To another process and from
+//! one: `giving` and its `standstill`, `given`, `taking`, `adopt`; a client on its way is `carried`. Without a shard, and tested so:
 //! `slow_client`, `waiting`, `wheel`, `channel_queue`, `stagger_cursor`, `mailbox`, `batch`.
 
+mod adopt;
 mod batch;
+mod carried;
 mod channel_queue;
 mod channels;
 #[cfg(debug_assertions)]
@@ -26,6 +29,10 @@ mod expire;
 mod failure;
 mod find;
 mod follower;
+mod given;
+mod giving;
+#[cfg(test)]
+mod handover_tests;
 mod http2;
 mod intake;
 mod join;
@@ -48,15 +55,20 @@ mod sink;
 mod slow_client;
 mod stagger;
 mod stagger_cursor;
+mod standstill;
 mod still_holds;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod taking;
 mod timers;
 mod waiting;
 mod wheel;
 
 pub use batch::Framing;
+pub use carried::CarriedClient;
+pub use given::Given;
+pub use giving::{CARRIED_PER_BATCH, Taker};
 pub use http2::{AskedRequest, Gone, Reply, RequestBody, RequestLimits, Requests};
 pub(crate) use join::jittered;
 pub use new_client::{Joining, NewClient};
@@ -64,3 +76,4 @@ pub(crate) use ping::ShardPing;
 pub use report::{ClientReport, FoundClient, ShardReport, SourceReport, Whereabouts, keep_slowest};
 pub use shards::Shards;
 pub use still_holds::StillHolds;
+pub use taking::{TakeClientError, TakenClients};

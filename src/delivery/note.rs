@@ -1,13 +1,17 @@
 //! What reaches a shard from other threads.
 
+use super::giving::{ChannelPlaces, Taker};
 use super::http2::{NewConnection, StreamNote, TellShard};
 use super::keys::{ChannelKey, ConnectionRef};
 use super::mailbox::MailboxSender;
 use super::new_client::NewClient;
 use super::report::{FoundClient, ShardReport, Whereabouts};
 use super::still_holds::StillHolds;
+use super::taking::TakenClient;
 use crate::config::Drain;
 use crate::h2::StreamKey;
+use std::io;
+use std::sync::{Arc, mpsc};
 
 pub(super) enum Note {
     /// Something was published to this channel.
@@ -30,9 +34,32 @@ pub(super) enum Command {
     Report(tokio::sync::oneshot::Sender<ShardReport>),
     /// Who is there?
     Find(Whereabouts, tokio::sync::oneshot::Sender<Vec<FoundClient>>),
+    /// Stop, and give the clients that can go over.
+    Give(Box<GiveOrder>),
+    /// Go on with the clients that were given.
+    GoOn,
+    /// The successor has them.
+    LetGo,
+    /// Clients that a predecessor had.
+    Adopt(Vec<TakenClient>),
     /// To be answered as soon as it is taken up.
     Ping(tokio::sync::oneshot::Sender<()>),
     Stop,
+}
+
+/// What a shard is told that gives its clients.
+pub(super) struct GiveOrder {
+    pub(super) channels: Arc<ChannelPlaces>,
+    pub(super) taker: Arc<dyn Taker>,
+    /// Told what it has given, or why that failed. It stands still then, in either case.
+    pub(super) answer: mpsc::Sender<io::Result<GiveCounts>>,
+}
+
+/// How many clients a shard has given, and how many it has beside them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct GiveCounts {
+    pub(super) given: usize,
+    pub(super) staying: usize,
 }
 
 impl From<ChannelKey> for Note {

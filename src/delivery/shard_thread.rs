@@ -28,10 +28,10 @@ const NOTES_PER_TURN: usize = 64;
 const COUNTS_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct ShardThread {
-    intake: Intake,
-    shard: Shard,
+    pub(super) intake: Intake,
+    pub(super) shard: Shard,
     counts_due: Instant,
-    stopped: bool,
+    pub(super) stopped: bool,
 }
 
 impl ShardThread {
@@ -87,7 +87,7 @@ impl ShardThread {
         counts.into_iter().chain(self.shard.until_due()).min()
     }
 
-    fn handle(&mut self, note: Note) {
+    pub(super) fn handle(&mut self, note: Note) {
         match note {
             Note::Published(key) => self.shard.has_work(key),
             Note::Command(Command::Join(new_client)) => self.shard.join_alone(*new_client, &self.intake),
@@ -108,6 +108,13 @@ impl ShardThread {
                 // The receiver may have given up.
                 let _ = answer.send(());
             }
+            Note::Command(Command::Give(order)) => self.give(*order),
+            Note::Command(Command::Adopt(clients)) => {
+                let intake = &self.intake;
+                clients.into_iter().for_each(|client| self.shard.adopt(client, intake));
+            }
+            // It does not stand still.
+            Note::Command(Command::GoOn | Command::LetGo) => {}
             Note::Command(Command::Stop) => self.stopped = true,
         }
     }
@@ -161,7 +168,7 @@ impl Shard {
 
     /// Takes up a client's readiness, if it is still the client whose socket the event is about:
     /// the key may have been given to another while the event was on its way.
-    fn ready(&mut self, event: &Event) {
+    pub(super) fn ready(&mut self, event: &Event) {
         let client = match SocketOf::of(event.token()) {
             SocketOf::Client(client) => client,
             SocketOf::Connection(connection) => return self.connection_ready(connection, event),

@@ -9,6 +9,7 @@ use super::ping::ShardPing;
 use super::report::{FoundClient, ShardReport, Whereabouts};
 use super::shard_thread::ShardThread;
 use super::still_holds::StillHolds;
+use crate::channel::Channel;
 use crate::config::Drain;
 use crate::critical::CriticalTasks;
 use crate::net::Stream;
@@ -52,16 +53,25 @@ impl Shards {
     /// Gives a client to the next shard in turn; one of a job's few clients to the shard where the
     /// others are, so that the job's events wake one shard and not all.
     pub fn hand_over(&self, new_client: NewClient) {
-        let channel = new_client.joining.subscription.channel();
-        let together = channel.settings().load().is_templated() && channel.subscribers() <= TOGETHER_MAX;
-        let n = match together {
-            true => channel.preferred_shard(),
-            false => self.next.fetch_add(1, Ordering::Relaxed),
-        } % self.shards.len();
+        let n = self.shard_of(new_client.joining.subscription.channel());
         // A shard that is gone drops the client, and with it its socket and its places.
         let _ = self.shards[n]
             .mailbox_sender
             .send(Note::Command(Command::Join(Box::new(new_client))));
+    }
+
+    /// The place of the shard that a client of this channel goes to.
+    pub(super) fn shard_of(&self, channel: &Channel) -> usize {
+        let together = channel.settings().load().is_templated() && channel.subscribers() <= TOGETHER_MAX;
+        let n = match together {
+            true => channel.preferred_shard(),
+            false => self.next.fetch_add(1, Ordering::Relaxed),
+        };
+        n % self.shards.len()
+    }
+
+    pub(super) fn mailboxes(&self) -> impl Iterator<Item = &MailboxSender<Note, mio::Waker>> {
+        self.shards.iter().map(|shard| &shard.mailbox_sender)
     }
 
     /// Gives an HTTP/2 connection to the next shard in turn. `read`: what has been read of it, its

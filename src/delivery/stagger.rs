@@ -88,6 +88,23 @@ impl Shard {
         }
     }
 
+    /// Whether a live client that comes from another process is behind only because the cursor has not
+    /// come to it there: then it is among those to whom the way round leads here.
+    pub(super) fn waits_for_its_turn(&mut self, key: ClientKey) -> bool {
+        let now = self.clock.now();
+        let (channel_key, next) = (self.clients[key].channel_key, self.clients[key].next);
+        let shard_channel = &mut self.channels[channel_key];
+        if next >= shard_channel.next || !shard_channel.follow_stagger() {
+            return false;
+        }
+        let clients = shard_channel.clients.len();
+        if let Some(cursor) = &mut shard_channel.cursor {
+            cursor.begin(clients, next, now);
+        }
+        self.channels.staggering.push(channel_key);
+        true
+    }
+
     /// When the next visit of any cursor is due.
     pub(super) fn until_next_visit(&self) -> Option<Duration> {
         let cursors = self.channels.staggering.iter();

@@ -5,7 +5,7 @@ use super::tls::TlsState;
 use super::transport::Transport;
 use crate::quotas::Descriptor;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 #[cfg(test)]
 use std::os::unix::net::UnixStream;
 
@@ -31,6 +31,13 @@ impl Stream {
             tls: None,
             _descriptor: descriptor,
         }
+    }
+
+    /// A connection that another process has accepted, and that still is open there.
+    ///
+    /// An error: it is no stream socket of a client's.
+    pub(crate) fn going_on(socket: OwnedFd, descriptor: Descriptor) -> io::Result<Self> {
+        Ok(Self::new(Transport::going_on(socket)?, Some(descriptor)))
     }
 
     /// A stream and its peer, for tests of what owns streams.

@@ -2,9 +2,10 @@
 
 use rustix::io::Errno;
 use rustix::net::SendFlags;
+use socket2::{Domain, SockRef, Type};
 use std::io::{self, Read};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -16,6 +17,21 @@ pub(super) enum Transport {
 }
 
 impl Transport {
+    /// The transport of a connected socket. An error: it is of another kind.
+    pub(super) fn going_on(socket: OwnedFd) -> io::Result<Self> {
+        let looked_at = SockRef::from(&socket);
+        if looked_at.r#type()? != Type::STREAM {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let domain = looked_at.domain()?;
+        looked_at.set_nonblocking(true)?;
+        match domain {
+            Domain::IPV4 | Domain::IPV6 => Ok(Self::Tcp(socket.into())),
+            Domain::UNIX => Ok(Self::Unix(socket.into())),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Reads what has come. `WouldBlock`: nothing has.
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         retried(|| match self {
@@ -59,7 +75,7 @@ impl Transport {
         if let Transport::Tcp(stream) = self {
             // If it fails the close is an ordinary one; the kernel's memory then lasts until it
             // gives up.
-            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
     }
 }

@@ -24,6 +24,11 @@ pub struct User {
     pub name: Box<str>,
 }
 
+impl User {
+    /// What there is as `kind`.
+    pub const KINDS: [&'static str; 5] = ["basic", "bearer", "jwt", "signed", "ask"];
+}
+
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.kind, self.name)

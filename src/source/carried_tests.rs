@@ -194,7 +194,7 @@ async fn what_can_not_be_taken_is_an_error() {
         let channels = carried.iter().map(|carried| (carried.clone(), &log[..]));
         registry(&config).open_with(&config.sources, channels).err()
     };
-    assert!(taken(&[good.clone()]).is_none());
+    assert!(taken(std::slice::from_ref(&good)).is_none());
     assert!(matches!(
         taken(&[good.clone(), good.clone()]),
         Some(CarriedChannelError::Twice)
