@@ -6,6 +6,7 @@
 
 pub use crate::handover::fuzzing::handover;
 pub use crate::http::fuzzing::routing;
+pub use crate::log::fuzzing::carried_log;
 pub use crate::net::fuzzing::proxy_protocol;
 pub use crate::proxy::fuzzing::{feed, passed_answer};
 pub use crate::upstream::fuzzing::{answer, discovery};
@@ -57,7 +58,8 @@ mod tests {
 
     #[test]
     fn every_seed_is_taken() {
-        let targets: [(&str, Target); 5] = [
+        let targets: [(&str, Target); 6] = [
+            ("carried_log", carried_log),
             ("proxy_protocol", proxy_protocol),
             ("handover", handover),
             ("routing", routing),

@@ -12,6 +12,8 @@ pub fn metrics_of(source: &Source, metrics: &Metrics) -> Arc<SourceMetrics> {
         closes: &|reason| match reason {
             CloseReason::MaxAge => !source.max_age.is_zero(),
             CloseReason::Expired => !source.access.is_empty(),
+            // Counted by a process that is about to leave: it appears with its first value.
+            CloseReason::HandedOver => false,
             _ => true,
         },
         evictions: &|reason| match (policy, reason) {

@@ -1,9 +1,9 @@
 //! All shards give their clients, and adopt those of a predecessor.
 
-use super::giving::{ChannelPlaces, Taker};
 use super::mailbox::MailboxSender;
 use super::note::{Command, GiveCounts, GiveOrder, Note};
 use super::shards::Shards;
+use super::taker::{ChannelPlaces, Taker};
 use super::taking::{TakenClient, TakenClients};
 use crate::channel::Channel;
 use std::io;

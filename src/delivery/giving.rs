@@ -9,52 +9,19 @@ use super::intake::Intake;
 use super::keys::ClientKey;
 use super::shard::Shard;
 use super::sink::Sink;
-use crate::channel::Channel;
+use super::taker::{CARRIED_PER_BATCH, ChannelPlaces, Taker};
 use crate::log::Read;
 use crate::metrics::{CloseReason, Protocol};
 use crate::net::Stream;
 use bytes::Bytes;
-use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::sync::Arc;
+use std::os::fd::AsFd as _;
 
-/// Clients that are given at one time: as many as one message can carry descriptors (`SCM_MAX_FD` of
-/// Linux).
-pub const CARRIED_PER_BATCH: usize = 253;
 /// Bytes of a client that are not the log's: one whose rest is longer stays. Mostly these are a head,
 /// or an event that the log has let go.
 const OWN_REST_MAX: usize = 2 << 20;
 /// The same of all clients of a shard: rests that share memory here would not there.
 const OWN_RESTS_MAX: usize = 32 << 20;
-
-/// What takes clients, and is called by the shards' threads, which wait for it meanwhile.
-pub trait Taker: Send + Sync {
-    /// Takes some clients, at most [`CARRIED_PER_BATCH`], each with the socket at its place. An error:
-    /// nothing comes of the whole.
-    fn clients(&self, clients: &[CarriedClient], sockets: &[BorrowedFd<'_>]) -> io::Result<()>;
-}
-
-/// The channels that were given, and the place of each by its address.
-pub(super) struct ChannelPlaces {
-    places: HashMap<usize, u32>,
-    _channels: Vec<Arc<Channel>>,
-}
-
-impl ChannelPlaces {
-    /// The places of these, in this order.
-    pub(super) fn of(channels: Vec<Arc<Channel>>) -> Self {
-        let addresses = channels.iter().map(|channel| Arc::as_ptr(channel) as usize);
-        Self {
-            places: addresses.zip(0..).collect(),
-            _channels: channels,
-        }
-    }
-
-    fn place(&self, channel: &Arc<Channel>) -> Option<u32> {
-        self.places.get(&(Arc::as_ptr(channel) as usize)).copied()
-    }
-}
 
 impl Shard {
     /// Gives the clients that can go over: on sockets of their own, in clear text, of channels that do.
@@ -68,10 +35,10 @@ impl Shard {
                 continue;
             };
             if let CarriedRest::Own(rest) = &carried.rest {
-                own_rests += rest.len();
-                if rest.len() > OWN_REST_MAX || own_rests > OWN_RESTS_MAX {
+                if rest.len() > OWN_REST_MAX || own_rests + rest.len() > OWN_RESTS_MAX {
                     continue;
                 }
+                own_rests += rest.len();
             }
             given.push(key);
             clients.push(carried);

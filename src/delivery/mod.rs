@@ -12,7 +12,7 @@
 //! `channels` with the queues of those that have work, and `http2` with the connections that carry
 //! several streams. What a turn does with them: `join`, `passes`, `stagger`, `replays`, `looks`,
 //! `lag`, `leave`, `expire`, `survey`, `find`; `check` says what holds after it. To another process and from
-//! one: `giving` and its `standstill`, `given`, `taking`, `adopt`; a client on its way is `carried`. Without a shard, and tested so:
+//! one: `giving` (to a `taker`) and its `standstill`, `given`, `taking`, `adopt`; a client on its way is `carried`. Without a shard, and tested so:
 //! `slow_client`, `waiting`, `wheel`, `channel_queue`, `stagger_cursor`, `mailbox`, `batch`.
 
 mod adopt;
@@ -60,6 +60,7 @@ mod still_holds;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod taker;
 mod taking;
 mod timers;
 mod waiting;
@@ -68,7 +69,6 @@ mod wheel;
 pub use batch::Framing;
 pub use carried::CarriedClient;
 pub use given::Given;
-pub use giving::{CARRIED_PER_BATCH, Taker};
 pub use http2::{AskedRequest, Gone, Reply, RequestBody, RequestLimits, Requests};
 pub(crate) use join::jittered;
 pub use new_client::{Joining, NewClient};
@@ -76,4 +76,5 @@ pub(crate) use ping::ShardPing;
 pub use report::{ClientReport, FoundClient, ShardReport, SourceReport, Whereabouts, keep_slowest};
 pub use shards::Shards;
 pub use still_holds::StillHolds;
+pub use taker::{CARRIED_PER_BATCH, Taker};
 pub use taking::{TakeClientError, TakenClients};

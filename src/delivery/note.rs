@@ -1,12 +1,12 @@
 //! What reaches a shard from other threads.
 
-use super::giving::{ChannelPlaces, Taker};
 use super::http2::{NewConnection, StreamNote, TellShard};
 use super::keys::{ChannelKey, ConnectionRef};
 use super::mailbox::MailboxSender;
 use super::new_client::NewClient;
 use super::report::{FoundClient, ShardReport, Whereabouts};
 use super::still_holds::StillHolds;
+use super::taker::{ChannelPlaces, Taker};
 use super::taking::TakenClient;
 use crate::config::Drain;
 use crate::h2::StreamKey;

@@ -11,6 +11,8 @@
 mod carried;
 mod entry;
 mod epoch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod index;
 #[cfg(all(test, fanfare_loom))]
 mod loom;
