@@ -30,6 +30,8 @@ mod failure;
 mod find;
 mod follower;
 mod given;
+#[cfg(test)]
+mod given_tests;
 mod giving;
 #[cfg(test)]
 mod handover_tests;
