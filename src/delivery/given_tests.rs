@@ -56,7 +56,9 @@ impl Taker for Collector {
 
 fn config() -> Config {
     let yaml = "sources: { s: { path: /e, upstream: \"http://127.0.0.1:9/\" } }\n";
-    crate::config::read(yaml, "test.yaml", &|_| None).expect("a configuration").config
+    crate::config::read(yaml, "test.yaml", &|_| None)
+        .expect("a configuration")
+        .config
 }
 
 impl Process {
@@ -118,7 +120,8 @@ impl Process {
 
     fn give(&self, collector: &Arc<Collector>) -> io::Result<Given> {
         let taker: Arc<dyn Taker> = collector.clone();
-        self.shards.give(vec![self.channel.clone()], &taker, Instant::now() + PATIENCE)
+        self.shards
+            .give(vec![self.channel.clone()], &taker, Instant::now() + PATIENCE)
     }
 }
 
@@ -174,7 +177,9 @@ async fn a_taker_that_fails_changes_nothing() {
     });
     assert!(process.give(&fails).is_err());
     let taker: Arc<dyn Taker> = Arc::new(Collector::default());
-    let late = process.shards.give(vec![process.channel.clone()], &taker, Instant::now());
+    let late = process
+        .shards
+        .give(vec![process.channel.clone()], &taker, Instant::now());
     assert!(late.is_err(), "no shard answers within no time");
     process.publish("2");
     assert_eq!(data_until(&mut peer, "2"), ["2"]);

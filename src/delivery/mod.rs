@@ -11,8 +11,9 @@
 //! `intake` (poll and mailbox) and its `shard`. A shard is `clients` with their `timers`,
 //! `channels` with the queues of those that have work, and `http2` with the connections that carry
 //! several streams. What a turn does with them: `join`, `passes`, `stagger`, `replays`, `looks`,
-//! `lag`, `leave`, `expire`, `survey`, `find`; `check` says what holds after it. To another process and from
-//! one: `giving` (to a `taker`) and its `standstill`, `given`, `taking`, `adopt`; a client on its way is `carried`. Without a shard, and tested so:
+//! `lag`, `leave`, `expire`, `survey`, `find`; `check` says what holds after it. To another process
+//! and from one: `giving` (to a `taker`) and its `standstill`, `given`, `taking`, `adopt`; a client on
+//! its way is `carried`. Without a shard, and tested so:
 //! `slow_client`, `waiting`, `wheel`, `channel_queue`, `stagger_cursor`, `mailbox`, `batch`.
 
 mod adopt;

@@ -34,9 +34,10 @@ impl ShardThread {
                     self.stopped = true;
                     break;
                 }
-                Some(note @ (Note::Published(_) | Note::Command(Command::Ping(_) | Command::Report(_)))) => {
-                    self.handle(note);
-                }
+                Some(
+                    note @ (Note::Published(_)
+                    | Note::Command(Command::Ping(_) | Command::Report(_) | Command::Find(..))),
+                ) => self.handle(note),
                 Some(note) => kept.push(note),
             }
         }
