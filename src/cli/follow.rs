@@ -1,7 +1,8 @@
 //! `tail` at work: an upstream whose sink is the terminal.
 
-use super::tail::{Colour, TailArgs};
-use crate::config::{Credentials, Secret, Upstream};
+use super::shown::{Filter, Form, Shown};
+use super::tail::{Colour, PASSWORD_VARIABLE, TailArgs};
+use crate::config::Upstream;
 use crate::error::Exit;
 use crate::event_stream::{Event, Item, ParserOptions};
 use crate::metrics::Metrics;
@@ -9,13 +10,11 @@ use crate::redaction::redact;
 use crate::upstream::{self, Failure, Handles, Options, Reason, Resume, Sink, StatusCell, Verdict};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use tokio::sync::oneshot;
 
 /// Largest event shown.
 const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The environment variable with the password, for `--user NAME`.
-const PASSWORD_VARIABLE: &str = "FANFARE_PASSWORD";
 
 /// Follows an event stream until it ends for good, the reader of our output leaves, or `--count` is
 /// reached.
@@ -23,15 +22,20 @@ const PASSWORD_VARIABLE: &str = "FANFARE_PASSWORD";
 /// It resumes by itself. A first attempt that fails is an error: the address is more likely wrong
 /// than the origin away.
 pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
-    let mut upstream = Upstream::defaults(&args.url);
+    let credentials = match args.credentials(std::env::var(PASSWORD_VARIABLE).ok()) {
+        Ok(credentials) => credentials,
+        Err(wrong) => {
+            // As clap says what is wrong with a line.
+            writeln!(std::io::stderr(), "error: {wrong}")?;
+            return Ok(Exit::Usage);
+        }
+    };
+    let mut upstream = Upstream::defaults(&args.address());
     upstream.headers.extend(args.headers.iter().cloned());
-    if let Some(user) = &args.user {
-        let from_environment = || std::env::var(PASSWORD_VARIABLE).unwrap_or_default();
-        let password = user.password.clone().unwrap_or_else(|| Secret(from_environment()));
-        upstream.credentials = Some(Credentials::Basic {
-            username: user.name.clone(),
-            password,
-        });
+    upstream.credentials = credentials;
+    upstream.tls.is_unverified = args.insecure;
+    if args.insecure {
+        tracing::warn!("any certificate is taken: who answers may be anyone");
     }
     // The person at the terminal sees that nothing comes, and may wait for as long as they like.
     upstream.read_timeout = std::time::Duration::ZERO;
@@ -57,11 +61,18 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
         Colour::Never => false,
         Colour::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
     };
-    let left = args.count.unwrap_or(u64::MAX);
     let printer = Printer {
-        json: args.json,
-        colours,
-        left,
+        filter: Filter {
+            types: args.event,
+            text: args.text,
+        },
+        form: Form {
+            json: args.json,
+            colours,
+            timestamps: args.timestamps,
+        },
+        is_insecure: args.insecure,
+        left: args.count.unwrap_or(u64::MAX),
         id: Vec::new(),
         connected: false,
         finish: Some(finish),
@@ -86,8 +97,9 @@ enum Finish {
 }
 
 struct Printer {
-    json: bool,
-    colours: bool,
+    filter: Filter,
+    form: Form,
+    is_insecure: bool,
     /// Events still to be shown.
     left: u64,
     id: Vec<u8>,
@@ -104,29 +116,18 @@ impl Printer {
         if !event.dispatches() || self.left == 0 {
             return;
         }
-        self.left -= 1;
-        let id = String::from_utf8_lossy(&self.id);
         let data = event.data();
-        let data = String::from_utf8_lossy(&data);
-        let event_type = String::from_utf8_lossy(event.event_type());
-        let event_type = if event_type.is_empty() { "message" } else { &event_type };
-        let line = if self.json {
-            serde_json::json!({ "id": id, "event": event_type, "data": data }).to_string()
-        } else {
-            let (blue, grey, off) = if self.colours {
-                ("\x1b[34m", "\x1b[90m", "\x1b[0m")
-            } else {
-                ("", "", "")
-            };
-            // What an origin sends must not steer the terminal.
-            let (id, event_type, data) = (harmless(&id), harmless(event_type), harmless(&data));
-            let id = if id.is_empty() {
-                String::new()
-            } else {
-                format!("{grey}{id}{off} ")
-            };
-            format!("{id}{blue}{event_type}{off} {data}")
+        let event = Shown {
+            id: &String::from_utf8_lossy(&self.id),
+            event_type: &String::from_utf8_lossy(event.event_type()),
+            data: &String::from_utf8_lossy(&data),
+            at: SystemTime::now(),
         };
+        if !self.filter.fits(&event) {
+            return;
+        }
+        self.left -= 1;
+        let line = self.form.of(&event);
         let mut out = std::io::stdout().lock();
         let written = writeln!(out, "{line}").and_then(|()| out.flush());
         // A closed pipe is how `tail | head` ends.
@@ -155,27 +156,15 @@ fn may_heal(failure: &Failure, connected: bool) -> bool {
 }
 
 /// What happened, and what would help where that is known.
-fn explained(failure: &Failure) -> String {
+fn explained(failure: &Failure, is_insecure: bool) -> String {
     let help = match (failure.reason, failure.status) {
         (_, Some(401)) => "; credentials are given by --user or --header",
         (Reason::ContentType, _) => "; is it the address of a page instead of its event stream?",
+        (Reason::Tls, _) if !is_insecure => "; --insecure takes any certificate",
         (Reason::Protocol, _) => "; does another protocol, or TLS, live at that port?",
         _ => "",
     };
     format!("{}{help}", failure.detail)
-}
-
-/// Replaces control characters but line ends and tabs: a terminal obeys escape sequences.
-fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && !matches!(c, '\n' | '\t') {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .collect()
 }
 
 impl Sink for Printer {
@@ -200,7 +189,7 @@ impl Sink for Printer {
         if may_heal(failure, self.connected) {
             return Verdict::Retry;
         }
-        self.finish(Finish::Refused(explained(failure)));
+        self.finish(Finish::Refused(explained(failure, self.is_insecure)));
         Verdict::Stop
     }
 

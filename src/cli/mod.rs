@@ -13,6 +13,7 @@ mod machine;
 mod man;
 mod reload;
 mod serve;
+mod shown;
 mod sign;
 mod successor;
 mod tail;
@@ -161,6 +162,7 @@ mod tests {
             "fanfare check --config f.yaml --print",
             "fanfare check --config - --json",
             "fanfare tail http://o/sse --json --user relay:secret",
+            "fanfare tail http://o/sse -t --event a,b --match x --since 10m --insecure -n 3",
             "fanfare health --admin 127.0.0.1:7090 --live",
             "fanfare serve --config f.yaml --takeover",
             "fanfare upgrade",
@@ -191,6 +193,8 @@ mod tests {
             "fanfare tail",
             "fanfare tail nowhere",
             "fanfare tail ftp://o/sse",
+            "fanfare tail http://o/sse --since yesterday",
+            "fanfare tail http://o/sse --since 1m --last-event-id 7",
             "fanfare health --admin nowhere",
             "fanfare serve --upstream http://o/ --takeover",
             "fanfare upgrade --timeout soon",

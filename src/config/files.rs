@@ -1,7 +1,7 @@
 //! Files that a configuration names: certificates and keys, as PEM.
 
 use super::codec::{Custom, Text};
-use super::field::Presence as _;
+use super::field::{Keys, Presence as _};
 use super::item::{Item, Section};
 use super::shape::Shape;
 use super::table::section;
@@ -21,6 +21,8 @@ section! {
         pub key: Option<PathBuf> = PRIVATE_KEY.optional(),
         /// The name that the certificate must carry, where it is not the URL's host.
         pub server_name: Option<String> = HOST_NAME.optional(),
+        /// Whether any certificate is taken. No key says so: it is for a person at a terminal.
+        pub is_unverified: bool = NOT_WRITTEN,
     }
     check = both_or_none;
 }
@@ -30,6 +32,13 @@ fn both_or_none(section: &Section<'_>, _: Option<&mut UpstreamTls>) {
         section.item.mistake("only one of `cert` and `key`", "both, or none");
     }
 }
+
+/// What no file can say.
+const NOT_WRITTEN: Keys<bool> = Keys {
+    keys: Vec::new,
+    read: |_| Some(false),
+    print: |_, _| {},
+};
 
 const CERTIFICATES: Custom<PathBuf> = Custom {
     shape: || Shape::Text(&["/none.pem"]),

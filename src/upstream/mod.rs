@@ -36,6 +36,7 @@ mod targets;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod unverified;
 mod url;
 mod watchdog;
 

@@ -5,6 +5,7 @@
 //! itself. Session resumption is off: its memory per configuration is larger than what one
 //! connection that lasts for hours could gain.
 
+use super::unverified::Unverified;
 use super::{Failure, Reason};
 use crate::config::UpstreamTls;
 use rustls::client::Resumption;
@@ -74,16 +75,18 @@ fn in_words(error: &io::Error) -> String {
 }
 
 async fn client_config(tls: &UpstreamTls, at_home: bool, http2: bool) -> Result<ClientConfig, Failure> {
-    let roots = match &tls.ca {
-        Some(file) => roots_in(file).await?,
-        None => system_roots().await?,
-    };
     // Explicit: a process-wide default would be the one that was installed first.
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|error| failure(error.to_string()))?
-        .with_root_certificates(roots);
+        .map_err(|error| failure(error.to_string()))?;
+    let builder = match (&tls.ca, tls.is_unverified) {
+        (_, true) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Unverified(provider))),
+        (Some(file), false) => builder.with_root_certificates(roots_in(file).await?),
+        (None, false) => builder.with_root_certificates(system_roots().await?),
+    };
     let mut config = match (&tls.cert, &tls.key) {
         (Some(cert), Some(key)) if at_home => {
             let chain = certificates_in(cert).await?;

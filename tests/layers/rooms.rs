@@ -53,7 +53,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("demo", "timestamp net http auxiliary_http"),
     (
         "cli",
-        "error telemetry redaction config metrics quotas event_stream upstream access handover relay demo",
+        "timestamp error telemetry redaction config metrics quotas event_stream upstream access handover relay demo",
     ),
     ("main", "error signals service_manager telemetry config relay demo cli"),
 ];
