@@ -1,6 +1,7 @@
 //! `check`: what is wrong with a configuration, and what will hurt, all of it; or what it comes
 //! down to.
 
+use super::excerpt::excerpt;
 use super::find::find;
 use super::machine::machine_of;
 use crate::config::{self, Diagnostic, Loaded};
@@ -34,10 +35,12 @@ struct Checked {
     /// `None`: it can't be used.
     loaded: Option<Loaded>,
     said: Vec<Diagnostic>,
+    /// The file, as far as it can be read.
+    text: String,
 }
 
-/// Checks a file: mistakes and warnings go to `err`, one a line; the result, or the configuration,
-/// to `out`. `stdin` is read if the file is `-`.
+/// Checks a file: mistakes and warnings go to `err`, each with the line that it is about; the
+/// result, or the configuration, to `out`. `stdin` is read if the file is `-`.
 pub fn check(args: &CheckArgs, stdin: impl Read, out: &mut impl Write, err: &mut impl Write) -> std::io::Result<Exit> {
     let file = match find(args.config.as_deref()) {
         Ok(file) => file,
@@ -64,25 +67,38 @@ pub fn check(args: &CheckArgs, stdin: impl Read, out: &mut impl Write, err: &mut
 
 impl Checked {
     fn of(file: &Path, stdin: impl Read) -> Self {
+        let mut text = Vec::new();
         let (name, read) = match file.as_os_str() == STDIN.0 {
-            true => (STDIN.1.to_owned(), config::load_from(stdin, STDIN.1)),
-            false => (file.display().to_string(), config::load(file)),
+            true => (
+                STDIN.1.to_owned(),
+                config::load_from(Kept::new(stdin, &mut text), STDIN.1),
+            ),
+            false => {
+                let name = file.display().to_string();
+                // One look at it: what is shown is what was read.
+                let read = match std::fs::File::open(file) {
+                    Ok(opened) => config::load_from(Kept::new(opened, &mut text), &name),
+                    Err(_) => config::load(file),
+                };
+                (name, read)
+            }
         };
         let judged = read.and_then(|loaded| {
             let machine = machine_of(&loaded.config);
             loaded.judge(&machine)
         });
-        match judged {
-            Ok(loaded) => Self {
-                name,
-                said: loaded.warnings.clone(),
-                loaded: Some(loaded),
-            },
-            Err(mistakes) => Self {
-                name,
-                said: mistakes.iter().cloned().collect(),
-                loaded: None,
-            },
+        let (loaded, said) = match judged {
+            Ok(loaded) => {
+                let warnings = loaded.warnings.clone();
+                (Some(loaded), warnings)
+            }
+            Err(mistakes) => (None, mistakes.iter().cloned().collect()),
+        };
+        Self {
+            name,
+            loaded,
+            said,
+            text: String::from_utf8_lossy(&text).into_owned(),
         }
     }
 
@@ -90,6 +106,12 @@ impl Checked {
         for said in &self.said {
             let kind = if self.loaded.is_some() { "warning: " } else { "" };
             writeln!(err, "{kind}{said}")?;
+            // Other files, which the configuration names, hold secrets.
+            if said.file == self.name
+                && let Some(excerpt) = excerpt(&self.text, said)
+            {
+                writeln!(err, "{excerpt}")?;
+            }
         }
         match &self.loaded {
             Some(loaded) if print => write!(out, "{}", config::print(loaded)),
@@ -100,6 +122,26 @@ impl Checked {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// Keeps what is read through it.
+struct Kept<'a, R> {
+    reader: R,
+    bytes: &'a mut Vec<u8>,
+}
+
+impl<'a, R> Kept<'a, R> {
+    fn new(reader: R, bytes: &'a mut Vec<u8>) -> Self {
+        Self { reader, bytes }
+    }
+}
+
+impl<R: Read> Read for Kept<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.bytes.extend_from_slice(&buffer[..count]);
+        Ok(count)
     }
 }
 
@@ -169,8 +211,10 @@ mod tests {
         assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
         assert_eq!(
             err,
-            "f.yaml:1:14: sources.a.upstream: missing; expected a URL, a mapping, or a list of them\n\
-             f.yaml:1:24: sources.a.upstraem: unknown key `upstraem`; did you mean `upstream`?\n"
+            "f.yaml:1:14: sources.a.upstream: missing; expected a URL, a mapping, or a list of them\n  |\n\
+             1 | sources: {a: {path: /, upstraem: http://o/}}\n  |              ^\n\
+             f.yaml:1:24: sources.a.upstraem: unknown key `upstraem`; did you mean `upstream`?\n  |\n\
+             1 | sources: {a: {path: /, upstraem: http://o/}}\n  |                        ^^^^^^^^\n"
         );
     }
 
@@ -190,10 +234,12 @@ mod tests {
             {
                 "severity": "mistake", "file": "f.yaml", "line": 1, "column": 14, "key": "sources.a.upstream",
                 "message": "missing", "expected": "a URL, a mapping, or a list of them",
+                "hint": "expected a URL, a mapping, or a list of them",
             },
             {
                 "severity": "mistake", "file": "f.yaml", "line": 1, "column": 24, "key": "sources.a.upstraem",
                 "message": "unknown key `upstraem`; did you mean `upstream`?", "expected": null,
+                "hint": "did you mean `upstream`?",
             },
         ]);
         assert_eq!(said, expected);

@@ -6,6 +6,7 @@
 
 mod check;
 mod demo;
+mod excerpt;
 mod find;
 mod follow;
 mod health;

@@ -59,6 +59,15 @@ impl Diagnostic {
         }
     }
 
+    /// What would help, as a sentence of its own.
+    fn hint(&self) -> Option<String> {
+        let guess = self.what.split("; ").find(|part| part.starts_with("did you mean"));
+        match &self.expected {
+            Some(expected) => Some(format!("expected {expected}")),
+            None => guess.map(str::to_owned),
+        }
+    }
+
     /// As editors and scripts take it.
     pub fn to_json(&self) -> Json {
         json!({
@@ -72,6 +81,7 @@ impl Diagnostic {
             "key": self.key,
             "message": self.what,
             "expected": self.expected,
+            "hint": self.hint(),
         })
     }
 }

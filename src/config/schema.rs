@@ -14,6 +14,8 @@ use std::fmt::Write as _;
 pub fn json_schema() -> Json {
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        // A name and no address: nothing has to be fetched, and it is the same wherever the file is.
+        "$id": "urn:fanfare:configuration",
         "title": "fanfare",
         "description": "The configuration of fanfare, a relay for server-sent events.",
     });
