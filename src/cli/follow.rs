@@ -1,14 +1,14 @@
 //! `tail` at work: an upstream whose sink is the terminal.
 
 use super::shown::{Filter, Form, Shown};
-use super::tail::{Colour, PASSWORD_VARIABLE, TailArgs};
-use crate::config::Upstream;
+use super::tail::{PASSWORD_VARIABLE, TailArgs};
+use crate::config::{Credentials, Upstream};
 use crate::error::Exit;
 use crate::event_stream::{Event, Item, ParserOptions};
 use crate::metrics::Metrics;
 use crate::redaction::redact;
 use crate::upstream::{self, Failure, Handles, Options, Reason, Resume, Sink, StatusCell, Verdict};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use tokio::sync::oneshot;
@@ -30,15 +30,7 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let mut upstream = Upstream::defaults(&args.address());
-    upstream.headers.extend(args.headers.iter().cloned());
-    upstream.credentials = credentials;
-    upstream.tls.is_unverified = args.insecure;
-    if args.insecure {
-        tracing::warn!("any certificate is taken: who answers may be anyone");
-    }
-    // The person at the terminal sees that nothing comes, and may wait for as long as they like.
-    upstream.read_timeout = std::time::Duration::ZERO;
+    let upstream = upstream_of(&args, credentials);
     let metrics = Metrics::new();
     let handles = Handles {
         upstream: Arc::new(metrics.upstream("tail", &upstream.name)),
@@ -56,11 +48,6 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
     };
     let (finish, mut finished) = oneshot::channel();
     let url = redact(&args.url);
-    let colours = match args.color {
-        Colour::Always => true,
-        Colour::Never => false,
-        Colour::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
-    };
     let printer = Printer {
         filter: Filter {
             types: args.event,
@@ -68,7 +55,7 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
         },
         form: Form {
             json: args.json,
-            colours,
+            colours: args.color.is_wanted(),
             timestamps: args.timestamps,
         },
         is_insecure: args.insecure,
@@ -86,6 +73,20 @@ pub async fn tail(args: TailArgs) -> anyhow::Result<Exit> {
         Some(Finish::Refused(why)) => Err(anyhow::anyhow!("can't follow {url}: {why}")),
         Some(Finish::Done) | None => Ok(Exit::Done),
     }
+}
+
+/// What is asked, and how.
+fn upstream_of(args: &TailArgs, credentials: Option<Credentials>) -> Upstream {
+    let mut upstream = Upstream::defaults(&args.address());
+    upstream.headers.extend(args.headers.iter().cloned());
+    upstream.credentials = credentials;
+    upstream.tls.is_unverified = args.insecure;
+    if args.insecure {
+        tracing::warn!("any certificate is taken: who answers may be anyone");
+    }
+    // The person at the terminal sees that nothing comes, and may wait for as long as they like.
+    upstream.read_timeout = std::time::Duration::ZERO;
+    upstream
 }
 
 /// Why it is over.

@@ -3,7 +3,7 @@
 use crate::config::{self, Credentials, Secret};
 use crate::upstream::Url;
 use std::convert::Infallible;
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 /// The environment variable with the password, for `--user NAME`.
@@ -78,6 +78,19 @@ pub enum Colour {
     Always,
     /// Never.
     Never,
+}
+
+impl Colour {
+    /// Whether standard output is to be coloured.
+    pub(super) fn is_wanted(self) -> bool {
+        match self {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => {
+                std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
 }
 
 /// A user name, and a password if it was given with it.
