@@ -34,6 +34,7 @@ pub mod status;
 pub mod telemetry;
 
 // What several of them use.
+pub mod access_log;
 mod wake_up_batching;
 mod auxiliary_http;
 mod certificate;

@@ -2,7 +2,7 @@
 
 use super::access::{ADMIN_ACCESS, Access};
 use super::addresses::{self, ADDRESS_FORM, ADMIN_ADDRESS, NETWORK, Network, SOCKET_PATH};
-use super::codec::{AtLeastOne, Codec as _, Count, Custom, List, OneOrMore, Word};
+use super::codec::{AtLeastOne, Codec as _, Count, Custom, Flag, List, OneOrMore, Word};
 use super::diagnostics::{Collector, Diagnostics};
 use super::field::{NoKey, Presence as _};
 use super::item::{Item, Section};
@@ -48,6 +48,8 @@ section! {
         pub handover: Option<PathBuf> = SOCKET_PATH.optional(),
         /// When the file is read again: on SIGHUP only, or also when it has changed.
         pub reload: Reload = Word(&[("signal", Reload::Signal), ("watch", Reload::Watch)]).or("signal"),
+        /// A line for each stream that has ended and each proxied request, in the log.
+        pub access_log: bool = Flag.or("false"),
         /// The event streams, by name; the name is a label of metrics.
         pub sources: Vec<Arc<Source>> = SOURCES.needed("at least one source, by name"),
         /// What goes to the origin as it is, in the order of the list.
@@ -56,7 +58,6 @@ section! {
         pub files: NamedFiles = NoKey(NamedFiles::default),
     }
     unsupported = [
-        Unsupported("access_log", &["false"], "a line per ended stream and request"),
         Unsupported("combine", &[], "streams put together from several sources"),
         Unsupported("fleet", &[], "a log that several instances share"),
     ];

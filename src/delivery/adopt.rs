@@ -60,6 +60,8 @@ impl Shard {
             framing: carried.framing(),
         };
         keys.push(reference.key);
+        // What it got before is not counted: only the place where it is now came along.
+        self.accounts.open(reference.key, &client, None);
         let key = self.clients.insert(client);
         match (carried.state, leaves) {
             (CarriedState::Closing, Some(reason)) => self.go_on_ending(key, reason),

@@ -7,6 +7,7 @@ use super::new_client::{Joining, NewClient};
 use super::shards::Shards;
 use super::taker::Taker;
 use super::taking::TakenClients;
+use crate::access_log::AccessLog;
 use crate::channel::{Admission, Channel, Publisher, Settings};
 use crate::config::Config;
 use crate::critical::CriticalTasks;
@@ -69,7 +70,7 @@ impl Process {
 
     fn of(channel: Arc<Channel>) -> Self {
         Self {
-            shards: Shards::start(2, &CriticalTasks::default()).expect("threads"),
+            shards: Shards::start(2, &CriticalTasks::default(), &Arc::new(AccessLog::new(false))).expect("threads"),
             publisher: channel.publisher(),
             channel,
             quotas: Quotas::new(&config().limits, &Budget::new(1000, 0, 1)),

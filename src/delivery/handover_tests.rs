@@ -8,6 +8,7 @@ use super::new_client::{Joining, NewClient};
 use super::shard_thread::ShardThread;
 use super::taker::{CARRIED_PER_BATCH, ChannelPlaces, Taker};
 use super::taking::{TakeClientError, TakenClients};
+use crate::access_log::AccessLog;
 use crate::channel::{Admission, Channel, Publisher, Settings};
 use crate::config::Config;
 use crate::event_stream::{Parser, ParserOptions};
@@ -91,7 +92,11 @@ impl Taker for Collector {
 }
 
 fn thread() -> ShardThread {
-    ShardThread::new(Intake::new().expect("a poll"), Arc::default())
+    ShardThread::new(
+        Intake::new().expect("a poll"),
+        Arc::default(),
+        Arc::new(AccessLog::new(false)),
+    )
 }
 
 fn quotas(config: &Config) -> Arc<Quotas> {

@@ -77,6 +77,7 @@ impl Shard {
             framing,
         };
         keys.push(reference.key);
+        self.accounts.open(reference.key, &client, history.as_deref());
         self.limit_life(&mut client, &channel.settings().load(), now);
         let counts = &mut self.channels[channel_key].counts;
         let mut flow = client.write_own(opening, &mut self.connections, now, &mut counts.bytes_sent);

@@ -113,6 +113,9 @@ impl Shard {
     }
 
     pub(super) fn remove(&mut self, key: ClientKey, reason: CloseReason) -> Client {
+        if let Some((account, log)) = self.accounts.close(key, reason) {
+            account.tell(&log, &self.clients[key], self.lag(key), self.clock.tick(), reason);
+        }
         let client = self.clients.remove(key);
         if let Sink::Http2 { connection, .. } = client.sink {
             // Nothing, if the stream has ended or is gone with its connection.

@@ -17,6 +17,7 @@
 //! `slow_client`, `waiting`, `wheel`, `channel_queue`, `stagger_cursor`, `mailbox`, `batch`.
 
 mod adopt;
+mod accounts;
 mod batch;
 mod carried;
 mod channel_queue;

@@ -94,6 +94,7 @@ impl Shard {
         if skipped == 0 {
             return;
         }
+        self.accounts.skipped(key, channel.log(), client.next, to);
         client.next = to;
         channel.metrics().gaps[GapReason::Skipped as usize].increment(1);
         let settings = channel.settings().load();

@@ -3,6 +3,7 @@
 //! What is done with them stands in files of its own, each a part of one turn: `join`, `passes`,
 //! `stagger`, `replays`, `looks`, `lag`, `leave`, `expire`, `survey`. `shard_thread` calls them in turn.
 
+use super::accounts::Accounts;
 use super::channels::Channels;
 use super::clients::Clients;
 use super::clock::{Clock, Tick};
@@ -12,6 +13,7 @@ use super::mailbox::MailboxSender;
 use super::note::Note;
 use super::slow_client;
 use super::still_holds::StillHolds;
+use crate::access_log::AccessLog;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use std::time::Duration;
 /// let go.
 pub(super) struct Shard {
     pub(super) clients: Clients,
+    pub(super) accounts: Accounts,
     pub(super) channels: Channels,
     /// Those that carry the streams of several clients.
     pub(super) connections: Connections,
@@ -36,11 +39,16 @@ pub(super) struct Shard {
 
 impl Shard {
     /// `idle_count`: how many HTTP/2 connections of all shards have no streams.
-    pub(super) fn new(mailbox_sender: MailboxSender<Note, mio::Waker>, idle_count: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(
+        mailbox_sender: MailboxSender<Note, mio::Waker>,
+        idle_count: Arc<AtomicUsize>,
+        access_log: Arc<AccessLog>,
+    ) -> Self {
         Self {
             connections: Connections::new(Arc::new(mailbox_sender.clone()), idle_count),
             mailbox_sender,
             clients: Clients::new(),
+            accounts: Accounts::new(access_log),
             channels: Channels::new(),
             clock: Clock::new(),
             drained_by: None,

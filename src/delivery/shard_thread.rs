@@ -12,6 +12,7 @@ use super::keys::{ClientKey, SocketOf};
 use super::note::{Command, Note};
 use super::shard::Shard;
 use super::sink::Sink;
+use crate::access_log::AccessLog;
 use crate::metrics::CloseReason;
 use mio::Events;
 use mio::event::Event;
@@ -35,8 +36,8 @@ pub(super) struct ShardThread {
 }
 
 impl ShardThread {
-    pub(super) fn new(intake: Intake, idle_count: Arc<AtomicUsize>) -> Self {
-        let shard = Shard::new(intake.sender().clone(), idle_count);
+    pub(super) fn new(intake: Intake, idle_count: Arc<AtomicUsize>, access_log: Arc<AccessLog>) -> Self {
+        let shard = Shard::new(intake.sender().clone(), idle_count, access_log);
         Self {
             intake,
             counts_due: shard.clock.now() + COUNTS_EVERY,

@@ -9,6 +9,7 @@ use super::ping::ShardPing;
 use super::report::{FoundClient, ShardReport, Whereabouts};
 use super::shard_thread::ShardThread;
 use super::still_holds::StillHolds;
+use crate::access_log::AccessLog;
 use crate::channel::Channel;
 use crate::config::Drain;
 use crate::critical::CriticalTasks;
@@ -39,9 +40,14 @@ struct Handle {
 
 impl Shards {
     /// Starts `count` shards, without any of which the process must not go on.
-    pub fn start(count: usize, critical: &CriticalTasks) -> io::Result<Self> {
+    pub fn start(count: usize, critical: &CriticalTasks, access_log: &Arc<AccessLog>) -> io::Result<Self> {
         let idle_count = Arc::new(AtomicUsize::new(0));
-        let start = |n| Handle::start(n, critical.clone(), idle_count.clone());
+        let start = |n| {
+            let intake = Intake::new()?;
+            let sender = intake.sender().clone();
+            let shard = ShardThread::new(intake, idle_count.clone(), access_log.clone());
+            Handle::start(n, critical.clone(), sender, shard)
+        };
         let shards = (0..count.max(1)).map(start).collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             shards,
@@ -168,10 +174,12 @@ fn thread_name(n: usize) -> String {
 }
 
 impl Handle {
-    fn start(n: usize, critical: CriticalTasks, idle_count: Arc<AtomicUsize>) -> io::Result<Self> {
-        let intake = Intake::new()?;
-        let mailbox_sender = intake.sender().clone();
-        let shard = ShardThread::new(intake, idle_count);
+    fn start(
+        n: usize,
+        critical: CriticalTasks,
+        mailbox_sender: MailboxSender<Note, mio::Waker>,
+        shard: ShardThread,
+    ) -> io::Result<Self> {
         let name = thread_name(n);
         let thread = std::thread::Builder::new().name(name.clone()).spawn(move || {
             if let Err(error) = critical.run(&name, || shard.run()) {

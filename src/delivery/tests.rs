@@ -6,6 +6,7 @@ use super::intake::Intake;
 use super::keys::{ChannelKey, ClientKey, ClientRef};
 use super::new_client::{Joining, NewClient};
 use super::shard::Shard;
+use crate::access_log::AccessLog;
 use crate::channel::{Admission, Channel, Publisher, Settings};
 use crate::event_stream::{Parser, ParserOptions};
 use crate::log::{Cursor, Epoch};
@@ -45,7 +46,7 @@ impl Setup {
         let channel = Channel::new(settings, Metrics::new().source("s"), Epoch::new());
         let intake = Intake::new().expect("a poll");
         Self {
-            shard: Shard::new(intake.sender().clone(), Arc::default()),
+            shard: Shard::new(intake.sender().clone(), Arc::default(), Arc::new(AccessLog::new(false))),
             intake,
             publisher: channel.publisher(),
             channel,

@@ -2,6 +2,7 @@
 //! read.
 
 use super::connection::Connection;
+use super::passed_line::PassedLine;
 use crate::net::Watched;
 use crate::proxy::{Tunnel, Unread};
 use crate::quotas::ProxyPermit;
@@ -18,14 +19,17 @@ pub(crate) struct Afterwards {
     /// What follows a `101`.
     tunnel: Option<Tunnel>,
     unread: Unread,
+    /// Of a tunnel, which it ends with.
+    _line: Option<PassedLine>,
 }
 
 impl Afterwards {
-    pub(super) fn new(permit: ProxyPermit, tunnel: Option<Tunnel>, unread: Unread) -> Self {
+    pub(super) fn new(permit: ProxyPermit, tunnel: Option<Tunnel>, unread: Unread, line: Option<PassedLine>) -> Self {
         Self {
             _permit: permit,
             tunnel,
             unread,
+            _line: line,
         }
     }
 

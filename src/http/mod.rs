@@ -21,6 +21,7 @@ pub mod head;
 mod http2;
 mod long_poll;
 pub(crate) mod problem;
+mod passed_line;
 mod proxied;
 mod request;
 mod request_io;

@@ -5,6 +5,7 @@
 
 use super::afterwards::Afterwards;
 use super::exchange::{Answer, Exchange};
+use super::passed_line::PassedLine;
 use super::response;
 use super::server::Server;
 use crate::net::Phase;
@@ -44,6 +45,7 @@ impl ProxiedRequest {
         is_tls: bool,
     ) -> Answer {
         let Self { proxy, at, mut permit } = self;
+        let line = PassedLine::of(server, &request, peer);
         let (passed, unread) = proxy.send(at, request, Peer { ip: peer.ip(), is_tls }).await;
         let (response, tunnel) = match passed {
             Ok(Proxied { response, tunnel }) => (response, tunnel),
@@ -60,7 +62,11 @@ impl ProxiedRequest {
         if is_event_stream(response.headers()) || tunnel.is_some() {
             permit.not_awaited();
         }
-        let afterwards = Some(Afterwards::new(permit, tunnel, unread));
+        let (response, line) = match PassedLine::with_answer(line, &response, tunnel.is_some()) {
+            Some(line) if tunnel.is_none() => (response.map(|body| line.with(body)), None),
+            line => (response, line),
+        };
+        let afterwards = Some(Afterwards::new(permit, tunnel, unread, line));
         Answer { response, afterwards }
     }
 }

@@ -3,6 +3,7 @@
 use super::connection::HeadLimits;
 use super::snapshot::Snapshot;
 use super::stream_start::StreamStart;
+use crate::access_log::AccessLog;
 use crate::delivery::Shards;
 use crate::metrics::{ListenerMetrics, RefuseReason};
 use crate::net::tls::UnderWay;
@@ -18,6 +19,7 @@ pub(crate) struct Server {
     pub(super) shards: Arc<Shards>,
     pub(super) quotas: Arc<Quotas>,
     pub(super) metrics: ListenerMetrics,
+    pub(super) access_log: Arc<AccessLog>,
     pub(super) pending: PendingConnections,
     pub(super) under_way: Arc<UnderWay>,
     /// Ends the answers to requests of HTTP/2 connections.
@@ -30,12 +32,14 @@ impl Server {
         shards: Arc<Shards>,
         quotas: Arc<Quotas>,
         metrics: ListenerMetrics,
+        access_log: Arc<AccessLog>,
     ) -> Self {
         Self {
             snapshot,
             shards,
             quotas,
             metrics,
+            access_log,
             pending: PendingConnections::new(Askers::Stay),
             under_way: Arc::default(),
             is_cut: CancellationToken::new(),

@@ -11,6 +11,7 @@ use super::routes::{links, routed};
 use super::start_error::{ListenerName, StartError};
 use super::status_provider::RelayStatus;
 use crate::access::Gates;
+use crate::access_log::AccessLog;
 use crate::admin::Admin;
 use crate::config::{Config, Listen};
 use crate::critical::CriticalTasks;
@@ -42,6 +43,7 @@ pub(super) struct Sockets {
 pub(super) struct Foundation {
     metrics: Arc<Metrics>,
     critical: CriticalTasks,
+    access_log: Arc<AccessLog>,
     shards: Arc<Shards>,
     descriptors: Descriptors,
     budget: Budget,
@@ -86,7 +88,8 @@ impl Foundation {
         let metrics = Metrics::new();
         metrics.announce_reloads();
         let critical = CriticalTasks::default();
-        let shards = Arc::new(Shards::start(config.workers, &critical)?);
+        let access_log = Arc::new(AccessLog::new(config.access_log));
+        let shards = Arc::new(Shards::start(config.workers, &critical, &access_log)?);
         let runtime = UpstreamRuntime::start(config.workers)?;
         let descriptors = Descriptors::at_start(config);
         let budget = descriptors.divided_for(config);
@@ -104,6 +107,7 @@ impl Foundation {
             hand_over: Arc::new(HandOver::new(sockets.control.take(), metrics.clone())),
             metrics,
             critical,
+            access_log,
             shards,
             descriptors,
             budget,
@@ -128,6 +132,7 @@ impl Foundation {
         let Self {
             metrics,
             critical,
+            access_log,
             shards,
             descriptors,
             budget,
@@ -145,6 +150,7 @@ impl Foundation {
             shards.clone(),
             quotas.clone(),
             metrics.listener(),
+            access_log.clone(),
         ));
         let record = Record::new(&metrics);
         let (shards_of_status, quotas_of_status) = (shards.clone(), quotas.clone());
@@ -163,6 +169,7 @@ impl Foundation {
             server,
             shards,
             listener_metrics,
+            access_log,
             admin: OnceLock::new(),
             admin_connections: budget.admin,
             admin_gate,

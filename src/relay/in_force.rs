@@ -8,6 +8,7 @@ use super::reload::{Plan, Record, Reloaded};
 use super::routes::{links, routed};
 use super::status_provider::RelayStatus;
 use crate::access::{Gate, Gates};
+use crate::access_log::AccessLog;
 use crate::admin::Admin;
 use crate::channel::{Channel, Removal};
 use crate::config::Config;
@@ -36,6 +37,7 @@ pub(super) struct InForce {
     /// Set once it is opened, if there is one.
     pub(super) admin: OnceLock<Admin>,
     pub(super) admin_connections: usize,
+    pub(super) access_log: Arc<AccessLog>,
     /// Who sees what the admin shows beyond probes and metrics.
     pub(super) admin_gate: Arc<ArcSwapOption<Gate>>,
     /// The admin's listening socket, and where it is: for a process that takes over.
@@ -110,6 +112,7 @@ impl InForce {
         let budget = self.descriptors.divided_for(&after);
         self.quotas.replace(&after.limits, &budget);
         limits::announce(&after, &budget, self.metrics(), &self.listener_metrics);
+        self.access_log.turn(after.access_log);
         self.swap_snapshot(&plan, &after);
         // Only now: those who wait for one of them ask the router again.
         gone.remove(removal(&after));

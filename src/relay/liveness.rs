@@ -53,15 +53,17 @@ impl Liveness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access_log::AccessLog;
     use crate::critical::CriticalTasks;
     use crate::delivery::Shards;
     use crate::upstream::UpstreamRuntime;
+    use std::sync::Arc;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
     #[tokio::test(flavor = "multi_thread")]
     async fn shards_and_runtimes_answer_until_they_are_gone() {
-        let shards = Shards::start(2, &CriticalTasks::default()).unwrap();
+        let shards = Shards::start(2, &CriticalTasks::default(), &Arc::new(AccessLog::new(false))).unwrap();
         let upstreams = UpstreamRuntime::start(2).unwrap();
         let runtimes = vec![("upstreams", upstreams.handle().clone())];
         let liveness = Liveness::new(shards.pings(), runtimes);

@@ -18,6 +18,7 @@ mod start_error;
 mod status_provider;
 mod upgrader;
 
+use crate::access_log::AccessLog;
 use crate::admin::Admin;
 use crate::channel::Settings;
 use crate::config::{Config, Drain};
@@ -34,6 +35,7 @@ use status_provider::RelayStatus;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 pub use handover::{TakeOverError, Told, ask};
@@ -51,6 +53,8 @@ pub struct Relay {
     status: Arc<RelayStatus>,
     critical: CriticalTasks,
     _connections: Connections,
+    /// Says how many lines of the access log were left out.
+    _reports: JoinSet<()>,
 }
 
 /// Those that no shard has: they end with the relay.
@@ -103,6 +107,7 @@ impl Relay {
             status: in_force.status.clone(),
             critical: in_force.critical.clone(),
             _connections: Connections(in_force.server.clone()),
+            _reports: reports(in_force.access_log.clone()),
             in_force,
         }
     }
@@ -212,3 +217,17 @@ impl Relay {
 
 /// After its turn, how long a proxied event stream may take to come to the end of an event.
 const LAST_EVENT_MAX: Duration = Duration::from_millis(1500);
+
+/// How often it is said that lines of the access log were left out.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+fn reports(access_log: Arc<AccessLog>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            tokio::time::sleep(REPORT_EVERY).await;
+            access_log.report();
+        }
+    });
+    tasks
+}

@@ -13,6 +13,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("service_manager", ""),
     ("critical", ""),
     ("wake_up_batching", ""),
+    ("access_log", ""),
     ("sync", ""),
     ("telemetry", "timestamp"),
     ("redaction", ""),
@@ -32,13 +33,16 @@ pub(crate) const ROOMS: &[Room] = &[
         "source",
         "critical path config metrics quotas event_stream log channel upstream",
     ),
-    ("delivery", "critical sync config metrics quotas net h2 log channel"),
+    (
+        "delivery",
+        "critical sync access_log config metrics quotas net h2 log channel",
+    ),
     // A client's way.
     ("access", "redaction path config metrics quotas upstream"),
     ("proxy", "path config metrics quotas upstream"),
     (
         "http",
-        "path config metrics quotas net h2 event_stream log channel source delivery access proxy",
+        "access_log path config metrics quotas net h2 event_stream log channel source delivery access proxy",
     ),
     // The process around them.
     // What two processes say to each other at an upgrade; it knows nothing of what is handed over.
@@ -48,7 +52,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("admin", "metrics quotas net access http auxiliary_http status"),
     (
         "relay",
-        "timestamp critical config metrics quotas net log channel upstream source delivery access proxy http handover status admin",
+        "timestamp critical access_log config metrics quotas net log channel upstream source delivery access proxy http handover status admin",
     ),
     ("demo", "timestamp net http auxiliary_http"),
     (

@@ -11,6 +11,7 @@
 mod support;
 
 mod access;
+mod access_log;
 mod ask_origin;
 mod crowds;
 mod delivery;

@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../stories/access_log.rs"]
+mod access_log;
 #[path = "../stories/ask_origin.rs"]
 mod ask_origin;
 #[path = "../stories/delivery.rs"]

@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../stories/access_log.rs"]
+mod access_log;
 #[path = "../stories/delivery.rs"]
 mod delivery;
 #[path = "../stories/drain.rs"]

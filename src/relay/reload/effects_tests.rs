@@ -15,6 +15,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("trusted_proxies", "10.0.0.0/8", "11.0.0.0/8"),
     ("drain", "{ spread: 1s }", "{ spread: 2s }"),
     ("reload", "signal", "watch"),
+    ("access_log", "false", "true"),
     ("pass", "[{ prefix: /, to: http://o }]", "[{ prefix: /, to: http://p }]"),
     ("sources.NAME.path", "/a", "/b"),
     ("sources.NAME.upstream", "http://o/a", "http://p/a"),

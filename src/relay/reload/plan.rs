@@ -134,7 +134,7 @@ fn rest(config: &Config) -> impl PartialEq + '_ {
     (
         &config.limits,
         &config.drain,
-        config.reload,
+        (config.reload, config.access_log),
         config.public_url.as_ref(),
         &config.trusted_proxies,
         &config.admin_access,
