@@ -54,6 +54,9 @@ pub(super) const IDLE_FRAMES: Rate = Rate {
 };
 /// Bytes sent that allow for another such frame: a receiver acknowledges what it gets.
 pub(super) const BYTES_PER_IDLE_FRAME: usize = 1024;
+/// Such frames that a request allows for: a client may give back the little that an answer took of
+/// each window at once, say what it wants first, and ask for a sign of life.
+pub(super) const IDLE_FRAMES_PER_REQUEST: u32 = 4;
 /// Requests that a peer has reset before they were answered: a browser that leaves a page resets
 /// all of its streams at once, but not again and again (CVE-2023-44487).
 pub(super) const RESETS: Rate = Rate {

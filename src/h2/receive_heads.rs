@@ -4,7 +4,7 @@ use super::connection::{Block, Connection, Event, Leaving};
 use super::error::{ErrorCode, Fatal};
 use super::frame::{self, Header, flag};
 use super::hpack::DecodeError;
-use super::limits::{BLOCK_FACTOR, BLOCK_FRAMES_MAX, FIELDS_MAX, WINDOW_DEFAULT};
+use super::limits::{BLOCK_FACTOR, BLOCK_FRAMES_MAX, FIELDS_MAX, IDLE_FRAMES_PER_REQUEST, WINDOW_DEFAULT};
 use super::request::{Collector, Malformed};
 use super::stream::{Stream, StreamKey};
 use super::window::Window;
@@ -112,6 +112,7 @@ impl<T> Connection<T> {
             events.push(Event::Malformed(why));
             return Ok(());
         }
+        self.idle_frames.earn(IDLE_FRAMES_PER_REQUEST);
         let slot = self.streams.insert(Stream {
             id,
             window: Window::new(self.stream_window),

@@ -2,6 +2,23 @@
 
 use super::*;
 
+/// A client of small answers that gives back what each of them took at once.
+#[test]
+fn requests_allow_for_the_frames_that_belong_to_them() {
+    let mut peer = Peer::new();
+    for n in 0..5000 {
+        let stream = peer.stream(2 * n + 1);
+        assert_eq!(peer.connection.send_data(stream, &[b'x'; 100]), 100, "{n}");
+        peer.send(&update(2 * n + 1, 100));
+        peer.connection.end(stream);
+        peer.send(&update(0, 100));
+        peer.send(&frame(kind::PING, 0, 0, &[0; 8]));
+        peer.send(&frame(kind::PRIORITY, 0, 2 * n + 1, &[0; 5]));
+        peer.take_output();
+        peer.events.clear();
+    }
+}
+
 #[test]
 fn floods_end_the_connection() {
     let calm = Some(ErrorCode::EnhanceYourCalm as u32);
@@ -24,7 +41,7 @@ fn floods_end_the_connection() {
         let mut sent = 0;
         while !peer.connection.has_failed() {
             peer.send(&flood);
-            if sent % 100 == 0 {
+            if sent % 100 == 0 && !peer.connection.has_failed() {
                 // Its answers are read.
                 peer.connection.sent(peer.connection.unsent().len(), &mut Vec::new());
             }
