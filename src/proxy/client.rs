@@ -211,7 +211,7 @@ struct Used(Arc<AtomicBool>);
 
 /// A connection to an origin.
 struct OriginIo {
-    io: TokioIo<Box<dyn Io>>,
+    io: TokioIo<Io>,
     used: Used,
     /// Reads since others had their turn.
     reads: u32,

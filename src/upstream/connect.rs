@@ -4,6 +4,7 @@
 //! slow (RFC 8305 in small). The attempts live in a set that ends with the future: dropping it
 //! leaves no socket behind.
 
+use super::io::Io;
 use super::request::ConfiguredOrigin;
 use super::url::Url;
 use super::{Failure, Reason};
@@ -12,7 +13,6 @@ use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -31,16 +31,8 @@ const TCP_KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
 
-/// A connection, whatever secures it.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
 /// Connects to the URL's host, and secures the connection if the URL says so.
-pub(super) async fn connect(
-    configured: &ConfiguredOrigin<'_>,
-    url: &Url,
-    deadline: Instant,
-) -> Result<Box<dyn Io>, Failure> {
+pub(super) async fn connect(configured: &ConfiguredOrigin<'_>, url: &Url, deadline: Instant) -> Result<Io, Failure> {
     let config = configured.config();
     open(url, &config.tls, configured.is(url), config.http2, deadline).await
 }
@@ -52,14 +44,14 @@ pub(crate) async fn open(
     at_home: bool,
     http2: bool,
     deadline: Instant,
-) -> Result<Box<dyn Io>, Failure> {
+) -> Result<Io, Failure> {
     let addresses = within(deadline, "the name was not resolved", resolve(url)).await?;
     let tcp = within(deadline, "not connected", tcp(addresses)).await?;
     if !url.is_tls() {
-        return Ok(Box::new(tcp));
+        return Ok(Io::Clear(tcp));
     }
     let secured = super::tls::handshake(tcp, url.host(), tls, at_home, http2);
-    Ok(Box::new(within(deadline, "no TLS connection", secured).await?))
+    Ok(Io::Tls(Box::new(within(deadline, "no TLS connection", secured).await?)))
 }
 
 /// Bounds one step of an attempt by the attempt's deadline.

@@ -2,7 +2,7 @@
 
 use super::answer::{plain, refusal};
 use super::connect::{connect, within};
-use super::exchange::{exchange, in_the_body};
+use super::exchange::exchange;
 use super::redirect;
 use super::request::{ConfiguredOrigin, Wanted};
 use super::url::Url;
@@ -78,14 +78,13 @@ fn target(upstream: &config::Upstream) -> Result<Url, Failure> {
 
 /// All of a body; `None`: it has more than `bytes_max`.
 pub(super) async fn collect(
-    body: impl Body<Data = Bytes, Error = hyper::Error>,
+    body: impl Body<Data = Bytes, Error = Failure>,
     bytes_max: usize,
 ) -> Result<Option<Vec<u8>>, Failure> {
     let mut body = pin!(body);
     let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| in_the_body(&error))?;
-        if let Ok(data) = frame.into_data() {
+        if let Ok(data) = frame?.into_data() {
             if all.len() + data.len() > bytes_max {
                 return Ok(None);
             }

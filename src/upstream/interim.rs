@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 /// Interim answers to one request: far more than those who send hints or signs of progress do.
-const INTERIM_MAX: usize = 100;
+pub(super) const INTERIM_MAX: usize = 100;
 
 /// The interim answers to one request so far.
 #[derive(Debug, Clone, Default)]

@@ -19,8 +19,12 @@ mod backoff;
 mod connect;
 mod discovery;
 mod exchange;
+mod failed;
 mod fetch;
+mod http1;
+mod http2;
 mod interim;
+mod io;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod resume_point;
@@ -40,6 +44,7 @@ mod unverified;
 mod url;
 mod watchdog;
 
+pub use http1::{Decoder, Malformed};
 pub use report::Reports;
 pub(crate) use run::{Fixed, Setup, run_by};
 pub use run::{Handles, Options, run};
@@ -47,10 +52,11 @@ pub(crate) use runtime::UpstreamRuntime;
 pub use status::{LastError, Phase, Status, StatusCell};
 
 // What standing in front of an origin shares with following a stream of it.
-pub(crate) use connect::{Io, open as connect};
+pub(crate) use connect::open as connect;
 pub(crate) use discovery::{FEED_NODES_MAX, base_of, is_stream_link, plain_attribute};
 pub(crate) use fetch::{Document, ask, fetch};
 pub(crate) use interim::Interim;
+pub(crate) use io::Io;
 pub(crate) use url::Url;
 
 use crate::event_stream::Item;

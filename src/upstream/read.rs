@@ -47,12 +47,11 @@ pub(super) struct Stream<'a, S> {
 }
 
 impl<S: Sink> Stream<'_, S> {
-    /// Reads until the sink says that the stream is over, or the connection fails. `failed` puts a
-    /// body's error into words.
-    pub(super) async fn read<B>(&mut self, body: &mut B, failed: impl Fn(B::Error) -> Failure) -> Result<(), Failure>
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
+    /// Reads until the sink says that the stream is over, or the connection fails.
+    pub(super) async fn read(
+        &mut self,
+        body: &mut (impl Body<Data = Bytes, Error = Failure> + Unpin),
+    ) -> Result<(), Failure> {
         let mut watchdog = Watchdog::new(self.read_timeout);
         loop {
             self.sink.ready().await;
@@ -71,15 +70,15 @@ impl<S: Sink> Stream<'_, S> {
                 // nothing by themselves.
                 Batch::Full => tokio::task::yield_now().await,
                 Batch::Last(Ok(())) => return Err(Failure::new(Reason::Ended, "the origin ended the stream")),
-                Batch::Last(Err(error)) => return Err(failed(error)),
+                Batch::Last(Err(failure)) => return Err(failure),
             }
         }
     }
 
     /// Hands over this piece and those that are there already, then flushes once.
-    async fn batch<B>(&mut self, body: &mut B, first: Piece<B::Error>) -> Batch<B::Error>
+    async fn batch<B>(&mut self, body: &mut B, first: Piece) -> Batch
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes, Error = Failure> + Unpin,
     {
         let received = Instant::now();
         let mut piece = first;
@@ -130,9 +129,9 @@ impl<S: Sink> Stream<'_, S> {
 }
 
 /// The next piece that holds a byte, or the end. `None`: `read_timeout` has passed.
-async fn watched<B>(watchdog: &mut Watchdog, body: &mut B) -> Option<Piece<B::Error>>
+async fn watched<B>(watchdog: &mut Watchdog, body: &mut B) -> Option<Piece>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes, Error = Failure> + Unpin,
 {
     let mut piece = pin!(async {
         loop {
@@ -151,25 +150,25 @@ where
 }
 
 /// Why a batch is over.
-enum Batch<E> {
+enum Batch {
     /// The next piece is still to come.
     AllThereWas,
     /// It has reached a bound.
     Full,
     /// The stream is over.
-    Last(Result<(), E>),
+    Last(Result<(), Failure>),
 }
 
 /// What a body yields, as far as a stream is concerned.
-enum Piece<E> {
+enum Piece {
     /// Possibly none: trailers are such a piece.
     Bytes(Bytes),
     /// The end, or what broke it off.
-    End(Result<(), E>),
+    End(Result<(), Failure>),
 }
 
-impl<E> Piece<E> {
-    fn of(frame: Option<Result<hyper::body::Frame<Bytes>, E>>) -> Self {
+impl Piece {
+    fn of(frame: Option<Result<hyper::body::Frame<Bytes>, Failure>>) -> Self {
         match frame {
             Some(Ok(frame)) => Piece::Bytes(frame.into_data().unwrap_or_default()),
             Some(Err(error)) => Piece::End(Err(error)),
@@ -185,7 +184,6 @@ mod tests {
     use crate::upstream::testing::Recorder;
     use http_body_util::StreamBody;
     use hyper::body::Frame;
-    use std::convert::Infallible;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::sync::mpsc;
@@ -197,7 +195,7 @@ mod tests {
     /// A body that yields what is sent into it, and ends when the sender goes.
     fn body() -> (
         mpsc::Sender<&'static str>,
-        impl Body<Data = Bytes, Error = Infallible> + Unpin,
+        impl Body<Data = Bytes, Error = Failure> + Unpin,
     ) {
         use tokio_stream::StreamExt as _;
         let (sender, receiver) = mpsc::channel(4096);
@@ -209,7 +207,7 @@ mod tests {
     async fn read(
         sink: &mut Recorder,
         read_timeout: Duration,
-        body: &mut (impl Body<Data = Bytes, Error = Infallible> + Unpin),
+        body: &mut (impl Body<Data = Bytes, Error = Failure> + Unpin),
     ) -> Failure {
         let mut stream = Stream {
             sink,
@@ -224,7 +222,7 @@ mod tests {
             read_timeout,
             events: 0,
         };
-        let failed = stream.read(body, |error| match error {}).await;
+        let failed = stream.read(body).await;
         failed.expect_err("the sink is never over")
     }
 

@@ -3,7 +3,7 @@
 use super::answer::{Meaning, Refusal, meaning};
 use super::backoff::Backoff;
 use super::discovery::discover;
-use super::exchange::{AnswerBody, in_the_body};
+use super::exchange::AnswerBody;
 use super::read::Stream;
 use super::redirect;
 use super::report::{Reporter, Reports};
@@ -274,7 +274,7 @@ impl<S: Sink> Runner<'_, S> {
             read_timeout: setup.config.read_timeout,
             events: 0,
         };
-        let read = stream.read(&mut body, |error| in_the_body(&error)).await;
+        let read = stream.read(&mut body).await;
         let events = stream.events;
         let lived = self.backoff.has_lived(events, opened.elapsed());
         match read {

@@ -1,7 +1,6 @@
 //! What an origin speaks, by the first bytes that it says: libraries tell a wrong protocol as a
 //! malformed frame or version.
 
-use super::connect::Io;
 use super::interim::Interim;
 use std::io;
 use std::pin::Pin;
@@ -22,8 +21,8 @@ pub(super) enum Spoken {
 }
 
 /// A connection whose first bytes are looked at on their way.
-pub(super) struct Overheard {
-    io: Box<dyn Io>,
+pub(super) struct Overheard<T> {
+    io: T,
     first: [u8; FIRST_BYTES],
     /// Bytes of `first` that have come.
     seen: usize,
@@ -31,9 +30,9 @@ pub(super) struct Overheard {
     interim: Interim,
 }
 
-impl Overheard {
+impl<T> Overheard<T> {
     /// With the place where what is spoken will be found. `interim`: too many of them end it.
-    pub(super) fn new(io: Box<dyn Io>, interim: Interim) -> (Self, Arc<OnceLock<Spoken>>) {
+    pub(super) fn new(io: T, interim: Interim) -> (Self, Arc<OnceLock<Spoken>>) {
         let spoken = Arc::new(OnceLock::new());
         let overheard = Self {
             io,
@@ -57,6 +56,11 @@ impl Overheard {
 }
 
 impl Spoken {
+    /// By the first bytes of a connection; `None`: they are too few.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        bytes.first_chunk().map(|first| Self::by(*first))
+    }
+
     fn by(first: [u8; FIRST_BYTES]) -> Self {
         match first {
             [b'H', b'T', b'T', b'P', b'/'] => Spoken::Http1,
@@ -81,7 +85,7 @@ impl Spoken {
     }
 }
 
-impl AsyncRead for Overheard {
+impl<T: AsyncRead + Unpin> AsyncRead for Overheard<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.interim.check()?;
         let before = buf.filled().len();
@@ -93,7 +97,7 @@ impl AsyncRead for Overheard {
     }
 }
 
-impl AsyncWrite for Overheard {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Overheard<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
@@ -135,7 +139,7 @@ mod tests {
         ] {
             for piece in [1, 3, bytes.len()] {
                 let (mut origin, io) = tokio::io::duplex(64);
-                let (mut overheard, spoken) = Overheard::new(Box::new(io), Interim::default());
+                let (mut overheard, spoken) = Overheard::new(io, Interim::default());
                 let mut all = Vec::new();
                 for part in bytes.chunks(piece) {
                     origin.write_all(part).await.unwrap();
