@@ -8,6 +8,7 @@
 //! event nothing, as long as each fits by itself.
 
 use super::fields::{Fields, Line};
+use super::state::{BlockState, LineState};
 use super::{Event, Item, ParserOptions};
 use bytes::{Bytes, BytesMut};
 use std::ops::Range;
@@ -73,6 +74,51 @@ impl Assembly {
         self.append(lines);
         self.kept = lines.len();
         self.fields = fields;
+    }
+
+    /// The block in the making as plain data.
+    pub(super) fn state(&self) -> BlockState {
+        let (lines, line) = self.buffer.split_at(self.kept);
+        BlockState {
+            lines: lines.to_vec(),
+            line: line.to_vec(),
+            fate: match self.fate {
+                Fate::Collected => LineState::Collected,
+                Fate::Ignored => LineState::Ignored,
+                Fate::Dropped => LineState::Dropped,
+            },
+            oversized: self.oversized.map(|oversized| (oversized.bytes, oversized.has_id)),
+        }
+    }
+
+    /// Goes on with this block; there is none yet. `None`: it can't be one of this parser's.
+    pub(super) fn take_over(&mut self, block: &BlockState) -> Option<()> {
+        debug_assert!(self.is_idle());
+        let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let fits = block.lines.len() + block.line.len() <= self.options.event_bytes_max;
+        let is_whole = block.oversized.is_some() || block.lines.is_empty() || block.lines.ends_with(b"\n");
+        if !fits || !is_whole || block.line.iter().any(is_line_end) {
+            return None;
+        }
+        let fields = match block.oversized {
+            Some(_) => Fields::default(),
+            None => Fields::of(&block.lines)?,
+        };
+        self.append(&block.lines);
+        self.append(&block.line);
+        self.kept = block.lines.len();
+        self.fields = fields;
+        self.fate = match block.fate {
+            LineState::Collected => Fate::Collected,
+            LineState::Ignored => Fate::Ignored,
+            LineState::Dropped => Fate::Dropped,
+        };
+        self.oversized = block.oversized.map(|(bytes, has_id)| Oversized {
+            // So large that it is never added up to.
+            bytes: bytes.min(u64::MAX / 2),
+            has_id,
+        });
+        Some(())
     }
 
     /// Whether there is nothing in the making, so that the next block may be a slice of a read.

@@ -1,6 +1,6 @@
 //! The fields of a block: how a line is read (9.2.6), and what is remembered of it.
 
-use memchr::memrchr;
+use memchr::{memchr_iter, memrchr};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -122,6 +122,24 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// Those of a block's complete lines. `None`: they are not in plain form.
+    pub(super) fn of(lines: &[u8]) -> Option<Self> {
+        let mut fields = Self::default();
+        let mut start = 0;
+        for end in memchr_iter(b'\n', lines) {
+            let line = lines.get(start..end).filter(|line| !line.is_empty())?;
+            match Line::read(line) {
+                Line::Data(value) => fields.add_data(start + value..end),
+                Line::EventType(value) => fields.set_event_type(start + value..end),
+                Line::Id(value) if !fields.has_id() => fields.set_id(start + value..end),
+                Line::Unknown => {}
+                Line::Id(_) | Line::Comment | Line::Retry(_) | Line::Refused => return None,
+            }
+            start = end + 1;
+        }
+        Some(fields)
+    }
+
     /// Takes a `data` line.
     #[inline]
     pub(super) fn add_data(&mut self, value: Range<usize>) {

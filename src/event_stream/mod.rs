@@ -15,8 +15,10 @@ mod fields;
 mod item;
 mod line_ends;
 mod parser;
+mod state;
 
 pub use event::Event;
 pub use fields::RECONNECTION_TIME_MAX;
 pub use item::{Item, ParserOptions};
 pub use parser::Parser;
+pub use state::{BlockState, LineState, ParserState};

@@ -5,6 +5,7 @@ use super::assembly::Assembly;
 use super::fields::{Fields, has_nul, value_start};
 use super::item::{Item, ParserOptions};
 use super::line_ends::LineEnds;
+use super::state::ParserState;
 use bytes::{Bytes, BytesMut};
 use std::ops::Range;
 
@@ -62,6 +63,32 @@ impl Parser {
         self.assembly.reset();
         self.bom = Some(0);
         self.after_cr = false;
+    }
+
+    /// What it knows of the stream so far, for another one to go on with.
+    pub fn state(&self) -> ParserState {
+        ParserState {
+            // At most the length of a BOM.
+            bom: self.bom.map(|seen| seen as u8),
+            after_cr: self.after_cr,
+            unread: self.read[self.line..].to_vec(),
+            block: self.assembly.state(),
+        }
+    }
+
+    /// A parser that goes on where one with these options was. `None`: no such parser can be in
+    /// this state.
+    pub fn from_state(options: ParserOptions, state: &ParserState) -> Option<Self> {
+        let mut parser = Self::new(options);
+        let bom = state.bom.map(usize::from);
+        if bom.is_some_and(|seen| seen >= BOM.len()) {
+            return None;
+        }
+        parser.assembly.take_over(&state.block)?;
+        parser.bom = bom;
+        parser.after_cr = state.after_cr;
+        parser.start_read(Bytes::copy_from_slice(&state.unread), 0);
+        Some(parser)
     }
 
     /// The next read. The one before should have been used up, that is

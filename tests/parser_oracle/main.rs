@@ -5,6 +5,7 @@ mod reference;
 
 mod blocks;
 mod bounds;
+mod carried;
 mod splits;
 mod vectors;
 

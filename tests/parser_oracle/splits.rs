@@ -14,13 +14,13 @@ const PIECES: &[&[u8]] = &[
     b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 ];
 
-fn stream(pieces: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn stream(pieces: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
     let bom = prop::option::weighted(0.2, Just(b"\xEF\xBB\xBF".to_vec())).prop_map(Option::unwrap_or_default);
     let pieces = prop::collection::vec(prop::sample::select(PIECES), pieces).prop_map(|pieces| pieces.concat());
     (bom, pieces).prop_map(|(bom, pieces)| [bom, pieces].concat())
 }
 
-fn options() -> impl Strategy<Value = ParserOptions> {
+pub(crate) fn options() -> impl Strategy<Value = ParserOptions> {
     let limit = prop_oneof![3 => Just(UNLIMITED.event_bytes_max), 2 => 0usize..40, 1 => 40usize..400];
     (limit, any::<bool>()).prop_map(|(event_bytes_max, comments)| ParserOptions {
         event_bytes_max,
@@ -28,7 +28,7 @@ fn options() -> impl Strategy<Value = ParserOptions> {
     })
 }
 
-fn cuts(stream: &[u8], cuts: Vec<prop::sample::Index>) -> Vec<usize> {
+pub(crate) fn cuts(stream: &[u8], cuts: Vec<prop::sample::Index>) -> Vec<usize> {
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
     cuts.sort_unstable();
     cuts
