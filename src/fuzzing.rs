@@ -9,7 +9,7 @@ pub use crate::http::fuzzing::routing;
 pub use crate::log::fuzzing::carried_log;
 pub use crate::net::fuzzing::proxy_protocol;
 pub use crate::proxy::fuzzing::{feed, passed_answer};
-pub use crate::upstream::fuzzing::{answer, discovery};
+pub use crate::upstream::fuzzing::{answer, body, discovery};
 
 use hyper::Response;
 use hyper::http::response::Parts;
@@ -58,8 +58,9 @@ mod tests {
 
     #[test]
     fn every_seed_is_taken() {
-        let targets: [(&str, Target); 6] = [
+        let targets: [(&str, Target); 7] = [
             ("carried_log", carried_log),
+            ("body", body),
             ("proxy_protocol", proxy_protocol),
             ("handover", handover),
             ("routing", routing),

@@ -2,6 +2,7 @@
 
 use super::answer::{Meaning, meaning};
 use super::discovery::stream_in;
+pub use super::http1::fuzzing::body;
 use super::redirect::next;
 use super::request::{ConfiguredOrigin, Wanted};
 use super::url::Url;

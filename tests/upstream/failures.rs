@@ -88,6 +88,50 @@ async fn answers_that_are_not_http() {
 }
 
 #[tokio::test]
+async fn a_body_whose_end_can_be_read_in_two_ways() {
+    let (origin, mut upstream) = origin_and_upstream().await;
+    for lines in [
+        "Transfer-Encoding: chunked\r\nContent-Length: 9",
+        "Content-Length: 9\r\nContent-Length: 8",
+        "Content-Length: 1\r\n 8",
+        "Transfer-Encoding: gzip, chunked",
+    ] {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{lines}\r\n\r\n");
+        origin.answer(head + "9\r\ndata: 1\n\n\r\n0\r\n\r\n").await;
+        upstream.failed_with(Reason::Protocol).await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_shorter_than_it_says() {
+    let (origin, mut upstream) = origin_and_upstream().await;
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 18\r\n\r\ndata: 1\n\n";
+    origin.answer(head).await;
+    upstream.failed_with(Reason::Reset).await;
+    // And one that is as long as it says, on a connection that stays open.
+    let mut conn = origin.accept().await;
+    conn.send(format!("{head}data: 2\n\nGET")).await;
+    upstream.failed_with(Reason::Ended).await;
+    conn.closed().await;
+}
+
+#[tokio::test]
+async fn interim_answers_are_passed_over_and_not_without_end() {
+    let (origin, mut upstream) = origin_and_upstream().await;
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let mut conn = origin.accept().await;
+    conn.send(interim.repeat(100)).await;
+    conn.stream_head().await;
+    upstream.connected().await;
+    conn.close().await;
+    upstream.failed_with(Reason::Ended).await;
+    let mut conn = origin.accept().await;
+    conn.send(interim.repeat(101)).await;
+    let failure = upstream.failed_with(Reason::Protocol).await;
+    assert!(failure.detail.contains("interim"), "{failure}");
+}
+
+#[tokio::test]
 async fn an_endless_head_is_bounded() {
     let (origin, mut upstream) = origin_and_upstream().await;
     let mut conn = origin.accept().await;

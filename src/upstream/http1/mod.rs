@@ -9,6 +9,8 @@ mod body;
 mod chunked;
 mod decoder;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod head;
 mod request;
 
