@@ -80,7 +80,7 @@ impl Parser {
     /// this state.
     pub fn from_state(options: ParserOptions, state: &ParserState) -> Option<Self> {
         let mut parser = Self::new(options);
-        let bom = state.bom.map(usize::from);
+        let bom = state.bom.map(|seen| seen as usize);
         if bom.is_some_and(|seen| seen >= BOM.len()) {
             return None;
         }
@@ -136,6 +136,11 @@ impl Parser {
                 return Some(item);
             }
         }
+    }
+
+    /// Whether the read at hand is not used up.
+    pub fn has_unread(&self) -> bool {
+        self.line < self.read.len()
     }
 
     /// Bytes held, without what is left of the read at hand: never more than `event_bytes_max`.

@@ -87,7 +87,7 @@ impl ChannelLife {
             let parameters = self.parameters.clone();
             let fill = move |target: &Target| target.map(|url| parameters.fill(url));
             let sink = self.first.sink(channel.publisher());
-            async move { runners[n].run(&channel, fill, sink, status).await }
+            async move { runners[n].run(&channel, fill, sink, status, None).await }
         };
         // One is the rule, and needs no task of its own.
         let mut others = JoinSet::new();

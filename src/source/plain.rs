@@ -65,7 +65,7 @@ impl Plain {
         for (n, (runner, status)) in runners.iter().zip(&*self.statuses).enumerate() {
             let part = format!("the upstream {} of source {name}", runner.name());
             let (all, channel, status) = (runners.clone(), channel.clone(), status.clone());
-            let keep = async move { all[n].keep(channel, status).await };
+            let keep = async move { all[n].keep(channel, status, None).await };
             tasks.spawn_on(surroundings.critical.clone().watch(part, keep), &surroundings.upstreams);
         }
         if self.is_asking {

@@ -4,6 +4,7 @@ use crate::channel::{Channel, Publisher};
 use crate::config::{Forward, Source, Target};
 use crate::event_stream::ParserOptions;
 use crate::metrics::{Metrics, UpstreamMetrics};
+use crate::upstream::handover::Taken;
 use crate::upstream::{self, Fixed, Handles, Options, Phase, Reports, Setup, Sink, StatusCell};
 use std::sync::Arc;
 use std::time::Instant;
@@ -59,13 +60,14 @@ impl UpstreamRunner {
     }
 
     /// One run, until the origin or the sink ends it. `fill` puts the channel's parameters into
-    /// what is configured.
+    /// what is configured. `taken`: what another process has given of it, to go on with.
     pub(crate) async fn run<S: Sink>(
         &self,
         channel: &Channel,
         fill: impl Fn(&Target) -> Target,
         sink: S,
         status: Arc<StatusCell>,
+        taken: Option<Box<Taken>>,
     ) {
         let fixed = Fixed {
             source: channel.name().to_owned(),
@@ -73,7 +75,7 @@ impl UpstreamRunner {
             reports: self.reports.clone(),
             bytes_received: channel.metrics().bytes_received.clone(),
         };
-        upstream::run_by(self.setup.subscribe(), fixed, sink, status).await;
+        upstream::run_by(self.setup.subscribe(), fixed, sink, status, taken).await;
     }
 
     /// One attempt from a place on, beside the run that feeds the channel: what it yields, and how
@@ -100,28 +102,47 @@ impl UpstreamRunner {
     }
 
     /// Keeps the channel of an untemplated source supplied. After a 204 the origin is asked again
-    /// in time, or when it is to be; after a terminal event it is not.
-    pub(crate) async fn keep(&self, channel: Arc<Channel>, status: Arc<StatusCell>) {
-        let mut publisher: Publisher = channel.publisher();
+    /// in time, or when it is to be; after a terminal event it is not. `taken`: see
+    /// [`run`](Self::run).
+    pub(crate) async fn keep(&self, channel: Arc<Channel>, status: Arc<StatusCell>, taken: Option<Box<Taken>>) {
+        let mut taken = taken;
+        let mut publisher = publisher_of(&channel, taken.as_deref());
+        let mut ended_ago = taken.as_deref().and_then(|taken| taken.ended(&status));
         loop {
             let mut setups = self.setup.subscribe();
-            tokio::select! {
-                () = self.run(&channel, Target::clone, publisher, status.clone()) => {}
-                () = channel.terminated() => {}
+            if ended_ago.is_none() {
+                tokio::select! {
+                    () = self.run(&channel, Target::clone, publisher, status.clone(), taken.take()) => {}
+                    () = channel.terminated() => {}
+                }
             }
             if channel.has_terminated() {
                 return status.ended();
             }
+            let ended = Instant::now().checked_sub(ended_ago.take().unwrap_or_default());
+            let ended = ended.unwrap_or_else(Instant::now);
             if status.phase() != Phase::Ended {
                 return;
             }
-            tokio::select! {
-                () = channel.settings().sleep(Instant::now(), |source| source.retry_ended_after) => {}
-                () = self.again.notified() => {}
-                // What was replaced while it ran, it has obeyed.
-                _ = setups.changed() => {}
-            }
+            let wait = async {
+                tokio::select! {
+                    () = channel.settings().sleep(ended, |source| source.retry_ended_after) => {}
+                    () = self.again.notified() => {}
+                    // What was replaced while it ran, it has obeyed.
+                    _ = setups.changed() => {}
+                }
+            };
+            upstream::wait_ended(&status, ended, wait).await;
             publisher = channel.publisher_again();
         }
+    }
+}
+
+/// A channel's sink for one upstream, which another process may have run until now.
+pub(super) fn publisher_of(channel: &Arc<Channel>, taken: Option<&Taken>) -> Publisher {
+    let publisher = channel.publisher();
+    match taken {
+        Some(taken) => publisher.going_on(taken.last_event_id(), taken.has_been_connected()),
+        None => publisher,
     }
 }

@@ -43,6 +43,17 @@ impl Backoff {
         }
     }
 
+    /// The reconnection time in force, and the waits since a stream last lived.
+    pub(super) fn state(&self) -> (Duration, u32) {
+        (self.base, self.waits)
+    }
+
+    /// Goes on after so many waits.
+    pub(super) fn after(mut self, waits: u32) -> Self {
+        self.waits = waits;
+        self
+    }
+
     /// The origin named a reconnection time; returns the one in force, within bounds.
     pub(super) fn origin_says(&mut self, retry: Duration) -> Duration {
         self.base = retry.clamp(RETRY_MIN.min(self.max), self.max);

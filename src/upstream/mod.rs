@@ -21,6 +21,8 @@ mod discovery;
 mod exchange;
 mod failed;
 mod fetch;
+mod give_and_take;
+pub mod handover;
 mod http1;
 mod http2;
 mod interim;
@@ -33,6 +35,7 @@ mod redirect;
 mod report;
 mod request;
 mod run;
+mod runner;
 mod runtime;
 mod spoken;
 mod status;
@@ -44,6 +47,7 @@ mod unverified;
 mod url;
 mod watchdog;
 
+pub(crate) use give_and_take::wait_ended;
 pub use http1::{Decoder, Malformed};
 pub use report::Reports;
 pub(crate) use run::{Fixed, Setup, run_by};
@@ -203,6 +207,11 @@ impl Reason {
         Reason::Silence,
         Reason::Feed,
     ];
+
+    /// The one with this label.
+    pub(crate) fn labelled(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.label() == label)
+    }
 
     /// The label in metrics and logs.
     pub fn label(self) -> &'static str {

@@ -2,9 +2,12 @@
 //!
 //! Before each read the sink is asked whether it is ready; that time counts neither as silence nor
 //! as anything else. Then whatever has come is parsed and handed over, and the sink is flushed
-//! once. A burst is cut into batches with a chance for others between them.
+//! once. A burst is cut into batches with a chance for others between them. Where it is asked to
+//! hold still it stops between two reads, or where it waits for the sink: what it has read is in
+//! the parser then, and what it has not is the connection's.
 
 use super::backoff::Backoff;
+use super::handover::Hold;
 use super::resume_point::ResumePoint;
 use super::status::StatusCell;
 use super::watchdog::Watchdog;
@@ -44,33 +47,63 @@ pub(super) struct Stream<'a, S> {
     pub(super) read_timeout: Duration,
     /// Events seen so far in this stream.
     pub(super) events: u64,
+    /// Asks it to hold still.
+    pub(super) hold: &'a Hold,
+}
+
+/// Why a stream is read no more.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// The sink has the last event.
+    Over,
+    /// The connection has failed.
+    Failed(Failure),
+    /// It has to hold still. It may be read again, with the same body.
+    Held,
 }
 
 impl<S: Sink> Stream<'_, S> {
-    /// Reads until the sink says that the stream is over, or the connection fails.
-    pub(super) async fn read(
-        &mut self,
-        body: &mut (impl Body<Data = Bytes, Error = Failure> + Unpin),
-    ) -> Result<(), Failure> {
+    /// Reads until the sink says that the stream is over, the connection fails, or it has to hold
+    /// still.
+    pub(super) async fn read(&mut self, body: &mut (impl Body<Data = Bytes, Error = Failure> + Unpin)) -> Left {
         let mut watchdog = Watchdog::new(self.read_timeout);
+        if self.parser.has_unread() {
+            let gone = self.hand_over(Instant::now()).await;
+            self.sink.flush();
+            if self.sink.is_over() {
+                return Left::Over;
+            }
+            if !gone {
+                return Left::Held;
+            }
+        }
         loop {
-            self.sink.ready().await;
+            if self.hold.is_asked() || self.hold.unless_asked(self.sink.ready()).await.is_none() {
+                return Left::Held;
+            }
             watchdog.heard();
-            let Some(first) = watched(&mut watchdog, body).await else {
-                let detail = format!("no byte for {:?}", self.read_timeout);
-                return Err(Failure::new(Reason::Silence, detail));
+            let first = match watched(&mut watchdog, body, self.hold).await {
+                Watched::Piece(piece) => piece,
+                Watched::Silent => {
+                    let detail = format!("no byte for {:?}", self.read_timeout);
+                    return Left::Failed(Failure::new(Reason::Silence, detail));
+                }
+                Watched::Held => return Left::Held,
             };
             let batch = self.batch(body, first).await;
             if self.sink.is_over() {
-                return Ok(());
+                return Left::Over;
             }
             match batch {
                 Batch::AllThereWas => {}
                 // There may be more, and reads of what is buffered cost the runtime's budget
                 // nothing by themselves.
                 Batch::Full => tokio::task::yield_now().await,
-                Batch::Last(Ok(())) => return Err(Failure::new(Reason::Ended, "the origin ended the stream")),
-                Batch::Last(Err(failure)) => return Err(failure),
+                Batch::Last(Ok(())) => {
+                    return Left::Failed(Failure::new(Reason::Ended, "the origin ended the stream"));
+                }
+                Batch::Last(Err(failure)) => return Left::Failed(failure),
+                Batch::Held => return Left::Held,
             }
         }
     }
@@ -88,7 +121,10 @@ impl<S: Sink> Stream<'_, S> {
             match piece {
                 Piece::Bytes(bytes) => {
                     bytes_total += bytes.len();
-                    self.take(bytes, received).await;
+                    self.parser.push(bytes);
+                    if !self.hand_over(received).await {
+                        break Batch::Held;
+                    }
                 }
                 Piece::End(end) => break Batch::Last(end),
             }
@@ -110,8 +146,8 @@ impl<S: Sink> Stream<'_, S> {
         end
     }
 
-    async fn take(&mut self, bytes: Bytes, received: Instant) {
-        self.parser.push(bytes);
+    /// Hands over what the parser holds. Whether all of it went: it has to hold still otherwise.
+    async fn hand_over(&mut self, received: Instant) -> bool {
         while let Some(item) = self.parser.next_item() {
             self.resume_point.follow(&item);
             match &item {
@@ -122,14 +158,26 @@ impl<S: Sink> Stream<'_, S> {
             self.sink.item(item, received);
             if self.sink.full() {
                 self.sink.flush();
-                self.sink.ready().await;
+                if self.hold.unless_asked(self.sink.ready()).await.is_none() {
+                    return false;
+                }
             }
         }
+        true
     }
 }
 
-/// The next piece that holds a byte, or the end. `None`: `read_timeout` has passed.
-async fn watched<B>(watchdog: &mut Watchdog, body: &mut B) -> Option<Piece>
+/// What a read came to.
+enum Watched {
+    Piece(Piece),
+    /// `read_timeout` has passed.
+    Silent,
+    /// It has to hold still, and nothing was read.
+    Held,
+}
+
+/// The next piece that holds a byte, or the end.
+async fn watched<B>(watchdog: &mut Watchdog, body: &mut B, hold: &Hold) -> Watched
 where
     B: Body<Data = Bytes, Error = Failure> + Unpin,
 {
@@ -143,8 +191,9 @@ where
         }
     });
     poll_fn(|cx| match piece.as_mut().poll(cx) {
-        Poll::Ready(piece) => Poll::Ready(Some(piece)),
-        Poll::Pending => watchdog.poll_expired(cx).map(|()| None),
+        Poll::Ready(piece) => Poll::Ready(Watched::Piece(piece)),
+        Poll::Pending if watchdog.poll_expired(cx).is_ready() => Poll::Ready(Watched::Silent),
+        Poll::Pending => hold.poll_asked(cx).map(|()| Watched::Held),
     })
     .await
 }
@@ -157,6 +206,8 @@ enum Batch {
     Full,
     /// The stream is over.
     Last(Result<(), Failure>),
+    /// It has to hold still; the parser may hold more.
+    Held,
 }
 
 /// What a body yields, as far as a stream is concerned.
@@ -221,9 +272,12 @@ mod tests {
             bytes_received: &Counter::noop(),
             read_timeout,
             events: 0,
+            hold: &Hold::default(),
         };
-        let failed = stream.read(body).await;
-        failed.expect_err("the sink is never over")
+        match stream.read(body).await {
+            Left::Failed(failure) => failure,
+            left => panic!("{left:?}"),
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -143,6 +143,13 @@ impl Reporter {
         }
     }
 
+    /// It goes on with a connection that another process has made.
+    pub(super) fn goes_on(&mut self) {
+        self.told_connected = true;
+        let (source, upstream) = (&self.source, &self.upstream);
+        tracing::debug!(source, upstream, "goes on with the connection to the origin");
+    }
+
     /// `wait`: until the next attempt.
     pub(super) fn failed(&mut self, failure: &Failure, wait: Duration) {
         let (warns, repeated) = self.count(failure);

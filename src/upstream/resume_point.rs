@@ -37,6 +37,20 @@ impl ResumePoint {
         }
     }
 
+    /// As another process has known it.
+    pub(super) fn taken(id: &[u8], seen: bool, refusals: u32) -> Self {
+        Self {
+            id: id.to_vec(),
+            seen,
+            refusals: refusals.min(REFUSALS_MAX),
+        }
+    }
+
+    /// The id in force, whether an event was seen, and the refusals in a row.
+    pub(super) fn state(&self) -> (&[u8], bool, u32) {
+        (&self.id, self.seen, self.refusals)
+    }
+
     /// Follows one item of the stream.
     pub(super) fn follow(&mut self, item: &Item) {
         let id = match item {

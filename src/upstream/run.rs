@@ -1,31 +1,20 @@
 //! The runner of an upstream: attempt, read, fail, wait, attempt again.
 
-use super::answer::{Meaning, Refusal, meaning};
+use super::Sink;
 use super::backoff::Backoff;
-use super::discovery::discover;
-use super::exchange::AnswerBody;
-use super::read::Stream;
-use super::redirect;
+use super::handover::Taken;
 use super::report::{Reporter, Reports};
-use super::request::{ConfiguredOrigin, Wanted};
 use super::resume_point::ResumePoint;
+use super::runner::{Begin, Runner};
 use super::status::StatusCell;
-use super::targets::{Next, Targets};
-use super::url::Url;
-use super::{Failure, Reason, Resume, Sink, Verdict};
+use super::targets::Targets;
 use crate::config::{self, Target};
 use crate::event_stream::{Parser, ParserOptions};
 use crate::metrics::UpstreamMetrics;
-use crate::redaction::redact;
-use metrics::{Counter, Gauge};
+use metrics::Counter;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
-
-/// No attempt lasts longer, whatever is configured: a day from now is a time that any clock can
-/// hold.
-const ATTEMPT_MAX: Duration = Duration::from_secs(86_400);
+use tokio::time::sleep;
 
 /// What an upstream is run with, beside its configuration.
 #[derive(Debug, Clone)]
@@ -93,19 +82,20 @@ pub async fn run<S: Sink>(
         bytes_received: handles.bytes_received,
     };
     let place = ResumePoint::after(options.last_event_id.as_deref().unwrap_or_default());
-    follow(setups, fixed, place, sink, status).await;
+    follow(setups, fixed, place, sink, status, None).await;
 }
 
 /// The same with a setup that may be replaced: then it reconnects by the new one, and goes on
-/// behind the last event ID.
+/// behind the last event ID. `taken`: what another process has given, to go on with.
 pub(crate) fn run_by<S: Sink, F: Fn(&Target) -> Target>(
     setups: watch::Receiver<Arc<Setup>>,
     fixed: Fixed<F>,
     sink: S,
     status: Arc<StatusCell>,
+    taken: Option<Box<Taken>>,
 ) -> impl Future<Output = ()> {
     // No function of its own around it, which would keep the arguments a second time.
-    follow(setups, fixed, ResumePoint::default(), sink, status)
+    follow(setups, fixed, ResumePoint::default(), sink, status, taken)
 }
 
 async fn follow<S: Sink, F: Fn(&Target) -> Target>(
@@ -114,7 +104,9 @@ async fn follow<S: Sink, F: Fn(&Target) -> Target>(
     resume_point: ResumePoint,
     sink: S,
     status: Arc<StatusCell>,
+    taken: Option<Box<Taken>>,
 ) {
+    let _present = status.hold().enter();
     let setup = setups.borrow_and_update().clone();
     let mut runner = Runner {
         backoff: Backoff::new(setup.config.reconnect, setup.config.reconnect_max),
@@ -132,10 +124,16 @@ async fn follow<S: Sink, F: Fn(&Target) -> Target>(
     };
     // Of thousands, not all reconnect in the same moment.
     let spread = fixed.reports.is_some();
+    let (mut begin, mut place) = match taken {
+        Some(taken) => runner.take_over(*taken),
+        None => (Begin::Attempt, (0, 0)),
+    };
     loop {
         let target = (fixed.fill)(&runner.setup.config.target);
+        let (at, failed) = std::mem::take(&mut place);
+        let targets = Targets::new(&target).at(at, failed);
         let replaced = tokio::select! {
-            ended = runner.run(Targets::new(&target)) => {
+            ended = runner.run(targets, std::mem::take(&mut begin)) => {
                 leaving.ended = ended;
                 return;
             }
@@ -158,196 +156,6 @@ async fn another(setups: &mut watch::Receiver<Arc<Setup>>, spread: bool) -> Arc<
         sleep(config.reconnect.mul_f64(fastrand::f64())).await;
     }
     setups.borrow_and_update().clone()
-}
-
-/// What lasts over all attempts.
-struct Runner<'a, S> {
-    setup: Arc<Setup>,
-    sink: S,
-    status: &'a StatusCell,
-    bytes_received: &'a Counter,
-    backoff: Backoff,
-    resume_point: ResumePoint,
-    parser: Parser,
-    reporter: Reporter,
-}
-
-/// How an attempt, and the stream that it opened, went.
-enum Outcome {
-    /// 204.
-    Ended,
-    /// The sink has the last event.
-    Over,
-    /// The attempt failed, or the stream did before it had lived.
-    Failed(Refusal),
-    /// A stream that had lived was cut.
-    Cut(Failure),
-}
-
-impl<S: Sink> Runner<'_, S> {
-    /// Goes on by another setup. What the stream has yielded stays, and so does the place in it.
-    fn replace(&mut self, setup: Arc<Setup>) {
-        // An attempt is dropped wherever it waits: perhaps between an event and its flush.
-        self.sink.flush();
-        self.backoff = Backoff::new(setup.config.reconnect, setup.config.reconnect_max);
-        self.parser = Parser::new(setup.parser);
-        self.resume_point.asks_anew();
-        self.setup = setup;
-    }
-
-    /// Returns whether the stream has ended for good.
-    async fn run(&mut self, mut targets: Targets<'_>) -> bool {
-        let mut retry_after = None;
-        loop {
-            let (target, is_feed) = targets.current();
-            let outcome = self.attempt(target, is_feed).await;
-            let (refusal, lived) = match outcome {
-                // Of merged upstreams another one may have brought the last event meanwhile.
-                _ if self.sink.is_over() => return true,
-                Outcome::Over => return true,
-                Outcome::Ended => {
-                    self.sink.ended();
-                    return true;
-                }
-                Outcome::Failed(refusal) => (refusal, false),
-                Outcome::Cut(failure) => (failure.into(), true),
-            };
-            if lived {
-                self.backoff.reset();
-            }
-            // One that was told to wait is told so for all: they are the same origin.
-            retry_after = retry_after.max(refusal.retry_after);
-            let next = targets.failed(lived);
-            let wait = match next {
-                Next::Wait => self.backoff.next(retry_after.take(), fastrand::f64()),
-                Next::AtOnce => Duration::ZERO,
-            };
-            if self.fails(&refusal.failure, wait, next) == Verdict::Stop {
-                return false;
-            }
-            if !wait.is_zero() {
-                self.status.waiting(wait);
-                sleep(wait).await;
-            }
-            self.status.reconnecting();
-        }
-    }
-
-    /// Tells status, sink, log and metrics of a failure.
-    fn fails(&mut self, failure: &Failure, wait: Duration, next: Next) -> Verdict {
-        self.status.failed(failure);
-        let verdict = self.sink.failed(failure, next == Next::AtOnce);
-        match verdict {
-            Verdict::Stop => self.reporter.gave_up(failure),
-            Verdict::Retry => {
-                self.reporter.failed(failure, wait);
-                self.setup.metrics.reconnecting(failure.reason.label());
-            }
-        }
-        verdict
-    }
-
-    /// One attempt, and if it succeeds, the stream to its end.
-    async fn attempt(&mut self, target: &str, is_feed: bool) -> Outcome {
-        self.status.connecting(redact(target));
-        self.reporter.connecting(&redact(target));
-        // Boxed: four fifths of it are of no use any more once the stream is open.
-        let Opened { url, resume, mut body } = match Box::pin(self.open(target, is_feed)).await {
-            Ok(Some(opened)) => opened,
-            Ok(None) => return Outcome::Ended,
-            Err(refusal) => return Outcome::Failed(refusal),
-        };
-        let setup = self.setup.clone();
-        let _connected = Connected::new(&setup.metrics.connected);
-        self.status.connected();
-        self.reporter.connected(&url.redacted(), resume);
-        self.sink.connected(resume);
-        self.parser.reset();
-        let opened = Instant::now();
-        let mut stream = Stream {
-            sink: &mut self.sink,
-            parser: &mut self.parser,
-            resume_point: &mut self.resume_point,
-            backoff: &mut self.backoff,
-            status: self.status,
-            bytes_received: self.bytes_received,
-            read_timeout: setup.config.read_timeout,
-            events: 0,
-        };
-        let read = stream.read(&mut body).await;
-        let events = stream.events;
-        let lived = self.backoff.has_lived(events, opened.elapsed());
-        match read {
-            Ok(()) => Outcome::Over,
-            Err(failure) if lived => Outcome::Cut(failure),
-            Err(failure) => Outcome::Failed(failure.into()),
-        }
-    }
-
-    /// From a configured URL to a stream that is open; `None`: the origin answered that it has
-    /// ended for good.
-    async fn open(&mut self, target: &str, is_feed: bool) -> Result<Option<Opened>, Refusal> {
-        let unusable = |why| Failure::new(Reason::Dns, format!("{:?} is no usable URL: {why}", redact(target)));
-        let setup = self.setup.clone();
-        let configured = ConfiguredOrigin::new(&setup.config, Url::parse(target).map_err(unusable)?);
-        let start = match is_feed {
-            true => {
-                let named = discover(&configured, self.deadline()).await?;
-                self.status.names(&named);
-                named
-            }
-            false => configured.url().clone(),
-        };
-        let moved = |url: &Url| self.status.moved(url.redacted());
-        moved(&start);
-        let id = self.resume_point.header();
-        let resume = self.resume_point.resume(id.as_ref());
-        let wanted = Wanted::Stream(id.as_ref());
-        let answered = redirect::get(&configured, start, wanted, self.deadline(), moved).await;
-        let (url, answer) = answered.inspect_err(|failure| self.resume_point.refused(failure))?;
-        match meaning(&answer.head) {
-            Meaning::Stream => Ok(Some(Opened {
-                url,
-                resume,
-                body: answer.body,
-            })),
-            Meaning::Ended => {
-                self.reporter.ended(&url.redacted());
-                Ok(None)
-            }
-            Meaning::Failure(refusal) => {
-                self.resume_point.refused(&refusal.failure);
-                Err(refusal)
-            }
-        }
-    }
-
-    fn deadline(&self) -> Instant {
-        Instant::now() + self.setup.config.connect_timeout.min(ATTEMPT_MAX)
-    }
-}
-
-/// An open stream.
-struct Opened {
-    url: Url,
-    resume: Resume,
-    body: AnswerBody,
-}
-
-/// While it lives, the gauge is one higher.
-struct Connected<'a>(&'a Gauge);
-
-impl<'a> Connected<'a> {
-    fn new(gauge: &'a Gauge) -> Self {
-        gauge.increment(1);
-        Self(gauge)
-    }
-}
-
-impl Drop for Connected<'_> {
-    fn drop(&mut self) {
-        self.0.decrement(1);
-    }
 }
 
 /// However the upstream leaves, its state says so.
@@ -385,7 +193,7 @@ mod tests {
             bytes_received: Counter::noop(),
         };
         let sink = crate::upstream::testing::Recorder::default();
-        let bytes = size_of_val(&run_by(setups, fixed, sink, Arc::new(StatusCell::new())));
+        let bytes = size_of_val(&run_by(setups, fixed, sink, Arc::new(StatusCell::new()), None));
         assert!(bytes <= 2048, "{bytes} bytes");
     }
 }

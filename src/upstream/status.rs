@@ -1,10 +1,11 @@
 //! What an upstream is doing, for `/status` and `/readyz`: written by the upstream, read from any
-//! thread.
+//! thread. And where it is asked to hold still, for another process to go on with it.
 //!
 //! The lock is taken once per change of state and per reader; what changes with every read from the
 //! origin is an atomic. Nothing in here can be shown that is secret: URLs are redacted before they
 //! come in, or whenever they are shown.
 
+use super::handover::{Answer, CarriedError, CarriedStatus, CarriedUpstream, Doing, Given, Hold};
 use super::url::Url;
 use super::{Failure, Reason};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,7 @@ pub struct StatusCell {
     created: Instant,
     /// Milliseconds from `created` to the last byte of a stream, plus one; 0: there was none.
     last_byte_ms: AtomicU64,
+    hold: Hold,
 }
 
 /// Where an upstream is in its life.
@@ -122,6 +124,7 @@ impl StatusCell {
             }),
             created: Instant::now(),
             last_byte_ms: AtomicU64::new(0),
+            hold: Hold::default(),
         }
     }
 
@@ -223,10 +226,118 @@ impl StatusCell {
         self.fields().enter(if ended { Phase::Ended } else { Phase::Stopped });
     }
 
+    /// Where it is asked to hold still.
+    pub fn hold(&self) -> &Hold {
+        &self.hold
+    }
+
+    /// What it is, once it holds still, as it has been asked to. Blocks until then. `None`: it does
+    /// not in time.
+    pub fn fetch(&self, deadline: Instant) -> Option<Given> {
+        match self.hold.fetch(deadline) {
+            Answer::Given(given) => Some(*given),
+            // It has ended, or is about to begin.
+            Answer::Absent => {
+                let doing = match self.phase() {
+                    Phase::Ended => Doing::Ended { ago_ms: 0 },
+                    Phase::Stopped => Doing::Over,
+                    _ => Doing::Attempting,
+                };
+                Some((self.at_rest(doing), None))
+            }
+            Answer::Late => None,
+        }
+    }
+
+    /// What one is that knows no place in a stream.
+    pub(super) fn at_rest(&self, doing: Doing) -> CarriedUpstream {
+        CarriedUpstream {
+            settings: [0; 32],
+            last_event_id: Vec::new(),
+            seen: false,
+            refusals: 0,
+            reconnect_ms: 0,
+            waits: 0,
+            url_index: 0,
+            urls_failed: 0,
+            status: self.carried(),
+            doing,
+        }
+    }
+
+    /// Goes on with what is shown of one that the origin has ended.
+    pub(crate) fn restore_ended(&self, carried: &CarriedUpstream) {
+        self.restore(&carried.status, false);
+        self.ended();
+    }
+
+    /// What is shown of it, as plain data.
+    pub(super) fn carried(&self) -> CarriedStatus {
+        let last_byte_ms = self.last_byte_age().map(millis);
+        let fields = self.fields();
+        CarriedStatus {
+            url: fields.url.clone(),
+            since_ms: unix_millis(fields.since),
+            connects: fields.connects,
+            reconnects: fields.reconnects,
+            retry_ms: fields.retry.map(millis),
+            last_byte_ms,
+            last_error: fields.last_error.as_ref().map(|error| CarriedError {
+                reason: error.reason.label().to_owned(),
+                status: error.status,
+                detail: error.detail.clone(),
+                at_ms: unix_millis(error.at),
+            }),
+            named: fields.named.as_ref().map(Url::written),
+        }
+    }
+
+    /// Goes on with what another process has shown; `connected`: and with its connection.
+    pub(super) fn restore(&self, carried: &CarriedStatus, connected: bool) {
+        if let Some(age) = carried.last_byte_ms {
+            // A byte from before this was created is as old as this.
+            let at = millis(self.created.elapsed()).saturating_sub(age);
+            self.last_byte_ms.store(at + 1, Ordering::Relaxed);
+        }
+        let mut fields = self.fields();
+        let since = clock(carried.since_ms);
+        if connected {
+            fields.phase = Phase::Connected { since };
+            fields.since = since;
+        }
+        fields.url.clone_from(&carried.url);
+        fields.connects = carried.connects;
+        fields.reconnects = carried.reconnects;
+        fields.retry = carried.retry_ms.map(Duration::from_millis);
+        fields.named = carried.named.as_deref().and_then(|named| Url::parse(named).ok());
+        fields.last_error = carried.last_error.as_ref().and_then(|error| {
+            Some(LastError {
+                reason: Reason::labelled(&error.reason)?,
+                status: error.status,
+                detail: error.detail.clone(),
+                at: clock(error.at_ms),
+            })
+        });
+    }
+
     fn fields(&self) -> MutexGuard<'_, Fields> {
         // Every change is a plain assignment: what a panicking thread left is whole.
         self.fields.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX - 1)
+}
+
+fn unix_millis(at: SystemTime) -> u64 {
+    millis(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+/// A time that no clock can hold is now.
+fn clock(unix_ms: u64) -> SystemTime {
+    let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms));
+    at.unwrap_or_else(SystemTime::now)
 }
 
 #[cfg(test)]

@@ -35,6 +35,19 @@ impl<'a> Targets<'a> {
         }
     }
 
+    /// Goes on at this one, after so many failures since the last wait.
+    pub(super) fn at(mut self, at: usize, failed: usize) -> Self {
+        let urls = self.urls.len().max(1);
+        self.at = at % urls;
+        self.failed = failed % urls;
+        self
+    }
+
+    /// Which one is in use, and the failures since the last wait.
+    pub(super) fn state(&self) -> (usize, usize) {
+        (self.at, self.failed)
+    }
+
     pub(super) fn current(&self) -> (&'a str, bool) {
         (self.urls.get(self.at).map_or("", String::as_str), self.is_feed)
     }

@@ -136,6 +136,11 @@ impl Url {
         }
     }
 
+    /// The URL with all that it says, for another process of this program.
+    pub(super) fn written(&self) -> String {
+        self.url.to_string()
+    }
+
     /// The URL as it may be shown: see [`redact`].
     pub(crate) fn redacted(&self) -> String {
         redact(self.url.as_str())

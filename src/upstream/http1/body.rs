@@ -6,7 +6,9 @@ use crate::upstream::io::Io;
 use crate::upstream::{Failure, Reason};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame};
-use std::mem;
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncReadExt as _;
@@ -31,7 +33,39 @@ pub(in crate::upstream) struct Http1Body {
     end: Option<Result<(), Failure>>,
 }
 
+/// A body in the middle, as another process can go on with it.
+pub(in crate::upstream) struct Carried {
+    pub(in crate::upstream) decoder: Decoder,
+    /// Read and not decoded.
+    pub(in crate::upstream) undecoded: Vec<u8>,
+    /// How it has ended, if that has not been told yet.
+    pub(in crate::upstream) end: Option<Result<(), Failure>>,
+}
+
 impl Http1Body {
+    /// What it is, with a copy of its socket. `None`: its connection can't be given.
+    pub(in crate::upstream) fn carried(&self) -> Option<(Carried, OwnedFd)> {
+        let Io::Clear(tcp) = &self.io else { return None };
+        // Out of descriptors: it is as if it could not be given.
+        let socket = tcp.as_fd().try_clone_to_owned().ok()?;
+        let carried = Carried {
+            decoder: self.decoder.clone(),
+            undecoded: self.buffer.to_vec(),
+            end: self.end.clone(),
+        };
+        Some((carried, socket))
+    }
+
+    /// Goes on with a body that another process has given.
+    pub(in crate::upstream) fn taken(carried: Carried, socket: OwnedFd) -> io::Result<Self> {
+        let tcp = TcpStream::from(socket);
+        tcp.set_nonblocking(true)?;
+        let io = Io::Clear(tokio::net::TcpStream::from_std(tcp)?);
+        let mut body = Self::new(io, carried.decoder, BytesMut::from(&carried.undecoded[..]));
+        body.end = carried.end;
+        Ok(body)
+    }
+
     /// `begun`: what has been read behind the head.
     pub(super) fn new(io: Io, decoder: Decoder, begun: BytesMut) -> Self {
         Self {
@@ -103,7 +137,7 @@ impl Body for Http1Body {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
         // Whoever asks again after a failure finds the end.
-        let end = mem::replace(&mut self.end, Some(Ok(())));
+        let end = self.end.replace(Ok(()));
         Poll::Ready(end.and_then(Result::err).map(Err))
     }
 }

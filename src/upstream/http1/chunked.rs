@@ -3,7 +3,6 @@
 //! The state is where in the framing the last byte was, so bytes may come in any pieces. Extensions
 //! and trailers are read, bounded and dropped: nothing in an event stream asks for them.
 
-use super::decoder::Malformed;
 use serde::{Deserialize, Serialize};
 
 /// The longest line that frames a chunk, in bytes: a size of 16 digits, and more extensions than
@@ -12,6 +11,17 @@ const SIZE_LINE_BYTES_MAX: u32 = 16 * 1024;
 
 /// All trailer fields together, in bytes.
 const TRAILERS_BYTES_MAX: u32 = 16 * 1024;
+
+/// A body whose framing is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed(&'static str);
+
+impl Malformed {
+    /// What is wrong, for people.
+    pub fn what(self) -> &'static str {
+        self.0
+    }
+}
 
 /// What a chunked body has come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

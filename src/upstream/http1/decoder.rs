@@ -3,19 +3,8 @@
 //! A read goes in, and what of it is body is moved to its beginning. Nothing is kept but a few
 //! numbers: they are all that another process needs to go on with the body.
 
-use super::chunked::Chunked;
+use super::chunked::{Chunked, Malformed};
 use serde::{Deserialize, Serialize};
-
-/// What the framing of a body breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed(pub(super) &'static str);
-
-impl Malformed {
-    /// What is wrong, for people.
-    pub fn what(self) -> &'static str {
-        self.0
-    }
-}
 
 /// How a body is framed, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! What an origin sends, head and body, whatever it is and however it comes.
 
-use super::decoder::{Decoder, Malformed};
+use super::chunked::Malformed;
+use super::decoder::Decoder;
 use super::head::HeadReader;
 use crate::fuzzing::assert_may_be_shown;
 

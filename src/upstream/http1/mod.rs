@@ -14,8 +14,9 @@ pub(super) mod fuzzing;
 mod head;
 mod request;
 
-pub(super) use body::Http1Body;
-pub use decoder::{Decoder, Malformed};
+pub(super) use body::{Carried, Http1Body};
+pub use chunked::Malformed;
+pub use decoder::Decoder;
 
 use super::failed::{before_the_head, unanswered};
 use super::io::Io;

@@ -1,0 +1,85 @@
+//! What another process has given, checked.
+
+use super::{CarriedParser, CarriedUpstream, Doing, Given};
+use crate::event_stream::{BlockState, LineState, ParserState};
+use crate::upstream::StatusCell;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// An upstream that another process has given, to go on with.
+#[derive(Debug)]
+pub struct Taken {
+    pub(crate) carried: CarriedUpstream,
+    /// With [`Doing::Reading`].
+    pub(crate) socket: Option<OwnedFd>,
+}
+
+impl Taken {
+    /// One without what is its own is taken as one that is about to connect: what it knows of the
+    /// stream's place is worth keeping.
+    pub fn new((mut carried, socket): Given) -> Self {
+        if matches!(carried.doing, Doing::Reading(_)) && socket.is_none() {
+            carried.doing = Doing::Attempting;
+        }
+        Self { carried, socket }
+    }
+
+    /// The last event ID in force.
+    pub fn last_event_id(&self) -> &[u8] {
+        &self.carried.last_event_id
+    }
+
+    /// Whether it has been connected before.
+    pub fn has_been_connected(&self) -> bool {
+        self.carried.status.connects > 0
+    }
+
+    /// How long ago the origin has ended it, if it has: then `status` shows that.
+    pub(crate) fn ended(&self, status: &StatusCell) -> Option<Duration> {
+        let Doing::Ended { ago_ms } = self.carried.doing else {
+            return None;
+        };
+        status.restore_ended(&self.carried);
+        Some(Duration::from_millis(ago_ms))
+    }
+}
+
+impl From<ParserState> for CarriedParser {
+    fn from(state: ParserState) -> Self {
+        Self {
+            bom: state.bom,
+            after_cr: state.after_cr,
+            unread: state.unread,
+            lines: state.block.lines,
+            line: state.block.line,
+            fate: match state.block.fate {
+                LineState::Collected => 0,
+                LineState::Ignored => 1,
+                LineState::Dropped => 2,
+            },
+            oversized: state.block.oversized,
+        }
+    }
+}
+
+impl CarriedParser {
+    /// `None`: no parser can be in this state.
+    pub(crate) fn into_state(self) -> Option<ParserState> {
+        Some(ParserState {
+            bom: self.bom,
+            after_cr: self.after_cr,
+            unread: self.unread,
+            block: BlockState {
+                lines: self.lines,
+                line: self.line,
+                fate: match self.fate {
+                    0 => LineState::Collected,
+                    1 => LineState::Ignored,
+                    2 => LineState::Dropped,
+                    _ => return None,
+                },
+                oversized: self.oversized,
+            },
+        })
+    }
+}
