@@ -50,8 +50,9 @@ mod watchdog;
 pub(crate) use give_and_take::wait_ended;
 pub use http1::{Decoder, Malformed};
 pub use report::Reports;
-pub(crate) use run::{Fixed, Setup, run_by};
+pub(crate) use run::{Fixed, run_by};
 pub use run::{Handles, Options, run};
+pub(crate) use runner::Setup;
 pub(crate) use runtime::UpstreamRuntime;
 pub use status::{LastError, Phase, Status, StatusCell};
 

@@ -78,7 +78,7 @@ impl<S: Sink> Stream<'_, S> {
             }
         }
         loop {
-            if self.hold.is_asked() || self.hold.unless_asked(self.sink.ready()).await.is_none() {
+            if self.hold.is_asked() || self.hold.unless_asked(pin!(self.sink.ready())).await.is_none() {
                 return Left::Held;
             }
             watchdog.heard();
@@ -158,7 +158,7 @@ impl<S: Sink> Stream<'_, S> {
             self.sink.item(item, received);
             if self.sink.full() {
                 self.sink.flush();
-                if self.hold.unless_asked(self.sink.ready()).await.is_none() {
+                if self.hold.unless_asked(pin!(self.sink.ready())).await.is_none() {
                     return false;
                 }
             }

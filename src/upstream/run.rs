@@ -5,7 +5,7 @@ use super::backoff::Backoff;
 use super::handover::Taken;
 use super::report::{Reporter, Reports};
 use super::resume_point::ResumePoint;
-use super::runner::{Begin, Runner};
+use super::runner::{Begin, Runner, Setup};
 use super::status::StatusCell;
 use super::targets::Targets;
 use crate::config::{self, Target};
@@ -38,13 +38,6 @@ pub struct Handles {
     pub upstream: Arc<UpstreamMetrics>,
     /// `fanfare_bytes_received_total` of its source.
     pub bytes_received: Counter,
-}
-
-/// All that an upstream may get anew while it runs. Replaced as a whole.
-pub(crate) struct Setup {
-    pub(crate) config: Arc<config::Upstream>,
-    pub(crate) parser: ParserOptions,
-    pub(crate) metrics: Arc<UpstreamMetrics>,
 }
 
 /// What an upstream keeps as long as it runs.

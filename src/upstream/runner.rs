@@ -11,14 +11,16 @@ use super::redirect;
 use super::report::Reporter;
 use super::request::{ConfiguredOrigin, Wanted};
 use super::resume_point::ResumePoint;
-use super::run::Setup;
 use super::status::StatusCell;
 use super::targets::{Next, Targets};
 use super::url::Url;
 use super::{Failure, Reason, Resume, Sink, Verdict};
-use crate::event_stream::Parser;
+use crate::config;
+use crate::event_stream::{Parser, ParserOptions};
+use crate::metrics::UpstreamMetrics;
 use crate::redaction::redact;
 use metrics::{Counter, Gauge};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -26,6 +28,13 @@ use tokio::time::{Instant, sleep_until};
 /// No attempt lasts longer, whatever is configured: a day from now is a time that any clock can
 /// hold.
 const ATTEMPT_MAX: Duration = Duration::from_secs(86_400);
+
+/// All that an upstream may get anew while it runs. Replaced as a whole.
+pub(crate) struct Setup {
+    pub(crate) config: Arc<config::Upstream>,
+    pub(crate) parser: ParserOptions,
+    pub(crate) metrics: Arc<UpstreamMetrics>,
+}
 
 /// What lasts over all attempts.
 pub(super) struct Runner<'a, S> {
@@ -59,7 +68,7 @@ pub(super) struct OpenStream {
     pub(super) events: u64,
 }
 
-/// How an attempt, and the stream that it opened, went.
+/// How an attempt that opened no stream went, or a stream.
 enum Outcome {
     /// 204.
     Ended,
@@ -89,7 +98,13 @@ impl<S: Sink> Runner<'_, S> {
         let mut retry_after = None;
         loop {
             let outcome = match begin {
-                Begin::Attempt => self.attempt(&targets).await,
+                Begin::Attempt => match self.attempt(&targets).await {
+                    Ok(stream) => {
+                        begin = Begin::Stream(stream);
+                        continue;
+                    }
+                    Err(outcome) => outcome,
+                },
                 Begin::Stream(stream) => self.follow(stream).await,
                 Begin::Wait(wait) => {
                     self.wait(wait, &targets).await;
@@ -138,7 +153,7 @@ impl<S: Sink> Runner<'_, S> {
         self.status.waiting(wait);
         let due = Instant::now() + wait;
         let hold = self.status.hold();
-        while hold.unless_asked(sleep_until(due)).await.is_none() {
+        while hold.unless_asked(pin!(sleep_until(due))).await.is_none() {
             let left = due.saturating_duration_since(Instant::now()).as_millis();
             let doing = Doing::Waiting { left_ms: left as u64 };
             Box::pin(self.give(doing, None, targets)).await;
@@ -159,31 +174,30 @@ impl<S: Sink> Runner<'_, S> {
         verdict
     }
 
-    /// One attempt, and if it succeeds, the stream to its end.
-    async fn attempt(&mut self, targets: &Targets<'_>) -> Outcome {
+    /// One attempt: a stream, or how else it went.
+    async fn attempt(&mut self, targets: &Targets<'_>) -> Result<OpenStream, Outcome> {
         let (target, is_feed) = targets.current();
         let hold = self.status.hold();
         self.status.connecting(redact(target));
         self.reporter.connecting(&redact(target));
         // Boxed: four fifths of it are of no use any more once the stream is open.
-        let opened = Box::pin(hold.unless_asked(self.open(target, is_feed))).await;
+        let opened = hold.unless_asked(Box::pin(self.open(target, is_feed))).await;
         let Opened { url, resume, body } = match opened {
-            None => return Outcome::Held(None),
+            None => return Err(Outcome::Held(None)),
             Some(Ok(Some(opened))) => opened,
-            Some(Ok(None)) => return Outcome::Ended,
-            Some(Err(refusal)) => return Outcome::Failed(refusal),
+            Some(Ok(None)) => return Err(Outcome::Ended),
+            Some(Err(refusal)) => return Err(Outcome::Failed(refusal)),
         };
         self.status.connected();
         self.reporter.connected(&url.redacted(), resume);
         self.sink.connected(resume);
         self.parser.reset();
         let opened = Instant::now();
-        self.follow(OpenStream {
+        Ok(OpenStream {
             body,
             opened,
             events: 0,
         })
-        .await
     }
 
     /// A stream to its end.

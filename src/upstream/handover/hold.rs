@@ -7,7 +7,7 @@
 
 use super::CarriedUpstream;
 use std::os::fd::OwnedFd;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -134,14 +134,14 @@ impl Hold {
         Poll::Pending
     }
 
-    /// What comes of `wanted`; `None`: it has to hold still before that has come.
-    pub(crate) async fn unless_asked<T>(&self, wanted: impl Future<Output = T>) -> Option<T> {
-        let mut wanted = pin!(wanted);
-        std::future::poll_fn(|cx| match wanted.as_mut().poll(cx) {
+    /// What comes of `wanted`; `None`: it has to hold still before that has come. Pinned by the
+    /// caller: a future that is moved in here would be kept twice.
+    pub(crate) fn unless_asked<T>(&self, wanted: impl Future<Output = T> + Unpin) -> impl Future<Output = Option<T>> {
+        let mut wanted = wanted;
+        std::future::poll_fn(move |cx| match Pin::new(&mut wanted).poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
             Poll::Pending => self.poll_asked(cx).map(|()| None),
         })
-        .await
     }
 
     /// Gives what it is, and returns whether it is to go on: if not, it is another process's.
