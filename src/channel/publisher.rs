@@ -70,14 +70,6 @@ impl Publisher {
         }
     }
 
-    /// The sink of an upstream that another process has run until now: the id in force at it, and
-    /// whether it has been connected. It yields more of the stream without a word of that.
-    pub(crate) fn going_on(mut self, last_event_id: &[u8], connected_before: bool) -> Self {
-        self.id.follow(last_event_id);
-        self.connected_before = connected_before;
-        self
-    }
-
     fn event(&mut self, event: Event, received: Instant) {
         if let Some(id) = event.id() {
             self.follow(id);

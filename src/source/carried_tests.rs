@@ -1,6 +1,7 @@
 //! Sources that go on in another registry, as they would in another process.
 
 use super::carried::{CarriedChannel, CarriedChannelError};
+use super::taken_upstreams::TakenUpstreams;
 use super::{Basis, Change, OpenOutcome, Registry};
 use crate::channel::{Channel, Removal};
 use crate::config::{Config, Source, read};
@@ -97,7 +98,7 @@ fn handed_over(from: &Registry, config: &Config) -> Result<(Registry, Vec<Arc<Ch
         &config.sources,
         carried.iter().map(|(carried, log)| (carried.clone(), &log[..])),
     )?;
-    to.begin();
+    to.begin(TakenUpstreams::default());
     from.let_go(&going_on, Removal { spread: Duration::ZERO });
     Ok((to, channels))
 }

@@ -4,13 +4,14 @@
 
 use super::channel_list::ChannelList;
 use super::first_response::FirstResponse;
-use super::upstream_runner::UpstreamRunner;
+use super::upstream_runner::{UpstreamRunner, publisher_of};
 use crate::channel::Channel;
 use crate::config::Target;
 use crate::critical::OnPanic;
 use crate::path::Parameters;
 use crate::quotas::UpstreamsPermit;
 use crate::upstream::StatusCell;
+use crate::upstream::handover::Taken;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -37,8 +38,8 @@ enum Over {
 }
 
 impl ChannelLife {
-    /// The whole of it.
-    pub(super) async fn live(self, upstreams: UpstreamsPermit) {
+    /// The whole of it. `taken`: by place, what another process has given of its upstreams.
+    pub(super) async fn live(self, upstreams: UpstreamsPermit, taken: Vec<Option<Box<Taken>>>) {
         let channel = &self.channel;
         // After a panic nothing would feed it any more: its clients come back to a new one.
         let _gone = OnPanic(|| {
@@ -49,7 +50,7 @@ impl ChannelLife {
         let over = match channel.end() {
             Some(_) => Over::Supplied,
             None => tokio::select! {
-                () = self.supply() => Over::Supplied,
+                () = self.supply(taken) => Over::Supplied,
                 () = channel.terminated() => Over::Supplied,
                 () = channel.release_in_time() => Over::Supplied,
                 () = self.idle() => Over::Idle,
@@ -81,13 +82,20 @@ impl ChannelLife {
     }
 
     /// Runs all upstreams of the channel until each has returned.
-    async fn supply(&self) {
-        let run = |n: usize| {
+    async fn supply(&self, taken: Vec<Option<Box<Taken>>>) {
+        let mut taken = taken;
+        let mut run = |n: usize| {
+            let taken = taken.get_mut(n).and_then(Option::take);
             let (runners, channel, status) = (self.runners.clone(), self.channel.clone(), self.statuses[n].clone());
             let parameters = self.parameters.clone();
             let fill = move |target: &Target| target.map(|url| parameters.fill(url));
-            let sink = self.first.sink(channel.publisher());
-            async move { runners[n].run(&channel, fill, sink, status, None).await }
+            let sink = self.first.sink(publisher_of(&channel, taken.as_deref()));
+            async move {
+                if taken.as_deref().is_some_and(|taken| taken.is_over(&status)) {
+                    return;
+                }
+                runners[n].run(&channel, fill, sink, status, taken).await;
+            }
         };
         // One is the rule, and needs no task of its own.
         let mut others = JoinSet::new();

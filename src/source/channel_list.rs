@@ -66,6 +66,14 @@ impl ChannelList {
             .collect()
     }
 
+    /// The parameters of all channels, and what their upstreams do.
+    pub(super) fn places(&self) -> Vec<(Parameters, Arc<[Arc<StatusCell>]>)> {
+        let channels = self.lock();
+        let open = channels.iter();
+        open.map(|(parameters, open)| (parameters.clone(), open.statuses.clone()))
+            .collect()
+    }
+
     /// Takes a channel out, if it is still this one; `only_if_idle`: and if, under the same lock,
     /// it has no client. Whether it is not in the list any more.
     pub(super) fn remove(&self, parameters: &Parameters, channel: &Arc<Channel>, only_if_idle: bool) -> bool {

@@ -5,6 +5,7 @@ use super::change::Change;
 use super::channel_list::ChannelUpstreams;
 use super::plain::Plain;
 use super::surroundings::Surroundings;
+use super::taken_upstreams::TakenUpstreams;
 use super::templated::Templated;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Removal, Settings, metrics_of};
@@ -87,11 +88,11 @@ impl LiveSource {
         }
     }
 
-    /// Connects its upstreams, once.
-    pub(super) fn begin(&self, surroundings: &Surroundings) {
+    /// Connects its upstreams, once, or goes on with those of a predecessor.
+    pub(super) fn begin(&self, surroundings: &Surroundings, taken: &mut TakenUpstreams) {
         match self {
-            Self::Plain(plain) => plain.begin(surroundings),
-            Self::Templated(templated) => templated.0.begin(),
+            Self::Plain(plain) => plain.begin(surroundings, taken),
+            Self::Templated(templated) => templated.0.begin(taken),
         }
     }
 

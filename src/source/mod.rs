@@ -14,12 +14,17 @@ mod channel_list;
 mod first_response;
 // Called by the side that speaks with the other process.
 #[allow(dead_code)]
+mod frozen_upstreams;
+// Called by the side that speaks with the other process.
+#[allow(dead_code)]
 mod giving;
 mod live_source;
 mod plain;
 mod registry;
 mod sink;
 mod surroundings;
+#[allow(dead_code)]
+mod taken_upstreams;
 #[allow(dead_code)]
 mod taking;
 mod templated;
@@ -36,5 +41,7 @@ pub use templated::Templated;
 pub(crate) use {
     basis::Basis,
     carried::{CarriedChannel, CarriedChannelError},
+    frozen_upstreams::FrozenUpstreams,
     giving::{GivenChannel, GoingOn},
+    taken_upstreams::{CarriedPlace, TakenUpstreams},
 };

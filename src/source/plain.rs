@@ -2,6 +2,7 @@
 
 use super::ask_origin;
 use super::surroundings::Surroundings;
+use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Settings, metrics_of};
 use crate::config::Source;
@@ -57,15 +58,17 @@ impl Plain {
         }
     }
 
-    /// Connects the upstreams. A panic in one of its tasks fails the process: its clients would wait
+    /// Connects the upstreams, or goes on with those of a predecessor. A panic in one of its tasks fails the process: its clients would wait
     /// for ever.
-    pub(super) fn begin(&self, surroundings: &Surroundings) {
+    pub(super) fn begin(&self, surroundings: &Surroundings, taken: &mut TakenUpstreams) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let (runners, channel, name) = (&self.runners, &self.channel, self.channel.name());
+        let mut taken = taken.of(name, Vec::new(), runners.len());
         for (n, (runner, status)) in runners.iter().zip(&*self.statuses).enumerate() {
+            let taken = taken[n].take();
             let part = format!("the upstream {} of source {name}", runner.name());
             let (all, channel, status) = (runners.clone(), channel.clone(), status.clone());
-            let keep = async move { all[n].keep(channel, status, None).await };
+            let keep = async move { all[n].keep(channel, status, taken).await };
             tasks.spawn_on(surroundings.critical.clone().watch(part, keep), &surroundings.upstreams);
         }
         if self.is_asking {

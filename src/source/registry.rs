@@ -8,6 +8,7 @@ use super::carried::{CarriedChannel, CarriedChannelError};
 use super::change::Change;
 use super::live_source::LiveSource;
 use super::surroundings::Surroundings;
+use super::taken_upstreams::TakenUpstreams;
 use crate::channel::{Channel, Removal, Settings};
 use crate::config::Source;
 use crate::critical::CriticalTasks;
@@ -125,7 +126,7 @@ impl Registry {
                 None => {}
             }
             let live = self.open_source(source);
-            self.begin_source(&live);
+            self.begin_source(&live, &mut TakenUpstreams::default());
             Arc::new(live)
         });
         self.sources.store(Arc::new(live.collect()));
@@ -145,8 +146,8 @@ impl Registry {
         LiveSource::open_taking(source, carried, log, &self.surroundings)
     }
 
-    pub(super) fn begin_source(&self, live: &LiveSource) {
-        live.begin(&self.surroundings);
+    pub(super) fn begin_source(&self, live: &LiveSource, taken: &mut TakenUpstreams) {
+        live.begin(&self.surroundings, taken);
     }
 
     /// Makes these the live sources, where there are none yet.

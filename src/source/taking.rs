@@ -3,6 +3,7 @@
 use super::carried::{CarriedChannel, CarriedChannelError};
 use super::live_source::LiveSource;
 use super::registry::Registry;
+use super::taken_upstreams::TakenUpstreams;
 use crate::channel::Channel;
 use crate::config::Source;
 use std::collections::HashMap;
@@ -40,8 +41,10 @@ impl Registry {
         Ok(channels)
     }
 
-    /// Connects what was opened, once.
-    pub(crate) fn begin(&self) {
-        self.list().iter().for_each(|live| self.begin_source(live));
+    /// Connects what was opened, once, or goes on with the connections of a predecessor. Of what this
+    /// process does not have, they are closed.
+    pub(crate) fn begin(&self, taken: TakenUpstreams) {
+        let mut taken = taken;
+        self.list().iter().for_each(|live| self.begin_source(live, &mut taken));
     }
 }

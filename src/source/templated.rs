@@ -6,6 +6,7 @@ use super::channel_life::ChannelLife;
 use super::channel_list::{ChannelList, ChannelUpstreams, OpenChannel, OpenOutcome, make_room};
 use super::first_response::{First, FirstResponse};
 use super::surroundings::Surroundings;
+use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Removal, Settings, metrics_of};
 use crate::log::Epoch;
@@ -73,12 +74,13 @@ impl Templated {
         Ok(channel)
     }
 
-    /// Begins the lives of the channels that were taken over.
-    pub(super) fn begin(&self) {
+    /// Begins the lives of the channels that were taken over, with the upstreams that were.
+    pub(super) fn begin(&self, taken: &mut TakenUpstreams) {
         let mut tasks = self.tasks();
         for (life, upstreams) in self.taken().drain(..) {
             if let Some(tasks) = tasks.as_mut() {
-                tasks.spawn_on(life.live(upstreams), &self.upstreams);
+                let taken = taken.of(life.channel.name(), life.parameters.pairs(), self.runners.len());
+                tasks.spawn_on(life.live(upstreams, taken), &self.upstreams);
             }
         }
     }
@@ -108,6 +110,11 @@ impl Templated {
     /// The configured names of the upstreams.
     pub(super) fn upstreams(&self) -> impl Iterator<Item = String> {
         self.runners.iter().map(UpstreamRunner::name)
+    }
+
+    /// The parameters of all channels, and what their upstreams do.
+    pub(super) fn places(&self) -> Vec<(Parameters, Arc<[Arc<StatusCell>]>)> {
+        self.list.places()
     }
 
     /// Those that clients may come in to, with their parameters.
@@ -169,7 +176,7 @@ impl Templated {
         // Its place is taken before the origin is asked: all that it says is for this client.
         let outcome = open.enter(protocol);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn_on(life.live(upstreams), &self.upstreams);
+        tasks.spawn_on(life.live(upstreams, Vec::new()), &self.upstreams);
         Some((open, outcome))
     }
 

@@ -140,9 +140,8 @@ impl UpstreamRunner {
 
 /// A channel's sink for one upstream, which another process may have run until now.
 pub(super) fn publisher_of(channel: &Arc<Channel>, taken: Option<&Taken>) -> Publisher {
-    let publisher = channel.publisher();
     match taken {
-        Some(taken) => publisher.going_on(taken.last_event_id(), taken.has_been_connected()),
-        None => publisher,
+        Some(taken) => channel.publisher_going_on(taken.last_event_id(), taken.has_been_connected()),
+        None => channel.publisher(),
     }
 }

@@ -271,6 +271,12 @@ impl StatusCell {
         self.ended();
     }
 
+    /// Goes on with what is shown of one that was given up.
+    pub(crate) fn restore_stopped(&self, carried: &CarriedUpstream) {
+        self.restore(&carried.status, false);
+        self.left(false);
+    }
+
     /// What is shown of it, as plain data.
     pub(super) fn carried(&self) -> CarriedStatus {
         let last_byte_ms = self.last_byte_age().map(millis);

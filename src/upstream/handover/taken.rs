@@ -34,6 +34,16 @@ impl Taken {
         self.carried.status.connects > 0
     }
 
+    /// Whether it had come to its end, for good: then `status` shows that.
+    pub(crate) fn is_over(&self, status: &StatusCell) -> bool {
+        let ended = self.ended(status).is_some();
+        if self.carried.doing == Doing::Over {
+            status.restore_stopped(&self.carried);
+            return true;
+        }
+        ended
+    }
+
     /// How long ago the origin has ended it, if it has: then `status` shows that.
     pub(crate) fn ended(&self, status: &StatusCell) -> Option<Duration> {
         let Doing::Ended { ago_ms } = self.carried.doing else {
