@@ -2,7 +2,9 @@
 
 use super::history::{self, History};
 use crate::metrics::{ProcessNumbers, SourceTotals, Totals};
-use crate::status::{LimitsStatus, NotReady, Readiness, ReloadStatus, SourceState, SourceStatus, Status};
+use crate::status::{
+    LimitsStatus, NotReady, Readiness, ReloadStatus, SourceState, SourceStatus, Status, UpgradeStatus,
+};
 use serde::Serialize;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -24,6 +26,7 @@ struct Overview<'a> {
     hour: Totals,
     hour_seconds: f64,
     reload: Option<&'a ReloadStatus>,
+    upgrade: Option<&'a UpgradeStatus>,
     not_in_force: &'a [&'static str],
     sources: Vec<Row<'a>>,
 }
@@ -74,6 +77,7 @@ pub(super) fn overview(status: &Status, readiness: &Readiness, history: &History
         hour,
         hour_seconds: hour_length.as_secs_f64(),
         reload: status.reload.as_ref(),
+        upgrade: status.upgrade.as_ref(),
         not_in_force: &status.not_in_force,
         sources: status.sources.iter().map(row).collect(),
     };

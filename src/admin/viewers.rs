@@ -95,7 +95,7 @@ impl Viewers {
                 self.latest.send_replace(None);
                 self.someone_came.notified().await;
             }
-            let began = Instant::now();
+            let began = tokio::time::Instant::now();
             let found = look().await;
             self.latest.send_replace(Some(Arc::new(self.found(found))));
             let pause = (began.elapsed() * LOOK_PART).clamp(LOOK_EVERY, LOOK_EVERY_MAX);
@@ -200,4 +200,128 @@ impl Viewer {
 /// `data` has no line breaks.
 fn event(name: &str, data: &str) -> Vec<u8> {
     format!("event: {name}\ndata: {data}\n\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Metrics, ProcessNumbers, Totals};
+    use crate::status::{ClientDetails, LimitsStatus, Readiness, Sample, WantedClient};
+    use std::cell::Cell;
+    use std::pin::Pin;
+
+    struct Nothing(Arc<Metrics>);
+
+    impl StatusProvider for Nothing {
+        fn status(&self) -> Pin<Box<dyn Future<Output = Status> + Send + '_>> {
+            Box::pin(std::future::ready(status()))
+        }
+        fn clients_at(&self, _: WantedClient) -> Pin<Box<dyn Future<Output = Vec<ClientDetails>> + Send + '_>> {
+            Box::pin(std::future::ready(Vec::new()))
+        }
+        fn readiness(&self) -> Readiness {
+            Readiness::default()
+        }
+        fn metrics(&self) -> &Metrics {
+            &self.0
+        }
+        fn sample(&self) -> Sample {
+            Sample::default()
+        }
+    }
+
+    fn status() -> Status {
+        Status {
+            version: "1",
+            uptime_seconds: 0.0,
+            draining: false,
+            reload: None,
+            upgrade: None,
+            not_in_force: Vec::new(),
+            clients: 0,
+            limits: LimitsStatus::default(),
+            process: ProcessNumbers::default(),
+            totals: Totals::default(),
+            sources: Vec::new(),
+        }
+    }
+
+    fn viewers() -> Arc<Viewers> {
+        let exposure = Arc::new(Exposure::at(None, Arc::default()));
+        Viewers::new(Arc::new(Nothing(Metrics::new())), exposure, 8)
+    }
+
+    /// What comes next on a stream.
+    async fn next(response: &mut Response) -> String {
+        let frame = response.body_mut().frame().await.unwrap().unwrap();
+        String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+    }
+
+    async fn open(viewers: &Arc<Viewers>) -> Response {
+        viewers.open(
+            None,
+            viewers.exposure.show(&hyper::Request::new(())).await.ok().unwrap(),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_takes_nothing_loses_its_place_and_delays_no_other() {
+        let viewers = viewers();
+        let looks = Cell::new(0);
+        let look = || {
+            looks.set(looks.get() + 1);
+            async { Ok(status()) }
+        };
+        let story = async {
+            let (mut stuck, mut other) = (open(&viewers).await, open(&viewers).await);
+            assert!(next(&mut other).await.contains("retry: 2000"));
+            assert_eq!(viewers.places.available_permits(), 0);
+            let began = tokio::time::Instant::now();
+            while viewers.places.available_permits() == 0 {
+                assert!(next(&mut other).await.contains("event: overview"));
+                assert!(began.elapsed() < PATIENCE * 3);
+            }
+            assert!(began.elapsed() >= PATIENCE);
+            // What was there for it is there still; then its stream ends.
+            assert!(next(&mut stuck).await.contains("retry: 2000"));
+            while let Some(frame) = stuck.body_mut().frame().await {
+                frame.unwrap();
+            }
+            drop(other);
+            tokio::time::sleep(LOOK_EVERY * 2).await;
+            let before = looks.get();
+            tokio::time::sleep(LOOK_EVERY_MAX).await;
+            assert_eq!(looks.get(), before, "nothing is looked at without viewers");
+        };
+        tokio::select! {
+            () = viewers.look(look) => {}
+            () = story => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_that_take_long_are_made_less_often() {
+        let viewers = viewers();
+        let took = Duration::from_millis(500);
+        let look = || async {
+            tokio::time::sleep(took).await;
+            Err("it has not answered".to_owned())
+        };
+        let story = async {
+            let mut viewer = open(&viewers).await;
+            next(&mut viewer).await;
+            assert!(
+                next(&mut viewer)
+                    .await
+                    .contains("event: trouble\ndata: {\"detail\":\"it has not")
+            );
+            let began = tokio::time::Instant::now();
+            next(&mut viewer).await;
+            assert_eq!(began.elapsed(), took * LOOK_PART + took);
+        };
+        tokio::select! {
+            () = viewers.look(look) => {}
+            () = story => {}
+        }
+    }
 }

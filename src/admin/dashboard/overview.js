@@ -20,7 +20,7 @@ function showOverview(overview, points, rates) {
   become(document.getElementById("reasons"),
     reasons("Evictions", "evictions", overview), reasons("Gaps", "gaps", overview), reasons("Refusals", "refused", overview),
     reasons("Resumes", "resumes", overview), reasons("Streams that ended", "closed", overview));
-  become(document.getElementById("process"), processCard(overview, rates), reloadCard(overview), leavingCard(overview));
+  become(document.getElementById("process"), processCard(overview, rates), reloadCard(overview), upgradeCard(overview), leavingCard(overview));
 }
 
 /** A card with what has happened by reason, within the hour and since the start. `hour` may be missing. */
@@ -62,11 +62,23 @@ function reloadCard({ reload, not_in_force: waiting }) {
     waiting.length > 0 ? el("p", { class: "wait" }, `Not in force before a restart: ${waiting.join(", ")}`) : null);
 }
 
-/** Drains, and upgrades where the relay tells of them. */
-function leavingCard({ draining, clients, totals, handover }) {
-  const upgrade = handover ? Object.entries(handover).map(([name, value]) => el("p", null, `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`)) : null;
+const UPGRADES = {
+  handed_over: ["good", "This process took over"],
+  failed: ["bad", "Failed: this process serves on"],
+};
+
+function upgradeCard({ upgrade }) {
+  const card = (...content) => el("div", { class: "card" }, el("h3", null, "Last upgrade"), content);
+  if (!upgrade) return card(el("p", { class: "soft" }, "None since the start."));
+  const [colour, outcome] = UPGRADES[upgrade.outcome] ?? ["wait", upgrade.outcome];
+  return card(
+    el("p", null, el("strong", { class: colour }, outcome), " ", el("time", { datetime: upgrade.at }, new Date(upgrade.at).toLocaleString())),
+    el("p", null, upgrade.said),
+    upgrade.outcome === "handed_over" ? el("p", { class: "soft" }, `${counted(upgrade.clients, "stream")} went on here.`) : null);
+}
+
+function leavingCard({ draining, clients, totals }) {
   return el("div", { class: "card" }, el("h3", null, "Leaving"),
     el("p", { class: draining ? "wait" : "soft" }, draining ? `Draining: ${counted(clients, "client")} still connected.` : "Not leaving."),
-    el("p", { class: "soft" }, `${counted(totals.closed.drained, "stream")} ended by a drain so far.`),
-    upgrade ? [el("h3", null, "Upgrade"), ...upgrade] : null);
+    el("p", { class: "soft" }, `${counted(totals.closed.drained, "stream")} ended by a drain so far.`));
 }

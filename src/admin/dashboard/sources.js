@@ -34,6 +34,8 @@ function showSources(rows) {
   fold.hidden = idle.length === 0;
   become(fold, `${table_.unfolded ? "Hide" : "Show"} ${counted(idle.length, "idle source")}`);
   fold.setAttribute("aria-expanded", String(table_.unfolded));
+  // Said aloud to one who filters; else it changes whenever a source falls idle.
+  document.getElementById("shown").setAttribute("aria-live", wanted === "" ? "off" : "polite");
   become(document.getElementById("shown"), `${count(shown.length)} of ${count(rows.length)} shown`);
 }
 

@@ -48,8 +48,9 @@ function recent({ hour }, points) {
   return said;
 }
 
-function configuration({ reload, not_in_force: waiting }) {
+function configuration({ reload, upgrade, not_in_force: waiting }) {
   const said = [];
+  if (upgrade?.outcome === "failed") said.push(`An upgrade has failed (${upgrade.at}): ${upgrade.said}`);
   if (reload?.outcome === "rejected") said.push(`The configuration was rejected (${reload.at}); the one before is in force.`);
   if (waiting.length > 0) said.push(`Not in force before a restart: ${waiting.join(", ")}.`);
   return said;
@@ -61,6 +62,9 @@ function showVerdict(overview, points) {
   node.className = level;
   const more = said.length - SAID_MAX;
   if (more > 0) said.splice(SAID_MAX, more, `And ${count(more)} more.`);
-  become(node, el("p", null, sentence), said.length > 0 ? el("ul", null, said.map((line) => el("li", null, line))) : null);
+  // The sentence alone is said aloud when it changes: the numbers change all the time.
+  become(document.getElementById("sentence"), sentence);
+  become(document.getElementById("said"), said.map((line) => el("li", null, line)));
+  document.getElementById("said").hidden = said.length === 0;
   document.title = `${{ good: "", wait: "◐ ", bad: "✕ " }[level]}fanfare`;
 }

@@ -39,7 +39,7 @@ async function opened(options) {
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && !isMeant(message.text()) && errors.push(message.text()));
   page.on("request", (request) => new URL(request.url()).origin !== new URL(wanted.page).origin && foreign.push(request.url()));
   await page.goto(wanted.page);
-  await page.waitForSelector("#verdict p");
+  await page.waitForSelector("#sentence:not(:empty)");
   return { page, errors, foreign };
 }
 
