@@ -16,7 +16,7 @@ function showOverview(overview, points, rates) {
     chart("Clients", limits.clients ? `${count(clients)} of ${count(limits.clients)}` : count(clients), column(points, "clients"), now, count),
     chart("Deliveries per second", rate(rates.deliveries), column(points, "deliveries"), now, rate),
     chart("Events per second", rate(rates.events), column(points, "events"), now, rate),
-    chart("Evictions and gaps in the hour", count(lost), points.map((point) => [point[POINT.at], point[POINT.evictions] + point[POINT.gaps]]), now, count, lost > 0 ? "bad" : null));
+    chart("Evictions and gaps", count(lost), points.map((point) => [point[POINT.at], point[POINT.evictions] + point[POINT.gaps]]), now, count, lost > 0 ? "bad" : null));
   become(document.getElementById("reasons"),
     reasons("Evictions", "evictions", overview), reasons("Gaps", "gaps", overview), reasons("Refusals", "refused", overview),
     reasons("Resumes", "resumes", overview), reasons("Streams that ended", "closed", overview));
