@@ -104,6 +104,7 @@ impl Channel {
             ending: Ending::going_on(left.min(upstreams), end),
             membership: Membership::idle_for(Duration::from_millis(state.idle_ms.unwrap_or(0))),
             origin_retry: state.origin_retry_ms.map(Duration::from_millis),
+            goes_on: true,
         };
         Ok(Self::of(parts, settings, metrics))
     }

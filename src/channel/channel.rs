@@ -35,6 +35,8 @@ pub struct Channel {
     pub(super) ending: Ending,
     pub(super) membership: Membership,
     pub(super) asks: Asks,
+    /// Whether another process began it: its upstreams have been connected there.
+    pub(super) goes_on: bool,
     /// Set once its source is no more.
     removal: OnceLock<Removal>,
     /// The origin's last `retry`, in milliseconds plus one; 0: none.
@@ -50,6 +52,8 @@ pub(super) struct Parts {
     pub(super) membership: Membership,
     /// See [`Channel::origin_retry`].
     pub(super) origin_retry: Option<Duration>,
+    /// Whether it comes from another process.
+    pub(super) goes_on: bool,
 }
 
 impl Channel {
@@ -65,6 +69,7 @@ impl Channel {
             ending: Ending::new(upstreams),
             membership: Membership::new(),
             origin_retry: None,
+            goes_on: false,
         };
         Self::of(parts, settings, metrics)
     }
@@ -81,6 +86,7 @@ impl Channel {
             ending: parts.ending,
             membership: parts.membership,
             asks: Asks::new(),
+            goes_on: parts.goes_on,
             removal: OnceLock::new(),
             origin_retry: AtomicU64::new(0),
             settings,

@@ -31,9 +31,12 @@ pub struct Publisher {
 }
 
 impl Channel {
-    /// A sink for one upstream.
+    /// A sink for one upstream. In a channel that another process began, where nothing is known of this
+    /// one, it has been connected there: a connection that can't resume is a gap.
     pub fn publisher(self: &Arc<Self>) -> Publisher {
-        Publisher::new(self.clone(), false)
+        let mut publisher = Publisher::new(self.clone(), false);
+        publisher.connected_before = self.goes_on;
+        publisher
     }
 
     /// A sink for an upstream that the origin had ended, and is asked for again: until it is

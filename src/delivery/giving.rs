@@ -22,13 +22,15 @@ use std::os::fd::AsFd as _;
 const OWN_REST_MAX: usize = 2 << 20;
 /// The same of all clients of a shard: rests that share memory here would not there.
 const OWN_RESTS_MAX: usize = 32 << 20;
+/// The same of those that are given at one time, but for one client.
+const BATCH_RESTS_MAX: usize = 4 << 20;
 
 impl Shard {
     /// Gives the clients that can go over: on sockets of their own, in clear text, of channels that do.
     /// Returns which these were.
     pub(super) fn give(&self, channels: &ChannelPlaces, taker: &dyn Taker) -> io::Result<Vec<ClientKey>> {
         let mut given = Vec::new();
-        let mut own_rests = 0;
+        let (mut own_rests, mut in_batch) = (0, 0);
         let (mut clients, mut sockets) = (Vec::new(), Vec::new());
         for (key, client) in self.clients.iter() {
             let Some((carried, stream)) = self.carried(client, channels) else {
@@ -39,14 +41,16 @@ impl Shard {
                     continue;
                 }
                 own_rests += rest.len();
+                in_batch += rest.len();
             }
             given.push(key);
             clients.push(carried);
             sockets.push(stream.as_fd());
-            if clients.len() == CARRIED_PER_BATCH {
+            if clients.len() == CARRIED_PER_BATCH || in_batch > BATCH_RESTS_MAX {
                 taker.clients(&clients, &sockets)?;
                 clients.clear();
                 sockets.clear();
+                in_batch = 0;
             }
         }
         if !clients.is_empty() {

@@ -71,6 +71,8 @@ struct World {
     /// The ids that events had, as clients see them.
     last_id: Bytes,
     grant: Option<Arc<Grant>>,
+    /// Those before, which have let their clients go.
+    before: Vec<ShardThread>,
 }
 
 struct Collector(Mutex<Vec<(CarriedClient, OwnedFd)>>);
@@ -124,6 +126,7 @@ impl World {
             events: 0,
             last_id: Bytes::new(),
             grant: None,
+            before: Vec::new(),
         }
     }
 
@@ -227,7 +230,7 @@ impl World {
 
         self.thread.shard.let_go(given, &self.thread.intake);
         assert_eq!((self.quotas.clients(), self.channel.subscribers()), (0, 0));
-        let mut old = std::mem::replace(&mut self.thread, thread());
+        self.before.push(std::mem::replace(&mut self.thread, thread()));
         self.publisher = channel.publisher_going_on(&self.last_id, true);
         self.channel = channel;
         self.quotas = quotas;
@@ -237,11 +240,16 @@ impl World {
         self.thread.shard.tell_waiting();
         self.thread.shard.check();
         assert_eq!(self.quotas.clients(), self.channel.subscribers());
-        // The old poll hears nothing of the sockets any more.
+    }
+
+    /// The polls of those before hear nothing of the sockets any more.
+    fn check_those_before(&mut self) {
         let mut events = Events::with_capacity(256);
-        old.intake.look(&mut events).expect("readiness");
-        old.intake.look(&mut events).expect("readiness");
-        assert!(events.is_empty(), "{events:?}");
+        for thread in &mut self.before {
+            thread.intake.look(&mut events).expect("readiness");
+            let heard: Vec<_> = events.iter().filter(|event| event.token() != WAKER).collect();
+            assert!(heard.is_empty(), "{heard:?}");
+        }
     }
 
     fn step(&mut self, step: &Step, hands_over: bool) {
@@ -287,6 +295,7 @@ impl World {
         loop {
             self.settle();
             let got: usize = self.peers.iter_mut().map(|peer| peer.read(1 << 20)).sum();
+            self.check_those_before();
             if got == 0 {
                 return;
             }

@@ -151,6 +151,22 @@ async fn ids_and_the_end_go_on() {
     assert_eq!(channel.log().head(), end.last, "nothing comes behind the end");
 }
 
+/// Nothing is known of the upstream: what it had is missing if the new connection does not go on there.
+#[tokio::test]
+async fn an_upstream_that_does_not_go_over_is_a_gap() {
+    let config = config(&format!("  s: {{ path: /s, {NOWHERE} }}\n"));
+    let old = started(&config);
+    let before = channel(&old, "s");
+    let gaps = |channel: &Arc<Channel>, resumed| {
+        let events = channel.log().events();
+        channel.publisher().connected(resumed);
+        channel.log().events() - events
+    };
+    assert_eq!([gaps(&before, false), gaps(&before, true)], [0, 0]);
+    let (_new, channels) = handed_over(&old, &config).expect("taken");
+    assert_eq!([gaps(&channels[0], true), gaps(&channels[0], false)], [0, 1]);
+}
+
 #[tokio::test]
 async fn channels_of_parameters_go_on() {
     let config = config(&format!(
