@@ -196,6 +196,28 @@ async fn channels_of_parameters_go_on() {
     ));
 }
 
+/// A job whose origin has not answered does not go over: who waits for it asks anew.
+#[tokio::test]
+async fn who_waits_for_an_origin_s_first_answer_asks_anew() {
+    let origin = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/{{job}}", origin.local_addr().expect("an address"));
+    let config = config(&format!(
+        "  s: {{ path: /s, {NOWHERE} }}\n  jobs: {{ path: \"/jobs/{{job}}\", upstream: \"{url}\" }}\n"
+    ));
+    let old = started(&config);
+    let LiveSource::Templated(templated) = &*old.list()[1] else {
+        panic!("no templated one")
+    };
+    let parameters = templated.shared().fit("/jobs/1").expect("fits").expect("good");
+    let OpenOutcome::Asking(admission, first) = templated.shared().enter(parameters, Protocol::Http11) else {
+        panic!("answered")
+    };
+    let (_new, channels) = handed_over(&old, &config).expect("taken");
+    assert_eq!(channels.len(), 1);
+    assert!(first.wait().await.is_some(), "no answer comes");
+    assert!(admission.subscription.channel().removal().is_some());
+}
+
 #[tokio::test]
 async fn what_can_not_be_taken_is_an_error() {
     let config = config(&format!(

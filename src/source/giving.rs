@@ -76,7 +76,7 @@ impl Registry {
     pub(crate) fn let_go(&self, going_on: &GoingOn, removal: Removal) {
         for live in self.list().iter() {
             match going_on.has(&live.name()) {
-                true => live.close(),
+                true => live.let_go(removal),
                 false => live.remove(removal),
             }
         }

@@ -180,14 +180,15 @@ impl LiveSource {
         }
     }
 
-    /// Closes its upstreams, and opens no channel any more. Its clients stay.
-    pub(super) fn close(&self) {
+    /// It goes on in another process: its upstreams are closed here, and no channel is opened. Clients
+    /// that are in stay. `removal`: how those leave whose channel does not go on.
+    pub(super) fn let_go(&self, removal: Removal) {
         match self {
             Self::Plain(plain) => {
                 plain.channel.end_asking();
                 plain.close();
             }
-            Self::Templated(templated) => templated.0.close(),
+            Self::Templated(templated) => templated.0.let_go(removal),
         }
     }
 

@@ -95,6 +95,16 @@ impl Templated {
         channels.clear();
     }
 
+    /// The same where its channels go on in another process. Those whose origin has not answered yet do
+    /// not: who waits there finds that before it finds that no answer will come.
+    pub(super) fn let_go(&self, removal: Removal) {
+        let mut channels = self.list.lock();
+        let asking = channels.values().filter(|open| *open.first.borrow() == First::Asking);
+        asking.for_each(|open| open.channel.remove(removal));
+        *self.tasks() = None;
+        channels.clear();
+    }
+
     /// Closes the upstreams, and lets go of the channels: no other is opened.
     pub(super) fn close(&self) {
         let mut channels = self.list.lock();
