@@ -10,8 +10,9 @@ use std::os::fd::OwnedFd;
 
 /// Descriptors of one frame: what the kernel takes in one message (`SCM_MAX_FD`).
 pub const DESCRIPTORS_MAX: usize = 253;
-/// Bytes of one frame's payload. What is larger, as a log, goes beside it as a file in memory.
-pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one frame's payload: clients in the middle of large events. What is larger, as a log,
+/// goes beside it as a file in memory.
+pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of a header.
 pub(super) const HEADER_BYTES: usize = 8;
 

@@ -33,6 +33,8 @@ enum Upcoming {
     Request(Decided),
     /// HTTP/2, to its end.
     Http2,
+    /// It has been asked for nothing, and goes to another process.
+    Elsewhere,
 }
 
 /// Serves a connection to its end, or until it is a shard's.
@@ -50,6 +52,15 @@ pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, mut s
                 let read = connection.ahead.take(usize::MAX);
                 return server.hand_over_http2(stream.into_stream(), read, connection.peer, None);
             }
+            Upcoming::Elsewhere => {
+                stream = match server.gathering.add(&mut connection, stream) {
+                    Some(stream) => stream,
+                    None => return,
+                };
+                connection.stay();
+                upcoming = next(&server, &mut connection, &stream).await;
+                continue;
+            }
         };
         // What is large has a box of its own: most connections wait here for a head.
         stream = match Box::pin(answer(&server, &mut connection, stream, decided)).await {
@@ -63,8 +74,21 @@ pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, mut s
 /// The next request and what is to be done about it; `None`: there is none, and that was said where
 /// it had to be.
 async fn next(server: &Arc<Server>, connection: &mut Connection, stream: &Watched) -> Option<Upcoming> {
-    let next = connection.next(stream, server.limits()).await;
-    decided(server, connection, stream, next).await
+    loop {
+        let next = connection.next(stream, server.limits()).await;
+        if connection.has_to_leave() && server.gathering.is_on() {
+            match (&next, connection.is_tls()) {
+                (Next::TooLate | Next::Nothing, false) => return Some(Upcoming::Elsewhere),
+                // What is encrypted can't go.
+                (Next::TooLate | Next::Nothing, true) => {
+                    connection.stay();
+                    continue;
+                }
+                _ => connection.stay(),
+            }
+        }
+        return decided(server, connection, stream, next).await;
+    }
 }
 
 /// What is to be done about what has come; `None`: it is no request.

@@ -121,6 +121,16 @@ impl Connection {
         self.enter(Phase::Head);
     }
 
+    /// Whether a request has come over it.
+    pub(super) fn is_used(&self) -> bool {
+        self.is_used
+    }
+
+    /// It was to make room, or to go elsewhere, and stays.
+    pub(super) fn stay(&self) {
+        self.phase.stay();
+    }
+
     /// Whether its client speaks TLS with us.
     pub(super) fn is_tls(&self) -> bool {
         self.is_tls
@@ -175,11 +185,12 @@ impl Connection {
     /// Reads what comes. If the connection has to make room, only what is here already;
     /// `WouldBlock`: that is nothing.
     async fn read(&mut self, stream: &Watched) -> io::Result<usize> {
-        if !self.has_to_leave() {
+        while !self.has_to_leave() {
             let phase = self.phase.clone();
             tokio::select! {
                 biased;
                 read = poll_fn(|cx| self.poll_read(cx, stream)) => return read,
+                // One that stays after all is not asked any more.
                 () = phase.asked_to_leave() => {}
             }
         }

@@ -16,6 +16,7 @@ mod deferred;
 pub(crate) mod exchange;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod gathering;
 mod handler;
 pub mod head;
 mod http2;
@@ -32,6 +33,7 @@ mod snapshot;
 mod stream_head;
 mod stream_start;
 mod tls_connection;
+mod unasked;
 mod watched_client;
 
 pub use router::{RoutedSource, Router};
@@ -39,3 +41,4 @@ pub use router::{RoutedSource, Router};
 pub(crate) use client_side::ClientSide;
 pub(crate) use server::Server;
 pub(crate) use snapshot::Snapshot;
+pub(crate) use unasked::{CarriedConnection, Unasked};

@@ -3,6 +3,7 @@
 use super::connection::HeadLimits;
 use super::snapshot::Snapshot;
 use super::stream_start::StreamStart;
+use super::unasked::Gathering;
 use crate::access_log::AccessLog;
 use crate::delivery::Shards;
 use crate::metrics::{ListenerMetrics, RefuseReason};
@@ -21,6 +22,7 @@ pub(crate) struct Server {
     pub(super) metrics: ListenerMetrics,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) pending: PendingConnections,
+    pub(super) gathering: Gathering,
     pub(super) under_way: Arc<UnderWay>,
     /// Ends the answers to requests of HTTP/2 connections.
     pub(super) is_cut: CancellationToken,
@@ -41,6 +43,7 @@ impl Server {
             metrics,
             access_log,
             pending: PendingConnections::new(Askers::Stay),
+            gathering: Gathering::default(),
             under_way: Arc::default(),
             is_cut: CancellationToken::new(),
         }

@@ -39,6 +39,11 @@ impl Pending {
         self.phase.get()
     }
 
+    /// Whether it waits for a request.
+    fn waits(&self) -> bool {
+        matches!(self.phase(), Phase::Head | Phase::Idle) && !self.task.is_finished()
+    }
+
     /// Whether it may be ended for another, as one that has not asked.
     fn makes_room(&self, now: Instant) -> bool {
         match self.phase.get_with_age(now) {
@@ -135,6 +140,28 @@ impl PendingConnections {
         for (_, slowest) in ages.into_iter().take(count) {
             slowest.end();
         }
+    }
+
+    /// Asks those that wait for a request to go elsewhere.
+    pub(crate) fn ask_to_go(&self) {
+        self.list()
+            .iter()
+            .filter(|pending| pending.waits())
+            .for_each(|pending| {
+                pending.phase.ask_to_leave();
+            });
+    }
+
+    /// Whether some of those have not gone, and do not stay after all.
+    pub(crate) fn has_waiting(&self) -> bool {
+        let list = self.list();
+        list.iter()
+            .any(|pending| pending.waits() && pending.phase.has_to_leave())
+    }
+
+    /// Those that have been asked to leave, and have not left, stay.
+    pub(crate) fn ask_to_stay(&self) {
+        self.list().iter().for_each(|pending| pending.phase.stay());
     }
 
     /// Cuts all of them.

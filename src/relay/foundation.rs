@@ -47,8 +47,8 @@ pub(super) struct Foundation {
     shards: Arc<Shards>,
     descriptors: Descriptors,
     budget: Budget,
-    quotas: Arc<Quotas>,
-    registry: Registry,
+    pub(super) quotas: Arc<Quotas>,
+    pub(super) registry: Registry,
     hand_over: Arc<HandOver>,
     admin_socket: Option<(OwnedFd, SocketAddr)>,
 }

@@ -155,8 +155,13 @@ impl InForce {
         };
         let gates = Arc::new(Gates::new(after, self.metrics(), Some(&before.gates)));
         self.admin_gate.store(gates.admin().cloned());
-        self.server.replace(Snapshot::new(after, router, proxy, gates.clone()));
-        // Those whose user, token or key is gone leave; also those on their way to a shard.
+        self.server.replace(Snapshot::new(after, router, proxy, gates));
+        self.expire_clients();
+    }
+
+    /// Those whose user, token or key is gone leave; also those on their way to a shard.
+    pub(super) fn expire_clients(&self) {
+        let gates = self.server.snapshot().gates.clone();
         let holds = move |channel: &Channel, grant: Option<&Grant>| gates.holds(channel.name(), grant);
         self.shards.expire(&(Arc::new(holds) as StillHolds));
     }
@@ -177,7 +182,7 @@ impl InForce {
             .retain(|source, upstream| live.contains(&(source, upstream)));
     }
 
-    fn registry(&self) -> &Registry {
+    pub(super) fn registry(&self) -> &Registry {
         &self.status.registry
     }
 

@@ -89,14 +89,15 @@ impl Relay {
         let mut inherited = predecessor.sockets()?;
         let mut sockets = Sockets::bind(&config, &mut inherited)?;
         let foundation = Foundation::lay(&config, &mut sockets)?;
-        predecessor.ready(&inherited)?;
+        predecessor.ready(&inherited, &config.sources)?;
         drop(inherited);
-        let mut taken = predecessor.receive()?;
-        predecessor.held(&mut taken)?;
-        foundation.start_sources(&config);
+        let mut taken = predecessor.receive(&foundation.registry, &config.sources, &foundation.quotas)?;
         let in_force = foundation.build(config);
+        predecessor.held(&mut taken)?;
+        let counts = taken.counts();
+        taken.begin(&in_force);
         sockets.open(&in_force)?;
-        predecessor.done(&taken, &in_force.hand_over, Arc::downgrade(&in_force));
+        predecessor.done(counts, &in_force.hand_over, Arc::downgrade(&in_force));
         Ok(Self::of(in_force))
     }
 

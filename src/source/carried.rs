@@ -16,7 +16,7 @@ pub(crate) struct CarriedChannel {
 
 /// Why a channel could not be taken over.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CarriedChannelError {
+pub enum CarriedChannelError {
     /// There is no such source here.
     #[error("a channel of a source that there is not")]
     Source,

@@ -30,18 +30,16 @@ mod taking;
 mod templated;
 mod upstream_runner;
 
+pub(crate) use basis::Basis;
+pub(crate) use carried::CarriedChannel;
+pub use carried::CarriedChannelError;
 pub(crate) use change::Change;
 pub(crate) use channel_list::OpenOutcome;
 pub(crate) use first_response::FirstResponse;
+pub(crate) use frozen_upstreams::FrozenUpstreams;
+pub(crate) use giving::{GivenChannel, GoingOn};
 pub(crate) use live_source::LiveSource;
 pub(crate) use plain::Plain;
 pub(crate) use registry::Registry;
+pub(crate) use taken_upstreams::{CarriedPlace, TakenUpstreams};
 pub use templated::Templated;
-#[allow(unused_imports)]
-pub(crate) use {
-    basis::Basis,
-    carried::{CarriedChannel, CarriedChannelError},
-    frozen_upstreams::FrozenUpstreams,
-    giving::{GivenChannel, GoingOn},
-    taken_upstreams::{CarriedPlace, TakenUpstreams},
-};

@@ -6,6 +6,7 @@ use crate::support::origin::{Conn, TestOrigin, within};
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup};
 use crate::tools::file;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -199,4 +200,41 @@ async fn one_that_does_not_listen_holds_up_nothing() {
         conn.event(&format!("data: {n}")).await;
         assert_eq!(client.next_event().await.data, n.to_string());
     }
+}
+
+/// At an upgrade the old process says which one is the service from then on; it does not say that
+/// the service is leaving, and its signs of life are the new one's.
+#[tokio::test]
+async fn an_upgrade_is_told_as_another_main_process() {
+    let manager = Manager::new();
+    let origin = TestOrigin::start().await;
+    let private = std::fs::Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+    let socket = folder.path().join("handover.sock");
+    let setup = Setup::over(&origin).top(&format!(
+        "handover: {}\ndrain: {{ spread: 0s, timeout: 2s }}\n",
+        socket.display()
+    ));
+    let path = manager.dir.path().join("notify");
+    let watchdog = WATCHDOG.as_micros().to_string();
+    let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", &*watchdog)];
+    let mut process = TestProcess::start_in(&setup, None, &environment).await;
+    assert_eq!(manager.told().await[0], "READY=1");
+    process.signal(rustix::process::Signal::USR2);
+    let mut main = None;
+    let mut ready = false;
+    while main.is_none() || !ready {
+        let message = manager.told().await;
+        ready |= message[0] == "READY=1";
+        let told = message[0].strip_prefix("MAINPID=").map(|id| id.parse::<i32>().unwrap());
+        assert!(told.is_none() || message[1] == "READY=1");
+        main = main.or(told);
+        assert!(message[0] != "STOPPING=1", "{message:?}");
+    }
+    assert_eq!(process.exit().await.code(), Some(0));
+    manager.alive().await;
+    let main = rustix::process::Pid::from_raw(main.unwrap()).unwrap();
+    // It is no child of the story's.
+    rustix::process::kill_process(main, rustix::process::Signal::TERM).unwrap();
+    while manager.told().await[0] != "STOPPING=1" {}
 }

@@ -47,6 +47,26 @@ impl ReadAhead {
         }
     }
 
+    /// As another process has left it.
+    pub(crate) fn going_on(read: &[u8], awaits_proxy_header: bool, may_be_http2: bool) -> Self {
+        Self {
+            bytes: BytesMut::from(read),
+            awaits_proxy_header,
+            may_be_http2,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a PROXY protocol header has to come.
+    pub(crate) fn awaits_proxy_header(&self) -> bool {
+        self.awaits_proxy_header
+    }
+
+    /// Whether the connection may turn out to speak HTTP/2.
+    pub(crate) fn may_be_http2(&self) -> bool {
+        self.may_be_http2
+    }
+
     /// Whether HTTP/2's preface stands at the beginning of the connection. It stays here.
     pub(crate) fn preface(&self) -> Preface {
         let len = self.bytes.len().min(PREFACE.len());

@@ -1,6 +1,8 @@
 //! Why a process can't take over.
 
+use crate::delivery::TakeClientError;
 use crate::handover::LinkError;
+use crate::source::CarriedChannelError;
 use std::io;
 use std::path::PathBuf;
 
@@ -21,4 +23,13 @@ pub enum TakeOverError {
     /// It does not hand over, or something between the two failed.
     #[error("nothing was taken over")]
     Failed(#[from] LinkError),
+    /// What it gives of a channel can't be read.
+    #[error("nothing was taken over")]
+    Channel(#[from] CarriedChannelError),
+    /// What it gives of a client can't be read, or there is no room.
+    #[error("nothing was taken over")]
+    Client(#[from] TakeClientError),
+    /// There is no room.
+    #[error("nothing was taken over: the limit on open files leaves no room for all connections")]
+    Descriptors,
 }

@@ -2,14 +2,14 @@
 
 use super::frozen::Frozen;
 use super::inherited::{CarriedListener, Role};
-use super::records::{End, Ready, Yours};
+use super::records::{Ready, Yours};
 use super::state::HandedOver;
 use crate::config::Listen;
 use crate::handover::{FORMATS, Hello, Kind, Link, LinkError, Refused, Welcome, decode};
 use crate::metrics::open_descriptors;
 use crate::relay::in_force::InForce;
 use std::os::fd::AsFd as _;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the new process may take to bind, and to start its threads, while this one serves on.
@@ -47,6 +47,7 @@ pub(super) fn give(link: Link, hello: &Hello, in_force: &InForce) {
         refuse(&link, &why);
         return hand_over.failed(format!("fanfare {version} can't take over: {why}"));
     }
+    let link = Arc::new(link);
     let giving = Giving { link: &link, in_force };
     match giving.run(hello) {
         Err(error) => hand_over.failed(error.to_string()),
@@ -98,7 +99,7 @@ fn fits(hello: &Hello) -> Result<u16, String> {
 }
 
 struct Giving<'a> {
-    link: &'a Link,
+    link: &'a Arc<Link>,
     in_force: &'a InForce,
 }
 
@@ -122,9 +123,9 @@ impl Giving<'_> {
         self.link.set_patience(Some(FROZEN_STEP_MAX))?;
         let began = Instant::now();
         // Whatever fails from here on, everything goes on when this is dropped.
-        let frozen = Frozen::new(self.in_force);
-        let clients = frozen.give(self.link)?;
-        self.link.send(Kind::End, &End { clients })?;
+        let mut frozen = Frozen::new(self.in_force, &ready.sources);
+        let counts = frozen.give(self.link)?;
+        self.link.send(Kind::End, &counts)?;
         self.link.expect(Kind::Held, "that it holds everything")?;
         let stay = frozen.stay();
         self.in_force
@@ -133,7 +134,7 @@ impl Giving<'_> {
         let took = began.elapsed();
         frozen.let_go(&ready.listeners);
         Ok(Given {
-            clients,
+            clients: counts.clients,
             stay,
             frozen: took,
         })

@@ -15,7 +15,9 @@ mod frozen;
 mod giving;
 mod inherited;
 mod predecessor;
+mod receiving;
 mod records;
+mod sending;
 mod state;
 
 pub(super) use answering::answer;

@@ -2,15 +2,19 @@
 
 use super::error::TakeOverError;
 use super::inherited::{CarriedListener, Inherited};
-use super::records::{End, Left, Ready, Yours};
+use super::receiving::Taken;
+use super::records::{Left, Ready, Yours};
 use super::state::HandOver;
+use crate::config::Source;
 use crate::handover::{FORMATS, Hello, Kind, Link, LinkError, Welcome, decode};
+use crate::quotas::Quotas;
 use crate::relay::in_force::InForce;
+use crate::source::{Basis, Registry};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// How long the process before may take for any one step: it stops what it does at once.
@@ -25,12 +29,6 @@ pub(in crate::relay) struct Predecessor {
     process: Option<OwnedFd>,
     version: String,
     began: Instant,
-}
-
-/// What came of it.
-pub(in crate::relay) struct Taken {
-    clients: u64,
-    stay: u64,
 }
 
 impl Predecessor {
@@ -78,20 +76,22 @@ impl Predecessor {
 
     /// This process has everything else: from now on nobody is served, until what is given is
     /// here.
-    pub(in crate::relay) fn ready(&self, inherited: &Inherited) -> Result<(), TakeOverError> {
+    pub(in crate::relay) fn ready(&self, inherited: &Inherited, sources: &[Arc<Source>]) -> Result<(), TakeOverError> {
         let ready = Ready {
             listeners: inherited.taken().to_vec(),
+            sources: sources.iter().map(|source| Basis::of(source)).collect(),
         };
         Ok(self.link.send(Kind::Ready, &ready)?)
     }
 
-    /// All that it gives.
-    pub(in crate::relay) fn receive(&self) -> Result<Taken, TakeOverError> {
-        let end: End = decode(&self.link.expect(Kind::End, "what it gives")?.payload)?;
-        Ok(Taken {
-            clients: end.clients,
-            stay: 0,
-        })
+    /// All that it gives: the sources are opened with it.
+    pub(in crate::relay) fn receive(
+        &self,
+        registry: &Registry,
+        sources: &[Arc<Source>],
+        quotas: &Arc<Quotas>,
+    ) -> Result<Taken, TakeOverError> {
+        Taken::receive(&self.link, registry, sources, quotas)
     }
 
     /// This process holds all of it. Once this returns it is its own: the process before touches it
@@ -123,8 +123,7 @@ impl Predecessor {
 
     /// It is done: says so, and waits on a thread of its own for what becomes of those that stayed
     /// there.
-    pub(in crate::relay) fn done(self, taken: &Taken, hand_over: &HandOver, in_force: Weak<InForce>) {
-        let Taken { clients, stay } = *taken;
+    pub(in crate::relay) fn done(self, (clients, stay): (u64, u64), hand_over: &HandOver, in_force: Weak<InForce>) {
         let (version, took) = (&self.version, self.began.elapsed());
         tracing::info!(version, clients, stay, ?took, "taken over");
         let said = format!(

@@ -2,6 +2,7 @@
 //!
 //! These are values of format 1, and never change: what a later format adds is a frame of its own.
 
+use crate::source::Basis;
 use serde::{Deserialize, Serialize};
 
 /// The new process has all that it needs, but for what is given to it.
@@ -9,12 +10,18 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Ready {
     /// The places of the listeners that it goes on with.
     pub(super) listeners: Vec<u32>,
+    /// What its sources are made for.
+    pub(super) sources: Vec<Basis>,
 }
 
 /// Nothing more comes: how much there was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct End {
+pub(super) struct Counts {
+    pub(super) channels: u64,
+    pub(super) upstreams: u64,
     pub(super) clients: u64,
+    /// Connections without a request.
+    pub(super) unasked: u64,
 }
 
 /// From now on what was given is the new process's.

@@ -44,7 +44,7 @@ enum UnderWay {
 /// A hand-over that is done.
 pub(in crate::relay) struct HandedOver {
     /// To the new process.
-    pub(super) link: Link,
+    pub(super) link: Arc<Link>,
     /// The new process.
     pub(in crate::relay) process: u32,
     /// Clients that stay here, to be drained.

@@ -1,8 +1,10 @@
 //! An upgrade by hand-over: the real program, another process of it, and clients that are to notice
 //! nothing.
 
+mod clients;
 mod failures;
 mod listeners;
+mod numbered;
 mod peers;
 
 use crate::support::origin::{TestOrigin, within};

@@ -130,7 +130,8 @@ async fn whatever_the_new_process_does_half_way_the_old_one_goes_on() {
 
 /// What a process says that has everything and goes on with every listener.
 fn ready() -> Vec<u8> {
-    fanfare::handover::encode(&vec![0_u32, 1, 2]).unwrap()
+    let (listeners, sources): (Vec<u32>, Vec<u8>) = (vec![0, 1, 2], Vec::new());
+    fanfare::handover::encode(&(listeners, sources)).unwrap()
 }
 
 #[tokio::test]
