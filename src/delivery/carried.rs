@@ -147,6 +147,8 @@ impl CarriedSlowState {
     pub(super) fn of(state: SlowState, now: Tick) -> Self {
         match state {
             SlowState::Behind(bytes) => Self::Behind(bytes),
+            // Whatever the next look finds, it is compared with from then on.
+            SlowState::CatchingUp { .. } => Self::Behind(u32::MAX),
             SlowState::Holding { since } => Self::Holding {
                 for_ms: millis(now.since(since)),
             },

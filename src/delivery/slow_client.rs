@@ -36,6 +36,9 @@ pub(super) struct Look {
 pub(super) enum SlowState {
     /// By how many bytes it was behind, as far as they fit.
     Behind(u32),
+    /// Over a bound and coming nearer: by how many bytes it was behind when it was nearest, and at
+    /// how many looks in a row since it was no nearer than that.
+    CatchingUp { nearest: u32, looks: u8 },
     /// The upstream stands still for it.
     Holding { since: Tick },
 }
@@ -109,7 +112,7 @@ fn pause(policy: &SlowClient, look: &Look, state: &mut SlowState) -> Decision {
     }
     let since = match *state {
         SlowState::Holding { since } => since,
-        SlowState::Behind(_) => look.now,
+        SlowState::Behind(_) | SlowState::CatchingUp { .. } => look.now,
     };
     *state = SlowState::Holding { since };
     if look.now.since(since) >= policy.pause_max {
@@ -130,16 +133,37 @@ fn too_far(policy: &SlowClient, lag: &Lag) -> Option<EvictReason> {
     }
 }
 
+/// Looks in a row at which a client that is catching up may be no nearer than it was: three quarters
+/// of a second, for a network that pauses and a program that is busy with what it got.
+const PAUSE_LOOKS: u8 = 3;
+
 /// The same, but for a client that is nearer than at the look before: it is catching up, and to cut
-/// it would only send it back to where it is now.
+/// it would only send it back to where it is now. One that was may pause for some looks.
 fn too_far_and_no_nearer(policy: &SlowClient, lag: &Lag, state: &mut SlowState) -> Option<EvictReason> {
     let behind = u32::try_from(lag.bytes).unwrap_or(u32::MAX);
-    let is_nearer = match std::mem::replace(state, SlowState::Behind(behind)) {
-        SlowState::Behind(before) => behind < before,
+    let too_far = too_far(policy, lag);
+    let (is_nearer, nearest, looks) = match *state {
+        SlowState::Behind(before) => (behind < before, before, PAUSE_LOOKS),
+        SlowState::CatchingUp { nearest, looks } => (behind < nearest, nearest, looks),
         // It was under another policy: there is nothing to compare with before the next look.
-        SlowState::Holding { .. } => true,
+        SlowState::Holding { .. } => {
+            *state = SlowState::Behind(behind);
+            return None;
+        }
     };
-    too_far(policy, lag).filter(|_| !is_nearer)
+    *state = match too_far {
+        None => SlowState::Behind(behind),
+        Some(_) if is_nearer => SlowState::CatchingUp {
+            nearest: behind,
+            looks: 0,
+        },
+        Some(_) if looks < PAUSE_LOOKS => SlowState::CatchingUp {
+            nearest,
+            looks: looks + 1,
+        },
+        Some(_) => SlowState::Behind(behind),
+    };
+    too_far.filter(|_| !matches!(state, SlowState::CatchingUp { .. }))
 }
 
 /// Whether its socket has taken nothing for so many times as long as it may.
@@ -152,7 +176,7 @@ mod tests {
     use super::Decision::{Evict, Skip, Wait};
     use super::*;
     use EvictReason::{Bytes, Events, Log, Pause, Stall};
-    use SlowState::{Behind, Holding};
+    use SlowState::{Behind, CatchingUp, Holding};
 
     const fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -204,6 +228,7 @@ mod tests {
     #[rustfmt::skip]
     fn table() -> Vec<Row> {
         let since = |s| Holding { since: at(s) };
+        let nearer = |nearest, looks| CatchingUp { nearest, looks };
         let (near, far) = (Behind(500), Behind(5000));
         let pause = Evict(Pause);
         vec![
@@ -218,16 +243,22 @@ mod tests {
             (look(101, 1001, 0), near, [Evict(Events), Skip, Wait], Behind(1001), Behind(0)),
             (look(1, 1001, 0), SlowState::LEVEL, [Evict(Bytes), Skip, Wait], Behind(1001), Behind(0)),
             // Over a bound and nearer than before: it is catching up.
-            (look(101, 400, 0), near, [Wait, Wait, Wait], Behind(400), Behind(0)),
-            (look(900, 4999, 0), far, [Wait, Wait, Wait], Behind(4999), Behind(0)),
-            (look(900, 9000, 0), SlowState::RETURNING, [Wait, Wait, Wait], Behind(9000), Behind(0)),
+            (look(101, 400, 0), near, [Wait, Wait, Wait], nearer(400, 0), Behind(0)),
+            (look(900, 4999, 0), far, [Wait, Wait, Wait], nearer(4999, 0), Behind(0)),
+            (look(900, 9000, 0), SlowState::RETURNING, [Wait, Wait, Wait], nearer(9000, 0), Behind(0)),
+            // It may pause for some looks, and has to be nearer then than it ever was.
+            (look(900, 9000, 0), nearer(9000, 0), [Wait, Wait, Wait], nearer(9000, 1), Behind(0)),
+            (look(900, 9999, 0), nearer(9000, 2), [Wait, Wait, Wait], nearer(9000, 3), Behind(0)),
+            (look(900, 9000, 0), nearer(9000, 3), [Evict(Events), Skip, Wait], Behind(9000), Behind(0)),
+            (look(900, 8999, 0), nearer(9000, 3), [Wait, Wait, Wait], nearer(8999, 0), Behind(0)),
+            (look(100, 1000, 0), nearer(9000, 3), [Wait, Wait, Wait], Behind(1000), Behind(0)),
             // More than fits is far, and does not come nearer.
             (look(900, 1 << 40, 0), SlowState::RETURNING, [Evict(Events), Skip, Wait], Behind(u32::MAX), Behind(0)),
             // Stalled: nearer or not, over a bound or not; a jump is waited for as long again.
             (look(1, 10, 20), near, [Evict(Stall), Skip, Evict(Stall)], Behind(10), Behind(0)),
             (look(1, 10, 39), near, [Evict(Stall), Skip, Evict(Stall)], Behind(10), Behind(0)),
             (look(1, 10, 40), near, [Evict(Stall), Evict(Stall), Evict(Stall)], Behind(10), Behind(0)),
-            (look(101, 400, 20), near, [Evict(Stall), Skip, Evict(Stall)], Behind(400), Behind(0)),
+            (look(101, 400, 20), near, [Evict(Stall), Skip, Evict(Stall)], nearer(400, 0), Behind(0)),
             (look(101, 600, 20), near, [Evict(Events), Skip, Evict(Stall)], Behind(600), Behind(0)),
             // The upstream stands still for it: for the first time, for a while, for too long.
             (holding(look(9, 600, 0)), Behind(600), [Wait, Wait, Wait], Behind(600), since(100)),
