@@ -37,6 +37,7 @@ mod proxy;
 mod quiet;
 #[path = "../stories/refusals.rs"]
 mod refusals;
+mod reload;
 #[path = "../stories/requests.rs"]
 mod requests;
 #[path = "../stories/resume.rs"]

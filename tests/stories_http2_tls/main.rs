@@ -24,6 +24,8 @@ mod proxy;
 mod quiet;
 #[path = "../stories/refusals.rs"]
 mod refusals;
+#[path = "../stories_http2/reload.rs"]
+mod reload;
 #[path = "../stories/requests.rs"]
 mod requests;
 #[path = "../stories/resume.rs"]

@@ -3,6 +3,7 @@
 
 use crate::support::client::{TestClient, ask, get};
 use crate::support::relay::{TestRelay, eventually};
+use crate::support::tls;
 use fanfare::config::{self, Config, Loaded};
 use fanfare::relay::Reloaded;
 use std::net::SocketAddr;
@@ -105,6 +106,13 @@ async fn next(client: &mut TestClient, stop: &AtomicBool) -> Option<crate::suppo
     client.try_next_event().await
 }
 
+/// Listeners in YAML, over what these stories are told over.
+fn listening(addresses: &str) -> String {
+    let listeners = addresses.split(", ").map(tls::listener);
+    let quoted = listeners.map(|one| if one.contains('{') { one } else { format!("\"{one}\"") });
+    quoted.collect::<Vec<_>>().join(", ")
+}
+
 /// A file that has the source `fixed`, and the rest at random.
 fn file(random: &mut fastrand::Rng, origins: &[Origin]) -> String {
     let one = |random: &mut fastrand::Rng| origins[random.usize(..origins.len())].0;
@@ -114,9 +122,9 @@ fn file(random: &mut fastrand::Rng, origins: &[Origin]) -> String {
         "127.0.0.1:0, 127.0.0.3:0, 127.0.0.2:0",
     ];
     let mut yaml = format!(
-        "listen: [\"{}\"]\nadmin: 127.0.0.1:0\nworkers: 2\ndrain: {{ spread: {}ms }}\n\
+        "listen: [{}]\nadmin: 127.0.0.1:0\nworkers: 2\ndrain: {{ spread: {}ms }}\n\
          limits: {{ clients: {}, channels: {}, accepts_per_second: {} }}\n",
-        listeners[random.usize(..3)].replace(", ", "\", \""),
+        listening(listeners[random.usize(..3)]),
         random.u32(..100),
         random.u32(100..200),
         random.u32(5..9),
