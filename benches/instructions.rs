@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use fanfare::config::LogLimits;
 use fanfare::event_stream::{Item, Parser, ParserOptions};
-use fanfare::log::{Draft, Epoch, Kind, Log, Numbering, Writer};
+use fanfare::log::{Draft, Epoch, Kind, Log, Moves, Numbering, Writer};
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -56,6 +56,7 @@ fn append_to(writer: &mut Writer, first: u64, events: u64) {
             indexed: true,
             kind: Kind::Event,
             received: now,
+            moves: Moves::Nothing,
         }));
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use fanfare::config::LogLimits;
-use fanfare::log::{Draft, Epoch, Kind, Log, Numbering, Position, Read, Writer};
+use fanfare::log::{Draft, Epoch, Kind, Log, Moves, Numbering, Position, Read, Writer};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ fn draft(n: u64, frame: &Bytes, now: Instant) -> Draft {
         indexed: true,
         kind: Kind::Event,
         received: now,
+        moves: Moves::Nothing,
     }
 }
 

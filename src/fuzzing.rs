@@ -6,6 +6,7 @@
 
 pub use crate::handover::fuzzing::handover;
 pub use crate::http::fuzzing::routing;
+pub use crate::kept::fuzzing::kept_log;
 pub use crate::log::fuzzing::carried_log;
 pub use crate::net::fuzzing::proxy_protocol;
 pub use crate::proxy::fuzzing::{feed, passed_answer};
@@ -58,7 +59,8 @@ mod tests {
 
     #[test]
     fn every_seed_is_taken() {
-        let targets: [(&str, Target); 7] = [
+        let targets: [(&str, Target); 8] = [
+            ("kept_log", kept_log),
             ("carried_log", carried_log),
             ("body", body),
             ("proxy_protocol", proxy_protocol),

@@ -5,6 +5,7 @@
 // An event's way: from the origin into the log, from the log to every client.
 pub mod upstream;
 pub mod event_stream;
+pub mod kept;
 pub mod log;
 pub mod channel;
 pub mod source;

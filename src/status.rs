@@ -258,6 +258,31 @@ pub struct LogStatus {
     pub bytes: u64,
     /// Since the oldest event was received; `None` when the log is empty.
     pub oldest_age_seconds: Option<f64>,
+    /// How it is kept over a restart; `None`: it is in memory alone.
+    pub dir: Option<LogDirStatus>,
+}
+
+/// A log on disk.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct LogDirStatus {
+    /// Where.
+    pub path: String,
+    /// In one word.
+    pub state: LogDirState,
+    /// Events that have not been written yet.
+    pub lag_events: u64,
+    /// Why nothing can be written at the moment.
+    pub error: Option<String>,
+}
+
+/// How a log on disk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogDirState {
+    /// What comes is written.
+    Kept,
+    /// It can't be written: what comes is in memory alone.
+    Memory,
 }
 
 /// Clients, by protocol.

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use fanfare::config::LogLimits;
-use fanfare::log::{Draft, Kind, Log, Writer};
+use fanfare::log::{Draft, Kind, Log, Moves, Writer};
 use std::time::{Duration, Instant};
 
 const LOGS: u64 = 2000;
@@ -45,6 +45,7 @@ fn an_idle_log_is_small() {
                 indexed: true,
                 kind: Kind::Event,
                 received: Instant::now(),
+                moves: Moves::Nothing,
             });
         }
     }

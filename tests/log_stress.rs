@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use fanfare::config::LogLimits;
-use fanfare::log::{Cursor, Draft, Epoch, Kind, Log, Numbering, Read};
+use fanfare::log::{Cursor, Draft, Epoch, Kind, Log, Moves, Numbering, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -116,6 +116,7 @@ fn followers_get_everything_in_order_or_are_told() {
                     indexed: true,
                     kind: Kind::Event,
                     received: until,
+                    moves: Moves::Nothing,
                 };
                 assert_eq!(writer.append(draft), Cursor::nth(position));
             }

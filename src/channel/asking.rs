@@ -31,6 +31,15 @@ impl Channel {
     /// What is known of the events after an id that the log doesn't hold. `None`: nothing, and the
     /// origin is not asked.
     pub(crate) fn history(self: &Arc<Self>, id: &Bytes) -> Option<HistoryLookup> {
+        let asking = || {
+            HistoryLookup::Asking(PendingHistory {
+                channel: self.clone(),
+                id: id.clone(),
+            })
+        };
+        if self.catching_up.is_open() && self.is_the_origins(id) && self.may_still_come(id) {
+            return Some(asking());
+        }
         if self.asks.is_over() || !self.is_the_origins(id) {
             return None;
         }
@@ -39,10 +48,7 @@ impl Channel {
         }
         match self.asks.want(id) {
             Found::History(place) => Some(HistoryLookup::Found(place)),
-            Found::Undecided => Some(HistoryLookup::Asking(PendingHistory {
-                channel: self.clone(),
-                id: id.clone(),
-            })),
+            Found::Undecided => Some(asking()),
             Found::Nothing => None,
         }
     }
@@ -57,6 +63,11 @@ impl Channel {
 impl PendingHistory {
     /// Completes when it has turned out whether there is something.
     pub(crate) async fn answered(self) -> Option<HistoryPlace> {
+        if self.channel.may_still_come(&self.id) {
+            // Whatever comes of it, the log says.
+            let _ = timeout(WAIT_MAX, self.channel.has_come(&self.id)).await;
+            return None;
+        }
         timeout(WAIT_MAX, self.channel.asks.decided(&self.id))
             .await
             .ok()

@@ -105,6 +105,7 @@ impl Channel {
             membership: Membership::idle_for(Duration::from_millis(state.idle_ms.unwrap_or(0))),
             origin_retry: state.origin_retry_ms.map(Duration::from_millis),
             goes_on: true,
+            places: Box::default(),
         };
         Ok(Self::of(parts, settings, metrics))
     }

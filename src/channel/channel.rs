@@ -2,6 +2,7 @@
 
 use super::asks::Asks;
 use super::backpressure::{Backpressure, Limits};
+use super::catching_up::CatchingUp;
 use super::end::{Cause, End, Ending};
 use super::followers::{Follower, Followers};
 use super::ids::Ids;
@@ -35,8 +36,11 @@ pub struct Channel {
     pub(super) ending: Ending,
     pub(super) membership: Membership,
     pub(super) asks: Asks,
-    /// Whether another process began it: its upstreams have been connected there.
+    pub(super) catching_up: CatchingUp,
+    /// Whether its stream had begun before this process.
     pub(super) goes_on: bool,
+    /// The ids behind which the upstreams begin; empty: none.
+    pub(super) places: Box<[Bytes]>,
     /// Set once its source is no more.
     removal: OnceLock<Removal>,
     /// The origin's last `retry`, in milliseconds plus one; 0: none.
@@ -52,24 +56,38 @@ pub(super) struct Parts {
     pub(super) membership: Membership,
     /// See [`Channel::origin_retry`].
     pub(super) origin_retry: Option<Duration>,
-    /// Whether it comes from another process.
+    /// See [`Channel::goes_on`].
     pub(super) goes_on: bool,
+    /// The ids behind which the upstreams begin; empty: none.
+    pub(super) places: Box<[Bytes]>,
 }
 
 impl Channel {
     /// A channel with an empty log, whose numbering is `epoch`.
     pub fn new(settings: Settings, metrics: Arc<SourceMetrics>, epoch: Epoch) -> Arc<Self> {
+        Self::beginning(settings, metrics, (epoch, Position::START), Vec::new(), false)
+    }
+
+    /// A channel with an empty log that goes on behind a position.
+    pub(super) fn beginning(
+        settings: Settings,
+        metrics: Arc<SourceMetrics>,
+        (epoch, start): (Epoch, Position),
+        places: Vec<Bytes>,
+        goes_on: bool,
+    ) -> Arc<Self> {
         let source = settings.snapshot();
         let upstreams = source.upstreams.len();
-        let (writer, log) = Log::new(source.log.limits());
+        let (writer, log) = Log::continuing(start, source.log.limits());
         let parts = Parts {
             writer: WriterState::new(writer),
             log,
+            goes_on,
+            places: places.into(),
             ids: Ids::new(epoch, source.ids, upstreams),
             ending: Ending::new(upstreams),
             membership: Membership::new(),
             origin_retry: None,
-            goes_on: false,
         };
         Self::of(parts, settings, metrics)
     }
@@ -86,7 +104,9 @@ impl Channel {
             ending: parts.ending,
             membership: parts.membership,
             asks: Asks::new(),
+            catching_up: CatchingUp::new(),
             goes_on: parts.goes_on,
+            places: parts.places,
             removal: OnceLock::new(),
             origin_retry: AtomicU64::new(0),
             settings,

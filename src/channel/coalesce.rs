@@ -4,7 +4,7 @@
 //! out at the window's end, not at its start: a client that fetches something on it then sees what
 //! the dropped ones announced too. All are held for the same time, so their order stays.
 
-use super::ids::IdInForce;
+use super::ids::{AtUpstream, IdInForce};
 use crate::config::LogLimits;
 use crate::event_stream::Event;
 use std::collections::{HashSet, VecDeque};
@@ -20,11 +20,22 @@ pub(super) struct CoalesceBuffer {
     bytes: u64,
 }
 
-struct HeldEvent {
-    event: Event,
+pub(super) struct HeldEvent {
+    pub(super) event: Event,
+    upstream: u32,
     /// The id in force at its upstream.
     id: IdInForce,
     due: Instant,
+}
+
+impl HeldEvent {
+    /// Where its upstream stood.
+    pub(super) fn at(&self) -> AtUpstream<'_> {
+        AtUpstream {
+            upstream: self.upstream,
+            id: &self.id,
+        }
+    }
 }
 
 impl CoalesceBuffer {
@@ -35,33 +46,34 @@ impl CoalesceBuffer {
 
     /// Holds an event, unless an identical one is held. One that only moves the id keeps its place
     /// in the order.
-    pub(super) fn hold(&mut self, event: Event, id: &IdInForce, due: Instant) {
+    pub(super) fn hold(&mut self, event: Event, at: AtUpstream<'_>, due: Instant) {
         if event.dispatches() && !self.contents.insert(content(&event)) {
             return;
         }
         self.bytes += event.block().len() as u64;
         self.queue.push_back(HeldEvent {
             event,
-            id: id.clone(),
+            upstream: at.upstream,
+            id: at.id.clone(),
             due,
         });
     }
 
     /// The oldest, if it is due by `now`, or if more is held than the log could hold.
-    pub(super) fn pop_due(&mut self, limits: LogLimits, now: Instant) -> Option<(Event, IdInForce)> {
+    pub(super) fn pop_due(&mut self, limits: LogLimits, now: Instant) -> Option<HeldEvent> {
         let too_much = self.queue.len() > limits.events || self.bytes > limits.bytes;
         let is_due = self.first_due().is_some_and(|due| due <= now);
         (is_due || too_much).then(|| self.pop()).flatten()
     }
 
     /// The oldest.
-    pub(super) fn pop(&mut self) -> Option<(Event, IdInForce)> {
-        let HeldEvent { event, id, .. } = self.queue.pop_front()?;
-        self.bytes -= event.block().len() as u64;
-        if event.dispatches() {
-            self.contents.remove(&content(&event));
+    pub(super) fn pop(&mut self) -> Option<HeldEvent> {
+        let held = self.queue.pop_front()?;
+        self.bytes -= held.event.block().len() as u64;
+        if held.event.dispatches() {
+            self.contents.remove(&content(&held.event));
         }
-        Some((event, id))
+        Some(held)
     }
 }
 
@@ -98,12 +110,15 @@ mod tests {
         {
             held.hold(
                 event(block),
-                &IdInForce::none(),
+                AtUpstream {
+                    upstream: 0,
+                    id: &IdInForce::none(),
+                },
                 start + Duration::from_millis(n as u64),
             );
         }
         let mut left = Vec::new();
-        while let Some((event, _)) = held.pop() {
+        while let Some(HeldEvent { event, .. }) = held.pop() {
             left.push(String::from_utf8_lossy(event.block()).into_owned());
         }
         assert_eq!(

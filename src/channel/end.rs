@@ -87,12 +87,17 @@ impl Ending {
     /// The stream ends with `last`, which may be still to come: so a reader that sees that entry
     /// sees the end.
     pub(super) fn set(&self, cause: Cause, last: Tip) {
+        self.set_at(cause, last, Instant::now());
+    }
+
+    /// It has ended so at this time.
+    pub(super) fn set_at(&self, cause: Cause, last: Tip, at: Instant) {
         self.end.store(Some(Arc::new(End {
             cause,
             last: last.cursor,
             position: last.position,
             id: last.id,
-            at: Instant::now(),
+            at,
         })));
         self.over.store(true, Ordering::Release);
         self.ended.notify_waiters();

@@ -2,7 +2,7 @@
 
 use super::channel::Channel;
 use super::history::History;
-use super::ids::{IdInForce, Ids};
+use super::ids::{AtUpstream, IdInForce, Ids};
 use super::writer_state::WriterState;
 use crate::config;
 use crate::event_stream::Item;
@@ -59,7 +59,11 @@ impl HistoryWriter {
                 if let Some(id) = event.id() {
                     self.id.follow(id);
                 }
-                self.writer_state.publish(&self.ids, &event, &self.id, received);
+                let at = AtUpstream {
+                    upstream: 0,
+                    id: &self.id,
+                };
+                self.writer_state.publish(&self.ids, &event, at, received);
             }
             Item::Oversized { .. } => self.is_broken = true,
             Item::Comment(_) | Item::Retry(_) => {}

@@ -24,8 +24,17 @@ pub(super) enum IdInForce {
     /// This one. Empty: none, or reset.
     Id(Bytes),
     /// One over [`ID_BYTES_MAX`]: what is under it goes out without an id, and leaves clients the
-    /// one before.
-    TooLong,
+    /// one before. The origin is asked with it all the same.
+    TooLong(Bytes),
+}
+
+/// Where an upstream stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AtUpstream<'a> {
+    /// Which, in the order of the configuration.
+    pub(super) upstream: u32,
+    /// The id in force there.
+    pub(super) id: &'a IdInForce,
 }
 
 impl Ids {
@@ -78,6 +87,13 @@ impl Ids {
         self.epoch.id(position).into()
     }
 
+    /// From now on the origin's own ids are passed on, as they were before a restart.
+    pub(super) fn go_on_passing(&self) {
+        if self.mode == config::Ids::Auto {
+            self.passing.store(true, Ordering::Release);
+        }
+    }
+
     /// Whether an id is the relay's own of this position.
     pub(super) fn is_own(&self, id: &[u8], position: Position) -> bool {
         self.epoch.position(id) == Some(position)
@@ -107,6 +123,13 @@ impl Ids {
 }
 
 impl IdInForce {
+    /// The id to ask the origin with; empty: none.
+    pub(super) fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Id(id) | Self::TooLong(id) => id,
+        }
+    }
+
     /// Before the first.
     pub(super) fn none() -> Self {
         Self::Id(Bytes::new())
@@ -115,8 +138,8 @@ impl IdInForce {
     /// Follows the stream: this id comes into force. It is copied only if it is another.
     pub(super) fn follow(&mut self, id: &[u8]) {
         match self {
-            _ if id.len() > ID_BYTES_MAX => *self = Self::TooLong,
-            Self::Id(same) if *same == id => {}
+            Self::Id(same) | Self::TooLong(same) if *same == id => {}
+            _ if id.len() > ID_BYTES_MAX => *self = Self::TooLong(Bytes::copy_from_slice(id)),
             _ => *self = Self::Id(Bytes::copy_from_slice(id)),
         }
     }

@@ -23,6 +23,7 @@ pub fn metrics_of(source: &Source, metrics: &Metrics) -> Arc<SourceMetrics> {
             (SlowPolicy::Pause, _) => true,
         },
         gaps: &|reason| reason != GapReason::Skipped || policy == SlowPolicy::Skip,
+        keeps_log: source.log.dir.is_some(),
     });
     handles
 }

@@ -4,7 +4,7 @@ use super::backpressure::Limits;
 use super::blocks::{gap_blocks, retry_block};
 use super::channel::Channel;
 use super::end_rules::is_terminal;
-use super::ids::IdInForce;
+use super::ids::{AtUpstream, IdInForce};
 use crate::config::Forward;
 use crate::event_stream::{Event, Item};
 use crate::log::{Kind, frame};
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 /// The sink of one upstream of a channel.
 pub struct Publisher {
     channel: Arc<Channel>,
+    /// Which upstream, in the order of the configuration.
+    upstream: u32,
     /// The id in force at this upstream.
     id: IdInForce,
     /// Counted here, added up once per read.
@@ -31,26 +33,36 @@ pub struct Publisher {
 }
 
 impl Channel {
-    /// A sink for one upstream. In a channel that another process began, where nothing is known of this
-    /// one, it has been connected there: a connection that can't resume is a gap.
-    pub fn publisher(self: &Arc<Self>) -> Publisher {
-        let mut publisher = Publisher::new(self.clone(), false);
-        publisher.connected_before = self.goes_on;
+    /// A sink for one upstream, by its number. Of a stream that goes on after a restart, or that another
+    /// process began and of which nothing is known here, it has been connected before: a connection
+    /// that can't resume is a gap.
+    pub fn publisher(self: &Arc<Self>, upstream: usize) -> Publisher {
+        let mut publisher = Publisher::new(self.clone(), upstream, false);
+        publisher.connected_before = self.goes_on();
+        if let Some(place) = self.kept_place(upstream) {
+            publisher.id.follow(place);
+        }
         publisher
     }
 
     /// A sink for an upstream that the origin had ended, and is asked for again: until it is
     /// connected nothing changes.
-    pub fn publisher_again(self: &Arc<Self>) -> Publisher {
-        Publisher::new(self.clone(), true)
+    pub fn publisher_again(self: &Arc<Self>, upstream: usize) -> Publisher {
+        Publisher::new(self.clone(), upstream, true)
     }
 }
 
 impl Channel {
-    /// A sink for an upstream that goes on where another process had it. `last_event_id`: the one in
-    /// force there; `connected_before`: whether its stream was open at any time.
-    pub fn publisher_going_on(self: &Arc<Self>, last_event_id: &[u8], connected_before: bool) -> Publisher {
-        let mut publisher = self.publisher();
+    /// A sink for an upstream, by its number, that goes on where another process had it.
+    /// `last_event_id`: the one in force there; `connected_before`: whether its stream was open at any
+    /// time.
+    pub fn publisher_going_on(
+        self: &Arc<Self>,
+        upstream: usize,
+        last_event_id: &[u8],
+        connected_before: bool,
+    ) -> Publisher {
+        let mut publisher = self.publisher(upstream);
         publisher.id.follow(last_event_id);
         publisher.connected_before = connected_before;
         if connected_before {
@@ -61,9 +73,10 @@ impl Channel {
 }
 
 impl Publisher {
-    pub(super) fn new(channel: Arc<Channel>, comes_back: bool) -> Self {
+    pub(super) fn new(channel: Arc<Channel>, upstream: usize, comes_back: bool) -> Self {
         Self {
             channel,
+            upstream: upstream as u32,
             id: IdInForce::none(),
             events: 0,
             unflushed_entries: 0,
@@ -85,18 +98,25 @@ impl Publisher {
         let settings = channel.settings().load();
         let ends = is_terminal(&settings.end_when, &event);
         if !settings.coalesce.is_zero() && !ends {
-            writer_state.held.hold(event, &self.id, received + settings.coalesce);
+            writer_state.held.hold(event, self.at(), received + settings.coalesce);
             channel.held.notify_waiters();
             return;
         }
         // What came before it goes before it.
         writer_state.release(&channel.ids, received);
         if ends {
-            writer_state.publish_last(&channel.ids, &channel.ending, &event, &self.id, received);
+            writer_state.publish_last(&channel.ids, &channel.ending, &event, self.at(), received);
             drop(writer_state);
             self.flush();
         } else {
-            writer_state.publish(&channel.ids, &event, &self.id, received);
+            writer_state.publish(&channel.ids, &event, self.at(), received);
+        }
+    }
+
+    fn at(&self) -> AtUpstream<'_> {
+        AtUpstream {
+            upstream: self.upstream,
+            id: &self.id,
         }
     }
 
@@ -165,6 +185,7 @@ impl Publisher {
             self.channel.reopen();
         }
         self.channel.asks.connected();
+        self.channel.catching_up.connected();
         let before = std::mem::replace(&mut self.connected_before, true);
         if before && !resumed {
             self.gap(GapReason::UpstreamReconnected, Instant::now());

@@ -3,13 +3,14 @@
 
 use super::coalesce::CoalesceBuffer;
 use super::end::{Cause, Ending};
-use super::ids::{IdInForce, Ids};
+use super::ids::{AtUpstream, IdInForce, Ids};
 use crate::config::LogLimits;
 use crate::event_stream::Event;
-use crate::log::{Draft, Kind, Tip, Writer, frame};
+use crate::log::{Draft, Kind, Moves, Position, Reserved, Tip, Writer, frame};
 use crate::metrics::SourceMetrics;
 use bytes::Bytes;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What the writing side remembers.
@@ -21,6 +22,10 @@ pub(super) struct WriterState {
     id: Bytes,
     /// Whether `id` came from the origin.
     id_is_passed: bool,
+    /// Up to where numbers may be given, if the log is kept on disk.
+    reserved: Option<Arc<Reserved>>,
+    /// Whether an upstream has an id to go on behind: before that there is none to be kept.
+    has_places: bool,
     gauged_events: f64,
     gauged_bytes: f64,
 }
@@ -32,6 +37,8 @@ impl WriterState {
             held: CoalesceBuffer::default(),
             id: Bytes::new(),
             id_is_passed: false,
+            reserved: None,
+            has_places: false,
             gauged_events: 0.0,
             gauged_bytes: 0.0,
         }
@@ -80,8 +87,8 @@ impl WriterState {
     /// Publishes what is held and due by `now`. Returns whether there was anything.
     pub(super) fn release_due(&mut self, ids: &Ids, limits: LogLimits, now: Instant) -> bool {
         let mut any = false;
-        while let Some((event, id)) = self.held.pop_due(limits, now) {
-            self.publish(ids, &event, &id, now);
+        while let Some(held) = self.held.pop_due(limits, now) {
+            self.publish(ids, &held.event, held.at(), now);
             any = true;
         }
         any
@@ -89,20 +96,22 @@ impl WriterState {
 
     /// Publishes all that is held.
     pub(super) fn release(&mut self, ids: &Ids, now: Instant) {
-        while let Some((event, id)) = self.held.pop() {
-            self.publish(ids, &event, &id, now);
+        while let Some(held) = self.held.pop() {
+            self.publish(ids, &held.event, held.at(), now);
         }
     }
 
-    /// Publishes an event of an upstream at which this id is in force.
-    pub(super) fn publish(&mut self, ids: &Ids, event: &Event, id: &IdInForce, received: Instant) {
+    /// Publishes an event of an upstream.
+    pub(super) fn publish(&mut self, ids: &Ids, event: &Event, at: AtUpstream<'_>, received: Instant) {
+        self.keep_to_what_is_reserved();
         // A block that only moves the id is not what `start: latest` means.
         let kind = match event.dispatches() {
             true => Kind::Event,
             false => Kind::NonEvent,
         };
-        if let Some(frame) = self.frame(ids, event, id) {
-            self.append(frame, kind, received);
+        if let Some(frame) = self.frame(ids, event, at.id) {
+            let moves = self.moves(at);
+            self.put(frame, kind, received, moves);
         }
     }
 
@@ -112,10 +121,11 @@ impl WriterState {
         ids: &Ids,
         ending: &Ending,
         event: &Event,
-        id: &IdInForce,
+        at: AtUpstream<'_>,
         received: Instant,
     ) {
-        let Some(frame) = self.frame(ids, event, id) else {
+        self.keep_to_what_is_reserved();
+        let Some(frame) = self.frame(ids, event, at.id) else {
             debug_assert!(false, "it dispatches an event");
             return;
         };
@@ -126,7 +136,8 @@ impl WriterState {
             id: self.id.clone(),
         };
         ending.set(Cause::Terminal, last);
-        self.append(frame, Kind::Terminal, received);
+        let moves = self.moves(at);
+        self.put(frame, Kind::Terminal, received, moves);
     }
 
     /// An id that was among what the origin sent, but is written nowhere: what follows inherits it.
@@ -146,12 +157,18 @@ impl WriterState {
 
     /// Appends what is no event of the origin.
     pub(super) fn append(&mut self, frame: Bytes, kind: Kind, received: Instant) {
+        self.keep_to_what_is_reserved();
+        self.put(frame, kind, received, Moves::Nothing);
+    }
+
+    fn put(&mut self, frame: Bytes, kind: Kind, received: Instant, moves: Moves) {
         self.writer.append(Draft {
             frame,
             id: self.id.clone(),
             indexed: self.id_is_passed,
             kind,
             received,
+            moves,
         });
     }
 
@@ -171,9 +188,9 @@ impl WriterState {
         let block = event.block();
         match (id, event.id_line()) {
             // Without its id nothing is left of it.
-            (IdInForce::TooLong, Some(_)) if !event.dispatches() => None,
-            (IdInForce::TooLong, Some(line)) => Some(frame(&[&block[..line.start], &block[line.end..]])),
-            (IdInForce::TooLong, None) => Some(frame(&[block])),
+            (IdInForce::TooLong(_), Some(_)) if !event.dispatches() => None,
+            (IdInForce::TooLong(_), Some(line)) => Some(frame(&[&block[..line.start], &block[line.end..]])),
+            (IdInForce::TooLong(_), None) => Some(frame(&[block])),
             (IdInForce::Id(id), None) if id.is_empty() => Some(frame(&[block])),
             (IdInForce::Id(id), line) => {
                 self.id = id.clone();
@@ -193,5 +210,47 @@ impl WriterState {
         let block = event.block();
         let line = event.id_line().unwrap_or(0..0);
         frame(&[b"id: ", &self.id, b"\n", &block[..line.start], &block[line.end..]])
+    }
+}
+
+/// A log that is kept on disk.
+impl WriterState {
+    /// From now on numbers are given only as far as they are reserved. `None`: as far as they go.
+    pub(super) fn reserve(&mut self, reserved: Option<Arc<Reserved>>) {
+        self.reserved = reserved;
+    }
+
+    /// Puts in what was kept. Nothing has been appended yet.
+    pub(super) fn restore(&mut self, entries: Vec<(Position, Draft)>, next: Position) {
+        for (position, draft) in entries {
+            (self.id, self.id_is_passed) = (draft.id.clone(), draft.indexed);
+            let appended = self.writer.append_at(position, draft);
+            debug_assert!(appended.is_ok(), "they have been read in order");
+        }
+        self.writer.skip_to(next);
+    }
+
+    /// The number that the next entry would get.
+    pub(super) fn next_position(&self) -> Position {
+        self.writer.next_position()
+    }
+
+    fn keep_to_what_is_reserved(&mut self) {
+        if let Some(reserved) = &self.reserved {
+            self.writer.skip_to(reserved.admit(self.writer.next_position()));
+        }
+    }
+
+    /// Where an upstream goes on behind the entry that comes next.
+    fn moves(&mut self, at: AtUpstream<'_>) -> Moves {
+        let place = at.id.bytes();
+        if self.reserved.is_none() || (place.is_empty() && !self.has_places) {
+            return Moves::Nothing;
+        }
+        self.has_places = true;
+        match at.upstream == 0 && self.id_is_passed && self.id == place {
+            true => Moves::FirstToId,
+            false => Moves::To(Box::new((at.upstream, place.clone()))),
+        }
     }
 }

@@ -95,6 +95,17 @@ pub(super) fn file_path(item: &Item<'_>) -> Option<PathBuf> {
     Some(path)
 }
 
+/// A folder, which need not be there yet; relative to the file.
+pub(super) fn folder_path(item: &Item<'_>) -> Option<PathBuf> {
+    let text = item.text("a folder's path")?;
+    if text.is_empty() {
+        item.mistake("an empty path", "a folder's path");
+        return None;
+    }
+    let folder = Path::new(item.diagnostics.file()).parent();
+    Some(folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text)))
+}
+
 /// What is printed may be put anywhere: the path doesn't depend on where.
 pub(super) fn print_path(path: &PathBuf) -> Option<serde_json::Value> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());

@@ -72,7 +72,7 @@ pub use process::{Drain, Limits};
 pub use root::{Config, Reload};
 pub use secret::Secret;
 pub use source::{Forward, Ids, Refuse, Source, Start};
-pub use stream::{KeptLog, LogLimits, SlowClient, SlowPolicy};
+pub use stream::{KeptLog, LogLimits, SlowClient, SlowPolicy, Sync};
 pub use units::parse_duration;
 pub use upstream::{Target, Upstream};
 

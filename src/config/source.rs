@@ -202,7 +202,7 @@ fn no_effect(section: &Section<'_>, templated: bool) {
 
 /// Bounds that make each other pointless.
 fn bounds_fit(section: &Section<'_>, source: &Source) {
-    let (log, slow) = (source.log, source.slow_client);
+    let (log, slow) = (&source.log, source.slow_client);
     let written = |key: &str| section.get("slow_client").is_some_and(|item| item.at(key).is_some());
     if slow.events > log.events as u64 && written("events") {
         let what = format!(

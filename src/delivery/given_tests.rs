@@ -71,7 +71,7 @@ impl Process {
     fn of(channel: Arc<Channel>) -> Self {
         Self {
             shards: Shards::start(2, &CriticalTasks::default(), &Arc::new(AccessLog::new(false))).expect("threads"),
-            publisher: channel.publisher(),
+            publisher: channel.publisher(0),
             channel,
             quotas: Quotas::new(&config().limits, &Budget::new(1000, 0, 1)),
         }

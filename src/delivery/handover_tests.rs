@@ -118,7 +118,7 @@ impl World {
         let channel = Channel::new(settings, Metrics::new().source("s"), Epoch::named("e"));
         Self {
             thread: thread(),
-            publisher: channel.publisher(),
+            publisher: channel.publisher(0),
             quotas: quotas(&config),
             channel,
             config,
@@ -231,7 +231,7 @@ impl World {
         self.thread.shard.let_go(given, &self.thread.intake);
         assert_eq!((self.quotas.clients(), self.channel.subscribers()), (0, 0));
         self.before.push(std::mem::replace(&mut self.thread, thread()));
-        self.publisher = channel.publisher_going_on(&self.last_id, true);
+        self.publisher = channel.publisher_going_on(0, &self.last_id, true);
         self.channel = channel;
         self.quotas = quotas;
         for client in taken.clients {

@@ -48,7 +48,7 @@ impl Setup {
         Self {
             shard: Shard::new(intake.sender().clone(), Arc::default(), Arc::new(AccessLog::new(false))),
             intake,
-            publisher: channel.publisher(),
+            publisher: channel.publisher(0),
             channel,
             quotas: Quotas::new(&config.limits, &Budget::new(1000, 0, 1)),
             grant: None,

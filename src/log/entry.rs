@@ -17,6 +17,18 @@ pub enum Kind {
     Terminal,
 }
 
+/// Which upstream stands at another place of its stream after an entry. Only a log that is kept on
+/// disk has to know: there, the origin is asked for what comes next by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moves {
+    /// None, or it is not known.
+    Nothing,
+    /// The first one: it goes on behind the entry's own id.
+    FirstToId,
+    /// This one, by its number, goes on behind this id; empty: it has reset it.
+    To(Box<(u32, Bytes)>),
+}
+
 /// An entry that has no place in the log yet.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -31,6 +43,8 @@ pub struct Draft {
     pub kind: Kind,
     /// When its bytes were read.
     pub received: Instant,
+    /// Which upstream stands at another place after it.
+    pub moves: Moves,
 }
 
 impl Draft {
@@ -124,6 +138,16 @@ impl Entry {
     /// When its bytes were read from the origin.
     pub fn received(&self) -> Instant {
         self.draft.received
+    }
+
+    /// Whether its id is one that the origin sent.
+    pub fn is_passed(&self) -> bool {
+        self.draft.indexed
+    }
+
+    /// Which upstream stands at another place after it.
+    pub fn moves(&self) -> &Moves {
+        &self.draft.moves
     }
 
     /// Its size, as it counts towards the log's bound and a client's lag.

@@ -4,7 +4,7 @@
 //! before the last evicted entry is marked; `read` doesn't compare positions; the head moves before
 //! the id is entered, or after the use before is unlinked.
 
-use super::{Cursor, Draft, Epoch, Kind, Log, Numbering, Position, Read, ResumePoint, Writer, frame};
+use super::{Cursor, Draft, Epoch, Kind, Log, Moves, Numbering, Position, Read, ResumePoint, Writer, frame};
 use crate::config::LogLimits;
 use crate::metrics::GapReason;
 use ::loom::thread;
@@ -29,6 +29,7 @@ fn draft(id: &'static str) -> Draft {
         indexed: true,
         kind: Kind::Event,
         received: Instant::now(),
+        moves: Moves::Nothing,
     }
 }
 

@@ -17,18 +17,20 @@ mod index;
 #[cfg(all(test, fanfare_loom))]
 mod loom;
 mod position;
+mod reserved;
 mod resume;
 mod ring;
 mod search;
 mod writer;
 
 pub use carried::CarriedLogError;
-pub use entry::{Draft, Entry, Kind};
+pub use entry::{Draft, Entry, Kind, Moves};
 pub(crate) use entry::{frame, put_frame};
 pub use epoch::Epoch;
 pub(crate) use index::comes_back_as;
 pub(crate) use position::AtomicCursor;
 pub use position::{Cursor, OutOfOrder, Position};
+pub use reserved::Reserved;
 pub use resume::{Numbering, ResumePoint, StartPoint};
 pub use ring::{Log, Read, Tip};
 pub use writer::Writer;

@@ -39,6 +39,9 @@ pub(super) struct Shared {
     pub(super) tail: AtomicCursor,
     /// The newest entry that a client dispatches; the start before the first.
     pub(super) newest_event: AtomicCursor,
+    /// No number from this one on can have been given before the newest entry's: a client that
+    /// names a lower one which no entry has stands in a hole.
+    pub(super) given_below: AtomicU64,
     /// Bytes kept.
     pub(super) bytes: AtomicU64,
     /// Bytes ever written.
@@ -123,6 +126,7 @@ impl Log {
             head: AtomicCursor::new(last),
             tail: AtomicCursor::new(last.next()),
             newest_event: AtomicCursor::new(Cursor::START),
+            given_below: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             end: AtomicU64::new(origin.offset),
             last_evicted,

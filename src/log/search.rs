@@ -3,6 +3,7 @@
 use super::entry::EntryMeta;
 use super::position::{Cursor, Position};
 use super::ring::Log;
+use crate::sync::Ordering;
 
 /// What there is at a position.
 #[derive(Debug)]
@@ -18,13 +19,24 @@ pub(super) enum Search {
 }
 
 impl Log {
+    /// The entry at a position, if it is kept, was the last to be let go, or is the place before the
+    /// first.
+    pub(crate) fn cursor_of(&self, position: Position) -> Option<Cursor> {
+        match self.search(position) {
+            Search::Found(cursor) => Some(cursor),
+            Search::Hole(_) | Search::Evicted | Search::NotYet => None,
+        }
+    }
+
     /// Looks for a position. Costs one read where there are no holes, else a binary search.
     pub(super) fn search(&self, position: Position) -> Search {
         // The head before the last evicted, which only grows.
         let newest = self.meta_of_head();
         if position >= newest.position {
+            let given_below = self.shared.given_below.load(Ordering::Relaxed);
             return match position == newest.position {
                 true => Search::Found(newest.cursor),
+                false if position.get() < given_below => Search::Hole(newest),
                 false => Search::NotYet,
             };
         }

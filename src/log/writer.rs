@@ -76,6 +76,15 @@ impl Writer {
         self.newest.next()
     }
 
+    /// Numbers before this one may have been given: the next entry's is no lower.
+    pub fn skip_to(&mut self, position: Position) {
+        let before = Position::new(position.get().saturating_sub(1));
+        if before > self.newest {
+            self.newest = before;
+            self.log.shared.given_below.store(position.get(), Ordering::Relaxed);
+        }
+    }
+
     /// Appends an entry under the next position. Readers see it at once; waking them is the
     /// caller's.
     pub fn append(&mut self, draft: Draft) -> Cursor {

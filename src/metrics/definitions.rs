@@ -5,7 +5,7 @@
 //! bounded by the configuration.
 
 use super::labels::{CloseReason, EvictReason, GapReason, Protocol};
-use super::late::{LastTime, LateCounter};
+use super::late::{LastTime, LateCounter, LateGauge};
 use super::series::{counter, gauge, histogram};
 use super::totals::{self, SourceTotals, Total, readable};
 use metrics::{Counter, Gauge, Histogram, Unit};
@@ -128,6 +128,12 @@ table! {
     LOG_BYTES: Gauge "fanfare_log_bytes" in Bytes, ["source"], &[],
         "Bytes in the log, over the source's channels.",
         "A part of the resident memory.";
+    LOG_DIR_ERRORS: Counter "fanfare_log_dir_errors_total" in Count, ["source"], &[],
+        "Attempts to write to `log.dir`, or to read it, that failed.",
+        "Alert on any increase: what comes meanwhile is in memory alone. The log says why.";
+    LOG_DIR_LAG_EVENTS: Gauge "fanfare_log_dir_lag_events" in Count, ["source"], &[],
+        "Events in the log that have not been written to `log.dir` yet, over the source's channels.",
+        "More than some hundred for longer than a second: the disk is slower than the events, or out of order.";
     CHANNELS: Gauge "fanfare_channels" in Count, ["source"], &[],
         "Live channels of the source.",
         "Against `fanfare_limit{limit=\"channels\"}`; 1 for a source without parameters.";
@@ -208,6 +214,10 @@ pub struct SourceMetrics {
     pub log_events: Gauge,
     /// `fanfare_log_bytes`: likewise.
     pub log_bytes: Gauge,
+    /// `fanfare_log_dir_errors_total`.
+    pub log_dir_errors: LateCounter,
+    /// `fanfare_log_dir_lag_events`: summed over the source's channels.
+    pub log_dir_lag_events: LateGauge,
     /// `fanfare_channels`.
     pub channels: Gauge,
     read: Read,
@@ -231,6 +241,8 @@ pub struct Possible<'a> {
     pub evictions: &'a dyn Fn(EvictReason) -> bool,
     /// Why events may be missed.
     pub gaps: &'a dyn Fn(GapReason) -> bool,
+    /// Whether its log is kept on disk.
+    pub keeps_log: bool,
 }
 
 impl SourceMetrics {
@@ -259,6 +271,8 @@ impl SourceMetrics {
             lag_events: histogram(recorder, &LAG_EVENTS, &[source]),
             log_events: gauge(recorder, &LOG_EVENTS, &[source]),
             log_bytes: gauge(recorder, &LOG_BYTES, &[source]),
+            log_dir_errors: LateCounter::new(recorder, &LOG_DIR_ERRORS, &[source]),
+            log_dir_lag_events: LateGauge::new(recorder, &LOG_DIR_LAG_EVENTS, &[source]),
             channels: gauge(recorder, &CHANNELS, &[source]),
             read: Read {
                 events_received: events_received_total,
@@ -291,7 +305,12 @@ impl SourceMetrics {
             closes,
             evictions,
             gaps,
+            keeps_log,
         } = possible;
+        if *keeps_log {
+            self.log_dir_errors.announce();
+            self.log_dir_lag_events.add(0.0);
+        }
         let announce = |counter: &LateCounter| counter.announce();
         let close = CloseReason::ALL.into_iter().filter(|&reason| closes(reason));
         close.for_each(|reason| announce(&self.closed[reason.index()]));

@@ -59,6 +59,29 @@ impl LateCounter {
     }
 }
 
+/// A gauge that is moved by differences.
+pub struct LateGauge {
+    recorder: Arc<PrometheusRecorder>,
+    key: Key,
+    gauge: OnceLock<Gauge>,
+}
+
+impl LateGauge {
+    pub(super) fn new(recorder: &Arc<PrometheusRecorder>, definition: &Definition, values: &[&str]) -> Self {
+        Self {
+            recorder: recorder.clone(),
+            key: key(definition, Kind::Gauge, values),
+            gauge: OnceLock::new(),
+        }
+    }
+
+    /// Moves it, up or down.
+    pub fn add(&self, difference: f64) {
+        let register = || self.recorder.register_gauge(&self.key, &METADATA);
+        self.gauge.get_or_init(register).increment(difference);
+    }
+}
+
 /// The time at which something happened last; no series before it has.
 pub struct LastTime {
     recorder: Arc<PrometheusRecorder>,

@@ -38,7 +38,7 @@ pub use labels::{
     CloseReason, DenyReason, EvictReason, GapReason, HandOverOutcome, HandshakeOutcome, Limit, Protocol, RefuseReason,
     ReloadOutcome,
 };
-pub use late::{LastTime, LateCounter};
+pub use late::{LastTime, LateCounter, LateGauge};
 pub use process::ProcessNumbers;
 pub use proxy::ProxyMetrics;
 pub use totals::{SourceTotals, Totals};

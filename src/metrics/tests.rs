@@ -47,6 +47,7 @@ fn fresh() -> Arc<Metrics> {
         closes: &|_| true,
         evictions: &|_| true,
         gaps: &|_| true,
+        keeps_log: true,
     });
     metrics.upstream("changelog", "origin.example.com/sse");
     metrics.listener().announce(|_| true);
@@ -244,6 +245,7 @@ fn what_is_impossible_is_no_series_until_it_happens() {
         closes: &|reason| reason != CloseReason::MaxAge,
         evictions: &|_| false,
         gaps: &|_| true,
+        keeps_log: true,
     });
     let listener = metrics.listener();
     listener.announce(|reason| reason != RefuseReason::Rate);

@@ -90,6 +90,13 @@ impl Parameters {
             .collect()
     }
 
+    /// All of it as one text, which no others have.
+    pub(crate) fn key(&self) -> String {
+        let part =
+            |(name, value): &(Arc<str>, Box<str>)| format!("{}={}", encode_component(name), encode_component(value));
+        self.0.iter().map(part).collect::<Vec<_>>().join("&")
+    }
+
     /// A URL of the source's with the values put in. Everything but unreserved characters is
     /// encoded: a value is one segment, or one value of a query.
     pub(crate) fn fill(&self, url: &str) -> String {

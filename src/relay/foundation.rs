@@ -6,6 +6,7 @@ use super::handover::{HandOver, Inherited, Role, answer};
 use super::in_force::InForce;
 use super::limits;
 use super::listeners::{Bound, Listeners};
+use super::log_dirs::log_dirs;
 use super::reload::Record;
 use super::routes::{links, routed};
 use super::start_error::{ListenerName, StartError};
@@ -18,6 +19,7 @@ use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
 use crate::handover::ControlSocket;
 use crate::http::{Router, Server, Snapshot};
+use crate::kept::Directories;
 use crate::metrics::Metrics;
 use crate::net::{Listener, bind, watch};
 use crate::proxy::Proxy;
@@ -91,10 +93,12 @@ impl Foundation {
         let access_log = Arc::new(AccessLog::new(config.access_log));
         let shards = Arc::new(Shards::start(config.workers, &critical, &access_log)?);
         let runtime = UpstreamRuntime::start(config.workers)?;
+        let directories = Arc::new(Directories::new(critical.clone()));
+        directories.add(log_dirs(config))?;
         let descriptors = Descriptors::at_start(config);
         let budget = descriptors.divided_for(config);
         let quotas = Quotas::new(&config.limits, &budget);
-        let registry = Registry::new(runtime, metrics.clone(), quotas.clone(), critical.clone());
+        let registry = Registry::new(runtime, metrics.clone(), quotas.clone(), critical.clone(), directories);
         // The admin's thread has its listener: another process gets this.
         let admin = sockets.admin.as_ref().filter(|_| sockets.control.is_some());
         let admin_socket =

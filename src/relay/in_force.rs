@@ -4,6 +4,7 @@ use super::budget::Descriptors;
 use super::handover::HandOver;
 use super::limits;
 use super::listeners::Listeners;
+use super::log_dirs::log_dirs;
 use super::reload::{Plan, Record, Reloaded};
 use super::routes::{links, routed};
 use super::status_provider::RelayStatus;
@@ -108,6 +109,11 @@ impl InForce {
             Ok(bound) => bound,
             Err(error) => return Reloaded::Rejected(error.to_string()),
         };
+        let directories = self.registry().directories();
+        if let Err(error) = directories.add(log_dirs(&after)) {
+            directories.retain(log_dirs(&before));
+            return Reloaded::Rejected(error.to_string());
+        }
         let gone = self.registry().change(&plan.sources);
         let budget = self.descriptors.divided_for(&after);
         self.quotas.replace(&after.limits, &budget);
@@ -116,6 +122,7 @@ impl InForce {
         self.swap_snapshot(&plan, &after);
         // Only now: those who wait for one of them ask the router again.
         gone.remove(removal(&after));
+        directories.retain(log_dirs(&after));
         self.leave_out_metrics(&after);
         if let Err(error) = self.listeners.replace(&after.listen, bound) {
             // Everything is bound: only a system without memory or descriptors comes here.

@@ -11,6 +11,7 @@ mod in_force;
 mod limits;
 mod listeners;
 mod liveness;
+mod log_dirs;
 mod reload;
 mod reloader;
 mod routes;
@@ -202,10 +203,8 @@ impl Relay {
         // read is cut.
         let turns = (drain.spread + LAST_EVENT_MAX).min(drain.timeout);
         let _ = tokio::time::timeout_at(began + turns, self.quotas.nothing_proxied()).await;
-        if self.in_force.hand_over.is_done() {
-            self.answered().await;
-        }
         let all_left = empty && self.quotas.cut() == 0;
+        self.close_kept().await;
         let left_here = self.quotas.clients() + self.quotas.cut();
         self.in_force.hand_over.tell_left(left_here as u64);
         if all_left {
@@ -217,25 +216,21 @@ impl Relay {
         }
         all_left
     }
+}
 
-    /// Completes when all who have asked have their answers, or after a while.
-    async fn answered(&self) {
-        let in_force = &self.in_force;
-        let deadline = Instant::now() + ANSWERED_WITHIN;
-        let is_over = || {
-            let admin_is_idle = in_force.admin.get().is_none_or(Admin::is_idle);
-            admin_is_idle && in_force.server.has_answered()
-        };
-        while !is_over() && Instant::now() < deadline {
-            tokio::time::sleep(ANSWERED_LOOK).await;
+impl Relay {
+    /// Ends the keeping of logs in order, unless a disk takes too long.
+    async fn close_kept(&self) {
+        let status = self.status.clone();
+        let closed = tokio::task::spawn_blocking(move || status.registry.close_kept());
+        if tokio::time::timeout(CLOSE_MAX, closed).await.is_err() {
+            tracing::warn!("not all logs could be closed on disk in time: the next start goes on as after a crash");
         }
     }
 }
 
-/// After a hand-over those who had asked before get their answers, for so long at the most.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
-/// Between two looks at whether they have.
-const ANSWERED_LOOK: Duration = Duration::from_millis(5);
+/// How long the logs on disk may take to be closed.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// After its turn, how long a proxied event stream may take to come to the end of an event.
 const LAST_EVENT_MAX: Duration = Duration::from_millis(1500);

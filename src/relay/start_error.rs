@@ -3,6 +3,7 @@
 use super::handover::TakeOverError;
 use crate::config::{ClientListener, Listen};
 use crate::handover::ControlError;
+use crate::kept::DirectoryError;
 use crate::net::TlsError;
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -36,6 +37,9 @@ pub enum StartError {
     /// Another process goes on as if nothing had been.
     #[error(transparent)]
     TakeOver(#[from] TakeOverError),
+    /// A directory for logs can't be used.
+    #[error("can't start: {0}")]
+    LogDir(#[from] DirectoryError),
     /// The system refused a thread or a poll.
     #[error("can't start: {0}")]
     System(#[from] io::Error),

@@ -11,12 +11,13 @@ use crate::quotas::Quotas;
 use crate::source::{LiveSource, Plain, Registry};
 use crate::status::{
     ClientCounts, ClientDetails, ClientStatus, HeadStatus, LagSpread, LagStatus, LastError, LeavingStatus,
-    LimitsStatus, LogStatus, NotReady, Quantiles, Readiness, Sample, SourceState, SourceStatus, Status, StatusProvider,
-    UpstreamState, UpstreamStatus, WantedClient,
+    LimitsStatus, LogDirState, LogDirStatus, LogStatus, NotReady, Quantiles, Readiness, Sample, SourceState,
+    SourceStatus, Status, StatusProvider, UpstreamState, UpstreamStatus, WantedClient,
 };
 use crate::timestamp::Timestamp;
 use crate::upstream::{self, Phase, StatusCell};
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -204,7 +205,7 @@ fn source_status(live: &LiveSource, reports: impl Iterator<Item = SourceReport>,
             LiveSource::Plain(plain) => head(&plain.channel),
             LiveSource::Templated(_) => None,
         },
-        log: snapshots.log(),
+        log: snapshots.log(log_dir(live, source.log.dir.as_deref())),
         clients: counts,
         lag: LagStatus {
             events: Quantiles::of(&mut lag_events),
@@ -257,7 +258,7 @@ impl ChannelSnapshots {
         }
     }
 
-    fn log(&self) -> LogStatus {
+    fn log(&self, dir: Option<LogDirStatus>) -> LogStatus {
         let logs = || self.channels.iter().map(|channel| channel.log());
         let oldest = logs().filter_map(|log| match log.read(log.tail()) {
             Read::Entry(entry) => Some(entry.received().elapsed().as_secs_f64()),
@@ -267,8 +268,24 @@ impl ChannelSnapshots {
             events: logs().map(Log::events).sum(),
             bytes: logs().map(Log::bytes).sum(),
             oldest_age_seconds: oldest.max_by(f64::total_cmp),
+            dir,
         }
     }
+}
+
+/// How the logs of a source are kept: as the one that is worst.
+fn log_dir(live: &LiveSource, path: Option<&Path>) -> Option<LogDirStatus> {
+    let states = live.kept()?;
+    let error = states.iter().find_map(|state| state.failure.clone());
+    Some(LogDirStatus {
+        path: path?.display().to_string(),
+        state: match error {
+            None => LogDirState::Kept,
+            Some(_) => LogDirState::Memory,
+        },
+        lag_events: states.iter().map(|state| state.lag_events).sum(),
+        error,
+    })
 }
 
 fn is_connected(status: &upstream::Status) -> bool {

@@ -7,6 +7,7 @@ use crate::channel::{Channel, Removal};
 use crate::config::{Config, Source, read};
 use crate::critical::CriticalTasks;
 use crate::event_stream::{Parser, ParserOptions};
+use crate::kept::Directories;
 use crate::log::Position;
 use crate::metrics::{Metrics, Protocol};
 use crate::quotas::{Budget, Quotas};
@@ -26,7 +27,9 @@ fn config(sources: &str) -> Config {
 fn registry(config: &Config) -> Registry {
     let quotas = Quotas::new(&config.limits, &Budget::new(1000, 0, 1));
     let runtime = UpstreamRuntime::start(1).expect("a thread");
-    Registry::new(runtime, Metrics::new(), quotas, CriticalTasks::default())
+    let critical = CriticalTasks::default();
+    let directories = Arc::new(Directories::new(critical.clone()));
+    Registry::new(runtime, Metrics::new(), quotas, critical, directories)
 }
 
 fn started(config: &Config) -> Registry {
@@ -46,7 +49,7 @@ fn publish(channel: &Arc<Channel>, stream: &str) {
         comments: false,
     });
     parser.push(Bytes::from(stream.to_owned()));
-    let mut publisher = channel.publisher_going_on(b"", true);
+    let mut publisher = channel.publisher_going_on(0, b"", true);
     while let Some(item) = parser.next_item() {
         publisher.item(item, Instant::now());
     }
@@ -159,7 +162,7 @@ async fn an_upstream_that_does_not_go_over_is_a_gap() {
     let before = channel(&old, "s");
     let gaps = |channel: &Arc<Channel>, resumed| {
         let events = channel.log().events();
-        channel.publisher().connected(resumed);
+        channel.publisher(0).connected(resumed);
         channel.log().events() - events
     };
     assert_eq!([gaps(&before, false), gaps(&before, true)], [0, 0]);

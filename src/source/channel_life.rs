@@ -46,12 +46,13 @@ impl ChannelLife {
             self.remove();
             channel.finish();
         });
-        // One of a predecessor may have ended there.
+        // One of a predecessor, or of a log that was kept, may have ended there.
         let over = match channel.end() {
             Some(_) => Over::Supplied,
             None => tokio::select! {
                 () = self.supply(taken) => Over::Supplied,
                 () = channel.terminated() => Over::Supplied,
+                () = self.catch_up() => Over::Supplied,
                 () = channel.release_in_time() => Over::Supplied,
                 () = self.idle() => Over::Idle,
             },
@@ -89,12 +90,13 @@ impl ChannelLife {
             let (runners, channel, status) = (self.runners.clone(), self.channel.clone(), self.statuses[n].clone());
             let parameters = self.parameters.clone();
             let fill = move |target: &Target| target.map(|url| parameters.fill(url));
-            let sink = self.first.sink(publisher_of(&channel, taken.as_deref()));
+            let sink = self.first.sink(publisher_of(&channel, n, taken.as_deref()));
             async move {
                 if taken.as_deref().is_some_and(|taken| taken.is_over(&status)) {
                     return;
                 }
-                runners[n].run(&channel, fill, sink, status, taken).await;
+                let place = channel.kept_place(n);
+                runners[n].run(&channel, place, fill, sink, status, taken).await;
             }
         };
         // One is the rule, and needs no task of its own.
@@ -104,6 +106,12 @@ impl ChannelLife {
         }
         run(0).await;
         while others.join_next().await.is_some() {}
+    }
+
+    /// Never completes.
+    async fn catch_up(&self) {
+        self.channel.caught_up().await;
+        std::future::pending().await
     }
 
     /// Completes when there was no client for `idle_timeout`, and the channel is out of the list.

@@ -4,6 +4,7 @@
 //! so no client joins a channel that is leaving.
 
 use super::first_response::{First, FirstResponse};
+use super::keeping::KeptSlot;
 use crate::channel::{Admission, Channel};
 use crate::metrics::{Protocol, RefuseReason};
 use crate::path::Parameters;
@@ -30,6 +31,7 @@ pub(super) struct OpenChannel {
     pub(super) statuses: Arc<[Arc<StatusCell>]>,
     pub(super) first: watch::Receiver<First>,
     pub(super) _permit: ChannelPermit,
+    pub(super) kept: KeptSlot,
 }
 
 /// What a client that comes to a templated source finds.
@@ -85,7 +87,9 @@ impl ChannelList {
         if only_if_idle && channel.subscribers() > 0 {
             return false;
         }
-        channels.remove(parameters);
+        if let Some(gone) = channels.remove(parameters) {
+            gone.kept.discard();
+        }
         true
     }
 }
@@ -113,5 +117,9 @@ pub(super) fn make_room(channels: &mut Channels) -> bool {
         .filter_map(|(parameters, open)| Some((open.channel.end()?.at, parameters)))
         .min_by_key(|(at, _)| *at)
         .map(|(_, parameters)| parameters.clone());
-    oldest.is_some_and(|oldest| channels.remove(&oldest).is_some())
+    let gone = oldest.and_then(|oldest| channels.remove(&oldest));
+    gone.is_some_and(|gone| {
+        gone.kept.discard();
+        true
+    })
 }

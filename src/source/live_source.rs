@@ -10,7 +10,7 @@ use super::templated::Templated;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Removal, Settings, metrics_of};
 use crate::config::Source;
-use crate::metrics::Metrics;
+use crate::kept::KeptLogState;
 use crate::upstream::StatusCell;
 use std::io::Read;
 use std::sync::Arc;
@@ -138,10 +138,31 @@ impl LiveSource {
         for (channel, _) in self.channels() {
             channel.sweep(now);
         }
+        match self {
+            Self::Plain(plain) => plain.kept.sweep(),
+            Self::Templated(templated) => templated.0.sweep_kept(now),
+        }
+    }
+
+    /// Ends the keeping of its logs in order. Blocks while the rest is written.
+    pub(super) fn close_kept(&self) {
+        match self {
+            Self::Plain(plain) => plain.kept.close(),
+            Self::Templated(templated) => templated.0.close_kept(),
+        }
+    }
+
+    /// How the logs of its channels are kept on disk; `None`: they are in memory alone.
+    pub(crate) fn kept(&self) -> Option<Vec<KeptLogState>> {
+        match self {
+            Self::Plain(plain) => plain.kept.state().map(|state| vec![state]),
+            Self::Templated(templated) => templated.0.kept_states(),
+        }
     }
 
     /// Goes on by other settings, which is all that `change` asks for.
-    pub(super) fn follow(&self, source: &Arc<Source>, change: &Change, metrics: &Metrics) {
+    pub(super) fn follow(&self, source: &Arc<Source>, change: &Change, surroundings: &Surroundings) {
+        let metrics = &surroundings.metrics;
         let runners = match self {
             Self::Plain(plain) => &plain.runners,
             Self::Templated(templated) => &templated.0.runners,
@@ -153,6 +174,11 @@ impl LiveSource {
             self.channels()
                 .iter()
                 .for_each(|(channel, _)| channel.settings_replaced());
+            let directory = surroundings.directory_of(source);
+            match self {
+                Self::Plain(plain) => plain.kept.follow(&plain.channel, source, directory.as_ref(), None),
+                Self::Templated(templated) => templated.0.keep_in(source, directory.as_ref()),
+            }
         }
         if let Change::Upstreams(places) = change {
             let replaced = places.iter().filter_map(|n| Some((*n, runners.get(*n)?)));
@@ -172,12 +198,13 @@ impl LiveSource {
         }
     }
 
-    /// Closes the connections of a plain source to its origins: those of another in its place are
-    /// about to be opened.
+    /// Closes the connections of a plain source to its origins, and what is kept of its logs: another
+    /// in its place is about to open them.
     pub(super) fn make_way(&self) {
         if let Self::Plain(plain) = self {
             plain.close();
         }
+        self.close_kept();
     }
 
     /// It goes on in another process: its upstreams are closed here, and no channel is opened. Clients

@@ -18,6 +18,7 @@ mod frozen_upstreams;
 // Called by the side that speaks with the other process.
 #[allow(dead_code)]
 mod giving;
+mod keeping;
 mod live_source;
 mod plain;
 mod registry;

@@ -1,12 +1,13 @@
 //! A source without parameters: one channel, and its upstreams, from start to end.
 
 use super::ask_origin;
+use super::keeping::KeptSlot;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Settings, metrics_of};
 use crate::config::Source;
-use crate::log::Epoch;
+use crate::kept::Opened;
 use crate::upstream::StatusCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
@@ -21,14 +22,18 @@ pub(crate) struct Plain {
     /// Whether the origin may be asked for what came before the log.
     is_asking: bool,
     tasks: Mutex<JoinSet<()>>,
+    pub(super) kept: KeptSlot,
 }
 
 impl Plain {
-    /// Opens the channel, or goes on with one.
+    /// Opens the channel, which goes on behind what is kept of it.
     pub(super) fn open(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
         let metrics = metrics_of(source, &surroundings.metrics);
-        let channel = Channel::new(Settings::new(source.clone()), metrics, Epoch::new());
-        Self::of(source, channel, true, surroundings)
+        let directory = surroundings.directory_of(source);
+        let opened = directory.map(|directory| Opened::plain(&directory, source, &metrics));
+        let (channel, kept) = KeptSlot::channel(Settings::new(source.clone()), metrics, opened);
+        let is_asking = !channel.goes_on();
+        Self::of(source, (channel, kept), is_asking, surroundings)
     }
 
     /// Goes on with a channel of a predecessor. `is_asking`: whether clients may still come back whose
@@ -39,10 +44,15 @@ impl Plain {
         is_asking: bool,
         surroundings: &Surroundings,
     ) -> Self {
-        Self::of(source, channel, is_asking, surroundings)
+        Self::of(source, (channel, KeptSlot::none()), is_asking, surroundings)
     }
 
-    fn of(source: &Source, channel: Arc<Channel>, is_asking: bool, surroundings: &Surroundings) -> Self {
+    fn of(
+        source: &Source,
+        (channel, kept): (Arc<Channel>, KeptSlot),
+        is_asking: bool,
+        surroundings: &Surroundings,
+    ) -> Self {
         let runners = UpstreamRunner::of(source, &surroundings.metrics);
         let is_asking = is_asking && ask_origin::is_possible(source);
         if is_asking {
@@ -55,6 +65,7 @@ impl Plain {
             runners,
             is_asking,
             tasks: Mutex::default(),
+            kept,
         }
     }
 
@@ -68,8 +79,17 @@ impl Plain {
             let taken = taken[n].take();
             let part = format!("the upstream {} of source {name}", runner.name());
             let (all, channel, status) = (runners.clone(), channel.clone(), status.clone());
-            let keep = async move { all[n].keep(channel, status, taken).await };
+            let keep = async move { all[n].keep(n, channel, status, taken).await };
             tasks.spawn_on(surroundings.critical.clone().watch(part, keep), &surroundings.upstreams);
+        }
+        if channel.goes_on() {
+            let part = format!("the catching up of source {name}");
+            let goes_on = channel.clone();
+            let task = surroundings
+                .critical
+                .clone()
+                .watch(part, async move { goes_on.caught_up().await });
+            tasks.spawn_on(task, &surroundings.upstreams);
         }
         if self.is_asking {
             let part = format!("the questions to the origin of source {name}");

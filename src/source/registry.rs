@@ -12,6 +12,7 @@ use super::taken_upstreams::TakenUpstreams;
 use crate::channel::{Channel, Removal, Settings};
 use crate::config::Source;
 use crate::critical::CriticalTasks;
+use crate::kept::Directories;
 use crate::metrics::Metrics;
 use crate::quotas::Quotas;
 use crate::upstream::UpstreamRuntime;
@@ -61,6 +62,7 @@ impl Registry {
         metrics: Arc<Metrics>,
         quotas: Arc<Quotas>,
         critical: CriticalTasks,
+        directories: Arc<Directories>,
     ) -> Self {
         let sources: Arc<Sources> = Arc::default();
         let mut sweeping = JoinSet::new();
@@ -76,6 +78,7 @@ impl Registry {
                 quotas,
                 critical,
                 upstreams: runtime.handle().clone(),
+                directories,
             },
             changing: Mutex::default(),
             _sweep: sweeping,
@@ -116,7 +119,7 @@ impl Registry {
         let live = wanted.iter().map(|(source, change)| {
             match gone.remove(&source.name) {
                 Some(live) if live.can_follow(change) => {
-                    live.follow(source, change, &self.surroundings.metrics);
+                    live.follow(source, change, &self.surroundings);
                     return live;
                 }
                 Some(live) => {
@@ -154,6 +157,17 @@ impl Registry {
     pub(super) fn put(&self, live: Vec<Arc<LiveSource>>) {
         debug_assert!(self.list().is_empty());
         self.sources.store(Arc::new(live));
+    }
+
+    /// Where logs may be kept.
+    pub(crate) fn directories(&self) -> &Directories {
+        &self.surroundings.directories
+    }
+
+    /// Ends the keeping of all logs in order: the next process goes on there. Blocks while the rest
+    /// is written.
+    pub(crate) fn close_kept(&self) {
+        self.list().iter().for_each(|live| live.close_kept());
     }
 
     /// Tasks of upstreams that have not ended.

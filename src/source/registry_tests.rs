@@ -70,7 +70,9 @@ fn config(sources: &[(&str, &str, SocketAddr)]) -> Config {
 fn registry(config: &Config) -> Registry {
     let quotas = Quotas::new(&config.limits, &Budget::new(1024, 32, 2));
     let runtime = UpstreamRuntime::start(1).unwrap();
-    let registry = Registry::new(runtime, Metrics::new(), quotas, CriticalTasks::default());
+    let critical = CriticalTasks::default();
+    let directories = Arc::new(Directories::new(critical.clone()));
+    let registry = Registry::new(runtime, Metrics::new(), quotas, critical, directories);
     config.sources.iter().for_each(|source| registry.add(source));
     registry
 }

@@ -1,6 +1,7 @@
 //! What a source at work needs of the process around it.
 
 use crate::critical::CriticalTasks;
+use crate::kept::Directories;
 use crate::metrics::Metrics;
 use crate::quotas::Quotas;
 use std::sync::Arc;
@@ -13,4 +14,6 @@ pub(super) struct Surroundings {
     pub(super) critical: CriticalTasks,
     /// Where upstreams run.
     pub(super) upstreams: Handle,
+    /// Where logs may be kept.
+    pub(super) directories: Arc<Directories>,
 }

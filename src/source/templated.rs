@@ -5,17 +5,20 @@ use super::carried::{CarriedChannel, CarriedChannelError};
 use super::channel_life::ChannelLife;
 use super::channel_list::{ChannelList, ChannelUpstreams, OpenChannel, OpenOutcome, make_room};
 use super::first_response::{First, FirstResponse};
+use super::keeping::KeptSlot;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Removal, Settings, metrics_of};
-use crate::log::Epoch;
+use crate::config::Source;
+use crate::kept::{Directory, KeptChannels, KeptLogState};
 use crate::metrics::{Protocol, SourceMetrics};
 use crate::path::{BadParameter, Parameters, Template};
 use crate::quotas::{ChannelPermit, Quotas, UpstreamsPermit};
 use crate::upstream::StatusCell;
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -35,6 +38,8 @@ pub struct Templated {
     tasks: Mutex<Option<JoinSet<()>>>,
     /// Lives that are to begin where those of a predecessor have stopped.
     taken: Mutex<Vec<(ChannelLife, UpstreamsPermit)>>,
+    /// Where the logs are kept, if they are.
+    kept: Mutex<Option<Arc<KeptChannels>>>,
 }
 
 impl Templated {
@@ -49,6 +54,11 @@ impl Templated {
             upstreams: surroundings.upstreams.clone(),
             tasks: Mutex::new(Some(JoinSet::new())),
             taken: Mutex::default(),
+            kept: Mutex::new(
+                surroundings
+                    .directory_of(&source)
+                    .map(|directory| Arc::new(KeptChannels::new(&directory, &source))),
+            ),
             settings,
         })
     }
@@ -66,7 +76,12 @@ impl Templated {
         let no_descriptor = |_| CarriedChannelError::Descriptors;
         let upstreams = self.quotas.open_upstreams(upstreams).map_err(no_descriptor)?;
         let first = FirstResponse::known(self.runners.len());
-        let (life, open) = self.made(&parameters, channel.clone(), self.quotas.take_over_channel(), first);
+        let (life, open) = self.made(
+            &parameters,
+            (channel.clone(), KeptSlot::none()),
+            self.quotas.take_over_channel(),
+            first,
+        );
         if self.list.lock().insert(parameters, open).is_some() {
             return Err(CarriedChannelError::Twice);
         }
@@ -92,7 +107,10 @@ impl Templated {
         let mut channels = self.list.lock();
         channels.values().for_each(|open| open.channel.remove(removal));
         *self.tasks() = None;
-        channels.clear();
+        let gone = std::mem::take(&mut *channels);
+        // Outside of the lock: what is kept of them is written.
+        drop(channels);
+        drop(gone);
     }
 
     /// The same where its channels go on in another process. Those whose origin has not answered yet do
@@ -109,7 +127,50 @@ impl Templated {
     pub(super) fn close(&self) {
         let mut channels = self.list.lock();
         *self.tasks() = None;
-        channels.clear();
+        let gone = std::mem::take(&mut *channels);
+        drop(channels);
+        drop(gone);
+    }
+
+    /// From now on the logs are kept here.
+    pub(super) fn keep_in(&self, source: &Source, directory: Option<&Arc<Directory>>) {
+        let channels = self.list.lock();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_there = match (&*kept, directory) {
+            (Some(kept), Some(directory)) => Arc::ptr_eq(kept.directory(), directory),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_there {
+            *kept = directory.map(|directory| Arc::new(KeptChannels::new(directory, source)));
+        }
+        for (parameters, open) in channels.iter() {
+            open.kept
+                .follow(&open.channel, source, directory, Some(&parameters.key()));
+        }
+    }
+
+    /// Ends the keeping of all logs in order.
+    pub(super) fn close_kept(&self) {
+        self.list.lock().values().for_each(|open| open.kept.close());
+    }
+
+    /// Lets go of what is kept for no one. To be called about once a second.
+    pub(super) fn sweep_kept(&self, now: Instant) {
+        self.list.lock().values().for_each(|open| open.kept.sweep());
+        if let Some(kept) = self.kept() {
+            kept.expire(&self.settings.load(), now);
+        }
+    }
+
+    /// How the logs of the open channels are kept; `None`: in memory alone.
+    pub(super) fn kept_states(&self) -> Option<Vec<KeptLogState>> {
+        self.kept()?;
+        Some(self.list.lock().values().filter_map(|open| open.kept.state()).collect())
+    }
+
+    fn kept(&self) -> Option<Arc<KeptChannels>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Its settings, which may be replaced at any time.
@@ -181,8 +242,16 @@ impl Templated {
     ) -> Option<(OpenChannel, OpenOutcome)> {
         let mut tasks = self.tasks();
         let tasks = tasks.as_mut()?;
-        let channel = Channel::new(self.settings.clone(), self.metrics.clone(), Epoch::new());
-        let (life, open) = self.made(parameters, channel, permit, FirstResponse::new(self.runners.len()));
+        let opened = self.kept().map(|kept| {
+            let source = self.settings.snapshot();
+            kept.open(&source, &self.metrics, &parameters.key())
+        });
+        let (channel, kept) = KeptSlot::channel(self.settings.clone(), self.metrics.clone(), opened);
+        let first = match channel.has_terminated() {
+            true => FirstResponse::known(self.runners.len()),
+            false => FirstResponse::new(self.runners.len()),
+        };
+        let (life, open) = self.made(parameters, (channel, kept), permit, first);
         // Its place is taken before the origin is asked: all that it says is for this client.
         let outcome = open.enter(protocol);
         while tasks.try_join_next().is_some() {}
@@ -194,7 +263,7 @@ impl Templated {
     fn made(
         &self,
         parameters: &Parameters,
-        channel: Arc<Channel>,
+        (channel, kept): (Arc<Channel>, KeptSlot),
         permit: ChannelPermit,
         (first, answer): (FirstResponse, watch::Receiver<First>),
     ) -> (ChannelLife, OpenChannel) {
@@ -212,6 +281,7 @@ impl Templated {
             statuses,
             first: answer,
             _permit: permit,
+            kept,
         };
         (life, open)
     }

@@ -6,6 +6,7 @@ use crate::event_stream::ParserOptions;
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::upstream::handover::Taken;
 use crate::upstream::{self, Fixed, Handles, Options, Phase, Reports, Setup, Sink, StatusCell};
+use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{Notify, watch};
@@ -60,10 +61,12 @@ impl UpstreamRunner {
     }
 
     /// One run, until the origin or the sink ends it. `fill` puts the channel's parameters into
-    /// what is configured. `taken`: what another process has given of it, to go on with.
+    /// what is configured; `place` is the id to go on behind, if there is one. `taken`: what another
+    /// process has given of it, to go on with.
     pub(crate) async fn run<S: Sink>(
         &self,
         channel: &Channel,
+        place: Option<&Bytes>,
         fill: impl Fn(&Target) -> Target,
         sink: S,
         status: Arc<StatusCell>,
@@ -75,7 +78,8 @@ impl UpstreamRunner {
             reports: self.reports.clone(),
             bytes_received: channel.metrics().bytes_received.clone(),
         };
-        upstream::run_by(self.setup.subscribe(), fixed, sink, status, taken).await;
+        let place = place.map_or(&[][..], |place| place);
+        upstream::run_by(self.setup.subscribe(), fixed, place, sink, status, taken).await;
     }
 
     /// One attempt from a place on, beside the run that feeds the channel: what it yields, and how
@@ -102,17 +106,35 @@ impl UpstreamRunner {
     }
 
     /// Keeps the channel of an untemplated source supplied. After a 204 the origin is asked again
-    /// in time, or when it is to be; after a terminal event it is not. `taken`: see
-    /// [`run`](Self::run).
-    pub(crate) async fn keep(&self, channel: Arc<Channel>, status: Arc<StatusCell>, taken: Option<Box<Taken>>) {
+    /// in time, or when it is to be; after a terminal event it is not. It is the `n`th of its source.
+    /// `taken`: see [`run`](Self::run).
+    pub(crate) async fn keep(
+        &self,
+        n: usize,
+        channel: Arc<Channel>,
+        status: Arc<StatusCell>,
+        taken: Option<Box<Taken>>,
+    ) {
         let mut taken = taken;
-        let mut publisher = publisher_of(&channel, taken.as_deref());
+        let mut publisher = publisher_of(&channel, n, taken.as_deref());
         let mut ended_ago = taken.as_deref().and_then(|taken| taken.ended(&status));
+        let mut place = channel.kept_place(n);
+        if channel.has_terminated() {
+            return status.ended();
+        }
         loop {
             let mut setups = self.setup.subscribe();
             if ended_ago.is_none() {
+                let run = self.run(
+                    &channel,
+                    place.take(),
+                    Target::clone,
+                    publisher,
+                    status.clone(),
+                    taken.take(),
+                );
                 tokio::select! {
-                    () = self.run(&channel, Target::clone, publisher, status.clone(), taken.take()) => {}
+                    () = run => {}
                     () = channel.terminated() => {}
                 }
             }
@@ -133,15 +155,15 @@ impl UpstreamRunner {
                 }
             };
             upstream::wait_ended(&status, ended, wait).await;
-            publisher = channel.publisher_again();
+            publisher = channel.publisher_again(n);
         }
     }
 }
 
-/// A channel's sink for one upstream, which another process may have run until now.
-pub(super) fn publisher_of(channel: &Arc<Channel>, taken: Option<&Taken>) -> Publisher {
+/// A channel's sink for its `n`th upstream, which another process may have run until now.
+pub(super) fn publisher_of(channel: &Arc<Channel>, n: usize, taken: Option<&Taken>) -> Publisher {
     match taken {
-        Some(taken) => channel.publisher_going_on(taken.last_event_id(), taken.has_been_connected()),
-        None => channel.publisher(),
+        Some(taken) => channel.publisher_going_on(n, taken.last_event_id(), taken.has_been_connected()),
+        None => channel.publisher(n),
     }
 }

@@ -29,9 +29,9 @@ pub(super) struct ResumePoint {
 
 impl ResumePoint {
     /// The place after an event of an earlier life; empty: none.
-    pub(super) fn after(id: &str) -> Self {
+    pub(super) fn after(id: &[u8]) -> Self {
         Self {
-            id: id.as_bytes().to_vec(),
+            id: id.to_vec(),
             seen: !id.is_empty(),
             refusals: 0,
         }

@@ -74,21 +74,24 @@ pub async fn run<S: Sink>(
         reports: options.reports,
         bytes_received: handles.bytes_received,
     };
-    let place = ResumePoint::after(options.last_event_id.as_deref().unwrap_or_default());
+    let place = ResumePoint::after(options.last_event_id.as_deref().unwrap_or_default().as_bytes());
     follow(setups, fixed, place, sink, status, None).await;
 }
 
 /// The same with a setup that may be replaced: then it reconnects by the new one, and goes on
-/// behind the last event ID. `taken`: what another process has given, to go on with.
+/// behind the last event ID. `place`: the one that it begins with; empty: none. `taken`: what another
+/// process has given, to go on with.
 pub(crate) fn run_by<S: Sink, F: Fn(&Target) -> Target>(
     setups: watch::Receiver<Arc<Setup>>,
     fixed: Fixed<F>,
+    place: &[u8],
     sink: S,
     status: Arc<StatusCell>,
     taken: Option<Box<Taken>>,
-) -> impl Future<Output = ()> {
+) -> impl Future<Output = ()> + use<S, F> {
     // No function of its own around it, which would keep the arguments a second time.
-    follow(setups, fixed, ResumePoint::default(), sink, status, taken)
+    let place = ResumePoint::after(place);
+    follow(setups, fixed, place, sink, status, taken)
 }
 
 async fn follow<S: Sink, F: Fn(&Target) -> Target>(
@@ -186,7 +189,7 @@ mod tests {
             bytes_received: Counter::noop(),
         };
         let sink = crate::upstream::testing::Recorder::default();
-        let bytes = size_of_val(&run_by(setups, fixed, sink, Arc::new(StatusCell::new()), None));
+        let bytes = size_of_val(&run_by(setups, fixed, b"", sink, Arc::new(StatusCell::new()), None));
         assert!(bytes <= 2048, "{bytes} bytes");
     }
 }

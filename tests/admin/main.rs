@@ -108,6 +108,7 @@ fn source(clients: ClientCounts) -> SourceStatus {
             events: 10,
             bytes: 2_000,
             oldest_age_seconds: Some(9.0),
+            dir: None,
         },
         clients,
         lag: LagStatus {

@@ -28,10 +28,11 @@ pub(crate) const ROOMS: &[Room] = &[
     ("event_stream", ""),
     ("log", "sync config metrics"),
     ("channel", "sync config metrics event_stream log"),
+    ("kept", "critical sync config metrics log channel"),
     ("upstream", "wake_up_batching redaction config metrics event_stream"),
     (
         "source",
-        "critical path config metrics quotas event_stream log channel upstream",
+        "critical path config metrics quotas event_stream log channel kept upstream",
     ),
     (
         "delivery",
@@ -52,7 +53,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("admin", "metrics quotas net access http auxiliary_http status"),
     (
         "relay",
-        "timestamp critical access_log config metrics quotas net log channel upstream source delivery access proxy http handover status admin",
+        "timestamp critical access_log config metrics quotas net log channel kept upstream source delivery access proxy http handover status admin",
     ),
     ("demo", "timestamp net http auxiliary_http"),
     (

@@ -3,7 +3,7 @@
 use crate::REMEMBERED_ENTRIES;
 use bytes::Bytes;
 use fanfare::config::LogLimits;
-use fanfare::log::{Draft, Epoch, Kind, Numbering, Position};
+use fanfare::log::{Draft, Epoch, Kind, Moves, Numbering, Position};
 use std::time::Instant;
 
 /// An entry as the model remembers it.
@@ -99,6 +99,7 @@ impl Model {
             indexed: passed,
             kind,
             received: self.now,
+            moves: Moves::Nothing,
         };
         self.forget_while(|model| {
             let (events, bytes) = (model.head() + 1 - model.tail, model.bytes(model.kept()));

@@ -28,13 +28,14 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("process_start_time_seconds", "is the process's"),
     (
-        "fanfare_connections_closed_total{reason=\"handed_over\"}",
-        "counts in a process whose admin is another's by then: `delivery::` reads it",
-    ),
-    (
         "fanfare_log_lines_dropped_total",
         "needs a log that is not read: `log_output::` of the stories",
     ),
+    (
+        "fanfare_log_dir_errors_total",
+        "needs a disk that is full: `kept_log::` of the stories",
+    ),
+    ("fanfare_log_dir_lag_events", "likewise: else it is 0 at every look"),
     (
         "fanfare_refused_total{reason=\"descriptors\"}",
         "needs a process with few: `descriptors::` of the stories",
@@ -118,6 +119,7 @@ async fn every_series_moves() {
     scenes::slow::play(&mut moves).await;
     scenes::refusals::play(&mut moves).await;
     scenes::access::play(&mut moves).await;
+    scenes::kept::play(&mut moves).await;
     scenes::leaving::play(&mut moves).await;
     scenes::tls::play(&mut moves).await;
     scenes::reloads::play(&mut moves).await;

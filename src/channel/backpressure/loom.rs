@@ -7,7 +7,7 @@
 use super::{Backpressure, Limits};
 use crate::channel::followers::{Follower, Followers};
 use crate::config::LogLimits;
-use crate::log::{AtomicCursor, Cursor, Draft, Kind, Log, frame};
+use crate::log::{AtomicCursor, Cursor, Draft, Kind, Log, Moves, frame};
 use crate::sync::Ordering;
 use crate::sync::model::block_on;
 use ::loom::{model, thread};
@@ -47,6 +47,7 @@ fn scene(shards: &[Arc<Shard>]) -> Arc<Scene> {
             indexed: false,
             kind: Kind::Event,
             received: Instant::now(),
+            moves: Moves::Nothing,
         });
     }
     let followers = Followers::new();

@@ -4,7 +4,7 @@
 //! head, and no end.
 
 use super::{Cause, Ending};
-use crate::channel::ids::{IdInForce, Ids};
+use crate::channel::ids::{AtUpstream, IdInForce, Ids};
 use crate::channel::writer_state::WriterState;
 use crate::config::{self, LogLimits};
 use crate::event_stream::Event;
@@ -40,7 +40,11 @@ fn a_reader_that_sees_the_terminal_event_sees_the_end() {
         };
         let ids = Ids::new(Epoch::named("e"), config::Ids::Pass, 1);
         let mut writer_state = WriterState::new(writer);
-        writer_state.publish_last(&ids, &ending, &event("data: x\n\n"), &IdInForce::none(), Instant::now());
+        let at = AtUpstream {
+            upstream: 0,
+            id: &IdInForce::none(),
+        };
+        writer_state.publish_last(&ids, &ending, &event("data: x\n\n"), at, Instant::now());
         reading.join().expect("no panic");
     });
 }

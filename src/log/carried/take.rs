@@ -2,7 +2,7 @@
 
 use super::kind;
 use crate::config::LogLimits;
-use crate::log::entry::{Draft, EntryMeta, is_frame};
+use crate::log::entry::{Draft, EntryMeta, Moves, is_frame};
 use crate::log::index::{Forgotten, SEED_BYTES, Seed};
 use crate::log::position::{Cursor, Position};
 use crate::log::ring::{Log, Origin};
@@ -160,6 +160,7 @@ impl<R: Read> Input<R> {
             kind,
             // Older than this machine is: as old as can be said.
             received: now.checked_sub(age).unwrap_or(now),
+            moves: Moves::Nothing,
         };
         Ok(TakenEntry {
             position,

@@ -42,6 +42,12 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("sources.NAME.ids", "pass", "assign"),
     ("sources.NAME.start", "live", "latest"),
     ("sources.NAME.log", "{ events: 1 }", "{ events: 2 }"),
+    ("sources.NAME.log.dir", "{ dir: /a }", "{ dir: /b }"),
+    (
+        "sources.NAME.log.sync",
+        "{ dir: /a, sync: none }",
+        "{ dir: /a, sync: always }",
+    ),
     ("sources.NAME.heartbeat", "{ every: 1s }", "{ every: 2s }"),
     ("sources.NAME.slow_client", "{ stall: 1s }", "{ stall: 2s }"),
     ("sources.NAME.reconnect", "1s", "2s"),

@@ -1,6 +1,7 @@
 //! What moves the series, scene by scene.
 
 pub(crate) mod access;
+pub(crate) mod kept;
 pub(crate) mod leaving;
 pub(crate) mod refusals;
 pub(crate) mod reloads;

@@ -116,7 +116,7 @@ pub(super) fn start(config: Upstream, room: usize, taken: Option<Taken>) -> Runn
         room,
         ready: when_ready,
     };
-    let task = tokio::spawn(run_by(setup, fixed, sink, status.clone(), taken.map(Box::new)));
+    let task = tokio::spawn(run_by(setup, fixed, b"", sink, status.clone(), taken.map(Box::new)));
     Running {
         status,
         told,
