@@ -29,6 +29,7 @@ mod long_ids;
 mod long_poll;
 mod merged;
 mod ids;
+mod kept_log;
 mod listeners;
 mod log_output;
 mod observed;
