@@ -56,7 +56,6 @@ pub(super) fn start(server: &CommandServer, plan: &Plan, programs: &Programs, di
                 source_is_server: false,
                 certificates: None,
                 watches_files: false,
-                upgrades: None,
                 directory,
             }
         }
