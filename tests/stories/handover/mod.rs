@@ -6,6 +6,7 @@ mod failures;
 mod listeners;
 mod numbered;
 mod peers;
+mod states;
 
 use crate::support::origin::{TestOrigin, within};
 use crate::support::process::TestProcess;
