@@ -69,6 +69,10 @@ pub(super) enum CarriedSlowState {
     Holding {
         for_ms: u64,
     },
+    CatchingUp {
+        nearest: u32,
+        looks: u8,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,8 +151,7 @@ impl CarriedSlowState {
     pub(super) fn of(state: SlowState, now: Tick) -> Self {
         match state {
             SlowState::Behind(bytes) => Self::Behind(bytes),
-            // Whatever the next look finds, it is compared with from then on.
-            SlowState::CatchingUp { .. } => Self::Behind(u32::MAX),
+            SlowState::CatchingUp { nearest, looks } => Self::CatchingUp { nearest, looks },
             SlowState::Holding { since } => Self::Holding {
                 for_ms: millis(now.since(since)),
             },
@@ -158,6 +161,7 @@ impl CarriedSlowState {
     pub(super) fn taken(self, now: Tick) -> SlowState {
         match self {
             Self::Behind(bytes) => SlowState::Behind(bytes),
+            Self::CatchingUp { nearest, looks } => SlowState::CatchingUp { nearest, looks },
             Self::Holding { for_ms } => SlowState::Holding {
                 since: now.minus(Duration::from_millis(for_ms)),
             },
