@@ -312,15 +312,17 @@ impl StatusCell {
             fields.since = since;
         }
         fields.url.clone_from(&carried.url);
-        fields.connects = carried.connects;
-        fields.reconnects = carried.reconnects;
+        // So large that it is never added up to.
+        fields.connects = carried.connects.min(u64::MAX / 2);
+        fields.reconnects = carried.reconnects.min(u64::MAX / 2);
         fields.retry = carried.retry_ms.map(Duration::from_millis);
         fields.named = carried.named.as_deref().and_then(|named| Url::parse(named).ok());
         fields.last_error = carried.last_error.as_ref().and_then(|error| {
+            let failure = Failure::new(Reason::labelled(&error.reason)?, &*error.detail);
             Some(LastError {
-                reason: Reason::labelled(&error.reason)?,
+                reason: failure.reason,
                 status: error.status,
-                detail: error.detail.clone(),
+                detail: failure.detail,
                 at: clock(error.at_ms),
             })
         });

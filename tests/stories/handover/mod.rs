@@ -7,6 +7,7 @@ mod listeners;
 mod numbered;
 mod peers;
 mod states;
+mod upstreams;
 
 use crate::support::origin::{TestOrigin, within};
 use crate::support::process::TestProcess;
