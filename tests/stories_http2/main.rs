@@ -44,7 +44,7 @@ mod requests;
 mod resume;
 #[path = "../stories/settings.rs"]
 mod settings;
-#[path = "../stories/slow_clients.rs"]
+#[path = "../stories/slow_clients/mod.rs"]
 mod slow_clients;
 #[path = "../stories/templated.rs"]
 mod templated;

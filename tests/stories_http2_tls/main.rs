@@ -30,7 +30,7 @@ mod reload;
 mod requests;
 #[path = "../stories/resume.rs"]
 mod resume;
-#[path = "../stories/slow_clients.rs"]
+#[path = "../stories/slow_clients/mod.rs"]
 mod slow_clients;
 #[path = "../stories/templated.rs"]
 mod templated;

@@ -29,7 +29,7 @@ mod requests;
 mod requests_http1;
 #[path = "../stories/resume.rs"]
 mod resume;
-#[path = "../stories/slow_clients.rs"]
+#[path = "../stories/slow_clients/mod.rs"]
 mod slow_clients;
 #[path = "../stories/templated.rs"]
 mod templated;
