@@ -22,15 +22,21 @@ pub(super) struct Limits {
     pub(super) bytes: u64,
 }
 
+/// Where events are staggered, a follower has looked at them before its clients were offered them:
+/// a quarter may wait for its turn (`delivery/stagger.rs`), and what comes on top of that, twice, until
+/// a flood is noticed and written, has to fit into the rest.
+const STAGGERED_PART: u64 = 8;
+
 impl Limits {
     /// Half of what a client may lag, and of what the log holds: what has been offered late is
     /// still there.
     pub(super) fn of(source: &Source) -> Self {
         let events = source.slow_client.events.min(source.log.events as u64);
         let bytes = source.slow_client.bytes.min(source.log.bytes);
+        let part = if source.stagger.is_zero() { 2 } else { STAGGERED_PART };
         Self {
-            events: (events / 2).max(1),
-            bytes: (bytes / 2).max(1),
+            events: (events / part).max(1),
+            bytes: (bytes / part).max(1),
         }
     }
 
