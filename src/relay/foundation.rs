@@ -85,7 +85,8 @@ fn bind_admin(address: SocketAddr, inherited: &mut Inherited) -> Result<Listener
 }
 
 impl Foundation {
-    /// Starts threads, and divides what the process may have. Everything is bound by now.
+    /// Starts threads, and divides what the process may have. Everything is bound by now, and the
+    /// directories of logs that are kept are opened later.
     pub(super) fn lay(config: &Config, sockets: &mut Sockets) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         metrics.announce_reloads();
@@ -94,7 +95,6 @@ impl Foundation {
         let shards = Arc::new(Shards::start(config.workers, &critical, &access_log)?);
         let runtime = UpstreamRuntime::start(config.workers)?;
         let directories = Arc::new(Directories::new(critical.clone()));
-        directories.add(log_dirs(config))?;
         let descriptors = Descriptors::at_start(config);
         let budget = descriptors.divided_for(config);
         let quotas = Quotas::new(&config.limits, &budget);
@@ -119,6 +119,11 @@ impl Foundation {
             registry,
             admin_socket,
         })
+    }
+
+    /// Opens the directories of logs that are kept.
+    pub(super) fn open_log_dirs(&self, config: &Config) -> Result<(), StartError> {
+        Ok(self.registry.directories().add(log_dirs(config))?)
     }
 
     /// Starts the sources, as in a process that has none yet.

@@ -73,6 +73,7 @@ impl Relay {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let mut sockets = Sockets::bind(&config, &mut Inherited::default())?;
         let foundation = Foundation::lay(&config, &mut sockets)?;
+        foundation.open_log_dirs(&config)?;
         foundation.start_sources(&config);
         let in_force = foundation.build(config);
         sockets.open(&in_force)?;
@@ -93,6 +94,9 @@ impl Relay {
         predecessor.ready(&inherited, &config.sources)?;
         drop(inherited);
         let mut taken = predecessor.receive(&foundation.registry, &config.sources, &foundation.quotas)?;
+        // The process before has closed them by now; if this fails it opens them again.
+        foundation.open_log_dirs(&config)?;
+        foundation.registry.keep();
         let in_force = foundation.build(config);
         predecessor.held(&mut taken)?;
         let counts = taken.counts();

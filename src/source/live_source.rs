@@ -144,6 +144,16 @@ impl LiveSource {
         }
     }
 
+    /// Keeps its logs where its settings say, as far as that directory is open.
+    pub(super) fn keep(&self, surroundings: &Surroundings) {
+        let source = self.settings().snapshot();
+        let directory = surroundings.directory_of(&source);
+        match self {
+            Self::Plain(plain) => plain.kept.follow(&plain.channel, &source, directory.as_ref(), None),
+            Self::Templated(templated) => templated.0.keep_in(&source, directory.as_ref()),
+        }
+    }
+
     /// Ends the keeping of its logs in order. Blocks while the rest is written.
     pub(super) fn close_kept(&self) {
         match self {
@@ -174,11 +184,7 @@ impl LiveSource {
             self.channels()
                 .iter()
                 .for_each(|(channel, _)| channel.settings_replaced());
-            let directory = surroundings.directory_of(source);
-            match self {
-                Self::Plain(plain) => plain.kept.follow(&plain.channel, source, directory.as_ref(), None),
-                Self::Templated(templated) => templated.0.keep_in(source, directory.as_ref()),
-            }
+            self.keep(surroundings);
         }
         if let Change::Upstreams(places) = change {
             let replaced = places.iter().filter_map(|n| Some((*n, runners.get(*n)?)));

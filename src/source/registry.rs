@@ -164,6 +164,11 @@ impl Registry {
         &self.surroundings.directories
     }
 
+    /// Keeps all logs where the settings say, in directories that have been opened since.
+    pub(crate) fn keep(&self) {
+        self.list().iter().for_each(|live| live.keep(&self.surroundings));
+    }
+
     /// Ends the keeping of all logs in order: the next process goes on there. Blocks while the rest
     /// is written.
     pub(crate) fn close_kept(&self) {

@@ -120,7 +120,9 @@ impl Templated {
         let asking = channels.values().filter(|open| *open.first.borrow() == First::Asking);
         asking.for_each(|open| open.channel.remove(removal));
         *self.tasks() = None;
-        channels.clear();
+        let gone = std::mem::take(&mut *channels);
+        drop(channels);
+        drop(gone);
     }
 
     /// Closes the upstreams, and lets go of the channels: no other is opened.

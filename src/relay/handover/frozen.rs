@@ -7,6 +7,7 @@ use crate::delivery::{Given, Taker};
 use crate::handover::{DESCRIPTORS_MAX, Kind, Link, LinkError};
 use crate::http::Unasked;
 use crate::relay::in_force::InForce;
+use crate::relay::log_dirs::log_dirs;
 use crate::source::{Basis, FrozenUpstreams, GivenChannel, GoingOn};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ const GATHERED_WITHIN: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_micros(200);
 /// How long upstreams may take to hold still, and shards.
 const STOPPED_WITHIN: Duration = Duration::from_secs(5);
+/// Between two looks at whether the directories of logs are free again.
+const LOG_DIRS_EVERY: Duration = Duration::from_millis(20);
 
 /// While it is there nothing moves. Dropping it makes everything go on as if nothing had been.
 pub(super) struct Frozen<'a> {
@@ -28,6 +31,7 @@ pub(super) struct Frozen<'a> {
     upstreams: Option<FrozenUpstreams>,
     channels: Vec<GivenChannel>,
     clients: Option<Given>,
+    are_log_dirs_closed: bool,
     is_given: bool,
 }
 
@@ -49,6 +53,7 @@ impl<'a> Frozen<'a> {
             upstreams: None,
             channels: Vec::new(),
             clients: None,
+            are_log_dirs_closed: false,
             is_given: false,
         }
     }
@@ -76,12 +81,36 @@ impl<'a> Frozen<'a> {
             let sockets: Vec<_> = some.iter().map(|unasked| unasked.stream().as_fd()).collect();
             link.send_with(Kind::Pending, &carried, &sockets)?;
         }
+        self.close_log_dirs();
         Ok(Counts {
             channels: self.channels.len() as u64,
             upstreams,
             clients: count as u64,
             unasked: self.unasked.len() as u64,
         })
+    }
+
+    /// Ends the keeping of logs on disk: the new process has to have them before it gives a number.
+    fn close_log_dirs(&mut self) {
+        let registry = self.in_force.registry();
+        self.are_log_dirs_closed = true;
+        registry.close_kept();
+        registry.directories().retain(std::iter::empty());
+    }
+
+    /// Keeps the logs again. The new process may take a moment to let go of the directories.
+    fn open_log_dirs(&self) {
+        let registry = self.in_force.registry();
+        let deadline = Instant::now() + STOPPED_WITHIN;
+        loop {
+            match registry.directories().add(log_dirs(&self.in_force.config())) {
+                Ok(()) => return registry.keep(),
+                Err(error) if Instant::now() >= deadline => {
+                    return tracing::error!(%error, "logs are kept in memory alone from now on");
+                }
+                Err(_) => sleep(LOG_DIRS_EVERY),
+            }
+        }
     }
 
     /// Clients that can't be given.
@@ -129,5 +158,8 @@ impl Drop for Frozen<'_> {
             self.in_force.server.serve_unasked(unasked);
         }
         self.in_force.listeners.resume();
+        if self.are_log_dirs_closed {
+            self.open_log_dirs();
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod clients;
 mod failures;
+mod kept;
 mod listeners;
 mod numbered;
 mod peers;
