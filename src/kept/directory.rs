@@ -43,7 +43,7 @@ impl Directory {
             path: root.to_owned(),
             error,
         };
-        fs::create_dir_all(root).map_err(failed)?;
+        SystemDisk.create_dir(root).map_err(failed)?;
         let lock = lock(root)?;
         prepare(root).map_err(failed)?;
         let work = Arc::<Work>::default();
@@ -137,7 +137,7 @@ fn prepare(root: &Path) -> io::Result<()> {
             "the directory holds logs in a format that this version does not read: they are set aside, and new ones are begun"
         );
     }
-    fs::create_dir_all(&sources)?;
+    SystemDisk.create_dir(&sources)?;
     // Last: without it what is there counts as another format.
     fs::write(&format, FORMAT_TEXT)?;
     File::open(&format)?.sync_all()?;

@@ -1,9 +1,13 @@
 //! The file system, as far as a kept log needs it: a trait, so that tests can take the power away.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+/// Events are for those whom `access` lets in: not for other users of the machine.
+const DIR_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
 
 /// What is done with files and folders.
 pub(super) trait Disk: Send + Sync {
@@ -40,7 +44,7 @@ pub(super) struct SystemDisk;
 
 impl Disk for SystemDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        DirBuilder::new().recursive(true).mode(DIR_MODE).create(path)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
@@ -59,7 +63,13 @@ impl Disk for SystemDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().create(true).write(true).truncate(false).open(path)?;
+        let mut options = OpenOptions::new();
+        let file = options
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .open(path)?;
         Ok(Box::new(file))
     }
 
