@@ -66,6 +66,11 @@ impl Admin {
         self.0.close();
     }
 
+    /// Whether it has no connection.
+    pub fn is_idle(&self) -> bool {
+        self.0.is_idle()
+    }
+
     /// The address that is listened on.
     pub fn addr(&self) -> SocketAddr {
         self.0.addr()

@@ -63,6 +63,8 @@ pub(crate) struct Server {
     stop: Option<oneshot::Sender<()>>,
     /// The same for the listener alone.
     close: Mutex<Option<oneshot::Sender<()>>>,
+    /// Of its connections.
+    descriptors: Arc<Descriptors>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -78,6 +80,8 @@ impl Server {
         let (stop, mut stopped) = oneshot::channel::<()>();
         let (close, closed) = oneshot::channel::<()>();
         let (ready, started) = std::sync::mpsc::channel();
+        let descriptors = Arc::new(Descriptors::of(limits.connections));
+        let budget = descriptors.clone();
         // The runtime is made on its thread, because it must not be dropped on one that drives
         // another runtime.
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -89,7 +93,6 @@ impl Server {
             runtime.block_on(async move {
                 let background = Arc::clone(&handler);
                 tokio::spawn(async move { background.background().await });
-                let budget = Arc::new(Descriptors::of(limits.connections));
                 let connections = Connections::new(handler, limits, &budget);
                 tokio::select! {
                     ended = accept(listener, connections, budget) => {
@@ -111,8 +114,14 @@ impl Server {
             addr,
             stop: Some(stop),
             close: Mutex::new(Some(close)),
+            descriptors,
             thread: Some(thread),
         })
+    }
+
+    /// Whether it has no connection. One that is kept for the next request counts.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.descriptors.are_free()
     }
 
     /// Closes the listener. The connections that there are stay.

@@ -25,6 +25,11 @@ impl Server {
         gathered
     }
 
+    /// Whether all who have asked have their answers, as far as they are no shard's.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.pending.are_served()
+    }
+
     /// Serves a connection from where it stands. To be called within the runtime that serves
     /// requests.
     pub(crate) fn serve_unasked(self: &Arc<Self>, unasked: Unasked) {

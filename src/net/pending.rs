@@ -159,6 +159,13 @@ impl PendingConnections {
             .any(|pending| pending.waits() && pending.phase.has_to_leave())
     }
 
+    /// Whether none of them has anything to get any more.
+    pub(crate) fn are_served(&self) -> bool {
+        let list = self.list();
+        list.iter()
+            .all(|pending| pending.task.is_finished() || pending.phase() == Phase::Idle)
+    }
+
     /// Those that have been asked to leave, and have not left, stay.
     pub(crate) fn ask_to_stay(&self) {
         self.list().iter().for_each(|pending| pending.phase.stay());

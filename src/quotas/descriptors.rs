@@ -132,6 +132,11 @@ impl Descriptors {
         self.free.take(1).then(|| Descriptor(self.free.clone()))
     }
 
+    /// Whether none is in use.
+    pub(crate) fn are_free(&self) -> bool {
+        self.free.taken() == 0
+    }
+
     /// Room for so many descriptors that stay in use.
     pub(super) fn take_lasting(&self, count: usize) -> bool {
         self.lasting.take(count)

@@ -207,6 +207,9 @@ impl Relay {
         // read is cut.
         let turns = (drain.spread + LAST_EVENT_MAX).min(drain.timeout);
         let _ = tokio::time::timeout_at(began + turns, self.quotas.nothing_proxied()).await;
+        if self.in_force.hand_over.is_done() {
+            self.answered().await;
+        }
         let all_left = empty && self.quotas.cut() == 0;
         self.close_kept().await;
         let left_here = self.quotas.clients() + self.quotas.cut();
@@ -219,6 +222,19 @@ impl Relay {
             tracing::warn!(clients, passes, "drain timed out: the rest was cut");
         }
         all_left
+    }
+
+    /// Completes when all who have asked have their answers, or after a while.
+    async fn answered(&self) {
+        let in_force = &self.in_force;
+        let deadline = Instant::now() + ANSWERED_WITHIN;
+        let is_over = || {
+            let admin_is_idle = in_force.admin.get().is_none_or(Admin::is_idle);
+            admin_is_idle && in_force.server.has_answered()
+        };
+        while !is_over() && Instant::now() < deadline {
+            tokio::time::sleep(ANSWERED_LOOK).await;
+        }
     }
 }
 
@@ -235,6 +251,11 @@ impl Relay {
 
 /// How long the logs on disk may take to be closed.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// After a hand-over those who had asked before get their answers, for so long at the most.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+/// Between two looks at whether they have.
+const ANSWERED_LOOK: Duration = Duration::from_millis(5);
 
 /// After its turn, how long a proxied event stream may take to come to the end of an event.
 const LAST_EVENT_MAX: Duration = Duration::from_millis(1500);

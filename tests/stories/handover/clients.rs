@@ -129,13 +129,15 @@ async fn polls_are_answered_at_once() {
     let mut process = house.start().await;
     origin.connected().await;
     let address = process.address;
-    let poll = || async move {
-        ask("GET", PATH)
+    let poll = |last_event_id: String| async move {
+        // One that only the new process reads is answered there, in this time.
+        ask("GET", &format!("{PATH}?wait=8"))
             .header("Accept", "application/json")
+            .last_event_id(last_event_id)
             .answer(address)
             .await
     };
-    let waiting = tokio::spawn(poll());
+    let waiting = tokio::spawn(poll(String::new()));
     // It has asked, and waits.
     process.eventually_metric("fanfare_connections_opened_total", 1.0).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -144,10 +146,9 @@ async fn polls_are_answered_at_once() {
     assert_eq!(answer.head.status, 200);
     assert_eq!(json(&answer.body)["events"], serde_json::json!([]));
     assert_eq!(process.exit().await.code(), Some(0));
-    let again = tokio::spawn(poll());
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let id = json(&answer.body)["last_event_id"].as_str().unwrap().to_owned();
     let n = origin.publish();
-    let answer = again.await.unwrap();
+    let answer = poll(id).await;
     assert_eq!(number(json(&answer.body)["events"][0]["data"].as_str().unwrap()), n);
     drop(new);
 }
