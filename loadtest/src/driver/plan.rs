@@ -43,7 +43,7 @@ pub(crate) struct Plan {
     pub(crate) healthy: usize,
     /// Events of the burst: `burst` only.
     pub(crate) burst_events: u64,
-    /// How often certificates are replaced: `renew-certificates` only.
+    /// How often certificates are replaced, or the server: `renew-certificates`, `upgrade`.
     pub(crate) renewals: u32,
     /// `thundering-herd` only.
     pub(crate) thundering_herd: Option<ThunderingHerd>,

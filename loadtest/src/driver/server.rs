@@ -9,6 +9,7 @@ mod nchan;
 mod nginx;
 mod probe;
 mod programs;
+mod upgrade;
 
 pub(crate) use self::kind::Server;
 pub(crate) use self::programs::Programs;
@@ -16,6 +17,7 @@ pub(crate) use self::programs::Programs;
 use self::certificates::{Certificates, HOST};
 use self::directory::Directory;
 use self::probe::free_address;
+use self::upgrade::Upgrades;
 use super::child::{self, Guarded};
 use super::plan::{Plan, Scenario};
 use super::source::Source;
@@ -52,6 +54,8 @@ pub(crate) struct Running {
     certificates: Option<Certificates>,
     /// It looks at its certificates' files by itself.
     watches_files: bool,
+    /// How it is upgraded, if it can be.
+    upgrades: Option<Upgrades>,
     directory: Directory,
 }
 
@@ -80,7 +84,10 @@ impl Running {
     pub(crate) fn pids(&self) -> Vec<u32> {
         match self.source_is_server {
             true => vec![self.source.pid()],
-            false => self.processes.iter().map(|(_, process)| process.pid()).collect(),
+            false => match self.upgrades.as_ref().and_then(Upgrades::successor) {
+                Some(successor) => vec![successor],
+                None => self.processes.iter().map(|(_, process)| process.pid()).collect(),
+            },
         }
     }
 
@@ -113,6 +120,11 @@ impl Running {
 
     /// An error if a process has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
+        if let Some(upgrades) = self.upgrades.as_ref().filter(|upgrades| upgrades.successor().is_some()) {
+            // The first one has ended, or is about to.
+            ensure!(upgrades.is_alive(), "the process that has taken over has ended");
+            return Ok(());
+        }
         for (name, process) in &mut self.processes {
             if let Some(status) = process.ended() {
                 let log = std::fs::read_to_string(self.directory.log(name)).unwrap_or_default();
@@ -231,6 +243,7 @@ fn floor(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Runni
         source_is_server: true,
         certificates: None,
         watches_files: false,
+        upgrades: None,
         directory,
     })
 }
@@ -252,6 +265,7 @@ fn straight(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Ru
         source_is_server: true,
         certificates: None,
         watches_files: false,
+        upgrades: None,
         directory,
     })
 }
@@ -288,6 +302,7 @@ fn one_process(
         source_is_server: false,
         certificates: None,
         watches_files: false,
+        upgrades: None,
         directory,
     };
     running.wait(name, || TcpStream::connect_timeout(&address, READY_TIMEOUT).is_ok())?;

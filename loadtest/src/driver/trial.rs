@@ -5,6 +5,7 @@ mod renew;
 mod steady;
 mod storms;
 mod thundering_herd;
+mod upgrade;
 
 use super::fleet::{Fleet, FleetShape};
 use super::outcome::{Outcome, Sample};
@@ -160,6 +161,7 @@ impl Trial<'_> {
             Scenario::Memory | Scenario::IdleJobs => self.memory(),
             Scenario::Edge => self.edge(),
             Scenario::RenewCertificates => self.renew_certificates(),
+            Scenario::Upgrade => self.upgrade(),
             Scenario::ConnectStorm => self.connect_storm(),
             Scenario::ResumeStorm => self.resume_storm(),
             Scenario::EvictStorm => self.evict_storm(),

@@ -23,7 +23,9 @@ impl Plan {
             | Scenario::Siblings
             | Scenario::Tree
             | Scenario::Soak => base.steady(quick),
-            Scenario::Edge | Scenario::RenewCertificates | Scenario::FrozenStreams => base.edge(quick),
+            Scenario::Edge | Scenario::RenewCertificates | Scenario::Upgrade | Scenario::FrozenStreams => {
+                base.edge(quick)
+            }
             Scenario::ConnectStorm
             | Scenario::ResumeStorm
             | Scenario::SlowClients
@@ -125,6 +127,12 @@ impl Plan {
                 clients: pick(quick, 2_000, 80),
                 events_per_second: 10.0,
                 renewals: pick(quick, 6, 2) as u32,
+                ..self
+            },
+            Scenario::Upgrade => Plan {
+                clients: pick(quick, 15_000, 200),
+                events_per_second: 100.0,
+                renewals: pick(quick, 10, 3) as u32,
                 ..self
             },
             Scenario::FrozenStreams => Plan {

@@ -110,7 +110,7 @@ impl Plan {
             put(&mut self.healthy, over.healthy);
         }
         put(&mut self.burst_events, over.events);
-        if self.scenario == Scenario::RenewCertificates {
+        if matches!(self.scenario, Scenario::RenewCertificates | Scenario::Upgrade) {
             put(&mut self.renewals, over.renewals);
         }
         self.thundering_herd = self.thundering_herd.map(|herd| herd.with(&over.thundering_herd));

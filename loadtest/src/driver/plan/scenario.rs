@@ -45,6 +45,8 @@ pub(crate) enum Scenario {
     Edge,
     /// Certificates are replaced under live clients: none must be cut
     RenewCertificates,
+    /// The server is upgraded under live clients, several times in a row: none must be cut
+    Upgrade,
     /// Some streams of an HTTP/2 connection are never read: the others must not notice
     FrozenStreams,
     /// Clients at a server that runs already: a subcommand of its own

@@ -4,6 +4,7 @@ use super::certificates::Certificates;
 use super::directory::Directory;
 use super::probe::{free_address, get};
 use super::programs::Programs;
+use super::upgrade::Upgrades;
 use super::{JOBS_PATH, PATH, Running, clients_path, origin, target};
 use crate::driver::child;
 use crate::driver::plan::{Plan, Scenario};
@@ -12,6 +13,7 @@ use anyhow::Result;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 /// Starts what the plan's scenario needs of it: one instance, several, or a tree.
@@ -35,6 +37,7 @@ pub(super) fn start(
         source_is_server: false,
         certificates,
         watches_files: true,
+        upgrades: None,
         directory,
         source,
     };
@@ -64,6 +67,8 @@ struct RelaySetup<'a> {
     admin: SocketAddr,
     upstream: &'a str,
     path: &'a str,
+    /// Where another process takes over.
+    handover: Option<&'a Path>,
     /// Certificate and key: then the clients' address has TLS.
     tls: Option<(&'a Path, &'a Path)>,
 }
@@ -79,7 +84,13 @@ fn relay(
 ) -> Result<SocketAddr> {
     // The others of a tree reach its root in clear.
     let files = running.certificates.as_ref().filter(|_| name != ROOT);
+    let socket = running.directory.path.join("handover").join("handover.sock");
+    let is_upgraded = plan.scenario == Scenario::Upgrade;
+    if is_upgraded {
+        private_folder(&socket)?;
+    }
     let setup = RelaySetup {
+        handover: is_upgraded.then_some(socket.as_path()),
         tls: files.map(|files| (files.certificate.as_path(), files.key.as_path())),
         listen: free_address()?,
         admin: free_address()?,
@@ -98,9 +109,26 @@ fn relay(
     let command: Vec<OsString> = command.map(ToOwned::to_owned).to_vec();
     let process = child::other(&command, &running.directory.log(name), false, &programs.server_cores)?;
     running.processes.push((name.to_owned(), process));
+    if is_upgraded {
+        let command = [
+            program.as_os_str(),
+            "upgrade".as_ref(),
+            "--config".as_ref(),
+            config.as_os_str(),
+        ];
+        running.upgrades = Some(Upgrades::by(command.map(ToOwned::to_owned).to_vec()));
+    }
     running.wait(name, || get(admin, "/readyz").is_some_and(|(status, _)| status == 200))?;
     running.admins.push(admin);
     Ok(listen)
+}
+
+/// The folder of the socket: nobody else may enter it.
+fn private_folder(socket: &Path) -> Result<()> {
+    if let Some(folder) = socket.parent() {
+        std::fs::DirBuilder::new().mode(0o700).create(folder)?;
+    }
+    Ok(())
 }
 
 /// The relay's configuration file.
@@ -115,9 +143,13 @@ fn yaml(setup: &RelaySetup, plan: &Plan, programs: &Programs) -> String {
         admin,
         upstream,
         path,
+        handover,
         tls,
     } = setup;
     let mut yaml = format!("admin: {admin}\n");
+    if let Some(socket) = handover {
+        let _ = writeln!(yaml, "handover: {}", socket.display());
+    }
     // Writing to a String can't fail.
     let _ = match tls {
         None => writeln!(yaml, "listen: {listen}"),
@@ -171,6 +203,7 @@ mod tests {
             admin: ([127, 0, 0, 1], 2).into(),
             upstream: &format!("http://127.0.0.1:3{path}"),
             path,
+            handover: None,
             tls: None,
         };
         let programs = Programs {

@@ -122,7 +122,9 @@ impl Server {
             Scenario::FrozenStreams if wire.http2_streams < 2 => {
                 Some("has one stream on a connection: none to disturb")
             }
+            Scenario::Upgrade if !wire.is_clear() => Some("hands over clients in clear text only"),
             _ if fanfare => None,
+            Scenario::Upgrade => Some("can't be upgraded without cutting its clients"),
             Scenario::Jobs | Scenario::IdleJobs if *self == Server::Origin => None,
             Scenario::Jobs | Scenario::IdleJobs | Scenario::Siblings | Scenario::Tree => Some("needs fanfare"),
             Scenario::ResumeStorm if *self == Server::Naive => Some("can't resume"),
