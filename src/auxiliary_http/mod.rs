@@ -36,6 +36,11 @@ const HEAD_LIMITS: HeadLimits = HeadLimits {
 /// The part of all connections that makes room together when there is no place for another one.
 const ROOM_PART: usize = 8;
 
+type Close = (oneshot::Sender<()>, std::sync::mpsc::Receiver<()>);
+
+/// How long closing the listener may take: the thread has to come round to it.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+
 /// What differs between the servers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -61,8 +66,8 @@ pub(crate) struct Server {
     addr: SocketAddr,
     /// Dropping the sender is the signal.
     stop: Option<oneshot::Sender<()>>,
-    /// The same for the listener alone.
-    close: Mutex<Option<oneshot::Sender<()>>>,
+    /// The same for the listener alone, and what tells that it is closed.
+    close: Mutex<Option<Close>>,
     /// Of its connections.
     descriptors: Arc<Descriptors>,
     thread: Option<JoinHandle<()>>,
@@ -79,6 +84,7 @@ impl Server {
         let addr = listener.address().ok_or(io::ErrorKind::Unsupported)?;
         let (stop, mut stopped) = oneshot::channel::<()>();
         let (close, closed) = oneshot::channel::<()>();
+        let (tell_closed, is_closed) = std::sync::mpsc::channel();
         let (ready, started) = std::sync::mpsc::channel();
         let descriptors = Arc::new(Descriptors::of(limits.connections));
         let budget = descriptors.clone();
@@ -102,6 +108,8 @@ impl Server {
                     _ = closed => {}
                     _ = &mut stopped => return,
                 }
+                // The one that closes it may have gone on.
+                let _ = tell_closed.send(());
                 // Who has asked gets an answer.
                 let _ = stopped.await;
             });
@@ -113,7 +121,7 @@ impl Server {
         Ok(Self {
             addr,
             stop: Some(stop),
-            close: Mutex::new(Some(close)),
+            close: Mutex::new(Some((close, is_closed))),
             descriptors,
             thread: Some(thread),
         })
@@ -124,9 +132,14 @@ impl Server {
         self.descriptors.are_free()
     }
 
-    /// Closes the listener. The connections that there are stay.
+    /// Closes the listener, and waits until it is. The connections that there are stay.
     pub(crate) fn close(&self) {
-        drop(self.close.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let close = self.close.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((close, is_closed)) = close {
+            drop(close);
+            // A thread that is gone has closed it too.
+            let _ = is_closed.recv_timeout(CLOSED_WITHIN);
+        }
     }
 
     /// The address that is listened on.
