@@ -4,6 +4,7 @@
 mod clients;
 mod failures;
 mod kept;
+mod killed;
 mod listeners;
 mod numbered;
 mod peers;
