@@ -36,6 +36,48 @@ async fn one_that_is_thawed_goes_on_as_if_nothing_had_been() {
     assert!(origin.is_not_called().await);
 }
 
+/// Frozen again and again while events come, and each time thawed, or given to the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_full_flow_nothing_is_lost_or_doubled() {
+    const ROUNDS: usize = 100;
+    let origin = Origin::start().await;
+    let (mut running, mut conn) = open(&origin, usize::MAX).await;
+    let flowing = tokio::spawn(async move {
+        // The event that has begun.
+        conn.write_all(&chunk("ta: 0\n\n")).await.unwrap();
+        for n in 1.. {
+            let event = format!("data: {n}\n\n");
+            let (begun, rest) = event.split_at(n % event.len());
+            let parts = [begun, rest].into_iter().filter(|part| !part.is_empty());
+            let bytes: Vec<u8> = parts.flat_map(chunk).collect();
+            // The upstream has gone with the end of the test.
+            if conn.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut told = Vec::new();
+    for round in 0..ROUNDS {
+        told.push(running.told().await);
+        let taken = running.give().await;
+        told.extend(running.told_already());
+        if round % 2 == 0 {
+            drop(taken);
+            running.status.hold().thaw();
+        } else {
+            running.status.hold().let_go();
+            let next = start(origin.config(), usize::MAX, Some(taken));
+            running = next;
+        }
+    }
+    running.told().await;
+    let expected = (0..told.len()).map(|n| Told::Item(format!("data: {n}\n\n")));
+    assert_eq!(told, expected.collect::<Vec<_>>());
+    assert!(origin.is_not_called().await);
+    drop(running);
+    flowing.await.unwrap();
+}
+
 #[tokio::test]
 async fn status_and_place_go_with_it() {
     let origin = Origin::start().await;
