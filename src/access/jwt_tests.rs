@@ -73,7 +73,7 @@ fn by_header(jwt: &Jwt, token: &str) -> Result<Grant, DenyReason> {
 fn a_token_lets_in_from_where_it_may_come() {
     let (jwt, token) = (secret(), good());
     let grant = by_header(&jwt, &token).expect("in");
-    assert_eq!(grant.user.expect("a user").name, "ann".into());
+    assert_eq!(grant.user.expect("a user").name, Box::from("ann"));
     let left = grant
         .expires
         .expect("a time")

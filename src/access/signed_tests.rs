@@ -43,7 +43,7 @@ fn signed_url(target: &str, expires: u64, key: usize) -> String {
 #[test]
 fn a_signed_url_lets_in_until_it_expires() {
     let grant = decide(&signed_url("/jobs/7?source=b&source=a", NOW + 1, 0)).expect("in");
-    assert_eq!(grant.user.expect("a user").name, "k1".into());
+    assert_eq!(grant.user.expect("a user").name, Box::from("k1"));
     assert_eq!(grant.expires, Some(UNIX_EPOCH + Duration::from_secs(NOW + 1)));
     assert_eq!(decide(&signed_url("/", NOW, 0)), Err(DenyReason::Expired));
     assert_eq!(decide(&signed_url("/", 0, 0)), Err(DenyReason::Expired));

@@ -1,16 +1,18 @@
-//! Histories of a shard with and without a hand-over to another one: what clients get is the same,
-//! byte for byte where the sockets' room does not decide it, and in order in any case.
+//! Shards, their clients and a hand-over to another one, without a process around them.
 
-use super::batch::Framing;
-use super::carried::CarriedClient;
-use super::intake::{Intake, WAKER};
-use super::new_client::{Joining, NewClient};
-use super::shard_thread::ShardThread;
-use super::taker::{CARRIED_PER_BATCH, ChannelPlaces, Taker};
-use super::taking::{TakeClientError, TakenClients};
+mod histories;
+mod single;
+
 use crate::access_log::AccessLog;
 use crate::channel::{Admission, Channel, Publisher, Settings};
 use crate::config::Config;
+use crate::delivery::batch::Framing;
+use crate::delivery::carried::CarriedClient;
+use crate::delivery::intake::{Intake, WAKER};
+use crate::delivery::new_client::{Joining, NewClient};
+use crate::delivery::shard_thread::ShardThread;
+use crate::delivery::taker::{CARRIED_PER_BATCH, ChannelPlaces, Taker};
+use crate::delivery::taking::{TakeClientError, TakenClients};
 use crate::event_stream::{Parser, ParserOptions};
 use crate::log::Epoch;
 use crate::metrics::{Metrics, Protocol};
@@ -18,7 +20,6 @@ use crate::net::Stream;
 use crate::quotas::{Budget, Grant, Quotas, User};
 use bytes::Bytes;
 use mio::Events;
-use proptest::prelude::*;
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -365,229 +366,4 @@ impl Peer {
         }
         (last, is_gap)
     }
-}
-
-fn steps(ends: bool) -> impl Strategy<Value = Vec<Step>> {
-    let bytes = prop_oneof![6 => 0usize..300, 1 => 60_000usize..150_000];
-    let step = prop_oneof![
-        8 => (bytes, any::<bool>()).prop_map(|(bytes, has_id)| Step::Publish { bytes, has_id }),
-        1 => Just(Step::Comment),
-        3 => (prop::option::of(0u8..6), any::<bool>()).prop_map(|(back, is_http10)| Step::Join { back, is_http10 }),
-        4 => (0usize..20, 1usize..100_000).prop_map(|(client, bytes)| Step::Read { client, bytes }),
-        1 => (0usize..40).prop_map(|client| Step::Leave { client }),
-        5 => (0u8..4).prop_map(Step::Turns),
-        1 => Just(Step::GivenInVain),
-        3 => Just(Step::HandOver),
-    ];
-    let end = match ends {
-        true => prop_oneof![Just(vec![]), Just(vec![Step::End, Step::HandOver])].boxed(),
-        false => Just(vec![]).boxed(),
-    };
-    (prop::collection::vec(step, 1..60), end).prop_map(|(steps, end)| [steps, end].concat())
-}
-
-const CASES: u32 = 60;
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, max_shrink_iters: 400, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_hand_over_changes_no_byte(
-        steps in steps(true),
-        ids in prop_oneof![Just("auto"), Just("pass"), Just("assign")],
-        coalesce in prop_oneof![3 => Just("0s"), 1 => Just("10m")],
-        start in prop_oneof![Just("live"), Just("latest"), Just("earliest")],
-    ) {
-        let source = format!("ids: {ids}, start: {start}, comments: relay, end_when: {{ event: end }}");
-        // What is held back goes out with a hand-over: then the other world holds nothing back.
-        let held_back = format!("{source}, coalesce: {coalesce}");
-        let mut with = World::new(if coalesce == "0s" { &source } else { &held_back });
-        let mut without = World::new(&source);
-        for step in &steps {
-            with.step(step, true);
-            without.step(step, false);
-        }
-        if coalesce != "0s" {
-            with.hand_over();
-        }
-        with.finish();
-        without.finish();
-        for (n, (with, without)) in with.peers.iter().zip(&without.peers).enumerate() {
-            with.check("with");
-            if with.socket.is_some() && coalesce == "0s" {
-                prop_assert_eq!(
-                    String::from_utf8_lossy(&with.got),
-                    String::from_utf8_lossy(&without.got),
-                    "client {}", n
-                );
-                prop_assert_eq!(with.is_over, without.is_over);
-            }
-        }
-    }
-
-    /// Logs that let go what slow clients need, under each policy.
-    #[test]
-    fn nothing_is_lost_in_silence(
-        steps in steps(false),
-        policy in prop_oneof![Just("evict"), Just("skip"), Just("pause")],
-        stagger in prop_oneof![Just("0s"), Just("5ms")],
-    ) {
-        let source = format!(
-            "start: live, slow_client: {{ policy: {policy} }}, log: {{ events: 6 }}, stagger: {stagger}"
-        );
-        let mut world = World::new(&source);
-        for step in &steps {
-            world.step(step, true);
-        }
-        world.finish();
-        for (n, peer) in world.peers.iter().enumerate() {
-            let (last, is_gap) = peer.check(&format!("client {n}"));
-            let (body, has_ended) = peer.body();
-            // One that is still in has everything, or knows that it has not.
-            if peer.socket.is_some() && !peer.is_over && !has_ended && last.is_some() && !is_gap {
-                prop_assert_eq!(last, Some(world.events), "client {}: {}", n, &body[..body.len().min(300)]);
-            }
-        }
-    }
-}
-
-fn waiting_world(source: &str) -> World {
-    let mut world = World::new(source);
-    for _ in 0..3 {
-        world.join(None, false);
-    }
-    world.settle();
-    // The first reads, the others do not.
-    for _ in 0..12 {
-        world.step(
-            &Step::Publish {
-                bytes: 60_000,
-                has_id: true,
-            },
-            true,
-        );
-        world.settle();
-        world.peers[0].read(1 << 20);
-    }
-    world.settle();
-    world.peers[0].read(1 << 20);
-    world
-}
-
-#[test]
-fn who_a_client_is_and_how_long_it_may_stay_goes_on() {
-    let mut world = World::new("max_age: 10m");
-    let expires = SystemTime::now() + Duration::from_secs(100);
-    world.grant = Some(Arc::new(Grant {
-        basis: [7; 32],
-        user: Some(User {
-            kind: "jwt",
-            name: "a".into(),
-        }),
-        expires: Some(expires),
-    }));
-    world.join(None, false);
-    world.grant = None;
-    world.join(None, true);
-    world.settle();
-    let seen = |world: &World| -> Vec<_> {
-        let clients = world.thread.shard.clients.iter().map(|(_, client)| client);
-        let left = |client: &super::client::Client| client.leave_at.since(world.thread.shard.clock.tick()).as_secs();
-        let seen = clients.map(|client| {
-            let grant = client.permit.grant().map(|grant| (**grant).clone());
-            let protocol = client.subscription.protocol();
-            (
-                client.leaves,
-                left(client),
-                client.peer.address(),
-                grant,
-                protocol,
-                client.framing,
-            )
-        });
-        seen.collect()
-    };
-    let before = seen(&world);
-    for _ in 0..3 {
-        world.hand_over();
-    }
-    let after = seen(&world);
-    assert_eq!(before.len(), 2);
-    for (before, after) in before.iter().zip(&after) {
-        assert_eq!(
-            (before.0, before.2, &before.3, before.4, before.5),
-            (after.0, after.2, &after.3, after.4, after.5)
-        );
-        assert!(before.1.abs_diff(after.1) <= 1, "{before:?} {after:?}");
-    }
-    let one_more = |world: &World| world.quotas.admit(PEER.ip(), None).is_ok();
-    assert!(one_more(&world));
-}
-
-#[test]
-fn a_smaller_log_cuts_who_is_inside_an_event_that_it_does_not_keep() {
-    let mut world = waiting_world("log: { bytes: 8MiB }, slow_client: { policy: skip }");
-    let source = (*world.config.sources[0]).clone();
-    world.config.sources[0] = Arc::new(crate::config::Source {
-        log: crate::config::KeptLog {
-            bytes: 100_000,
-            ..source.log
-        },
-        ..source
-    });
-    let (_, carried) = world.give();
-    let mut log = Vec::new();
-    world.channel.give_log(&mut log).expect("memory takes it");
-    let settings = Settings::new(world.config.sources[0].clone());
-    let channel = Channel::take(
-        &world.channel.give_state(),
-        &log[..],
-        settings,
-        Metrics::new().source("s"),
-    );
-    let channel = channel.expect("a channel");
-    let quotas = quotas(&world.config);
-    let mut taken = TakenClients::default();
-    for (client, socket) in carried {
-        taken
-            .take(client, socket, std::slice::from_ref(&channel), &quotas)
-            .expect("a client");
-    }
-    assert_eq!((taken.len(), taken.clients.len()), (3, 1));
-    taken.cut();
-    assert_eq!(quotas.clients(), 1);
-}
-
-#[test]
-fn clients_that_there_can_not_be_are_errors() {
-    let world = waiting_world("");
-    let channels = [world.channel.clone()];
-    let (_, carried) = world.give();
-    let take = |change: &dyn Fn(&mut serde_json::Value)| {
-        let (client, socket) = &carried[1];
-        let mut value = serde_json::to_value(client).expect("plain data");
-        change(&mut value);
-        let client = serde_json::from_value(value).expect("a client's form");
-        let socket = socket.try_clone().expect("a descriptor");
-        TakenClients::default().take(client, socket, &channels, &world.quotas)
-    };
-    assert!(take(&|_| {}).is_ok());
-    let changes: [(&str, serde_json::Value); 8] = [
-        ("channel", 1.into()),
-        ("next", 0.into()),
-        ("next", 14.into()),
-        ("state", "Live".into()),
-        ("state", "Closing".into()),
-        ("after_rest", "Farewell".into()),
-        ("rest", serde_json::json!({ "OfEntry": 1_000_000 })),
-        ("rest", serde_json::json!({ "Own": [] })),
-    ];
-    for (key, value) in changes {
-        let taken = take(&|client| client[key] = value.clone());
-        assert!(matches!(taken, Err(TakeClientError::Damaged(_))), "{key}: {value}");
-    }
-    let file = std::fs::File::open("/dev/null").expect("a file");
-    let client = carried[1].0.clone();
-    let taken = TakenClients::default().take(client, file.into(), &channels, &world.quotas);
-    assert!(matches!(taken, Err(TakeClientError::Socket(_))));
 }
