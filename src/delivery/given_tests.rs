@@ -21,7 +21,7 @@ use std::io::{self, BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
@@ -51,6 +51,16 @@ impl Taker for Collector {
             let owned = (client.clone(), socket.try_clone_to_owned()?);
             self.clients.lock().expect("no panic").push(owned);
         }
+        Ok(())
+    }
+}
+
+/// Takes nothing until the other end is dropped.
+struct Waiting(Mutex<mpsc::Receiver<()>>);
+
+impl Taker for Waiting {
+    fn clients(&self, _: &[CarriedClient], _: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let _ = self.0.lock().expect("no panic").recv();
         Ok(())
     }
 }
@@ -177,11 +187,13 @@ async fn a_taker_that_fails_changes_nothing() {
         ..Collector::default()
     });
     assert!(process.give(&fails).is_err());
-    let taker: Arc<dyn Taker> = Arc::new(Collector::default());
+    let (release, waiting) = mpsc::channel();
+    let taker: Arc<dyn Taker> = Arc::new(Waiting(Mutex::new(waiting)));
     let late = process
         .shards
         .give(vec![process.channel.clone()], &taker, Instant::now());
-    assert!(late.is_err(), "no shard answers within no time");
+    assert!(late.is_err(), "the shard with the client can't have answered");
+    drop(release);
     process.publish("2");
     assert_eq!(data_until(&mut peer, "2"), ["2"]);
 }

@@ -61,6 +61,10 @@ const COMMANDS: &[(&str, How)] = &[
     ("cp ", Not(INSTALLS)),
     ("install ", Not(INSTALLS)),
     ("editor", Not("is for a person")),
+    (
+        "fanfare upgrade",
+        Not("needs a service that has been running: `handover::` of the stories upgrades one"),
+    ),
     ("systemctl", Not(SYSTEMD)),
     ("systemd-sysusers", Not(SYSTEMD)),
     ("sysctl", Not(INSTALLS)),
