@@ -35,6 +35,8 @@ pub struct Listener {
     kind: Kind,
     /// Another process has it too, and goes on with it.
     is_handed_over: AtomicBool,
+    /// The service manager has made it, and keeps it after this process.
+    is_managers: bool,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl Listener {
         Self {
             kind,
             is_handed_over: AtomicBool::new(false),
+            is_managers: false,
         }
     }
 
@@ -95,6 +98,17 @@ impl Listener {
         let listener = Self::of(kind);
         listener.handed_over();
         Ok(listener)
+    }
+
+    /// The service manager has made it, and keeps it: closing it leaves its file for good.
+    pub fn of_manager(mut self) -> Self {
+        self.is_managers = true;
+        self
+    }
+
+    /// Whether the service manager keeps it.
+    pub fn is_managers(&self) -> bool {
+        self.is_managers
     }
 
     /// It is this process's: closing it removes its file.
@@ -208,6 +222,7 @@ impl AsRawFd for Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Kind::Unix(_, path) = &self.kind
+            && !self.is_managers
             && !self.is_handed_over.load(Ordering::Acquire)
         {
             // It may have been removed by hand.

@@ -61,7 +61,7 @@ impl Sockets {
         let control = match &config.handover {
             None => None,
             Some(path) => Some(match inherited.take(Role::Control, &Listen::Unix(path.clone())) {
-                Some(descriptor) => ControlSocket::inherit(descriptor, path)?,
+                Some(socket) => ControlSocket::inherit(socket.descriptor, path)?,
                 None => ControlSocket::bind(path)?,
             }),
         };
@@ -78,7 +78,7 @@ impl Sockets {
 fn bind_admin(address: SocketAddr, inherited: &mut Inherited) -> Result<Listener, StartError> {
     let (listener, address) = (ListenerName::Admin(address), Listen::Tcp(address));
     let bound = match inherited.take(Role::Admin, &address) {
-        Some(descriptor) => Listener::inherit(descriptor, &address),
+        Some(socket) => socket.listener(&address),
         None => bind(&address),
     };
     bound.map_err(|error| StartError::Bind { listener, error })

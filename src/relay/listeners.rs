@@ -84,7 +84,7 @@ impl Bound {
         });
         let bound = missing.map(|(configured, listener)| {
             let socket = match inherited.take(Role::Clients, &configured.address) {
-                Some(descriptor) => Listener::inherit(descriptor, &configured.address),
+                Some(socket) => socket.listener(&configured.address),
                 None => bind(&configured.address),
             };
             let socket = socket.map_err(|error| StartError::Bind { listener, error })?;

@@ -4,6 +4,7 @@
 //! a [`Reloader`] puts in force goes the same way.
 //! Dropping a [`Relay`] cuts everything; [`Relay::drain`] ends it in order.
 
+mod activation;
 mod budget;
 mod foundation;
 mod handover;
@@ -30,7 +31,7 @@ use crate::quotas::Quotas;
 use crate::status::StatusProvider;
 use budget::raised_limit;
 use foundation::{Foundation, Sockets};
-use handover::{Inherited, Predecessor};
+use handover::Predecessor;
 use in_force::InForce;
 use status_provider::RelayStatus;
 use std::net::SocketAddr;
@@ -68,10 +69,12 @@ impl Drop for Connections {
 }
 
 impl Relay {
-    /// Starts everything. To be called within a tokio runtime, which then serves requests;
-    /// upstreams have their own.
+    /// Starts everything; where the service manager listens already, with its sockets. To be called
+    /// within a tokio runtime, which then serves requests; upstreams have their own.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let mut sockets = Sockets::bind(&config, &mut Inherited::default())?;
+        let mut inherited = activation::sockets()?;
+        let mut sockets = Sockets::bind(&config, &mut inherited)?;
+        activation::warn_of_unused(&inherited);
         let foundation = Foundation::lay(&config, &mut sockets)?;
         foundation.open_log_dirs(&config)?;
         foundation.start_sources(&config);

@@ -15,6 +15,7 @@ mod support;
 #[path = "../third_party/tools.rs"]
 mod tools;
 
+mod activation;
 mod command;
 mod container;
 mod commands;

@@ -149,6 +149,7 @@ impl Giving<'_> {
                 role: Role::Clients,
                 configured: configured.to_string(),
                 bound: socket.get_ref().address().map(|bound| bound.to_string()),
+                is_managers: socket.get_ref().is_managers(),
             })
             .collect();
         let mut descriptors: Vec<_> = clients.iter().map(|(_, socket)| socket.get_ref().as_fd()).collect();
@@ -157,6 +158,8 @@ impl Giving<'_> {
                 role: Role::Admin,
                 configured: self.in_force.config().admin.unwrap_or(*bound).to_string(),
                 bound: Some(bound.to_string()),
+                // It has no file that could be removed.
+                is_managers: false,
             });
             descriptors.push(socket.as_fd());
         }
@@ -165,6 +168,7 @@ impl Giving<'_> {
                 role: Role::Control,
                 configured: Listen::Unix(control.path().to_owned()).to_string(),
                 bound: None,
+                is_managers: false,
             });
             descriptors.push(control.as_fd());
         }

@@ -1,7 +1,9 @@
 //! Listening sockets that another process has bound: the one before, or the service manager.
 
 use crate::config::Listen;
+use crate::net::Listener;
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::os::fd::OwnedFd;
 
 /// What a listening socket is for.
@@ -13,6 +15,8 @@ pub(in crate::relay) enum Role {
     Admin,
     /// The next hand-over.
     Control,
+    /// Whatever is configured at its address: the service manager does not know more.
+    Any,
 }
 
 /// A listening socket, as it is described beside its descriptor.
@@ -23,6 +27,32 @@ pub(in crate::relay) struct CarriedListener {
     pub(super) configured: String,
     /// Its address; nothing for a Unix socket.
     pub(super) bound: Option<String>,
+    /// The service manager has made it, and keeps it.
+    pub(super) is_managers: bool,
+}
+
+/// A listening socket that is to be used in place of one that would be bound.
+#[derive(Debug)]
+pub(in crate::relay) struct InheritedSocket {
+    pub(in crate::relay) descriptor: OwnedFd,
+    is_managers: bool,
+}
+
+impl Role {
+    fn is_for(self, wanted: Role) -> bool {
+        self == wanted || (self == Role::Any && wanted != Role::Control)
+    }
+}
+
+impl InheritedSocket {
+    /// As a listener at its address.
+    pub(in crate::relay) fn listener(self, address: &Listen) -> io::Result<Listener> {
+        let listener = Listener::inherit(self.descriptor, address)?;
+        Ok(match self.is_managers {
+            true => listener.of_manager(),
+            false => listener,
+        })
+    }
 }
 
 /// Those that nobody has taken yet.
@@ -43,18 +73,39 @@ impl Inherited {
         }
     }
 
+    /// Those of the service manager, each with its address.
+    pub(in crate::relay) fn of_manager(sockets: impl IntoIterator<Item = (Listen, OwnedFd)>) -> Self {
+        Self::new(sockets.into_iter().map(|(address, descriptor)| {
+            let carried = CarriedListener {
+                role: Role::Any,
+                configured: address.to_string(),
+                bound: None,
+                is_managers: true,
+            };
+            (carried, descriptor)
+        }))
+    }
+
     /// The one that is for this, at this address.
-    pub(in crate::relay) fn take(&mut self, role: Role, address: &Listen) -> Option<OwnedFd> {
+    pub(in crate::relay) fn take(&mut self, role: Role, address: &Listen) -> Option<InheritedSocket> {
         let wanted = address.to_string();
         let by = |is_it: &dyn Fn(&CarriedListener) -> bool| {
             let mut left = self.left.iter();
-            left.position(|(_, carried, _)| carried.role == role && is_it(carried))
+            left.position(|(_, carried, _)| carried.role.is_for(role) && is_it(carried))
         };
         let at = by(&|carried| carried.configured == wanted);
         let at = at.or_else(|| by(&|carried| carried.bound.as_ref() == Some(&wanted)))?;
-        let (number, _, descriptor) = self.left.remove(at);
+        let (number, carried, descriptor) = self.left.remove(at);
         self.taken.push(number);
-        Some(descriptor)
+        Some(InheritedSocket {
+            descriptor,
+            is_managers: carried.is_managers,
+        })
+    }
+
+    /// The addresses of those that were not taken.
+    pub(in crate::relay) fn left(&self) -> impl Iterator<Item = &str> {
+        self.left.iter().map(|(_, carried, _)| &*carried.configured)
     }
 
     /// The places of those that were taken, in the order in which they came.
@@ -77,6 +128,7 @@ mod tests {
                 role,
                 configured: configured.to_owned(),
                 bound: bound.map(str::to_owned),
+                is_managers: false,
             };
             (carried, OwnedFd::from(descriptor))
         };
@@ -97,5 +149,25 @@ mod tests {
         assert!(take(Role::Clients, "unix:/run/a.sock"));
         assert!(!take(Role::Control, "127.0.0.1:0"));
         assert_eq!(inherited.taken(), [1, 0, 2]);
+    }
+
+    #[test]
+    fn a_socket_of_the_service_manager_is_for_what_is_configured_at_its_address() {
+        let address = |text: &str| parse_listen(text).expect("an address");
+        let sockets = [
+            "127.0.0.1:4711",
+            "127.0.0.1:4712",
+            "unix:/run/a.sock",
+            "unix:/run/b.sock",
+        ];
+        let mut inherited = Inherited::of_manager(sockets.map(|text| {
+            let (descriptor, _) = UnixStream::pair().expect("a pair of sockets");
+            (address(text), OwnedFd::from(descriptor))
+        }));
+        assert!(inherited.take(Role::Admin, &address("127.0.0.1:4711")).is_some());
+        assert!(inherited.take(Role::Clients, &address("127.0.0.1:4712")).is_some());
+        assert!(inherited.take(Role::Control, &address("unix:/run/a.sock")).is_none());
+        assert!(inherited.take(Role::Clients, &address("unix:/run/a.sock")).is_some());
+        assert_eq!(inherited.left().collect::<Vec<_>>(), ["unix:/run/b.sock"]);
     }
 }
