@@ -78,6 +78,13 @@ impl Audience {
         self.relay.address
     }
 
+    /// All addresses at which it listens for clients, in their order.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let lines = self.relay.log_lines("listening for clients");
+        let addresses = lines.iter().map(|line| line["address"].as_str().unwrap());
+        addresses.map(|address| address.parse().unwrap()).collect()
+    }
+
     /// Clients that were cut for being slow, for whatever reason.
     pub async fn evictions(&self) -> f64 {
         let mut all = 0.0;

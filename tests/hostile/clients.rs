@@ -160,6 +160,22 @@ async fn requests_whose_answers_are_not_read_stop_at_some_point() {
     audience.dismiss().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn floods_of_http2_frames_end_with_their_connections() {
+    for wave in ["rapid_resets", "small_frames"] {
+        let audience = withstands(wave).await;
+        audience.relay.eventually_clients(SMALL.clients).await;
+        audience.dismiss().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http2_streams_with_open_windows_that_are_not_read_are_cut() {
+    let audience = withstand("slow_streams", HEAVY).await;
+    assert!(audience.evictions().await > 0.0);
+    audience.dismiss().await;
+}
+
 /// All places of an entry are taken by requests that never end: the next ones are refused at once,
 /// and a source's are served.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@
 use crate::attacker::Attacker;
 use crate::audience::{Audience, Size};
 use crate::clients::passed;
+use crate::support::tls::Authority;
 use std::time::Duration;
 
 const SIZE: Size = Size {
@@ -30,7 +31,14 @@ const ATTACKS: &[(&str, usize)] = &[
     ("stream_and_reset", 1),
     ("other_protocols", 1),
     ("pipelines", 1),
+    (OVER_TLS, 1),
+    ("rapid_resets", 1),
+    ("small_frames", 1),
+    ("slow_streams", 1),
 ];
+
+/// The wave that is for the listener with TLS.
+const OVER_TLS: &str = "handshakes";
 
 /// A number from the environment, if it is there.
 fn number(name: &str, default: u64) -> u64 {
@@ -66,9 +74,16 @@ async fn the_mean_of_the_fan_out_under_each_attack() {
 /// The mean in seconds. Fails if a client was cut, or missed an event.
 async fn mean(attack: Option<(&str, usize)>, time: Duration) -> f64 {
     let passed = passed().await;
+    let authority = Authority::new();
+    authority.issue("relay", &["localhost"]);
+    let listen = format!(
+        "[127.0.0.1:0, {{ address: '127.0.0.1:0', tls: {} }}]",
+        authority.tls("relay", "")
+    );
     // As an operator has it, but for what would outlast the measurement.
     let audience = Audience::gather(SIZE, |setup| {
         setup
+            .listen(&listen)
             .top(&passed)
             .top("limits: { header_timeout: 2s }")
             .source("slow_client: { stall: 2s }")
@@ -76,7 +91,11 @@ async fn mean(attack: Option<(&str, usize)>, time: Duration) -> f64 {
     .await;
     let mut attackers = Vec::new();
     if let Some((wave, processes)) = attack {
-        attackers.extend((0..processes).map(|_| Attacker::start(wave, audience.address(), time)));
+        let at = match wave {
+            OVER_TLS => audience.addresses()[1],
+            _ => audience.address(),
+        };
+        attackers.extend((0..processes).map(|_| Attacker::start(wave, at, time)));
     }
     let before = audience.fan_out().await;
     tokio::time::sleep(time).await;

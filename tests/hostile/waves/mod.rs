@@ -1,6 +1,7 @@
 //! What attackers do, one bounded wave at a time.
 
 mod floods;
+mod protocols;
 mod slow;
 
 use crate::support::origin::PATIENCE;
@@ -31,6 +32,10 @@ pub const ALL: &[(&str, Wave)] = &[
     ("stream_and_reset", |at| Box::pin(floods::stream_and_reset(at))),
     ("other_protocols", |at| Box::pin(floods::other_protocols(at))),
     ("pipelines", |at| Box::pin(floods::pipelines(at))),
+    ("handshakes", |at| Box::pin(protocols::handshakes(at))),
+    ("rapid_resets", |at| Box::pin(protocols::rapid_resets(at))),
+    ("small_frames", |at| Box::pin(protocols::small_frames(at))),
+    ("slow_streams", |at| Box::pin(protocols::slow_streams(at))),
 ];
 
 pub fn named(name: &str) -> Wave {

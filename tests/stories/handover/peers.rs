@@ -172,7 +172,7 @@ async fn a_new_process_whose_predecessor_ends_half_way_ends_too() {
             if step == 3 {
                 // For the next hand-over alone: nothing else listens here.
                 let name = format!("unix:{}", control.path().display());
-                let listeners = vec![(2_u8, name, None::<String>)];
+                let listeners = vec![(2_u8, name, None::<String>, false)];
                 link.send_with(Kind::Listeners, &listeners, &[control.as_fd()]).unwrap();
                 link.expect(Kind::Ready, "that it is ready").unwrap();
             }
