@@ -88,7 +88,7 @@ pub struct NotReady {
 }
 
 /// The answer of `/status`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Status {
     /// The program's version.
     pub version: &'static str,

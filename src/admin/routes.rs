@@ -233,8 +233,8 @@ fn healthcheck(readiness: &Readiness) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{Metrics, ProcessNumbers, Totals};
-    use crate::status::{LimitsStatus, Sample, WantedClient};
+    use crate::metrics::Metrics;
+    use crate::status::{Sample, WantedClient};
     use http_body_util::BodyExt as _;
     use std::future::Future;
     use std::pin::Pin;
@@ -250,15 +250,7 @@ mod tests {
                 Status {
                     version: "1",
                     uptime_seconds: 0.5,
-                    draining: false,
-                    reload: None,
-                    upgrade: None,
-                    not_in_force: Vec::new(),
-                    clients: 0,
-                    limits: LimitsStatus::default(),
-                    process: ProcessNumbers::default(),
-                    totals: Totals::default(),
-                    sources: Vec::new(),
+                    ..Status::default()
                 }
             })
         }

@@ -205,8 +205,8 @@ fn event(name: &str, data: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{Metrics, ProcessNumbers, Totals};
-    use crate::status::{ClientDetails, LimitsStatus, Readiness, Sample, WantedClient};
+    use crate::metrics::Metrics;
+    use crate::status::{ClientDetails, Readiness, Sample, WantedClient};
     use std::cell::Cell;
     use std::pin::Pin;
 
@@ -233,16 +233,7 @@ mod tests {
     fn status() -> Status {
         Status {
             version: "1",
-            uptime_seconds: 0.0,
-            draining: false,
-            reload: None,
-            upgrade: None,
-            not_in_force: Vec::new(),
-            clients: 0,
-            limits: LimitsStatus::default(),
-            process: ProcessNumbers::default(),
-            totals: Totals::default(),
-            sources: Vec::new(),
+            ..Status::default()
         }
     }
 

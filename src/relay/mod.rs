@@ -239,9 +239,7 @@ impl Relay {
             tokio::time::sleep(ANSWERED_LOOK).await;
         }
     }
-}
 
-impl Relay {
     /// Ends the keeping of logs in order, unless a disk takes too long.
     async fn close_kept(&self) {
         let status = self.status.clone();

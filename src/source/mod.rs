@@ -2,9 +2,7 @@
 //! registry of all.
 
 mod ask_origin;
-#[allow(dead_code)]
 mod basis;
-#[allow(dead_code)]
 mod carried;
 #[cfg(test)]
 mod carried_tests;
@@ -12,11 +10,7 @@ mod change;
 mod channel_life;
 mod channel_list;
 mod first_response;
-// Called by the side that speaks with the other process.
-#[allow(dead_code)]
 mod frozen_upstreams;
-// Called by the side that speaks with the other process.
-#[allow(dead_code)]
 mod giving;
 mod keeping;
 mod live_source;
@@ -24,9 +18,7 @@ mod plain;
 mod registry;
 mod sink;
 mod surroundings;
-#[allow(dead_code)]
 mod taken_upstreams;
-#[allow(dead_code)]
 mod taking;
 mod templated;
 mod upstream_runner;
