@@ -26,6 +26,8 @@ mod kept_log;
 mod names;
 mod numbers;
 mod opened;
+#[cfg(test)]
+mod opened_tests;
 mod record;
 mod recovery;
 mod segment;

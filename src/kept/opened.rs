@@ -43,6 +43,12 @@ impl Opened {
         )
     }
 
+    /// Up to where numbers may be given.
+    #[cfg(test)]
+    pub(super) fn may_give(&self) -> Option<Position> {
+        self.reserved.limit()
+    }
+
     /// A folder in which nothing is of use.
     fn fresh(directory: &Arc<Directory>, dir: &Path, stays_open: bool) -> Self {
         Self {
@@ -69,6 +75,27 @@ impl Opened {
         let below = channel.tip().position.get().saturating_add(RESERVED_AT_A_TIME);
         opened.reserved = Arc::new(Reserved::below(Position::new(below)));
         opened
+    }
+
+    /// Reserves its numbers before any is given: those of a numbering that stands on disk already,
+    /// up to where another process has ended. Blocks until they are on disk.
+    pub(crate) fn reserved_at_once(mut self, source: &Source, channel: &Channel) -> Self {
+        let next = channel.tip().position.get().saturating_add(1);
+        let numbers = Numbers {
+            epoch: channel.epoch().name().to_owned(),
+            below: next.saturating_add(RESERVED_AT_A_TIME),
+            is_clean: false,
+        };
+        let below = match self.files.reserve(&numbers) {
+            Ok(()) => numbers.below,
+            Err(error) => {
+                channel.metrics().log_dir_errors.increment(1);
+                tracing::error!(source = source.name, %error, "no numbers can be reserved on disk: the numbering jumps");
+                next
+            }
+        };
+        self.reserved = Arc::new(Reserved::below(Position::new(below)));
+        self
     }
 
     /// The folder of a plain source's one channel. What can't be read is set aside.

@@ -11,6 +11,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// What keeps a channel's log; nothing, if it is in memory alone.
 pub(super) struct KeptSlot(Mutex<Option<Keeping>>);
 
+/// What a directory may know of the numbering of a channel that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnDisk {
+    /// Nothing: it has been in memory alone, or elsewhere.
+    Nothing,
+    /// Where it stood at a hand-over: numbers beyond are given only once that is said there.
+    Numbers,
+}
+
 impl KeptSlot {
     /// A channel that goes on behind what was opened, or begins; and what keeps its log from now on.
     pub(super) fn channel(
@@ -47,6 +56,7 @@ impl KeptSlot {
         source: &Source,
         wanted: Option<&Arc<Directory>>,
         key: Option<&str>,
+        on_disk: OnDisk,
     ) {
         let mut keeping = self.keeping();
         let is_there = match (&*keeping, wanted) {
@@ -60,7 +70,14 @@ impl KeptSlot {
         if let Some(keeping) = keeping.take() {
             keeping.discard();
         }
-        *keeping = wanted.map(|directory| Opened::for_running(directory, source, channel, key).keep(channel));
+        *keeping = wanted.map(|directory| {
+            let opened = Opened::for_running(directory, source, channel, key);
+            let opened = match on_disk {
+                OnDisk::Nothing => opened,
+                OnDisk::Numbers => opened.reserved_at_once(source, channel),
+            };
+            opened.keep(channel)
+        });
     }
 
     /// To be called about once a second.

@@ -3,6 +3,7 @@
 use super::carried::{CarriedChannel, CarriedChannelError};
 use super::change::Change;
 use super::channel_list::ChannelUpstreams;
+use super::keeping::OnDisk;
 use super::plain::Plain;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
@@ -145,12 +146,14 @@ impl LiveSource {
     }
 
     /// Keeps its logs where its settings say, as far as that directory is open.
-    pub(super) fn keep(&self, surroundings: &Surroundings) {
+    pub(super) fn keep(&self, surroundings: &Surroundings, on_disk: OnDisk) {
         let source = self.settings().snapshot();
         let directory = surroundings.directory_of(&source);
         match self {
-            Self::Plain(plain) => plain.kept.follow(&plain.channel, &source, directory.as_ref(), None),
-            Self::Templated(templated) => templated.0.keep_in(&source, directory.as_ref()),
+            Self::Plain(plain) => plain
+                .kept
+                .follow(&plain.channel, &source, directory.as_ref(), None, on_disk),
+            Self::Templated(templated) => templated.0.keep_in(&source, directory.as_ref(), on_disk),
         }
     }
 
@@ -184,7 +187,7 @@ impl LiveSource {
             self.channels()
                 .iter()
                 .for_each(|(channel, _)| channel.settings_replaced());
-            self.keep(surroundings);
+            self.keep(surroundings, OnDisk::Nothing);
         }
         if let Change::Upstreams(places) = change {
             let replaced = places.iter().filter_map(|n| Some((*n, runners.get(*n)?)));

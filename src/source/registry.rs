@@ -6,6 +6,7 @@
 
 use super::carried::{CarriedChannel, CarriedChannelError};
 use super::change::Change;
+use super::keeping::OnDisk;
 use super::live_source::LiveSource;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
@@ -164,9 +165,11 @@ impl Registry {
         &self.surroundings.directories
     }
 
-    /// Keeps all logs where the settings say, in directories that have been opened since.
+    /// After a hand-over, or one that has failed: keeps all logs where the settings say, in
+    /// directories that have been opened since. Blocks until the numbers that follow are reserved.
     pub(crate) fn keep(&self) {
-        self.list().iter().for_each(|live| live.keep(&self.surroundings));
+        let keep = |live: &Arc<LiveSource>| live.keep(&self.surroundings, OnDisk::Numbers);
+        self.list().iter().for_each(keep);
     }
 
     /// Ends the keeping of all logs in order: the next process goes on there. Blocks while the rest

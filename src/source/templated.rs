@@ -5,7 +5,7 @@ use super::carried::{CarriedChannel, CarriedChannelError};
 use super::channel_life::ChannelLife;
 use super::channel_list::{ChannelList, ChannelUpstreams, OpenChannel, OpenOutcome, make_room};
 use super::first_response::{First, FirstResponse};
-use super::keeping::KeptSlot;
+use super::keeping::{KeptSlot, OnDisk};
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
@@ -135,7 +135,7 @@ impl Templated {
     }
 
     /// From now on the logs are kept here.
-    pub(super) fn keep_in(&self, source: &Source, directory: Option<&Arc<Directory>>) {
+    pub(super) fn keep_in(&self, source: &Source, directory: Option<&Arc<Directory>>, on_disk: OnDisk) {
         let channels = self.list.lock();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let is_there = match (&*kept, directory) {
@@ -148,7 +148,7 @@ impl Templated {
         }
         for (parameters, open) in channels.iter() {
             open.kept
-                .follow(&open.channel, source, directory, Some(&parameters.key()));
+                .follow(&open.channel, source, directory, Some(&parameters.key()), on_disk);
         }
     }
 
