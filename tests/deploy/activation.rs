@@ -3,9 +3,10 @@
 
 use crate::support::client::get;
 use crate::support::origin::{TestOrigin, within};
-use crate::support::relay::PATH;
+use crate::support::ports::free_address;
+use crate::support::relay::{PATH, eventually};
 use crate::tools::{file, program};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command as Plain, Stdio};
 use std::sync::{Arc, Mutex};
@@ -48,25 +49,16 @@ impl Activated {
     }
 
     async fn listens(&self, address: SocketAddr) {
-        let listening = async {
-            while !self.said().contains(&format!("Listening on {address}")) {
-                tokio::task::yield_now().await;
-            }
-        };
-        within("the manager to listen", listening).await;
+        let line = format!("Listening on {address}");
+        eventually("the manager to listen", || self.said().contains(&line)).await;
     }
-}
-
-/// An address at which nobody listens.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[tokio::test]
 async fn sockets_of_the_manager_are_used_for_what_is_configured_at_their_addresses() {
     let origin = TestOrigin::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let (clients, admin, unused) = (free(), free(), free());
+    let (clients, admin, unused) = (free_address(), free_address(), free_address());
     let unix = dir.path().join("clients.sock");
     let configuration = dir.path().join("fanfare.yaml");
     let yaml = format!(

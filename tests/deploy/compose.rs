@@ -4,7 +4,8 @@
 use crate::command::{fanfare, succeeds};
 use crate::support::client::get;
 use crate::support::origin::{PATIENCE, within};
-use crate::tools::{file, free_address, installed, program};
+use crate::support::ports::free_address;
+use crate::tools::{file, installed, program};
 use crate::yaml::{list, read, text};
 use std::net::SocketAddr;
 use std::path::Path;

@@ -156,7 +156,7 @@ async fn it_runs_and_finds_and_trusts_its_origin() {
     let shipped = std::fs::read_to_string(&roots).unwrap();
     assert!(shipped.matches("BEGIN CERTIFICATE").count() > 50);
     std::fs::write(&roots, shipped + &authority).unwrap();
-    let admin = crate::tools::free_address();
+    let admin = crate::support::ports::free_address();
     let mut relay = tokio::process::Command::from(inside(root.path()))
         .args(["serve", "--listen", "127.0.0.1:0", "--upstream"])
         .arg(format!("https://{ORIGIN}:{}/sse", origin.address().port()))

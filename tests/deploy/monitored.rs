@@ -4,10 +4,11 @@
 use crate::dashboard::{dashboard, queries};
 use crate::support::client::{ask, get};
 use crate::support::origin::{PATIENCE, TestOrigin};
+use crate::support::ports::free_address;
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup};
 use crate::support::tls::{Authority, NAME};
-use crate::tools::{file, free_address, program};
+use crate::tools::{file, program};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::Path;

@@ -5,7 +5,8 @@
 use crate::command::succeeds;
 use crate::support::client::{ask, get};
 use crate::support::origin::{TestOrigin, within};
-use crate::tools::{file, free_address, program};
+use crate::support::ports::free_address;
+use crate::tools::{file, program};
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::Duration;

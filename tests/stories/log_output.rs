@@ -2,10 +2,11 @@
 
 use crate::support::client::{TestClient, ask, get};
 use crate::support::origin::{Conn, TestOrigin, within};
+use crate::support::ports::free_address;
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup};
 use std::io::{BufRead as _, BufReader, pipe};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::process::Stdio;
 use tokio::process::Command;
 
@@ -17,15 +18,11 @@ const PIPE_BYTES: usize = 4096;
 /// Requests that leave a line in the log each.
 const LINES: usize = 200;
 
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 /// A relay that logs to `log`, its origin, and a client.
 async fn running(log: impl Into<Stdio>) -> (TestProcess, Conn, TestClient) {
     let origin = TestOrigin::start().await;
     let setup = Setup::over(&origin).top("drain: { spread: 0s, timeout: 20s }");
-    let process = TestProcess::start_logging_to(&setup, log, free_port(), free_port()).await;
+    let process = TestProcess::start_logging_to(&setup, log, free_address(), free_address()).await;
     let mut conn = origin.accept().await;
     conn.stream_head().await;
     let mut client = get(PATH).open(process.address).await;

@@ -12,6 +12,7 @@ pub mod client;
 pub mod frames;
 pub mod http2_wire;
 pub mod origin;
+pub mod ports;
 pub mod process;
 #[path = "../reference/mod.rs"]
 pub mod reference;

@@ -2,7 +2,8 @@
 
 use crate::front::Relay;
 use crate::proxy::{Proxy, configured};
-use crate::tools::{free_address, program};
+use crate::support::ports::free_address;
+use crate::tools::program;
 use tokio::process::Command;
 
 crate::stories_in_front!(start);

@@ -3,9 +3,9 @@
 use crate::foreign::Foreign;
 use crate::stream::{EVERYTHING, TYPES, assert_numbered, dispatched, publish, publish_while_it_is_cut};
 use crate::support::origin::TestOrigin;
+use crate::support::ports::free_address;
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, eventually};
-use crate::tools::free_address;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;

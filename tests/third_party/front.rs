@@ -6,9 +6,9 @@ use crate::proxy::Proxy;
 use crate::stream::{assert_numbered, publish, publish_while_it_is_cut};
 use crate::support::client::{Ask, End, TestClient, ask, get};
 use crate::support::origin::{TestOrigin, within};
+use crate::support::ports::free_address;
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, TestRelay};
-use crate::tools::free_address;
 use std::net::SocketAddr;
 use tokio::net::TcpSocket;
 

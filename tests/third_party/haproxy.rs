@@ -5,9 +5,10 @@ use crate::proxy::{Proxy, configured};
 use crate::stream::{assert_numbered, publish};
 use crate::support::client::{End, ask, get};
 use crate::support::origin::TestOrigin;
+use crate::support::ports::free_address;
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, TestRelay};
-use crate::tools::{file, free_address, program};
+use crate::tools::{file, program};
 use tokio::process::Command;
 
 crate::stories_in_front!(start);

@@ -3,7 +3,8 @@
 
 use crate::front::Relay;
 use crate::proxy::{Proxy, configured};
-use crate::tools::{free_address, program};
+use crate::support::ports::free_address;
+use crate::tools::program;
 use std::net::SocketAddr;
 use tokio::process::Command;
 

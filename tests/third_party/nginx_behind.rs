@@ -1,9 +1,9 @@
 //! nginx as the origin behind a proxied prefix: what is not within the prefix can't be reached by
 //! any spelling.
 
+use crate::support::ports::free_address;
 use crate::support::relay::TestRelay;
 use crate::support::wire::Wire;
-use crate::tools::free_address;
 use std::net::SocketAddr;
 
 /// Each of them, sent to nginx itself, or read by another server behind it, leads out of the

@@ -1,11 +1,6 @@
-//! Where the programs are, and ports for them.
+//! Where the programs are.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-
-/// Below those that the kernel hands out by itself, so that nobody gets one between the look and
-/// the use.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// A program that `scripts/setup` installs.
 pub fn program(name: &str) -> PathBuf {
@@ -29,14 +24,4 @@ pub fn installed(path: &str) -> PathBuf {
     let file = file(path);
     assert!(file.exists(), "{path} is not there: run scripts/setup");
     file
-}
-
-/// An address of the loopback that is free, for a program that can't be asked which it took.
-pub fn free_address() -> SocketAddr {
-    loop {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, fastrand::u16(PORTS)));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
 }

@@ -9,11 +9,12 @@ mod recorded_origin;
 mod reloads;
 mod restarts;
 
+use crate::support::ports::free_address;
 use crate::support::process::TestProcess;
 pub(crate) use reader::Reader;
 use recorded_origin::RecordedOrigin;
 use rustix::process::Signal;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// A relay over a recorded origin, as a process that may be killed and started again.
@@ -80,11 +81,6 @@ async fn kill(mut process: TestProcess) {
 async fn end(mut process: TestProcess) {
     process.terminate();
     assert!(process.exit().await.success(), "{}", process.whole_log());
-}
-
-/// An address at which a process can be started again and again.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// The files of a directory with this ending, the oldest first.

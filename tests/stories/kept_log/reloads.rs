@@ -41,7 +41,6 @@ async fn a_directory_is_added_changed_and_taken_away_under_a_client() {
     process
         .eventually_metric("fanfare_log_dir_lag_events{source=\"s\"}", 0.0)
         .await;
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     kill(process).await;
     let process = scene.start().await;
     let late = super::Reader::start_behind(scene.address, "/events", "2");

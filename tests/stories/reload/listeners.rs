@@ -3,14 +3,10 @@
 use super::read;
 use crate::support::client::{TestClient, connect_unix, get};
 use crate::support::origin::TestOrigin;
+use crate::support::ports::free_address;
 use crate::support::relay::{PATH, Setup, eventually};
 use fanfare::relay::Reloaded;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-
-/// A port that is free at this moment.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 fn listens(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()
@@ -19,7 +15,7 @@ fn listens(address: SocketAddr) -> bool {
 #[tokio::test]
 async fn a_listener_that_is_removed_keeps_its_clients() {
     let origin = TestOrigin::start().await;
-    let (one, two) = (free(), free());
+    let (one, two) = (free_address(), free_address());
     let setup = |listen: &str| Setup::over(&origin).listen(listen);
     let (relay, mut conn) = setup(&format!("[\"{one}\"]")).start_with(&origin).await;
     let mut before = get(PATH).open(one).await;
@@ -102,7 +98,7 @@ async fn unix_sockets_come_and_go_with_their_files() {
 #[tokio::test]
 async fn a_listener_that_asks_for_a_header_from_now_on_is_never_closed() {
     let origin = TestOrigin::start().await;
-    let address = free();
+    let address = free_address();
     let listen = |keys: &str| {
         Setup::over(&origin)
             .listen(&format!("{{ address: \"{address}\"{keys} }}"))

@@ -2,15 +2,11 @@
 
 use crate::support::client::{TestClient, get};
 use crate::support::origin::TestOrigin;
+use crate::support::ports::free_address;
 use crate::support::relay::{PATH, Setup, eventually};
 use crate::support::tls::{Authority, Dial, NAME, VERSIONS};
 use rustls::version;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-
-/// A port that is free at this moment.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
+use std::net::{SocketAddr, TcpStream};
 
 async fn open(dial: &Dial, address: SocketAddr) -> TestClient {
     let mut client = TestClient::new(Box::new(dial.connect(address).await), &get(PATH)).await;
@@ -37,7 +33,7 @@ async fn a_listener_with_tls_comes_changes_and_goes_and_its_clients_stay() {
         authority.issue(file, &[NAME, "127.0.0.1"]);
     }
     let origin = TestOrigin::start().await;
-    let (clear, secured) = (free(), free());
+    let (clear, secured) = (free_address(), free_address());
     let setup = |tls: Option<String>| {
         let listener = tls.map(|tls| format!(", {{ address: \"{secured}\", tls: {tls} }}"));
         Setup::over(&origin).listen(&format!("[ \"{clear}\"{} ]", listener.unwrap_or_default()))
