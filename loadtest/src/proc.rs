@@ -154,9 +154,10 @@ mod tests {
         let pids = [std::process::id()];
         let before = Cpu::of(&pids);
         let from = crate::clock::own_cpu_ns();
-        while crate::clock::own_cpu_ns() - from < 60_000_000 {}
+        while crate::clock::own_cpu_ns() - from < 300_000_000 {}
         let spent = Cpu::of(&pids).since(&before);
-        assert!(spent.total_ns >= 30_000_000, "{spent:?}");
+        // Threads of other tests end meanwhile, which takes away their part within the slack.
+        assert!(spent.total_ns >= 200_000_000, "{spent:?}");
     }
 
     #[test]
