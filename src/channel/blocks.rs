@@ -31,6 +31,18 @@ pub(crate) fn gap_block(event_type: &str, reason: GapReason, source: &str, skipp
     format!("event: {event_type}\ndata: {data}\n\n")
 }
 
+/// What a client is told that has caught up. Without an id, it moves no client's place.
+pub(crate) fn live_block(event_type: &str, source: &str) -> String {
+    let data = serde_json::json!({ "source": source });
+    format!("event: {event_type}\ndata: {data}\n\n")
+}
+
+/// Why a stream ends, as its last block.
+pub(crate) fn end_block(event_type: &str, reason: &str) -> String {
+    let data = serde_json::json!({ "reason": reason });
+    format!("event: {event_type}\ndata: {data}\n\n")
+}
+
 /// A reconnection time, in whole milliseconds (9.2.6).
 pub(crate) fn retry_block(time: Duration) -> String {
     format!("retry: {}\n\n", time.as_millis())

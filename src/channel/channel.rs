@@ -10,8 +10,7 @@ use super::membership::Membership;
 use super::removal::Removal;
 use super::settings::Settings;
 use super::writer_state::WriterState;
-use crate::config::Start;
-use crate::log::{Cursor, Epoch, Log, Position, ResumePoint, StartPoint, comes_back_as};
+use crate::log::{Cursor, Epoch, Log, Position, StartPoint, comes_back_as};
 use crate::metrics::SourceMetrics;
 use crate::sync::{Notify, look_until};
 use bytes::Bytes;
@@ -278,50 +277,6 @@ impl Channel {
     /// Completes when there is no client, and says since when.
     pub(crate) async fn idle(&self) -> Instant {
         self.membership.idle().await
-    }
-}
-
-/// Places and ids.
-impl Channel {
-    /// Where a client without a last event ID starts that comes now. Once the stream has ended
-    /// there is no next event to start with: it gets at least the end.
-    pub(super) fn start_point(&self) -> StartPoint {
-        let start = match self.settings.load().start {
-            Start::Live if self.has_terminated() => Start::Latest,
-            start => start,
-        };
-        self.log.start(start)
-    }
-
-    /// Where a client's stream starts: behind its last event ID, wherever that is by now, or where
-    /// it was let in.
-    pub fn place(&self, last_event_id: Option<&[u8]>, start: StartPoint) -> ResumePoint {
-        match last_event_id {
-            // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
-            None | Some(b"") => self.ids.begin(&self.log, start),
-            Some(id) => self.place_behind(id),
-        }
-    }
-
-    /// The place behind an id that this channel's clients have had.
-    pub(crate) fn place_behind(&self, id: &[u8]) -> ResumePoint {
-        self.ids.resume(&self.log, id)
-    }
-
-    /// An id that names a place in this channel's log exactly, whatever ids its events have.
-    pub(crate) fn exact_id(&self, position: Position) -> Bytes {
-        self.ids.own(position)
-    }
-
-    /// The same for the place before an entry. `None`: the log has let it go meanwhile.
-    pub(crate) fn exact_id_before(&self, cursor: Cursor) -> Option<Bytes> {
-        Some(self.exact_id(self.log.position_before(cursor)?))
-    }
-
-    /// Whether the origin has reset the id that is in force before an entry: a client that goes on
-    /// there after a gap has to be told, since what follows carries none.
-    pub(crate) fn is_id_reset_before(&self, cursor: Cursor) -> bool {
-        self.log.is_id_reset_before(cursor)
     }
 }
 

@@ -25,6 +25,7 @@ mod ids;
 mod json_pointer;
 mod membership;
 mod past;
+mod places;
 mod possible;
 mod publisher;
 mod removal;
@@ -33,7 +34,7 @@ mod subscription;
 mod writer_state;
 
 pub(crate) use asking::HistoryLookup;
-pub(crate) use blocks::{gap_block, gap_blocks, retry_block};
+pub(crate) use blocks::{end_block, gap_block, gap_blocks, live_block, retry_block};
 pub use carried::CarriedChannelState;
 pub use channel::Channel;
 pub use end::{Cause, End};

@@ -1,7 +1,7 @@
 //! A client's membership in a channel: leaving is dropping it.
 
 use super::channel::Channel;
-use crate::log::StartPoint;
+use crate::log::{StartPoint, WantedStart};
 use crate::metrics::Protocol;
 use std::sync::Arc;
 
@@ -21,9 +21,10 @@ pub struct Subscription {
 }
 
 impl Channel {
-    /// Counts a client in whose request is let in, and takes its place.
-    pub fn admit(self: &Arc<Self>, protocol: Protocol) -> Admission {
-        let start = self.start_point();
+    /// Counts a client in whose request is let in, and takes its place. `wanted`: where it wants to
+    /// start, if it says so.
+    pub fn admit(self: &Arc<Self>, protocol: Protocol, wanted: Option<WantedStart>) -> Admission {
+        let start = self.start_point(wanted);
         let subscription = self.subscribe(protocol);
         Admission { subscription, start }
     }

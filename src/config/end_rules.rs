@@ -57,6 +57,20 @@ pub(super) const GAP_EVENT: Custom<Option<String>> = Custom {
     print: |name| Some(name.as_deref().map_or(Json::Bool(false), Json::from)),
 };
 
+/// The type of an event that a stream has only where it is named; `None`: there is none.
+pub(super) const NAMED_EVENT: Custom<Option<String>> = Custom {
+    shape: || Shape::Either(vec![EVENT_TYPE.shape(), Shape::Flag]),
+    read: |item| match item.scalar() {
+        Some(scalar) if scalar.plain && scalar.text.as_deref() == Some("false") => Some(None),
+        Some(scalar) if scalar.plain && scalar.text.as_deref() == Some("true") => {
+            item.mistake("`true` names no event".to_owned(), "an event type, or `false`");
+            None
+        }
+        _ => EVENT_TYPE.read(item).map(Some),
+    },
+    print: |name| Some(name.as_deref().map_or(Json::Bool(false), Json::from)),
+};
+
 section! {
     /// A rule as it is written: one of three.
     struct Rule {

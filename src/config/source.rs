@@ -3,7 +3,7 @@
 use super::access::{ACCESS, Access};
 use super::codec::{ANY_DURATION, AtLeastOne, Flag, OneOrMore, Ratio, SOME_DURATION, Size, Word, number};
 use super::cors::Cors;
-use super::end_rules::{EndWhen, GAP_EVENT, RULE};
+use super::end_rules::{EndWhen, GAP_EVENT, NAMED_EVENT, RULE};
 use super::field::{NoKey, Presence as _};
 use super::heartbeat::Heartbeat;
 use super::item::{Item, Section};
@@ -51,6 +51,12 @@ section! {
         pub idle_timeout: Duration = ANY_DURATION.or("30s"),
         /// The type of the event that tells a client of a gap; false: none.
         pub gap_event: Option<String> = GAP_EVENT.or("fanfare.gap"),
+        /// The type of the event that tells a client once that it has caught up; false: none.
+        pub live_event: Option<String> = NAMED_EVENT.or("false"),
+        /// The type of the event that tells a client why its stream ends; false: none.
+        pub end_event: Option<String> = NAMED_EVENT.or("false"),
+        /// Whether clients may say where they start: `?start=`, `?last=`, `?since=`.
+        pub client_start: bool = Flag.or("true"),
         /// What the last event of the stream looks like; any of these.
         pub end_when: Vec<EndWhen> = OneOrMore(RULE).or("[]"),
         /// How long a stream that has ended is still served from the log.
@@ -78,8 +84,6 @@ section! {
         pub cors: Option<Cors> = nested().optional(),
     }
     unsupported = [
-        Unsupported("live_event", &["false"], "an event once a stream has caught up"),
-        Unsupported("end_event", &["false"], "an event that says why a stream ends"),
         Unsupported("compress", &["none"], "compressed streams"),
         Unsupported("filters", &["0"], "filters that clients choose"),
     ];
@@ -179,6 +183,33 @@ fn check(section: &Section<'_>, source: Option<&mut Source>) {
         }
     }
     bounds_fit(section, source);
+    names_differ(section, source);
+}
+
+/// A client could not tell the relay's own events from each other, or from the stream's last one.
+fn names_differ(section: &Section<'_>, source: &Source) {
+    let own = [
+        ("gap_event", &source.gap_event),
+        ("live_event", &source.live_event),
+        ("end_event", &source.end_event),
+    ];
+    for (n, (key, name)) in own.iter().enumerate() {
+        let Some(name) = name else { continue };
+        for (later, other) in &own[n + 1..] {
+            let item = section.get(later).or_else(|| section.get(key));
+            if other.as_ref() == Some(name)
+                && let Some(item) = item
+            {
+                item.mistake(format!("`{key}` and `{later}` are both {name:?}"), "names that differ");
+            }
+        }
+        let ends = |rule: &EndWhen| matches!(rule, EndWhen::Event(ends) if ends == name);
+        if source.end_when.iter().any(ends)
+            && let Some(item) = section.get(key)
+        {
+            item.warn("a rule of `end_when` names the same type: clients can't tell the two apart");
+        }
+    }
 }
 
 /// Keys that mean nothing for this kind of source.

@@ -58,6 +58,7 @@ impl Shard {
             state: ClientState::Replaying,
             after_rest: carried.after_rest.into(),
             framing: carried.framing(),
+            has_caught_up: carried.has_caught_up,
         };
         keys.push(reference.key);
         // What it got before is not counted: only the place where it is now came along.

@@ -1,7 +1,7 @@
 //! What one wake takes from the log: consecutive entries as one run of bytes, shared by every
 //! client at the same place.
 
-use crate::log::{Cursor, Entry, Log, Read};
+use crate::log::{Cursor, Entry, Log, Read, frame};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
@@ -21,6 +21,14 @@ pub enum Framing {
 }
 
 impl Framing {
+    /// A block of the relay's own.
+    pub(super) fn of_block(self, block: String) -> Bytes {
+        match self {
+            Framing::Chunked => frame(&[block.as_bytes()]),
+            Framing::Plain => block.into(),
+        }
+    }
+
     pub(super) fn of(self, entry: &Entry) -> Bytes {
         match self {
             Framing::Chunked => entry.chunked().clone(),

@@ -24,6 +24,8 @@ pub struct CarriedClient {
     pub(super) rest: CarriedRest,
     pub(super) after_rest: CarriedAfterRest,
     pub(super) state: CarriedState,
+    /// Whether it has been at the head, and told so.
+    pub(super) has_caught_up: bool,
     pub(super) slow_state: CarriedSlowState,
     /// Since a byte of its was last taken, or it began to wait.
     pub(super) active_ms: u64,

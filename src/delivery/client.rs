@@ -45,6 +45,8 @@ pub(super) struct Client {
     pub(super) state: ClientState,
     pub(super) after_rest: AfterRest,
     pub(super) framing: Framing,
+    /// Whether it has been at the head: what comes from then on is no replay.
+    pub(super) has_caught_up: bool,
 }
 
 /// What a client is doing. It is in exactly one of these.

@@ -82,6 +82,7 @@ impl Shard {
             rest: carried_rest(client),
             after_rest: client.after_rest.into(),
             state,
+            has_caught_up: client.has_caught_up,
             slow_state: CarriedSlowState::of(client.slow_state, now),
             active_ms: millis(now.since(client.active)),
             opened_ms: millis(now.since(client.opened)),

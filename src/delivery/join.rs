@@ -15,7 +15,6 @@ use super::slow_client::SlowState;
 use crate::channel::{Channel, HistoryPlace, gap_block, retry_block};
 use crate::config::Forward;
 use crate::log::{ResumePoint, StartPoint, put_frame};
-use crate::metrics::CloseReason;
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -75,6 +74,7 @@ impl Shard {
             state: ClientState::Replaying,
             after_rest: AfterRest::Log,
             framing,
+            has_caught_up: false,
         };
         keys.push(reference.key);
         self.accounts.open(reference.key, &client, history.as_deref());
@@ -108,27 +108,6 @@ impl Shard {
             Flow::Blocked => self.block(key),
             Flow::Broken(reason) => self.left(key, reason),
         }
-    }
-
-    /// A client whose `rest` is out stands in the log: live at the head, else in the queue of those
-    /// that read on their own.
-    pub(super) fn settle(&mut self, key: ClientKey) {
-        let client = &mut self.clients[key];
-        let shard_channel = &self.channels[client.channel_key];
-        if client.next >= shard_channel.target() {
-            client.state = ClientState::Live;
-            client.slow_state = SlowState::LEVEL;
-            let next = client.next;
-            let ended = shard_channel.channel.end().is_some_and(|end| next > end.last);
-            self.waiting_changed(key);
-            if ended {
-                return self.close(key, CloseReason::Ended);
-            }
-        } else {
-            self.replay_later(key);
-        }
-        let delay = self.until_look(key);
-        self.arm(key, delay);
     }
 }
 
@@ -203,9 +182,12 @@ fn count_resume(channel: &Channel, last_event_id: Option<&[u8]>, place: &ResumeP
     let metrics = channel.metrics();
     if let Some(reason) = place.gap {
         metrics.gaps[reason as usize].increment(1);
-        metrics.resumes_gap.increment(1);
-    } else if last_event_id.is_some_and(|id| !id.is_empty()) {
-        metrics.resumes_exact.increment(1);
+    }
+    // One that starts somewhere does not come back.
+    match (last_event_id.is_some_and(|id| !id.is_empty()), place.gap) {
+        (true, Some(_)) => metrics.resumes_gap.increment(1),
+        (true, None) => metrics.resumes_exact.increment(1),
+        (false, _) => {}
     }
 }
 

@@ -6,7 +6,7 @@ use super::clock::TICK;
 use super::keys::{ChannelKey, ClientKey};
 use super::shard::Shard;
 use super::sink::Sink;
-use crate::channel::retry_block;
+use crate::channel::{Channel, end_block, retry_block};
 use crate::config::Drain;
 use crate::log::frame;
 use crate::metrics::CloseReason;
@@ -70,7 +70,8 @@ impl Shard {
                 let retry = (reason != CloseReason::Ended)
                     .then(|| shard_channel.channel.opening_retry())
                     .flatten();
-                let farewell = farewell(client.framing, retry);
+                let end = end_of(&shard_channel.channel, reason);
+                let farewell = farewell(client.framing, retry, end);
                 client.rest = (!farewell.is_empty()).then(|| Box::new(farewell));
             } else {
                 match client.sink.finish(&mut self.connections) {
@@ -194,14 +195,33 @@ impl Shard {
     }
 }
 
+/// Why a stream ends, where the source names an event for that.
+fn end_of(channel: &Channel, reason: CloseReason) -> Option<String> {
+    let reason = match reason {
+        CloseReason::Drained => "drain",
+        CloseReason::MaxAge => "max_age",
+        CloseReason::Evicted => "slow",
+        CloseReason::Ended => "ended",
+        CloseReason::Removed => "removed",
+        CloseReason::Expired => "expired",
+        CloseReason::Client | CloseReason::Error | CloseReason::HandedOver => return None,
+    };
+    let settings = channel.settings().load();
+    settings
+        .end_event
+        .as_deref()
+        .map(|event_type| end_block(event_type, reason))
+}
+
 /// The last bytes of a stream that is ended in order.
-fn farewell(framing: Framing, retry: Option<Duration>) -> Bytes {
-    let retry = retry.map(retry_block).unwrap_or_default();
+fn farewell(framing: Framing, retry: Option<Duration>, end: Option<String>) -> Bytes {
+    let mut blocks = retry.map(retry_block).unwrap_or_default();
+    blocks.extend(end);
     match framing {
-        Framing::Plain => Bytes::from(retry),
-        Framing::Chunked if retry.is_empty() => Bytes::from_static(LAST_CHUNK),
+        Framing::Plain => Bytes::from(blocks),
+        Framing::Chunked if blocks.is_empty() => Bytes::from_static(LAST_CHUNK),
         Framing::Chunked => {
-            let mut out = BytesMut::from(&frame(&[retry.as_bytes()])[..]);
+            let mut out = BytesMut::from(&frame(&[blocks.as_bytes()])[..]);
             out.extend_from_slice(LAST_CHUNK);
             out.freeze()
         }

@@ -20,6 +20,7 @@ mod adopt;
 mod accounts;
 mod batch;
 mod carried;
+mod caught_up;
 mod channel_queue;
 mod channels;
 #[cfg(debug_assertions)]

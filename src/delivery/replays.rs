@@ -1,16 +1,14 @@
 //! Replays: clients that are behind read the log on their own, in turns, until they are at the
 //! head.
 
-use super::batch::Framing;
 use super::client::{AfterRest, Flow};
 use super::failure::reason_of;
 use super::keys::ClientKey;
 use super::shard::Shard;
 use crate::channel::{Cause, Channel, gap_blocks};
-use crate::log::{Cursor, frame};
+use crate::log::Cursor;
 use crate::metrics::GapReason;
 use crate::net::Sent;
-use bytes::Bytes;
 
 /// Clients that read on their own and have a turn in one turn of the shard.
 const REPLAYS_PER_TURN: usize = 32;
@@ -50,7 +48,7 @@ impl Shard {
                 self.jump(key);
                 continue;
             }
-            let target = shard_channel.target();
+            let target = shard_channel.target_of(client.has_caught_up);
             if client.next >= target {
                 return self.settle(key);
             }
@@ -101,11 +99,7 @@ impl Shard {
         let (event_type, reset) = (settings.gap_event.as_deref(), channel.is_id_reset_before(to));
         let blocks = gap_blocks(event_type, GapReason::Skipped, channel.name(), Some(skipped), reset);
         if !blocks.is_empty() {
-            let bytes = match client.framing {
-                Framing::Chunked => frame(&[blocks.as_bytes()]),
-                Framing::Plain => Bytes::from(blocks),
-            };
-            client.rest = Some(Box::new(bytes));
+            client.rest = Some(Box::new(client.framing.of_block(blocks)));
         }
     }
 }

@@ -93,6 +93,15 @@ impl ShardChannel {
         self.pass.as_ref().map_or(self.next, |pass| pass.batch.to)
     }
 
+    /// Where a client stops reading on its own. One that is to be told when it has caught up gets
+    /// there by itself: what the log holds by now is none of what comes live.
+    pub(super) fn target_of(&self, has_caught_up: bool) -> Cursor {
+        match has_caught_up || self.channel.settings().load().live_event.is_none() {
+            true => self.target(),
+            false => self.target().max(self.channel.log().head().next()),
+        }
+    }
+
     /// Begins a pass if there is something new, or goes on with the one that is under way.
     pub(super) fn begin_pass(&mut self) -> Found {
         if self.pass.is_some() {

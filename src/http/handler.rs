@@ -2,6 +2,7 @@
 
 use super::access_check::{self, Checked};
 use super::asked::Asked;
+use super::client_start;
 use super::deferred::{Deferred, Outcome, Served, Waiting, join};
 use super::long_poll;
 use super::proxied::ProxiedRequest;
@@ -12,6 +13,7 @@ use super::server::Server;
 use super::snapshot::Snapshot;
 use crate::channel::{Admission, HistoryLookup};
 use crate::config::Source;
+use crate::log::WantedStart;
 use crate::metrics::{Protocol, RefuseReason};
 use crate::path::BadParameter;
 use crate::proxy::Proxy;
@@ -112,6 +114,13 @@ impl Server {
     /// Serves a request that may be.
     pub(super) fn serve(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>) -> Served {
         let Asked { request, found, .. } = &asked;
+        let wanted = match client_start::wanted(request, &found.source()) {
+            Ok(wanted) => wanted,
+            Err(bad) => {
+                self.refused(RefuseReason::BadRequest);
+                return served(response::bad_query(request, &found.source(), &bad.to_string()));
+            }
+        };
         if let Some(channel) = found.channel()
             && channel.end().is_some()
             && channel.is_over_for(request::last_event_id(request).as_deref(), None)
@@ -123,12 +132,12 @@ impl Server {
                 served(self.bad_parameter(request, templated, *bad))
             }
             (Wants::Head, _) => served(response::head(request, &found.source())),
-            _ => self.let_in(asked, grant),
+            _ => self.let_in(asked, grant, wanted),
         }
     }
 
     /// Lets a client in, if there is room.
-    fn let_in(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>) -> Served {
+    fn let_in(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>, wanted: Option<WantedStart>) -> Served {
         let Asked {
             request,
             peer,
@@ -166,13 +175,13 @@ impl Server {
             wait,
         };
         let (templated, parameters) = match found {
-            SourceMatch::Plain(channel) => return newcomer.join(channel.admit(protocol)),
+            SourceMatch::Plain(channel) => return newcomer.join(channel.admit(protocol, wanted)),
             SourceMatch::Templated(templated, Ok(parameters)) => (templated, parameters),
             SourceMatch::Templated(templated, Err(bad)) => {
                 return served(self.bad_parameter(request, &templated, bad));
             }
         };
-        match templated.enter(parameters, protocol) {
+        match templated.enter(parameters, protocol, wanted) {
             OpenOutcome::In(admission) => newcomer.join(admission),
             OpenOutcome::Asking(admission, first) => newcomer.later(admission, Some(first), None),
             OpenOutcome::Refused(status) => served(self.origin_refused(request, &templated.settings().load(), status)),

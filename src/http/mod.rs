@@ -10,6 +10,7 @@ mod afterwards;
 mod asked;
 mod client_connection;
 mod client_side;
+mod client_start;
 pub(crate) mod connection;
 mod cors;
 mod deferred;

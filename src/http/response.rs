@@ -102,6 +102,11 @@ pub(super) fn bad_wait<B>(request: &Request<B>, source: &Source) -> Response {
     with_cors(problem(StatusCode::BAD_REQUEST, detail), request, source)
 }
 
+/// What a client asks for in a way that can't be understood.
+pub(super) fn bad_query<B>(request: &Request<B>, source: &Source, detail: &str) -> Response {
+    with_cors(problem(StatusCode::BAD_REQUEST, detail), request, source)
+}
+
 /// The origin's own refusal of a channel becomes its first clients'.
 pub(super) fn origin_refused<B>(request: &Request<B>, source: &Source, status: StatusCode) -> Response {
     with_cors(problem(status, detail(RefuseReason::Origin)), request, source)

@@ -82,6 +82,8 @@ pub(super) struct EntryMeta {
     pub(super) id: Bytes,
     /// Whether `id` came from the origin.
     pub(super) passed: bool,
+    /// When its bytes were read, where that is known.
+    pub(super) received: Option<Instant>,
 }
 
 impl EntryMeta {
@@ -93,6 +95,7 @@ impl EntryMeta {
             first_with_id: Cursor::START,
             id: Bytes::new(),
             passed: false,
+            received: None,
         }
     }
 }
@@ -166,13 +169,16 @@ impl Entry {
     }
 
     pub(super) fn meta(&self) -> EntryMeta {
-        let Draft { id, indexed, .. } = &self.draft;
+        let Draft {
+            id, indexed, received, ..
+        } = &self.draft;
         EntryMeta {
             cursor: self.cursor,
             position: self.position,
             first_with_id: self.first_with_id,
             id: id.clone(),
             passed: *indexed,
+            received: Some(*received),
         }
     }
 

@@ -21,6 +21,7 @@ mod reserved;
 mod resume;
 mod ring;
 mod search;
+mod wanted_start;
 mod writer;
 
 pub use carried::CarriedLogError;
@@ -33,4 +34,5 @@ pub use position::{Cursor, OutOfOrder, Position};
 pub use reserved::Reserved;
 pub use resume::{Numbering, ResumePoint, StartPoint};
 pub use ring::{Log, Read, Tip};
+pub use wanted_start::WantedStart;
 pub use writer::Writer;

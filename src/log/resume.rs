@@ -30,6 +30,8 @@ pub enum StartPoint {
     /// With the oldest entry that there is when the stream is written. The log had let some go
     /// before: where it begins is its own affair, and no gap.
     Oldest,
+    /// The same, and the client has asked for what was before it: that is a gap.
+    OldestOfMore,
 }
 
 /// How the events are numbered at this moment.
@@ -128,6 +130,7 @@ impl Log {
     pub fn begin(&self, start: StartPoint, numbering: &Numbering<'_>) -> ResumePoint {
         match start {
             StartPoint::Oldest => self.oldest(numbering, None),
+            StartPoint::OldestOfMore => self.oldest(numbering, Some(GapReason::Evicted)),
             StartPoint::At(next) => match self.meta(next.before()) {
                 Some(before) => self.after(&before, numbering),
                 None => self.oldest(numbering, Some(GapReason::Evicted)),

@@ -69,7 +69,7 @@ async fn job(registry: &Registry, path: &str) -> Arc<Channel> {
         panic!("no templated one")
     };
     let parameters = templated.shared().fit(path).expect("fits").expect("good");
-    match templated.shared().enter(parameters, Protocol::Http11) {
+    match templated.shared().enter(parameters, Protocol::Http11, None) {
         OpenOutcome::In(admission) => admission.subscription.channel().clone(),
         OpenOutcome::Asking(admission, first) => {
             assert_eq!(first.wait().await, None);
@@ -194,7 +194,7 @@ async fn channels_of_parameters_go_on() {
     };
     let parameters = templated.shared().fit("/jobs/c").expect("fits").expect("good");
     assert!(matches!(
-        templated.shared().enter(parameters, Protocol::Http11),
+        templated.shared().enter(parameters, Protocol::Http11, None),
         OpenOutcome::Gone
     ));
 }
@@ -212,7 +212,7 @@ async fn who_waits_for_an_origin_s_first_answer_asks_anew() {
         panic!("no templated one")
     };
     let parameters = templated.shared().fit("/jobs/1").expect("fits").expect("good");
-    let OpenOutcome::Asking(admission, first) = templated.shared().enter(parameters, Protocol::Http11) else {
+    let OpenOutcome::Asking(admission, first) = templated.shared().enter(parameters, Protocol::Http11, None) else {
         panic!("answered")
     };
     let (_new, channels) = handed_over(&old, &config).expect("taken");

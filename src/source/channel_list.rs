@@ -6,6 +6,7 @@
 use super::first_response::{First, FirstResponse};
 use super::keeping::KeptSlot;
 use crate::channel::{Admission, Channel};
+use crate::log::WantedStart;
 use crate::metrics::{Protocol, RefuseReason};
 use crate::path::Parameters;
 use crate::quotas::ChannelPermit;
@@ -96,13 +97,14 @@ impl ChannelList {
 
 impl OpenChannel {
     /// Lets a client in.
-    pub(super) fn enter(&self, protocol: Protocol) -> OpenOutcome {
+    pub(super) fn enter(&self, protocol: Protocol, wanted: Option<WantedStart>) -> OpenOutcome {
         let first = *self.first.borrow();
         match first {
-            First::Open => OpenOutcome::In(self.channel.admit(protocol)),
-            First::Asking => {
-                OpenOutcome::Asking(self.channel.admit(protocol), FirstResponse::waiting(self.first.clone()))
-            }
+            First::Open => OpenOutcome::In(self.channel.admit(protocol, wanted)),
+            First::Asking => OpenOutcome::Asking(
+                self.channel.admit(protocol, wanted),
+                FirstResponse::waiting(self.first.clone()),
+            ),
             First::Refused(status) => OpenOutcome::Refused(status),
         }
     }

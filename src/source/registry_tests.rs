@@ -174,7 +174,7 @@ async fn the_channels_of_a_removed_source_end_and_none_is_opened() {
     let templated = registry.templated("jobs");
     let enter = |job: &str| {
         let parameters = templated.fit(&format!("/jobs/{job}")).unwrap().unwrap();
-        templated.enter(parameters, Protocol::Http11)
+        templated.enter(parameters, Protocol::Http11, None)
     };
     let OpenOutcome::Asking(admission, first) = enter("1") else {
         panic!("a channel is opened");

@@ -12,6 +12,7 @@ use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Removal, Settings, metrics_of};
 use crate::config::Source;
 use crate::kept::{Directory, KeptChannels, KeptLogState};
+use crate::log::WantedStart;
 use crate::metrics::{Protocol, SourceMetrics};
 use crate::path::{BadParameter, Parameters, Template};
 use crate::quotas::{ChannelPermit, Quotas, UpstreamsPermit};
@@ -212,11 +213,12 @@ impl Templated {
         matches!(*open.first.borrow(), First::Open).then(|| open.channel.clone())
     }
 
-    /// Lets a client in. Opens the channel if it is the first.
-    pub(crate) fn enter(&self, parameters: Parameters, protocol: Protocol) -> OpenOutcome {
+    /// Lets a client in. Opens the channel if it is the first. `wanted`: where it wants to start, if
+    /// it says so.
+    pub(crate) fn enter(&self, parameters: Parameters, protocol: Protocol, wanted: Option<WantedStart>) -> OpenOutcome {
         let mut channels = self.list.lock();
         if let Some(open) = channels.get(&parameters) {
-            return open.enter(protocol);
+            return open.enter(protocol, wanted);
         }
         let permit = match self.quotas.open_channel() {
             Err(_) if make_room(&mut channels) => self.quotas.open_channel(),
@@ -227,7 +229,7 @@ impl Templated {
             Ok(permits) => permits,
             Err(reason) => return OpenOutcome::Full(reason),
         };
-        let Some((open, outcome)) = self.open(&parameters, permit, upstreams, protocol) else {
+        let Some((open, outcome)) = self.open(&parameters, permit, upstreams, (protocol, wanted)) else {
             return OpenOutcome::Gone;
         };
         channels.insert(parameters, open);
@@ -240,7 +242,7 @@ impl Templated {
         parameters: &Parameters,
         permit: ChannelPermit,
         upstreams: UpstreamsPermit,
-        protocol: Protocol,
+        (protocol, wanted): (Protocol, Option<WantedStart>),
     ) -> Option<(OpenChannel, OpenOutcome)> {
         let mut tasks = self.tasks();
         let tasks = tasks.as_mut()?;
@@ -255,7 +257,7 @@ impl Templated {
         };
         let (life, open) = self.made(parameters, (channel, kept), permit, first);
         // Its place is taken before the origin is asked: all that it says is for this client.
-        let outcome = open.enter(protocol);
+        let outcome = open.enter(protocol, wanted);
         while tasks.try_join_next().is_some() {}
         tasks.spawn_on(life.live(upstreams, Vec::new()), &self.upstreams);
         Some((open, outcome))

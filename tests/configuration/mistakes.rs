@@ -73,6 +73,18 @@ fn what_can_not_take_effect_is_never_ignored() {
             "f.yaml:5:1: combine: not supported by this version",
         ),
         (
+            with("live_event: fanfare.gap"),
+            "f.yaml:5:17: sources.s.live_event: `gap_event` and `live_event` are both \"fanfare.gap\"; expected names that differ",
+        ),
+        (
+            with("live_event: a\nend_event: a"),
+            "f.yaml:6:16: sources.s.end_event: `live_event` and `end_event` are both \"a\"; expected names that differ",
+        ),
+        (
+            with("end_event: true"),
+            "f.yaml:5:16: sources.s.end_event: `true` names no event; expected an event type, or `false`",
+        ),
+        (
             format!("listen: {{ address: '0.0.0.0:1', tls: true }}\n{}", with("")),
             "f.yaml:1:38: listen.tls: `true`; expected a mapping with keys among `cert`, `key`,",
         ),

@@ -43,7 +43,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("proxy", "path config metrics quotas upstream"),
     (
         "http",
-        "access_log path config metrics quotas net h2 event_stream log channel source delivery access proxy",
+        "timestamp access_log path config metrics quotas net h2 event_stream log channel source delivery access proxy",
     ),
     // The process around them.
     // What two processes say to each other at an upgrade; it knows nothing of what is handed over.

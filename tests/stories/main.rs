@@ -44,6 +44,7 @@ mod requests_http1;
 mod resume;
 mod settings;
 mod slow_clients;
+mod starts;
 mod tail;
 mod templated;
 mod tls;

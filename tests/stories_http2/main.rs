@@ -46,6 +46,8 @@ mod resume;
 mod settings;
 #[path = "../stories/slow_clients/mod.rs"]
 mod slow_clients;
+#[path = "../stories/starts.rs"]
+mod starts;
 #[path = "../stories/templated.rs"]
 mod templated;
 #[path = "../stories/tree.rs"]

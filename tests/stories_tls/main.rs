@@ -31,5 +31,7 @@ mod requests_http1;
 mod resume;
 #[path = "../stories/slow_clients/mod.rs"]
 mod slow_clients;
+#[path = "../stories/starts.rs"]
+mod starts;
 #[path = "../stories/templated.rs"]
 mod templated;

@@ -108,6 +108,7 @@ impl<R: Read> Input<R> {
             first_with_id,
             id,
             passed,
+            received: None,
         })
     }
 

@@ -8,6 +8,7 @@ mod killed;
 mod listeners;
 mod numbered;
 mod peers;
+mod starts;
 mod states;
 mod upstreams;
 

@@ -1,0 +1,54 @@
+//! Where in its log a channel's clients start, and the ids of places.
+
+use super::channel::Channel;
+use super::end::Cause;
+use crate::log::{Cursor, Position, ResumePoint, StartPoint, WantedStart};
+use bytes::Bytes;
+use std::time::Instant;
+
+impl Channel {
+    /// Where a client without a last event ID starts that comes now: where it wants to, else by the
+    /// source's `start`. Once the stream has ended there is no next event to start with: it gets at
+    /// least the end.
+    pub(super) fn start_point(&self, wanted: Option<WantedStart>) -> StartPoint {
+        let wanted = wanted.unwrap_or_else(|| WantedStart::As(self.settings().load().start));
+        let start = self.log().start_wanted(wanted, Instant::now());
+        // The end after the place: it may come in between.
+        let end = self.end().filter(|end| end.cause == Cause::Terminal);
+        match (start, end) {
+            (StartPoint::At(next), Some(end)) => StartPoint::At(next.min(end.last)),
+            (start, _) => start,
+        }
+    }
+
+    /// Where a client's stream starts: behind its last event ID, wherever that is by now, or where
+    /// it was let in.
+    pub fn place(&self, last_event_id: Option<&[u8]>, start: StartPoint) -> ResumePoint {
+        match last_event_id {
+            // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
+            None | Some(b"") => self.ids.begin(self.log(), start),
+            Some(id) => self.place_behind(id),
+        }
+    }
+
+    /// The place behind an id that this channel's clients have had.
+    pub(crate) fn place_behind(&self, id: &[u8]) -> ResumePoint {
+        self.ids.resume(self.log(), id)
+    }
+
+    /// An id that names a place in this channel's log exactly, whatever ids its events have.
+    pub(crate) fn exact_id(&self, position: Position) -> Bytes {
+        self.ids.own(position)
+    }
+
+    /// The same for the place before an entry. `None`: the log has let it go meanwhile.
+    pub(crate) fn exact_id_before(&self, cursor: Cursor) -> Option<Bytes> {
+        Some(self.exact_id(self.log().position_before(cursor)?))
+    }
+
+    /// Whether the origin has reset the id that is in force before an entry: a client that goes on
+    /// there after a gap has to be told, since what follows carries none.
+    pub(crate) fn is_id_reset_before(&self, cursor: Cursor) -> bool {
+        self.log().is_id_reset_before(cursor)
+    }
+}
