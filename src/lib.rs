@@ -24,6 +24,7 @@ mod proxy;
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod crowd;
 pub mod demo;
 pub mod error;
 pub mod handover;

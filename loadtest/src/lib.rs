@@ -5,13 +5,13 @@
 //! (`control`). What comes of it goes to `report`. Modules that other programs can use are public:
 //! reading stamped events out of any response.
 
-pub mod head;
-pub mod scan;
 pub mod stamp;
-pub mod tally;
+
+pub use fanfare::crowd::{head, scan, tally};
+
+use fanfare::crowd::clock;
 
 mod cli;
-mod clock;
 mod control;
 mod display;
 mod driver;

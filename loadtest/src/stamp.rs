@@ -1,36 +1,15 @@
-//! What the harness writes into each event, and reads back: sequence number, time of the write,
-//! time of the schedule.
-//!
-//! `data: {"seq":7,"t_ns":1234,"t_sched":1230,"pad":"xxx"}`: the stamp stands first, so that a
-//! scanner needs only the beginning of a line. `ch` follows in runs with several streams, to notice
-//! an event that strayed into another stream. Times are CLOCK_MONOTONIC nanoseconds: they compare
-//! on one machine only.
+//! The events that the origin and the floor write: a stamp ([`Stamp`]), filled up to the size asked for.
 //!
 //! A hint's data is the same every time, so its stamp is its id: `id:
 //! {"seq":7,"t_ns":1234,"t_sched":1230}`.
 
+pub use fanfare::crowd::stamp::Stamp;
+pub(crate) use fanfare::crowd::stamp::write_data;
 use std::io::Write;
 use std::net::SocketAddr;
 
-/// What one event says about itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// Number of the event in its stream, from 1.
-    pub seq: u64,
-    /// When the origin wrote it.
-    pub written_ns: u64,
-    /// When the origin's schedule meant it to be written: what a latency free of coordinated
-    /// omission starts from.
-    pub scheduled_ns: u64,
-    /// The stream it belongs to, in runs with several.
-    pub channel: Option<u32>,
-}
-
-/// The terminal event's mark in the stamp, for streams with an end.
-const END_MARK: &str = ",\"state\":\"COMPLETED\"";
 /// What a hint says has changed.
 pub(crate) const HINT_PATH: &str = "/changelog/section/22";
-const PAD: [u8; 256] = [b'x'; 256];
 
 /// Form of the events that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,68 +58,8 @@ pub(crate) fn seq_of_id(id: &str) -> Option<u64> {
     }
 }
 
-/// Appends the data of one event to `out`, padded to `size_bytes`.
-pub(crate) fn write_data(out: &mut Vec<u8>, stamp: &Stamp, size_bytes: usize, end: bool) {
-    let from = out.len();
-    put(
-        out,
-        format_args!(
-            "{{\"seq\":{},\"t_ns\":{},\"t_sched\":{}",
-            stamp.seq, stamp.written_ns, stamp.scheduled_ns
-        ),
-    );
-    if let Some(channel) = stamp.channel {
-        put(out, format_args!(",\"ch\":{channel}"));
-    }
-    if end {
-        out.extend_from_slice(END_MARK.as_bytes());
-    }
-    out.extend_from_slice(b",\"pad\":\"");
-    let mut missing = size_bytes.saturating_sub(out.len() - from + 2);
-    while missing > 0 {
-        let take = missing.min(PAD.len());
-        out.extend_from_slice(&PAD[..take]);
-        missing -= take;
-    }
-    out.extend_from_slice(b"\"}");
-}
-
 fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("writing to a Vec can't fail");
-}
-
-impl Stamp {
-    /// Reads the stamp from the beginning of an event's data; `None` if the event isn't one of
-    /// ours.
-    pub fn parse(data: &[u8]) -> Option<Stamp> {
-        let rest = data.strip_prefix(b"{\"seq\":")?;
-        let (seq, rest) = digits(rest)?;
-        let (written_ns, rest) = digits(rest.strip_prefix(b",\"t_ns\":")?)?;
-        let (scheduled_ns, rest) = digits(rest.strip_prefix(b",\"t_sched\":")?)?;
-        let channel = match rest.strip_prefix(b",\"ch\":") {
-            Some(rest) => Some(u32::try_from(digits(rest)?.0).ok()?),
-            None => None,
-        };
-        Some(Stamp {
-            seq,
-            written_ns,
-            scheduled_ns,
-            channel,
-        })
-    }
-}
-
-fn digits(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0_u64;
-    let mut len = 0;
-    for byte in bytes {
-        if !byte.is_ascii_digit() {
-            break;
-        }
-        value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
-        len += 1;
-    }
-    (len > 0).then_some((value, &bytes[len..]))
 }
 
 #[cfg(test)]
@@ -170,26 +89,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
-        for channel in [None, Some(0), Some(17)] {
-            let stamp = Stamp { channel, ..STAMP };
-            let mut out = Vec::new();
-            write_data(&mut out, &stamp, 0, false);
-            assert_eq!(Stamp::parse(&out), Some(stamp));
-            let json: serde_json::Value = serde_json::from_slice(&out).expect("the data is JSON");
-            assert_eq!(json["seq"], 42);
-        }
-    }
-
-    #[test]
-    fn the_terminal_event_says_so() {
-        let mut out = Vec::new();
-        write_data(&mut out, &STAMP, 100, true);
-        let json: serde_json::Value = serde_json::from_slice(&out).expect("the data is JSON");
-        assert_eq!(json["state"], "COMPLETED");
-    }
-
-    #[test]
     fn a_hint_has_its_stamp_in_its_id() {
         let form = Form {
             size_bytes: 200,
@@ -207,17 +106,5 @@ mod tests {
             (seq_of_id(id), seq_of_id("7"), seq_of_id("x")),
             (Some(42), Some(7), None)
         );
-    }
-
-    #[test]
-    fn foreign_data_has_no_stamp() {
-        for data in [
-            &b"ping"[..],
-            b"{}",
-            b"{\"seq\":}",
-            b"{\"seq\":99999999999999999999999,\"t_ns\":1,\"t_sched\":1",
-        ] {
-            assert_eq!(Stamp::parse(data), None);
-        }
     }
 }

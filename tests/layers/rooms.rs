@@ -55,10 +55,12 @@ pub(crate) const ROOMS: &[Room] = &[
         "relay",
         "timestamp critical access_log config metrics quotas net log channel kept upstream source delivery access proxy http handover status admin",
     ),
-    ("demo", "timestamp net http auxiliary_http"),
+    // Clients, for the demo and the load harness; it reads streams by itself.
+    ("crowd", ""),
+    ("demo", "timestamp net http auxiliary_http crowd"),
     (
         "cli",
-        "timestamp error telemetry redaction config metrics quotas event_stream upstream access handover relay demo",
+        "timestamp error telemetry redaction config metrics quotas event_stream upstream access handover relay crowd demo",
     ),
     ("main", "error signals service_manager telemetry config relay demo cli"),
 ];

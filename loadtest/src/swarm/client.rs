@@ -1,71 +1,13 @@
-//! The state of one client: what N of it cost decides how many fit into a machine.
+//! What the swarm's clients are: those of a [crowd](fanfare::crowd), by a setup for all processes.
 
 use super::socket::Socket;
 use crate::control::{SwarmSetup, Target};
-use crate::scan::{Framing, Scanner};
-use crate::tally::Tally;
-use std::io::Write;
+use fanfare::crowd::Asked;
 
-/// How a client reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// As fast as it can.
-    Reader,
-    /// A bounded number of bytes a second.
-    Slow,
-    /// Not at all, once the stream is open.
-    Stalled,
-}
-
-/// How far a connection has come.
-#[derive(Debug)]
-pub(crate) enum Stage {
-    /// No connection.
-    Away,
-    /// The connection is being made.
-    Connecting,
-    /// The request has gone; what came of the response head.
-    Head(Vec<u8>),
-    /// The stream is open.
-    Live,
-    /// The server's answer won't get better: the client stays away.
-    GivenUp,
-}
+pub(crate) use fanfare::crowd::{Kind, Stage};
 
 /// One client.
-#[derive(Debug)]
-pub(crate) struct Client {
-    pub(crate) socket: Option<Socket>,
-    pub(crate) stage: Stage,
-    pub(crate) kind: Kind,
-    /// It has had a stream before.
-    pub(crate) returning: bool,
-    /// Milliseconds; from the server's `retry`. 0: never said.
-    pub(crate) retry_ms: u32,
-    /// When the connection was begun.
-    pub(crate) started_ns: u64,
-    pub(crate) tally: Tally,
-    pub(crate) scanner: Scanner,
-}
-
-impl Client {
-    pub(crate) fn new(kind: Kind, repeats: u32) -> Self {
-        Self {
-            socket: None,
-            stage: Stage::Away,
-            kind,
-            returning: false,
-            retry_ms: 0,
-            started_ns: 0,
-            tally: Tally::of_repeats(repeats),
-            scanner: Scanner::new(Framing::ToEnd, Vec::new()),
-        }
-    }
-
-    pub(crate) fn is_live(&self) -> bool {
-        matches!(self.stage, Stage::Live)
-    }
-}
+pub(crate) type Client = fanfare::crowd::Client<Socket>;
 
 /// The kind of the client with this number: the shares are spread evenly, so that every process
 /// gets its ratio of each kind.
@@ -85,25 +27,16 @@ pub(crate) fn kind_of(number: usize, setup: &SwarmSetup) -> Kind {
 
 /// Writes a client's request to `out`.
 pub(crate) fn write_request(out: &mut Vec<u8>, target: &Target, setup: &SwarmSetup, number: usize, last_id: &[u8]) {
-    let path = path(target, setup, number);
-    // Writing to a Vec can't fail.
-    let _ = write!(
-        out,
-        "GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n",
-        target.authority
-    );
-    if let Some(authorization) = &setup.authorization {
-        let _ = write!(out, "Authorization: {authorization}\r\n");
-    }
-    for header in &setup.headers {
-        let _ = write!(out, "{header}\r\n");
-    }
-    if setup.resume && !last_id.is_empty() {
-        out.extend_from_slice(b"Last-Event-ID: ");
-        out.extend_from_slice(last_id);
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b"\r\n");
+    let asked = Asked {
+        authority: &target.authority,
+        path: &path(target, setup, number),
+        last_id: if setup.resume { last_id } else { &[] },
+    };
+    let authorization = setup
+        .authorization
+        .iter()
+        .map(|value| format!("Authorization: {value}"));
+    asked.write(out, authorization.chain(setup.headers.iter().cloned()));
 }
 
 /// The path with its placeholders filled in.
@@ -121,12 +54,6 @@ pub(crate) fn path(target: &Target, setup: &SwarmSetup, number: usize) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_client_is_a_few_hundred_bytes() {
-        let size = size_of::<Client>();
-        assert!(size <= 320, "{size} bytes");
-    }
 
     #[test]
     fn shares_are_kept() {

@@ -2,11 +2,9 @@
 
 mod connect;
 mod multiplex;
-mod rate;
 mod read;
 mod timers;
 
-use self::rate::Rate;
 use super::client::{Client, Kind, kind_of};
 use super::fetch::Fetcher;
 use super::h2::Http2;
@@ -16,6 +14,7 @@ use crate::clock::now_ns;
 use crate::control::{SwarmOrder, SwarmReport, SwarmSetup, Totals, listen, say};
 use crate::tally::Counts;
 use anyhow::Result;
+use fanfare::crowd::Rate;
 use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token, Waker};
 use rustls::ClientConfig;

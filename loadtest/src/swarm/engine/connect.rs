@@ -165,21 +165,9 @@ fn open(to: SocketAddr, from: Option<IpAddr>, receive_bytes: Option<usize>) -> i
     if from.is_none() && receive_bytes.is_none() {
         return TcpStream::connect(to);
     }
-    let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    if let Some(bytes) = receive_bytes {
-        // Before the handshake, which announces the window.
-        socket.set_recv_buffer_size(bytes)?;
-    }
-    if let Some(from) = from {
-        bind(&socket, from)?;
-    }
-    match socket.connect(&to.into()) {
-        Ok(()) => {}
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
-        Err(error) => return Err(error),
-    }
-    Ok(TcpStream::from_std(socket.into()))
+    fanfare::crowd::begin(to, receive_bytes, |socket| {
+        from.map_or(Ok(()), |from| bind(socket, from))
+    })
 }
 
 /// Gives a socket its source address, and leaves the port to connect(2). Else bind(2) would take a

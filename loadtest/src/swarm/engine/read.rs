@@ -4,7 +4,7 @@ use super::Swarm;
 use super::timers::SLOW_NS;
 use crate::clock::{SECOND_NS, now_ns};
 use crate::head::Head;
-use crate::scan::{Found, Progress, Scanner};
+use crate::scan::{Found, Progress};
 use crate::swarm::client::{Kind, Stage};
 use crate::swarm::socket::Socket;
 use mio::{Interest, Token};
@@ -151,20 +151,8 @@ impl Swarm {
         self.connecting -= 1;
         self.live += 1;
         self.totals.opened += 1;
-        let last_id = client.scanner.take_last_id();
-        if client.returning {
-            self.totals.reopened += 1;
-            if !self.setup.resume || last_id.is_empty() {
-                // Nothing told the server where to go on: whatever comes next is right.
-                client.tally.forget();
-            }
-        }
-        if !client.returning {
-            client.tally.expect(self.setup.first_seq);
-        }
-        client.returning = true;
-        client.scanner = Scanner::new(head.framing, last_id);
-        client.stage = Stage::Live;
+        self.totals.reopened += u64::from(client.returning);
+        client.opened(head.framing, self.setup.first_seq, self.setup.resume);
     }
 
     pub(super) fn body(&mut self, index: usize, bytes: &[u8], read_ns: u64) {

@@ -2,11 +2,11 @@
 //! driver.
 
 use super::Swarm;
-use super::rate::Rate;
 use crate::clock::{SECOND_NS, now_ns};
 use crate::control::{SwarmReport, Tick, say};
 use crate::swarm::client::{Client, Kind, Stage};
 use crate::swarm::fetch::Fetcher;
+use fanfare::crowd::Rate;
 use std::cmp::Reverse;
 use std::time::Duration;
 

@@ -1,23 +1,24 @@
-//! The one clock of the harness: CLOCK_MONOTONIC, the same for every process of the machine.
+//! The one clock of a crowd and of what it reads: CLOCK_MONOTONIC, the same for every process of the
+//! machine.
 
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
 /// Nanoseconds per second.
-pub(crate) const SECOND_NS: u64 = 1_000_000_000;
+pub const SECOND_NS: u64 = 1_000_000_000;
 
 /// Now, in nanoseconds since an arbitrary start that all processes of the machine share.
-pub(crate) fn now_ns() -> u64 {
+pub fn now_ns() -> u64 {
     read(ClockId::Monotonic)
 }
 
 /// CPU time that this process has used, user and system together, in nanoseconds.
-pub(crate) fn own_cpu_ns() -> u64 {
+pub fn own_cpu_ns() -> u64 {
     read(ClockId::ProcessCPUTime)
 }
 
 /// A duration as nanoseconds; 584 years fit.
-pub(crate) fn ns(duration: Duration) -> u64 {
+pub fn ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

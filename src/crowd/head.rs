@@ -1,6 +1,6 @@
 //! The head of an HTTP/1 response, as far as a client of event streams needs it.
 
-use crate::scan::Framing;
+use super::scan::Framing;
 
 /// Largest response head that is accepted, in bytes.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -57,7 +57,7 @@ impl Head {
 }
 
 /// Whether a content type is `text/event-stream`, with or without parameters.
-pub(crate) fn is_event_stream(content_type: &str) -> bool {
+pub fn is_event_stream(content_type: &str) -> bool {
     content_type
         .split(';')
         .next()

@@ -6,7 +6,7 @@
 //! allocated in the steady state: the buffers for a line that is split over reads, and for ids, are
 //! kept and grow to the largest that was seen (at most [`LINE_PREFIX_BYTES_MAX`]).
 
-use crate::stamp::Stamp;
+use super::stamp::Stamp;
 
 /// How much of a line is looked at, in bytes: the stamp fits many times; longer ids can't be
 /// resumed from.
@@ -118,7 +118,7 @@ impl Scanner {
     }
 
     /// Gives the last event ID to a successor.
-    pub(crate) fn take_last_id(&mut self) -> Vec<u8> {
+    pub fn take_last_id(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.text.last_id)
     }
 
