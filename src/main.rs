@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Schema => cli::schema(&mut std::io::stdout())
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
+        Command::Crowd => cli::crowd().map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::Man(args) => cli::man(&args).map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::Completions(args) => cli::completions(&args, &mut std::io::stdout())
             .map(|()| ExitCode::SUCCESS)
@@ -95,12 +96,17 @@ fn init_logs(logs: &Logs, from_file: Option<&str>) -> anyhow::Result<()> {
 
 fn demo(args: &DemoArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     init_logs(logs, Some("warn"))?;
-    let Demo { origin, config } = args.start()?;
+    let Demo {
+        origin,
+        config,
+        crowd_max,
+    } = args.start()?;
     let leave = within_runtime(LeaveSignals::new)?;
     run(config, false, leave, |relay| {
         let address = relay.address().context("the demo needs a TCP listener")?;
         origin.set_relayed_stream(format!("http://{}{}", demo::reachable(address), demo::STREAM_PATH));
         let admin = relay.admin_address().context("the demo needs the admin listener")?;
+        origin.set_crowd(cli::crowd_of(demo::reachable(address), crowd_max), admin);
         say(&demo::banner(address, origin.addr(), admin));
         let mut leave = LeaveSignals::new()?;
         tokio::spawn(async move {

@@ -1,8 +1,10 @@
 //! `demo`: its arguments, and the relay that they come down to.
 
 use super::serve::Listeners;
-use crate::config::{Config, Cors, LISTEN, Listen};
-use crate::demo::{self, Origin};
+use crate::config::{self, Config, Cors, LISTEN, Listen};
+use crate::demo::{self, CrowdSetup, Origin};
+use crate::quotas::Budget;
+use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -12,9 +14,28 @@ use std::time::Duration;
 /// true.
 pub(super) const PAGE: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9081));
 
-/// Clients at one time. Few enough for the open files of any machine, so that the first line is no
-/// warning.
-const CLIENTS_MAX: usize = 500;
+/// Clients at one time: the largest crowd that is offered, and people beside it. Fewer where the
+/// limit on open files is lower, so that the first line is no warning.
+const CLIENTS_MAX: usize = 10_100;
+
+/// Of these, those that no crowd takes: browsers, and terminals with curl; fewer where few fit.
+const PEOPLE: usize = 100;
+const PEOPLE_PART: usize = 10;
+
+/// Descriptors that are open before the relay counts its own, at most: the page, the origin, the
+/// runtimes.
+const OPEN_MAX: usize = 96;
+
+/// Upstreams, each of a source without parameters: the change log, and the crowd's events.
+const UPSTREAMS: usize = 2;
+
+/// Descriptors of the crowd's process that are no client's: pipes, the poll, libraries.
+const CROWD_SPARE: usize = 64;
+
+/// What is different in the crowd's source. The log is ten seconds long, so that a client can come
+/// back too late for it within a demonstration; a client that takes nothing is evicted as soon as
+/// that can be told from a bad moment.
+const CROWD_SOURCE: &str = "log: { events: 100 }, slow_client: { stall: 3s }, reconnect: 1s";
 
 /// Over how long the ends of the streams are spread: the person at the terminal waits that long
 /// after Ctrl-C.
@@ -41,8 +62,10 @@ pub struct DemoArgs {
 pub struct Demo {
     /// The origin and its page.
     pub origin: Origin,
-    /// One source over it, for this machine only unless the command line says otherwise.
+    /// Its sources, for this machine only unless the command line says otherwise.
     pub config: Config,
+    /// The largest crowd that fits.
+    pub crowd_max: usize,
 }
 
 /// Why the demo can't start.
@@ -67,11 +90,13 @@ impl DemoArgs {
         let origin = Origin::start(self.page_listener()?).map_err(DemoError::Origin)?;
         let mut config = Config::for_upstream(&origin.stream_url(), demo::STREAM_PATH)
             .map_err(|mistakes| DemoError::Origin(io::Error::other(mistakes.to_string())))?;
+        config.sources.extend(crowd_source(&origin)?);
         // The origin's page reads the relay's stream: another port is another origin to a browser.
         for source in &mut config.sources {
             Arc::make_mut(source).cors = Some(Cors::any_origin());
         }
-        config.limits.clients = CLIENTS_MAX;
+        let fits = Fits::under(descriptors_max());
+        config.limits.clients = fits.clients;
         (config.drain.spread, config.drain.timeout) = (DRAIN_SPREAD, DRAIN_TIMEOUT);
         config.listen = vec![Listen::Tcp((Ipv4Addr::LOCALHOST, LISTEN.port()).into()).into()];
         let given = Listeners {
@@ -79,7 +104,12 @@ impl DemoArgs {
             admin: self.admin,
         };
         given.override_in(&mut config);
-        Ok(Demo { origin, config })
+        let crowd_max = fits.crowd;
+        Ok(Demo {
+            origin,
+            config,
+            crowd_max,
+        })
     }
 
     /// The default port may be taken, by another demo most likely; an address that was asked for is
@@ -97,9 +127,66 @@ impl DemoArgs {
     }
 }
 
+/// The source that the crowd reads.
+fn crowd_source(origin: &Origin) -> Result<Vec<Arc<config::Source>>, DemoError> {
+    let (name, path, url) = (demo::CROWD_SOURCE, demo::CROWD_PATH, origin.crowd_url());
+    let text = format!("sources: {{ {name}: {{ path: {path}, upstream: \"{url}\", {CROWD_SOURCE} }} }}");
+    let read = config::read(&text, "demo", &|_| None);
+    let read = read.map_err(|mistakes| DemoError::Origin(io::Error::other(mistakes.to_string())))?;
+    Ok(read.config.sources.clone())
+}
+
+/// A crowd at a relay of this process: this program, as another process.
+pub fn crowd_of(relay: SocketAddr, fits: usize) -> CrowdSetup {
+    CrowdSetup {
+        // Also where the file has been replaced meanwhile.
+        command: vec!["/proc/self/exe".into(), super::crowd::COMMAND.into()],
+        relay,
+        fits,
+    }
+}
+
+/// Descriptors that a process may have open: the relay raises its limit so far.
+fn descriptors_max() -> usize {
+    let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::from(u32::MAX));
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// What fits under a limit on open files, of which the relay and the crowd each have one.
+#[derive(Debug, PartialEq, Eq)]
+struct Fits {
+    /// Clients of the relay.
+    clients: usize,
+    /// Of them, of the crowd.
+    crowd: usize,
+}
+
+impl Fits {
+    fn under(limit: usize) -> Self {
+        let clients = Budget::new(limit, OPEN_MAX, UPSTREAMS).lasting().clamp(1, CLIENTS_MAX);
+        let of_crowd = clients - PEOPLE.min(clients / PEOPLE_PART);
+        Self {
+            clients,
+            crowd: of_crowd.min(limit.saturating_sub(CROWD_SPARE)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_crowd_is_as_large_as_descriptors_allow() {
+        assert_eq!(Fits::under(1_000_000).crowd, 10_000);
+        let usual = Fits::under(1024);
+        assert!(
+            (500..900).contains(&usual.crowd) && usual.crowd < usual.clients,
+            "{usual:?}"
+        );
+        assert!(Fits::under(20_000).clients == CLIENTS_MAX);
+        assert_eq!(Fits::under(64), Fits { clients: 1, crowd: 0 });
+    }
 
     #[test]
     fn it_is_for_this_machine_only_unless_told_otherwise() {

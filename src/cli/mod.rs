@@ -5,6 +5,7 @@
 //! do.
 
 mod check;
+mod crowd;
 mod demo;
 mod excerpt;
 mod find;
@@ -21,7 +22,8 @@ mod tail;
 mod upgrade;
 
 pub use check::{CheckArgs, check};
-pub use demo::{Demo, DemoArgs, DemoError};
+pub use crowd::crowd;
+pub use demo::{Demo, DemoArgs, DemoError, crowd_of};
 pub use find::{NotFound, find};
 pub use follow::tail;
 pub use health::{HealthArgs, health};
@@ -105,6 +107,9 @@ pub enum Command {
     Schema,
     /// Write the shell's completions to standard output
     Completions(CompletionsArgs),
+    /// The process of the demo's clients
+    #[command(hide = true)]
+    Crowd,
     /// Write manual pages, one per command, into a directory
     #[command(hide = true)]
     Man(ManArgs),

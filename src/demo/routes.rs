@@ -2,8 +2,9 @@
 
 use super::changelog::Page;
 use super::site::Site;
-use super::{SECTIONS, STREAM_PATH, feed, stream};
-use crate::auxiliary_http::response::{self, HTML, Response, TEXT};
+use super::stream::{Changes, Entries};
+use super::{CROWD_PATH, SECTIONS, STREAM_PATH, feed, stream};
+use crate::auxiliary_http::response::{self, Response, TEXT};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue, LOCATION, RETRY_AFTER};
@@ -11,11 +12,6 @@ use hyper::http::uri::Authority;
 use hyper::{Method, Request, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
-
-const PAGE: &str = include_str!("page.html");
-
-/// Where the page takes the stream's address from.
-const PAGE_STREAM: &str = "{{stream}}";
 
 /// Largest body of a post; a title is much shorter.
 const BODY_BYTES_MAX: usize = 4096;
@@ -29,17 +25,16 @@ const ATOM: HeaderValue = HeaderValue::from_static("application/atom+xml; charse
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
 enum Route {
-    Home,
     Stream,
+    Crowd,
     Section(u32, Page),
 }
 
 fn route(path: &str) -> Option<Route> {
-    if path == "/" {
-        return Some(Route::Home);
-    }
-    if path == STREAM_PATH {
-        return Some(Route::Stream);
+    match path {
+        STREAM_PATH => return Some(Route::Stream),
+        CROWD_PATH => return Some(Route::Crowd),
+        _ => {}
     }
     let mut parts = path.strip_prefix("/changelog/section/")?.split('/');
     let section = parts
@@ -56,11 +51,17 @@ fn route(path: &str) -> Option<Route> {
     Some(Route::Section(section, page))
 }
 
+/// Answers who asks at the page's address: with everything, as long as the origin is alive.
 pub(super) async fn answer(site: &Site, request: Request<Incoming>) -> Response {
     let Some(route) = route(request.uri().path()) else {
-        let detail = format!("here are /, {STREAM_PATH} and /changelog/section/ with one of {SECTIONS:?}");
-        return response::problem(StatusCode::NOT_FOUND, &detail);
+        return unknown();
     };
+    if !site.lives() {
+        return response::problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the origin is dead: the page brings it back",
+        );
+    }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match route {
         Route::Section(section, Page::Newest) if request.method() == Method::POST => {
@@ -68,8 +69,8 @@ pub(super) async fn answer(site: &Site, request: Request<Incoming>) -> Response 
         }
         Route::Section(_, Page::Newest) if !reads => response::method_not_allowed("GET, HEAD, POST"),
         _ if !reads => response::method_not_allowed("GET, HEAD"),
-        Route::Home => page(site),
-        Route::Stream => open(site, &request),
+        Route::Stream => open(site, &request, changes(site, base(site, &request))),
+        Route::Crowd => open(site, &request, site.pulse.clone()),
         Route::Section(section, page) => {
             let base = base(site, &request);
             let shown = site.changelog.page(section, page);
@@ -87,6 +88,28 @@ pub(super) async fn answer(site: &Site, request: Request<Incoming>) -> Response 
     }
 }
 
+/// Answers the relay: with the streams. What it passes on leads to the page's address.
+pub(super) fn answer_relay(site: &Site, request: Request<Incoming>) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return response::method_not_allowed("GET, HEAD");
+    }
+    match route(request.uri().path()) {
+        Some(Route::Stream) => open(site, &request, changes(site, format!("http://{}", site.addr))),
+        Some(Route::Crowd) => open(site, &request, site.pulse.clone()),
+        _ => unknown(),
+    }
+}
+
+fn unknown() -> Response {
+    let detail = format!("here are /, {STREAM_PATH}, {CROWD_PATH} and /changelog/section/ with one of {SECTIONS:?}");
+    response::problem(StatusCode::NOT_FOUND, &detail)
+}
+
+fn changes(site: &Site, base: String) -> Arc<Changes> {
+    let changelog = Arc::clone(&site.changelog);
+    Arc::new(Changes { changelog, base })
+}
+
 /// `http://HOST`, by which the client knows this origin: behind a relay, the public one.
 fn base(site: &Site, request: &Request<Incoming>) -> String {
     let named = request
@@ -99,12 +122,7 @@ fn base(site: &Site, request: &Request<Incoming>) -> String {
     }
 }
 
-fn page(site: &Site) -> Response {
-    let stream = site.relayed_stream.get().map_or(STREAM_PATH, String::as_str);
-    response::whole(StatusCode::OK, HTML, PAGE.replace(PAGE_STREAM, &feed::escaped(stream)))
-}
-
-fn open(site: &Site, request: &Request<Incoming>) -> Response {
+fn open(site: &Site, request: &Request<Incoming>, entries: Arc<impl Entries>) -> Response {
     if request.method() == Method::HEAD {
         return stream::head(Empty::new().map_err(|never| match never {}).boxed_unsync());
     }
@@ -117,7 +135,7 @@ fn open(site: &Site, request: &Request<Incoming>) -> Response {
         .headers()
         .get("last-event-id")
         .and_then(|id| id.to_str().ok()?.parse().ok());
-    stream::open(Arc::clone(&site.changelog), last_event_id, base(site, request), place)
+    stream::open(entries, last_event_id, site.life.subscribe(), place)
 }
 
 async fn publish(site: &Site, section: u32, body: Incoming) -> Response {

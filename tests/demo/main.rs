@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
+mod crowd;
 mod reader;
 
 use fanfare::demo::{Origin, STREAM_PATH, STREAMS_MAX};

@@ -141,6 +141,13 @@ impl Stream {
         line.trim_end_matches(['\r', '\n']).to_owned()
     }
 
+    /// Waits for its end.
+    pub(crate) fn ends(&mut self) {
+        let mut rest = Vec::new();
+        // A reset is an end, too.
+        let _ = self.0.read_to_end(&mut rest);
+    }
+
     /// Id and data of the next event.
     pub(crate) fn event(&mut self) -> (String, String) {
         let mut id = String::new();
