@@ -6,7 +6,7 @@
 
 use super::ids::{AtUpstream, IdInForce};
 use crate::config::LogLimits;
-use crate::event_stream::Event;
+use crate::event_stream::{Event, OwnedEvent};
 use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ pub(super) struct CoalesceBuffer {
 }
 
 pub(super) struct HeldEvent {
-    pub(super) event: Event,
+    pub(super) event: OwnedEvent,
     upstream: u32,
     /// The id in force at its upstream.
     id: IdInForce,
@@ -46,13 +46,13 @@ impl CoalesceBuffer {
 
     /// Holds an event, unless an identical one is held. One that only moves the id keeps its place
     /// in the order.
-    pub(super) fn hold(&mut self, event: Event, at: AtUpstream<'_>, due: Instant) {
-        if event.dispatches() && !self.contents.insert(content(&event)) {
+    pub(super) fn hold(&mut self, event: &Event<'_>, at: AtUpstream<'_>, due: Instant) {
+        if event.dispatches() && !self.contents.insert(content(event)) {
             return;
         }
         self.bytes += event.block().len() as u64;
         self.queue.push_back(HeldEvent {
-            event,
+            event: event.to_owned(),
             upstream: at.upstream,
             id: at.id.clone(),
             due,
@@ -69,27 +69,27 @@ impl CoalesceBuffer {
     /// The oldest.
     pub(super) fn pop(&mut self) -> Option<HeldEvent> {
         let held = self.queue.pop_front()?;
-        self.bytes -= held.event.block().len() as u64;
-        if held.event.dispatches() {
-            self.contents.remove(&content(&held.event));
+        let event = held.event.get();
+        self.bytes -= event.block().len() as u64;
+        if event.dispatches() {
+            self.contents.remove(&content(&event));
         }
         Some(held)
     }
 }
 
 /// Type and data in one: no type holds an LF.
-fn content(event: &Event) -> Box<[u8]> {
+fn content(event: &Event<'_>) -> Box<[u8]> {
     [event.event_type(), b"\n", &event.data()].concat().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
     use std::time::Duration;
 
-    fn event(block: &'static str) -> Event {
-        Event::parse_block(Bytes::from_static(block.as_bytes())).expect("a block")
+    fn event(block: &'static str) -> Event<'static> {
+        Event::parse_block(block.as_bytes()).expect("a block")
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
         .enumerate()
         {
             held.hold(
-                event(block),
+                &event(block),
                 AtUpstream {
                     upstream: 0,
                     id: &IdInForce::none(),
@@ -119,7 +119,7 @@ mod tests {
         }
         let mut left = Vec::new();
         while let Some(HeldEvent { event, .. }) = held.pop() {
-            left.push(String::from_utf8_lossy(event.block()).into_owned());
+            left.push(String::from_utf8_lossy(event.get().block()).into_owned());
         }
         assert_eq!(
             left,

@@ -9,7 +9,7 @@ use serde_json::Value;
 const DEFAULT_TYPE: &[u8] = b"message";
 
 /// Whether one of the rules names this event.
-pub(super) fn is_terminal(rules: &[EndWhen], event: &Event) -> bool {
+pub(super) fn is_terminal(rules: &[EndWhen], event: &Event<'_>) -> bool {
     if rules.is_empty() || !event.dispatches() {
         return false;
     }
@@ -56,10 +56,9 @@ fn same(a: &Value, b: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     fn ends(rule: &EndWhen, block: &'static str) -> bool {
-        let event = Event::parse_block(Bytes::from_static(block.as_bytes())).expect("a block");
+        let event = Event::parse_block(block.as_bytes()).expect("a block");
         is_terminal(std::slice::from_ref(rule), &event)
     }
 

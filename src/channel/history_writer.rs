@@ -53,7 +53,7 @@ impl HistoryWriter {
     }
 
     /// One item of what the origin returns.
-    pub(crate) fn item(&mut self, item: Item, received: Instant) {
+    pub(crate) fn item(&mut self, item: Item<'_>, received: Instant) {
         match item {
             Item::Event(event) => {
                 if let Some(id) = event.id() {

@@ -86,7 +86,7 @@ impl Publisher {
         }
     }
 
-    fn event(&mut self, event: Event, received: Instant) {
+    fn event(&mut self, event: &Event<'_>, received: Instant) {
         if let Some(id) = event.id() {
             self.follow(id);
         }
@@ -96,7 +96,7 @@ impl Publisher {
             return;
         };
         let settings = channel.settings().load();
-        let ends = is_terminal(&settings.end_when, &event);
+        let ends = is_terminal(&settings.end_when, event);
         if !settings.coalesce.is_zero() && !ends {
             writer_state.held.hold(event, self.at(), received + settings.coalesce);
             channel.held.notify_waiters();
@@ -105,11 +105,11 @@ impl Publisher {
         // What came before it goes before it.
         writer_state.release(&channel.ids, received);
         if ends {
-            writer_state.publish_last(&channel.ids, &channel.ending, &event, self.at(), received);
+            writer_state.publish_last(&channel.ids, &channel.ending, event, self.at(), received);
             drop(writer_state);
             self.flush();
         } else {
-            writer_state.publish(&channel.ids, &event, self.at(), received);
+            writer_state.publish(&channel.ids, event, self.at(), received);
         }
     }
 
@@ -195,7 +195,7 @@ impl Publisher {
     }
 
     /// One item of the stream; `received` is when the bytes that completed it were read.
-    pub fn item(&mut self, item: Item, received: Instant) {
+    pub fn item(&mut self, item: Item<'_>, received: Instant) {
         if self.channel.ending.is_over() {
             return;
         }
@@ -203,7 +203,7 @@ impl Publisher {
         match item {
             Item::Event(event) => {
                 self.unflushed_bytes += event.block().len() as u64;
-                self.event(event, received);
+                self.event(&event, received);
             }
             Item::Oversized { id, .. } => self.oversized(id.as_deref(), received),
             Item::Comment(line) => self.comment(&line, received),

@@ -88,7 +88,7 @@ impl WriterState {
     pub(super) fn release_due(&mut self, ids: &Ids, limits: LogLimits, now: Instant) -> bool {
         let mut any = false;
         while let Some(held) = self.held.pop_due(limits, now) {
-            self.publish(ids, &held.event, held.at(), now);
+            self.publish(ids, &held.event.get(), held.at(), now);
             any = true;
         }
         any
@@ -97,12 +97,12 @@ impl WriterState {
     /// Publishes all that is held.
     pub(super) fn release(&mut self, ids: &Ids, now: Instant) {
         while let Some(held) = self.held.pop() {
-            self.publish(ids, &held.event, held.at(), now);
+            self.publish(ids, &held.event.get(), held.at(), now);
         }
     }
 
     /// Publishes an event of an upstream.
-    pub(super) fn publish(&mut self, ids: &Ids, event: &Event, at: AtUpstream<'_>, received: Instant) {
+    pub(super) fn publish(&mut self, ids: &Ids, event: &Event<'_>, at: AtUpstream<'_>, received: Instant) {
         self.keep_to_what_is_reserved();
         // A block that only moves the id is not what `start: latest` means.
         let kind = match event.dispatches() {
@@ -120,7 +120,7 @@ impl WriterState {
         &mut self,
         ids: &Ids,
         ending: &Ending,
-        event: &Event,
+        event: &Event<'_>,
         at: AtUpstream<'_>,
         received: Instant,
     ) {
@@ -174,7 +174,7 @@ impl WriterState {
 
     /// The event as clients get it, with which its id comes into force; `None`: there is nothing in
     /// it for them.
-    fn frame(&mut self, ids: &Ids, event: &Event, id: &IdInForce) -> Option<Bytes> {
+    fn frame(&mut self, ids: &Ids, event: &Event<'_>, id: &IdInForce) -> Option<Bytes> {
         match ids.are_passed() {
             true => self.pass(event, id),
             false if event.dispatches() => Some(self.assign(ids, event)),
@@ -184,7 +184,7 @@ impl WriterState {
 
     /// An event under the origin's own id. One that inherits its id is written with it: of several
     /// upstreams, each has its own.
-    fn pass(&mut self, event: &Event, id: &IdInForce) -> Option<Bytes> {
+    fn pass(&mut self, event: &Event<'_>, id: &IdInForce) -> Option<Bytes> {
         let block = event.block();
         match (id, event.id_line()) {
             // Without its id nothing is left of it.

@@ -9,7 +9,7 @@
 
 use super::fields::{Fields, Line};
 use super::state::{BlockState, LineState};
-use super::{Event, Item, ParserOptions};
+use super::{Item, ParserOptions};
 use bytes::{Bytes, BytesMut};
 use std::ops::Range;
 
@@ -33,6 +33,14 @@ pub(super) struct Assembly {
     fate: Fate,
     /// Set once the block is over the limit.
     oversized: Option<Oversized>,
+}
+
+/// What a line completes.
+pub(super) enum Completed {
+    /// The block.
+    Block(Bytes, Fields),
+    /// Anything else.
+    Other(Item<'static>),
 }
 
 /// What happens to the line in the making, as far as its beginning tells.
@@ -175,7 +183,7 @@ impl Assembly {
     }
 
     /// The line in the making is complete; a blank one completes the block.
-    pub(super) fn end_line(&mut self) -> Option<Item> {
+    pub(super) fn end_line(&mut self) -> Option<Completed> {
         match std::mem::take(&mut self.fate) {
             Fate::Collected => {}
             Fate::Ignored => return None,
@@ -199,11 +207,11 @@ impl Assembly {
                 self.append(b"\n");
                 let comment = Bytes::copy_from_slice(&self.buffer[start..]);
                 self.buffer.truncate(start);
-                return Some(Item::Comment(comment));
+                return Some(Completed::Other(Item::Comment(comment)));
             }
             Line::Retry(time) => {
                 self.buffer.truncate(start);
-                return Some(Item::Retry(time));
+                return Some(Completed::Other(Item::Retry(time)));
             }
             Line::Id(value) if oversized => self.replace_dropped_id(start + value),
             Line::Refused => self.buffer.truncate(start),
@@ -226,28 +234,25 @@ impl Assembly {
     }
 
     /// The blank line.
-    fn end_block(&mut self) -> Option<Item> {
+    fn end_block(&mut self) -> Option<Completed> {
         if self.oversized.is_none() && !self.fits(0) {
             self.give_up();
         }
         self.count_dropped(1);
-        let item = match self.oversized {
+        let completed = match self.oversized {
             Some(Oversized { bytes, has_id }) => {
                 let id = has_id.then(|| Bytes::copy_from_slice(&self.buffer[..self.kept]));
-                Some(Item::Oversized { bytes, id })
+                Some(Completed::Other(Item::Oversized { bytes, id }))
             }
             None if self.fields.matter() => {
                 self.append(b"\n");
                 let fields = std::mem::take(&mut self.fields);
-                Some(Item::Event(Event {
-                    block: self.buffer.split().freeze(),
-                    fields,
-                }))
+                Some(Completed::Block(self.buffer.split().freeze(), fields))
             }
             None => None,
         };
         self.reset();
-        item
+        completed
     }
 
     /// Whether so much more of a line fits, with its line end.

@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, value_start};
 use bytes::Bytes;
-use memchr::memchr;
+use memchr::{memchr, memmem};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -10,40 +10,63 @@ use std::ops::Range;
 ///
 /// The block has LF line ends, no BOM at the start of a line, no comment, no `retry` field, at most
 /// one `id` line, and ends with its blank line: the bytes `...\n\n`, of which there are none
-/// before. It has a `data` field or an id, or both. It is a slice of the read buffer when it came
-/// so, and a rewritten copy otherwise.
-#[derive(Debug, Clone)]
-pub struct Event {
+/// before. It has a `data` field or an id, or both. It lies in the read buffer when it came so, and
+/// is a rewritten copy otherwise.
+///
+/// It is borrowed, since what becomes of an event is almost always a copy in another frame:
+/// [`OwnedEvent`] is one that is kept as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
     /// The bytes.
-    pub(super) block: Bytes,
+    pub(super) block: &'a [u8],
+    /// What shares its memory: the block is a slice of it.
+    pub(super) shared: Option<&'a Bytes>,
     /// Where its fields are.
     pub(super) fields: Fields,
 }
 
-impl Event {
-    /// The bytes, as they go to clients.
-    pub fn block(&self) -> &Bytes {
-        &self.block
+impl<'a> Event<'a> {
+    /// The first of blocks in plain form, as one was taken from an event before. `None`: it is
+    /// incomplete or not in plain form, or it dispatches nothing and has no id.
+    pub fn parse_block(blocks: &'a [u8]) -> Option<Self> {
+        let blank_line = memmem::find(blocks, b"\n\n")? + 1;
+        let fields = Fields::of(&blocks[..blank_line])?;
+        fields.matter().then_some(Self {
+            block: &blocks[..=blank_line],
+            shared: None,
+            fields,
+        })
     }
 
     /// The bytes, as they go to clients.
-    pub fn into_block(self) -> Bytes {
+    pub fn block(&self) -> &'a [u8] {
         self.block
+    }
+
+    /// The event for longer: it shares the read's memory where it can.
+    pub fn to_owned(&self) -> OwnedEvent {
+        OwnedEvent {
+            block: match self.shared {
+                Some(shared) => shared.slice_ref(self.block),
+                None => Bytes::copy_from_slice(self.block),
+            },
+            fields: self.fields,
+        }
     }
 
     /// The id that the block itself carries: raw UTF-8, without LF, CR and NUL. Empty: the block
     /// resets the last event ID.
-    pub fn id(&self) -> Option<&[u8]> {
+    pub fn id(&self) -> Option<&'a [u8]> {
         self.fields.id().map(|id| &self.block[id])
     }
 
     /// Where the line that carries the id is in the block, with its line end.
     pub fn id_line(&self) -> Option<Range<usize>> {
-        self.fields.id_line(&self.block)
+        self.fields.id_line(self.block)
     }
 
     /// The event type. Empty: the default, `message`.
-    pub fn event_type(&self) -> &[u8] {
+    pub fn event_type(&self) -> &'a [u8] {
         &self.block[self.fields.event_type()]
     }
 
@@ -54,7 +77,7 @@ impl Event {
     }
 
     /// The data: the values of the `data` fields joined by LF. Copied only if there are several.
-    pub fn data(&self) -> Cow<'_, [u8]> {
+    pub fn data(&self) -> Cow<'a, [u8]> {
         let first = self.fields.data();
         if self.fields.data_lines() <= 1 {
             return Cow::Borrowed(&self.block[first]);
@@ -73,12 +96,30 @@ impl Event {
     }
 }
 
+/// An event that is kept as it is.
+#[derive(Debug, Clone)]
+pub struct OwnedEvent {
+    block: Bytes,
+    fields: Fields,
+}
+
+impl OwnedEvent {
+    /// The event.
+    pub fn get(&self) -> Event<'_> {
+        Event {
+            block: &self.block,
+            shared: Some(&self.block),
+            fields: self.fields,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn event(block: &'static str) -> Event {
-        Event::parse_block(Bytes::from_static(block.as_bytes())).expect("a block")
+    fn event(block: &'static str) -> Event<'static> {
+        Event::parse_block(block.as_bytes()).expect("a block")
     }
 
     #[test]
@@ -111,25 +152,42 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_block_stays_the_same_bytes() {
-        let block = Bytes::from_static(b"id: 1\ndata: x\n\n");
-        let event = Event::parse_block(block.clone()).expect("a block");
-        assert_eq!(event.into_block().as_ptr(), block.as_ptr());
+    fn the_first_of_several_blocks_is_read() {
+        assert_eq!(event("data: x\n\nid: \n\n").block(), b"data: x\n\n");
+    }
+
+    #[test]
+    fn one_that_is_kept_shares_the_memory_in_which_it_came() {
+        let read = Bytes::from_static(b":\n\nid: 1\ndata: x\n\n");
+        let event = Event {
+            shared: Some(&read),
+            ..Event::parse_block(&read[3..]).expect("a block")
+        };
+        let kept = event.to_owned();
+        assert_eq!(kept.get().block().as_ptr(), read[3..].as_ptr());
+        assert_eq!(kept.get().id(), Some(&b"1"[..]));
+        let copied = super::tests::event("data: x\n\n").to_owned();
+        assert_eq!(copied.get().block(), b"data: x\n\n");
     }
 
     #[test]
     fn what_is_no_block() {
-        for block in ["", "data: x\n", ": x\n\n", "event: x\n\n", "\n\n"] {
-            assert!(
-                Event::parse_block(Bytes::from_static(block.as_bytes())).is_none(),
-                "{block:?}"
-            );
+        for block in [
+            "",
+            "data: x\n",
+            ": x\n\n",
+            "event: x\n\n",
+            "\n\n",
+            "retry: 1\n\n",
+            "id: 1\nid: 2\n\n",
+        ] {
+            assert!(Event::parse_block(block.as_bytes()).is_none(), "{block:?}");
         }
     }
 
     #[test]
     fn size() {
-        // The log and the parser move it by value.
+        // The parser moves it by value.
         assert!(size_of::<Event>() <= 64, "{}", size_of::<Event>());
     }
 }

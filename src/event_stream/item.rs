@@ -6,9 +6,9 @@ use std::time::Duration;
 
 /// What the parser found.
 #[derive(Debug, Clone)]
-pub enum Item {
+pub enum Item<'a> {
     /// A block that dispatches an event, or that carries nothing but an id.
-    Event(Event),
+    Event(Event<'a>),
     /// A valid `retry` field: the new reconnection time, in force at once, whatever becomes of the
     /// block around it. At most [`RECONNECTION_TIME_MAX`](super::RECONNECTION_TIME_MAX).
     Retry(Duration),

@@ -17,7 +17,7 @@ mod line_ends;
 mod parser;
 mod state;
 
-pub use event::Event;
+pub use event::{Event, OwnedEvent};
 pub use fields::RECONNECTION_TIME_MAX;
 pub use item::{Item, ParserOptions};
 pub use parser::Parser;

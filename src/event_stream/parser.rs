@@ -1,7 +1,7 @@
 //! The incremental parser.
 
 use super::Event;
-use super::assembly::Assembly;
+use super::assembly::{Assembly, Completed};
 use super::fields::{Fields, has_nul, value_start};
 use super::item::{Item, ParserOptions};
 use super::line_ends::LineEnds;
@@ -31,6 +31,8 @@ pub struct Parser {
     line: usize,
     /// The current block, if it can't be a slice of `read`; idle otherwise.
     assembly: Assembly,
+    /// The block that was put together last, until the next call.
+    assembled: Bytes,
     /// How much of a BOM there was so far; `None` once the stream itself has begun.
     bom: Option<usize>,
     /// The last read ended with a CR. An LF at the start of the next one belongs to it.
@@ -51,6 +53,7 @@ impl Parser {
             line_ends: LineEnds::default(),
             line: 0,
             assembly: Assembly::new(options),
+            assembled: Bytes::new(),
             bom: Some(0),
             after_cr: false,
         }
@@ -61,6 +64,7 @@ impl Parser {
     pub fn reset(&mut self) {
         self.start_read(Bytes::new(), 0);
         self.assembly.reset();
+        self.assembled = Bytes::new();
         self.bom = Some(0);
         self.after_cr = false;
     }
@@ -108,14 +112,18 @@ impl Parser {
     }
 
     /// The next item; `None`: it takes another read.
-    pub fn next_item(&mut self) -> Option<Item> {
+    pub fn next_item(&mut self) -> Option<Item<'_>> {
+        if !self.assembled.is_empty() {
+            self.assembled = Bytes::new();
+        }
         loop {
             let line_end = if self.assembly.is_idle() {
                 let mut fields = Fields::default();
                 match self.next_whole(&mut fields) {
                     Whole::Block(block) => {
                         return Some(Item::Event(Event {
-                            block: self.read.slice(block),
+                            block: &self.read[block],
+                            shared: Some(&self.read),
                             fields,
                         }));
                     }
@@ -132,8 +140,17 @@ impl Parser {
             };
             self.assembly.extend(&self.read[self.line..end]);
             self.step_over_line_end(end);
-            if let Some(item) = self.assembly.end_line() {
-                return Some(item);
+            match self.assembly.end_line() {
+                None => {}
+                Some(Completed::Other(item)) => return Some(item),
+                Some(Completed::Block(block, fields)) => {
+                    self.assembled = block;
+                    return Some(Item::Event(Event {
+                        block: &self.assembled,
+                        shared: Some(&self.assembled),
+                        fields,
+                    }));
+                }
             }
         }
     }
@@ -249,22 +266,6 @@ impl Parser {
                 None => self.after_cr = true,
             }
         }
-    }
-}
-
-impl Event {
-    /// Reads a block that was taken from an event before; also any other block. `None` if it is
-    /// incomplete, dispatches nothing and has no id.
-    pub fn parse_block(block: Bytes) -> Option<Self> {
-        let mut parser = Parser::new(ParserOptions {
-            event_bytes_max: block.len(),
-            comments: false,
-        });
-        parser.push(block);
-        std::iter::from_fn(|| parser.next_item()).find_map(|item| match item {
-            Item::Event(event) => Some(event),
-            _ => None,
-        })
     }
 }
 

@@ -148,7 +148,8 @@ impl News {
     }
 
     fn push(&mut self, entry: &Entry) {
-        let Some(event) = Event::parse_block(entry.plain()).filter(Event::dispatches) else {
+        let blocks = entry.plain();
+        let Some(event) = Event::parse_block(&blocks).filter(Event::dispatches) else {
             return;
         };
         match entry.kind() {
@@ -186,7 +187,7 @@ fn id_of(channel: &Channel, place: &ResumePoint) -> Option<Bytes> {
 }
 
 /// As an EventSource would dispatch it.
-fn event_json(event: &Event, id: &[u8]) -> Value {
+fn event_json(event: &Event<'_>, id: &[u8]) -> Value {
     let event_type = match event.event_type() {
         b"" => Cow::Borrowed("message"),
         event_type => text(event_type),

@@ -74,7 +74,7 @@ pub trait Sink: Send + 'static {
     /// The origin answered with an event stream. `resume`: what our request said about the place.
     fn connected(&mut self, resume: Resume);
     /// One item of the stream, in order; `received` is when the bytes that completed it were read.
-    fn item(&mut self, item: Item, received: Instant);
+    fn item(&mut self, item: Item<'_>, received: Instant);
     /// The items of one read have all been handed over: wake the readers.
     fn flush(&mut self);
     /// Whether so much has been handed over since the last flush that the sink wants to be flushed,

@@ -52,7 +52,7 @@ impl ResumePoint {
     }
 
     /// Follows one item of the stream.
-    pub(super) fn follow(&mut self, item: &Item) {
+    pub(super) fn follow(&mut self, item: &Item<'_>) {
         let id = match item {
             Item::Event(event) => event.id(),
             Item::Oversized { id, .. } => id.as_deref(),
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    fn oversized(id: Option<&'static [u8]>) -> Item {
+    fn oversized(id: Option<&'static [u8]>) -> Item<'static> {
         Item::Oversized {
             bytes: 1,
             id: id.map(Bytes::from_static),

@@ -32,7 +32,7 @@ pub(super) struct Recorder {
 
 impl Sink for Recorder {
     fn connected(&mut self, _: Resume) {}
-    fn item(&mut self, _: Item, _: Instant) {
+    fn item(&mut self, _: Item<'_>, _: Instant) {
         self.items += 1;
     }
     fn flush(&mut self) {

@@ -56,13 +56,13 @@ fn a_plain_event_in_one_read_is_a_slice_of_it() {
 fn an_event_is_complete_with_the_cr_of_its_blank_line() {
     let mut parser = Parser::new(UNLIMITED);
     parser.push(Bytes::from_static(b"data: x\r\n\r"));
-    assert!(matches!(parser.next_item(), Some(Item::Event(event)) if event.block() == "data: x\n\n"));
+    assert!(matches!(parser.next_item(), Some(Item::Event(event)) if event.block() == b"data: x\n\n"));
     assert!(parser.next_item().is_none());
     // The rest of the CRLF is no blank line of its own, and the next LF is one.
     parser.push(Bytes::from_static(b"\nid: 2"));
     assert!(parser.next_item().is_none());
     parser.push(Bytes::from_static(b"\n\n"));
-    assert!(matches!(parser.next_item(), Some(Item::Event(event)) if event.block() == "id: 2\n\n"));
+    assert!(matches!(parser.next_item(), Some(Item::Event(event)) if event.block() == b"id: 2\n\n"));
 }
 
 #[test]
@@ -84,7 +84,6 @@ fn a_new_connection_forgets_what_was_incomplete() {
             parser.reset();
             assert_eq!(parser.buffered_bytes(), 0);
             let again = parse_with(&mut parser, b"\xEF\xBB\xBF\ndata: y\n\n", &[2], options);
-            let again: Vec<_> = again.into_iter().map(Found::from).collect();
             assert_eq!(again, [event("data: y\n\n")], "after {}", beginning.escape_ascii());
         }
     }
@@ -104,7 +103,9 @@ fn a_read_pushed_too_early_is_not_lost() {
         parser.push(Bytes::from_static(read));
         blocks.extend(parser.next_item().map(Found::from));
     }
-    blocks.extend(std::iter::from_fn(|| parser.next_item()).map(Found::from));
+    while let Some(item) = parser.next_item() {
+        blocks.push(Found::from(item));
+    }
     assert_eq!(
         blocks,
         [event("data: 1\n\n"), event("data: 2\n\n"), event("data: 3\n\n")]

@@ -84,7 +84,9 @@ fn work_is_linear_in_the_bytes() {
         let mut items = Vec::new();
         for byte in stream {
             parser.push(Bytes::copy_from_slice(&[*byte]));
-            items.extend(std::iter::from_fn(|| parser.next_item()).map(Found::from));
+            while let Some(item) = parser.next_item() {
+                items.push(Found::from(item));
+            }
         }
         assert_eq!(items, self::items(stream, options));
     };

@@ -3,11 +3,11 @@
 use crate::reference::{Found, parse};
 use crate::splits::{cuts, options, stream};
 use bytes::Bytes;
-use fanfare::event_stream::{Item, LineState, Parser, ParserOptions, ParserState};
+use fanfare::event_stream::{LineState, Parser, ParserOptions, ParserState};
 use proptest::prelude::*;
 
 /// The state is taken out after each read and after each item, and another parser goes on.
-fn parse_by_many(stream: &[u8], cuts: &[usize], options: ParserOptions) -> Vec<Item> {
+fn parse_by_many(stream: &[u8], cuts: &[usize], options: ParserOptions) -> Vec<Found> {
     let other = |parser: &Parser| Parser::from_state(options, &parser.state()).expect("a state that was given");
     let ends = cuts.iter().copied().chain([stream.len()]);
     let mut parser = Parser::new(options);
@@ -17,7 +17,7 @@ fn parse_by_many(stream: &[u8], cuts: &[usize], options: ParserOptions) -> Vec<I
         parser.push(Bytes::copy_from_slice(&stream[start..end]));
         parser = other(&parser);
         while let Some(item) = parser.next_item() {
-            items.push(item);
+            items.push(Found::from(item));
             parser = other(&parser);
         }
         parser = other(&parser);
@@ -26,17 +26,13 @@ fn parse_by_many(stream: &[u8], cuts: &[usize], options: ParserOptions) -> Vec<I
     items
 }
 
-fn found(items: Vec<Item>) -> Vec<Found> {
-    items.into_iter().map(Found::from).collect()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_carried_is_all_there_is(stream in stream(0..40), at in prop::collection::vec(any::<prop::sample::Index>(), 0..20), options in options()) {
         let cuts = cuts(&stream, at);
-        prop_assert_eq!(found(parse_by_many(&stream, &cuts, options)), found(parse(&stream, &cuts, options)));
+        prop_assert_eq!(parse_by_many(&stream, &cuts, options), parse(&stream, &cuts, options));
     }
 
     /// Whatever another process says, it is taken or refused, and what is taken can go on.

@@ -48,7 +48,7 @@ fn assert_agreement_in_three(stream: &[u8], options: ParserOptions) {
 }
 
 fn found(stream: &[u8], options: ParserOptions) -> Vec<Found> {
-    parse(stream, &[], options).into_iter().map(Found::from).collect()
+    parse(stream, &[], options)
 }
 
 fn event(block: &str) -> Found {

@@ -118,10 +118,10 @@ pub enum Found {
     Oversized(u64, Option<Vec<u8>>),
 }
 
-impl From<Item> for Found {
-    fn from(item: Item) -> Self {
+impl From<Item<'_>> for Found {
+    fn from(item: Item<'_>) -> Self {
         match item {
-            Item::Event(event) => Self::Event(event.into_block().to_vec()),
+            Item::Event(event) => Self::Event(event.block().to_vec()),
             Item::Retry(time) => Self::Retry(time.as_millis()),
             Item::Comment(line) => Self::Comment(line.to_vec()),
             Item::Oversized { bytes, id } => Self::Oversized(bytes, id.map(|id| id.to_vec())),
@@ -201,13 +201,13 @@ pub fn items(stream: &[u8], options: ParserOptions) -> Vec<Found> {
 
 /// What the parser does yield, the stream cut at `cuts` (ascending); asserts that it stays within
 /// its bound.
-pub fn parse(stream: &[u8], cuts: &[usize], options: ParserOptions) -> Vec<Item> {
+pub fn parse(stream: &[u8], cuts: &[usize], options: ParserOptions) -> Vec<Found> {
     let mut parser = Parser::new(options);
     parse_with(&mut parser, stream, cuts, options)
 }
 
 /// The same with a parser that may have been used before.
-pub fn parse_with(parser: &mut Parser, stream: &[u8], cuts: &[usize], options: ParserOptions) -> Vec<Item> {
+pub fn parse_with(parser: &mut Parser, stream: &[u8], cuts: &[usize], options: ParserOptions) -> Vec<Found> {
     let mut items = Vec::new();
     let mut start = 0;
     for end in cuts.iter().copied().chain([stream.len()]) {
@@ -216,7 +216,7 @@ pub fn parse_with(parser: &mut Parser, stream: &[u8], cuts: &[usize], options: P
             if let Item::Event(event) = &item {
                 assert_plain(event, options);
             }
-            items.push(item);
+            items.push(Found::from(item));
         }
         assert!(
             parser.buffered_bytes() <= options.event_bytes_max,
@@ -230,8 +230,8 @@ pub fn parse_with(parser: &mut Parser, stream: &[u8], cuts: &[usize], options: P
 
 /// The promises about a block in plain form, and that what is said of it agrees with what stands in
 /// it.
-fn assert_plain(event: &Event, options: ParserOptions) {
-    let block = &event.block()[..];
+fn assert_plain(event: &Event<'_>, options: ParserOptions) {
+    let block = event.block();
     let shown = block.escape_ascii();
     assert!(block.len() <= options.event_bytes_max, "over the limit: {shown}");
     assert!(!block.contains(&b'\r'), "CR in {shown}");
@@ -275,7 +275,7 @@ fn assert_plain(event: &Event, options: ParserOptions) {
         assert_eq!(data, *event.data(), "{shown}");
         assert_eq!(id, event.id().unwrap_or_default(), "{shown}");
     }
-    let again = Event::parse_block(event.block().clone()).expect("a block");
+    let again = Event::parse_block(event.block()).expect("a block");
     assert_eq!(again.block().as_ptr(), block.as_ptr(), "rewritten again: {shown}");
     assert_eq!(
         (again.id_line(), again.dispatches(), again.data()),
@@ -289,7 +289,6 @@ pub fn assert_agreement(stream: &[u8], cuts: &[usize], options: ParserOptions) {
     if options.event_bytes_max >= stream.len() {
         assert_same_dispatch(stream, cuts, &found);
     }
-    let found: Vec<Found> = found.into_iter().map(Found::from).collect();
     assert_eq!(
         found,
         items(stream, options),
@@ -300,19 +299,19 @@ pub fn assert_agreement(stream: &[u8], cuts: &[usize], options: ParserOptions) {
 
 /// Asserts that an `EventSource` dispatches from the blocks what it dispatches from the stream, in
 /// which nothing is oversized.
-fn assert_same_dispatch(stream: &[u8], cuts: &[usize], found: &[Item]) {
+fn assert_same_dispatch(stream: &[u8], cuts: &[usize], found: &[Found]) {
     let (mut relayed, mut retries) = (Vec::new(), Vec::new());
     for item in found {
         match item {
-            Item::Event(event) => relayed.extend_from_slice(event.block()),
-            Item::Retry(time) => retries.push(time.as_millis()),
-            Item::Comment(line) => {
+            Found::Event(block) => relayed.extend_from_slice(block),
+            Found::Retry(milliseconds) => retries.push(*milliseconds),
+            Found::Comment(line) => {
                 assert!(
                     line.starts_with(b":") && line.ends_with(b"\n") && lines(line).len() == 1,
                     "{line:?}"
                 );
             }
-            Item::Oversized { .. } => panic!("oversized: {item:?}"),
+            Found::Oversized(..) => panic!("oversized: {item:?}"),
         }
     }
     let expected = dispatch(stream);

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-fn event(block: &'static str) -> Event {
-    Event::parse_block(Bytes::from_static(block.as_bytes())).expect("a block")
+fn event(block: &'static str) -> Event<'static> {
+    Event::parse_block(block.as_bytes()).expect("a block")
 }
 
 #[test]

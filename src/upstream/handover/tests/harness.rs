@@ -38,7 +38,7 @@ impl Sink for TellingSink {
     fn connected(&mut self, resume: Resume) {
         let _ = self.tell.send(Told::Connected(resume));
     }
-    fn item(&mut self, item: Item, _: Instant) {
+    fn item(&mut self, item: Item<'_>, _: Instant) {
         self.room = self.room.saturating_sub(1);
         let _ = self.tell.send(Told::Item(match item {
             Item::Event(event) => String::from_utf8_lossy(event.block()).into_owned(),
