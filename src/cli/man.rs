@@ -21,11 +21,21 @@ The log's filter and form, as \fB\-\-log\fR and \fB\-\-log\-format\fR.
 .TP
 \fBNOTIFY_SOCKET\fR, \fBWATCHDOG_USEC\fR
 Set by systemd: it is told when the relay listens, that its threads are alive, and when it leaves.
+.TP
+\fBLISTEN_FDS\fR, \fBLISTEN_PID\fR
+Set by systemd for a socket unit: each socket is used for what the file has at its address.
 .SH SIGNALS
 .TP
 \fBSIGTERM\fR, \fBSIGINT\fR
 Drain: readiness goes, then all streams end between two events, spread over \fBdrain.spread\fR. A second one, after a
 second or later, cuts what is left.
+.TP
+\fBSIGHUP\fR
+Read the configuration again. One with mistakes is refused, and the one before stays in force.
+.TP
+\fBSIGUSR2\fR
+Hand over to the program at the path of this one, as \fBfanfare upgrade\fR asks for, which also waits. Needs
+\fBhandover\fR in the configuration.
 .SH EXIT STATUS
 0: done, or drained. 1: failed. 2: usage or configuration.
 "#;
