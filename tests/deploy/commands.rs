@@ -6,7 +6,7 @@ use crate::command::succeeds;
 use crate::tools::{file, program};
 use std::process::Command;
 
-const DOCUMENTS: [&str; 5] = ["deploy", "sizing", "clients", "migrating", "runbook"];
+const DOCUMENTS: [&str; 6] = ["deploy", "sizing", "clients", "migrating", "runbook", "versions"];
 
 /// What becomes of a command.
 enum How {
@@ -22,14 +22,15 @@ enum How {
 
 use How::{Ends, GoesOn, Not, Stays};
 
-const SYSTEMD: &str = "needs a machine that systemd runs: `unit::` looks at the unit";
-const INSTALLS: &str = "changes the machine: scripts/release-check installs the package, which has the same files";
+/// `follow` in scripts/release/under-systemd.
+const MACHINE: &str = "changes the machine: scripts/release-check runs it in one that it boots";
 const DOCKER: &str = "needs Docker: `container::` runs the image's root, `compose::` its services";
 
 /// How each command begins, and what becomes of it.
 const COMMANDS: &[(&str, How)] = &[
-    ("fanfare check --config /etc/", Not(INSTALLS)),
+    ("fanfare check --config /etc/", Not(MACHINE)),
     ("fanfare check", Ends),
+    ("fanfare health --admin 127.0.0.1:7290", Not(MACHINE)),
     ("fanfare health", Ends),
     ("fanfare tail", GoesOn("/changelog/section/")),
     ("fanfare serve --upstream", Stays),
@@ -49,26 +50,31 @@ const COMMANDS: &[(&str, How)] = &[
         "kubectl apply",
         Not("needs a cluster: `kubernetes::` checks what would be sent"),
     ),
-    ("haproxy -c", Ends),
-    ("caddy validate", Ends),
+    ("haproxy -c -f /etc/", Not(MACHINE)),
+    ("caddy validate", Not(MACHINE)),
+    ("nginx -t", Not(MACHINE)),
     ("promtool", Ends),
     ("prometheus --config.file", GoesOn("Server is ready")),
     ("cat /proc", Not("is the machine's, and in no other network")),
     ("grep TCP", Ends),
     ("cargo build", Not("is what the tests have done")),
     ("docker", Not(DOCKER)),
-    ("apt install", Not(INSTALLS)),
-    ("cp ", Not(INSTALLS)),
-    ("install ", Not(INSTALLS)),
+    ("deploy/container/root", Not(MACHINE)),
+    ("chroot", Not(MACHINE)),
+    ("apt install", Not(MACHINE)),
+    ("cp ", Not(MACHINE)),
+    ("install ", Not(MACHINE)),
     ("editor", Not("is for a person")),
+    ("fanfare upgrade", Not(MACHINE)),
+    ("sh -c 'set -a", Not(MACHINE)),
+    ("systemctl", Not(MACHINE)),
+    ("systemd-sysusers", Not(MACHINE)),
+    ("sysctl", Not(MACHINE)),
+    ("journalctl", Not(MACHINE)),
     (
-        "fanfare upgrade",
-        Not("needs a service that has been running: `handover::` of the stories upgrades one"),
+        "sha256sum",
+        Not("scripts/release-check has just made the file that it checks"),
     ),
-    ("systemctl", Not(SYSTEMD)),
-    ("systemd-sysusers", Not(SYSTEMD)),
-    ("sysctl", Not(INSTALLS)),
-    ("journalctl", Not(SYSTEMD)),
 ];
 
 /// The commands in a document's consoles: after `$`, or `#` for root.
