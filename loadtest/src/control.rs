@@ -140,6 +140,8 @@ pub(crate) enum SwarmOrder {
     Connect { clients: usize, per_second: f64 },
     /// Close all connections, and stay away until `Connect`.
     Cut,
+    /// Close so many of the connections, and open none until `Connect`; the others stay.
+    CutSome { clients: usize },
     /// Close and reopen this many clients per second, and half of them together this often (0:
     /// never).
     Churn { per_second: f64, half_every_ms: u64 },
@@ -147,7 +149,8 @@ pub(crate) enum SwarmOrder {
     Reset,
     /// End it: answered by `Window`.
     Measure,
-    /// Report as `behind` how many live readers have not got this event.
+    /// Report as `behind` how many readers have not got this event: of all that are wanted, or,
+    /// after `CutSome`, of those that are live.
     Await { seq: u64 },
     /// Report the totals, `last` being the last event that was sent (0: unknown), and exit.
     Finish { last: u64 },
@@ -176,6 +179,10 @@ pub(crate) struct Tick {
     /// Clients that were refused in a way that doesn't heal, and stay away.
     pub(crate) given_up: u64,
     pub(crate) delivered: u64,
+    /// Latencies of the deliveries with a stamp: how many, their sum, and the highest since the last
+    /// tick, in microseconds.
+    #[serde(default)]
+    pub(crate) latencies: [u64; 3],
     pub(crate) bytes: u64,
     pub(crate) refused: u64,
     /// Readers that wait for the event named by `Await`.

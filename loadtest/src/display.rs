@@ -57,13 +57,17 @@ impl Display {
 
     /// The latest sample.
     pub(crate) fn live(&self, what: &str, sample: &Sample, elapsed: Duration, of: Duration) {
-        let text = format!(
-            "{what} · {} live · {} deliveries/s · server {:.0}% of a core, {:.0} MiB",
+        let mut text = format!(
+            "{what} · {} live · {} deliveries/s",
             thousands(sample.live),
             thousands(sample.deliveries_per_s as u64),
-            sample.server_cpu * 100.0,
-            sample.rss_mib,
         );
+        if let Some([mean, highest]) = sample.latency_ms {
+            text.push_str(&format!(" · {mean:.1} ms, at most {highest:.1}"));
+        }
+        if let (Some(cpu), Some(rss)) = (sample.server_cpu, sample.rss_mib) {
+            text.push_str(&format!(" · server {:.0}% of a core, {rss:.0} MiB", cpu * 100.0));
+        }
         match &self.bar {
             Some(bar) => {
                 bar.set_position((STEPS as f64 * elapsed.as_secs_f64() / of.as_secs_f64().max(1e-3)) as u64);

@@ -1,5 +1,7 @@
 //! The machine: what it is, and what it had left while something was measured.
 
+pub(crate) mod memory;
+
 use std::fs;
 
 /// What the kernel has counted since boot.

@@ -66,6 +66,17 @@ pub(crate) fn resident_kib(pids: &[u32]) -> u64 {
         .sum()
 }
 
+/// Memory of `pids` and all that descends from them, each page that several have in common divided
+/// between them (PSS), in KiB.
+pub(crate) fn proportional_kib(pids: &[u32]) -> u64 {
+    let of = |pid| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    with_descendants(pids).into_iter().filter_map(of).sum()
+}
+
 /// Memory of all TCP sockets of the machine, in KiB.
 pub(crate) fn tcp_memory_kib() -> u64 {
     let text = fs::read_to_string("/proc/net/sockstat").unwrap_or_default();

@@ -72,7 +72,8 @@ fn run(args: &RunArgs) -> Result<bool> {
     must_be_there(std::slice::from_ref(&args.server), &bench.programs)?;
     for plan in &plans {
         let mut entrants = Entrant::all(std::slice::from_ref(&args.server), plan, bench.wire);
-        if plan.scenario == Scenario::ResumeStorm && args.server.server != Server::Floor {
+        let beside_floor = matches!(plan.scenario, Scenario::ResumeStorm | Scenario::Million);
+        if beside_floor && args.server.server != Server::Floor {
             // The report also says what the same bytes cost without a server.
             entrants.splice(0..0, Entrant::all(&[Server::Floor.into()], plan, Wire::CLEAR));
         }
@@ -144,10 +145,12 @@ fn clients(args: &crate::cli::ClientsArgs) -> Result<bool> {
 /// Writes the reports; says whether all was as expected.
 fn finish(comparisons: Vec<Comparison>, args: &ReportArgs) -> Result<bool> {
     let mut failures: Vec<String> = comparisons.iter().flat_map(Comparison::failures).collect();
+    let mut verdicts = Vec::new();
     for threshold in &args.fail_if {
         failures.extend(comparisons.iter().flat_map(|comparison| threshold.failures(comparison)));
+        verdicts.extend(comparisons.iter().flat_map(|comparison| threshold.verdicts(comparison)));
     }
-    let report = Report::new(comparisons, failures);
+    let report = Report::new(comparisons, failures, verdicts);
     let stdout_is_json = args.json.as_deref() == Some(Path::new("-"));
     if !stdout_is_json {
         let _ = std::io::stdout().write_all(report::table::render(&report).as_bytes());

@@ -1,6 +1,6 @@
 //! Conditions on the numbers: `p99_ms>50` fails a run.
 
-use crate::driver::comparison::Comparison;
+use crate::driver::comparison::{Comparison, Standing};
 use crate::driver::metrics::{self, Metric};
 use std::str::FromStr;
 
@@ -64,56 +64,105 @@ impl FromStr for Threshold {
     }
 }
 
+/// What a condition found for one server.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) scenario: String,
+    pub(crate) server: String,
+    /// As on the command line.
+    pub(crate) condition: String,
+    /// What was measured against which limit, for people.
+    pub(crate) found: String,
+    pub(crate) holds: Holds,
+}
+
+/// Whether the run is as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Yes,
+    No,
+    /// Nothing was measured that it is about: that is no failure.
+    NotMeasured,
+}
+
 impl Threshold {
-    /// What it finds wrong. A number that wasn't measured can't be wrong, but for those that say
-    /// whether events were lost: of a server that can't be checked they are not known.
-    pub(crate) fn failures(&self, comparison: &Comparison) -> Vec<String> {
-        let mut found = Vec::new();
-        for standing in &comparison.standings {
-            let meant = match (&self.server, &self.limit) {
+    /// What it finds, of every server that is meant. A number that wasn't measured can't be wrong, but
+    /// one that the run would have measured and can't know is: it fails.
+    pub(crate) fn verdicts(&self, comparison: &Comparison) -> Vec<Verdict> {
+        let meant = comparison
+            .standings
+            .iter()
+            .filter(|standing| match (&self.server, &self.limit) {
+                _ if standing.left_out.is_some() => false,
                 (Some(server), _) => *server == standing.server,
                 (None, Limit::Times(_, other)) => *other != standing.server,
                 (None, Limit::Value(_)) => true,
-            };
-            let limit = match &self.limit {
-                Limit::Value(limit) => Some(*limit),
-                Limit::Times(times, other) => comparison
-                    .standings
-                    .iter()
-                    .find(|standing| standing.server == *other)
-                    .and_then(|standing| standing.median.get(self.metric.name))
-                    .map(|value| value * times),
-            };
-            if meant && standing.median.is_unchecked() && metrics::CHECKED.contains(&self.metric.name) {
-                found.push(format!(
-                    "{}, {}: {} (not known: no event could be checked)",
-                    comparison.plan.scenario.name(),
-                    standing.server,
-                    self.text
-                ));
-            }
-            if let (true, Some(value), Some(limit)) = (meant, standing.median.get(self.metric.name), limit) {
+            });
+        meant.map(|standing| self.verdict(comparison, standing)).collect()
+    }
+
+    /// What it finds wrong.
+    pub(crate) fn failures(&self, comparison: &Comparison) -> Vec<String> {
+        let wrong = self.verdicts(comparison).into_iter();
+        wrong
+            .filter(|verdict| verdict.holds == Holds::No)
+            .map(|verdict| {
+                let Verdict {
+                    scenario,
+                    server,
+                    condition,
+                    found,
+                    ..
+                } = verdict;
+                format!("{scenario}, {server}: {condition} ({found})")
+            })
+            .collect()
+    }
+
+    fn verdict(&self, comparison: &Comparison, standing: &Standing) -> Verdict {
+        let limit = match &self.limit {
+            Limit::Value(limit) => Some(*limit),
+            Limit::Times(times, other) => comparison
+                .standings
+                .iter()
+                .find(|standing| standing.server == *other)
+                .and_then(|standing| standing.median.get(self.metric.name))
+                .map(|value| value * times),
+        };
+        let (found, holds) = match (standing.median.get(self.metric.name), limit) {
+            (Some(value), Some(limit)) => {
                 let over = if self.above { value > limit } else { value < limit };
-                if over || self.inclusive && value == limit {
-                    let (value, limit) = (self.metric.format(value), self.metric.format(limit));
-                    found.push(format!(
-                        "{}, {}: {} ({value} against {limit} {})",
-                        comparison.plan.scenario.name(),
-                        standing.server,
-                        self.text,
-                        self.metric.unit
-                    ));
-                }
+                let fails = over || self.inclusive && value == limit;
+                let text = format!(
+                    "{} against {} {}",
+                    self.metric.format(value),
+                    self.metric.format(limit),
+                    self.metric.unit
+                );
+                (text.trim_end().to_owned(), if fails { Holds::No } else { Holds::Yes })
             }
+            (None, _) if standing.median.is_unknown(self.metric.name) => {
+                let why = match metrics::CHECKED.contains(&self.metric.name) {
+                    true => "not known: no event could be checked",
+                    false => "not known: name the server's processes with --pid",
+                };
+                (why.to_owned(), Holds::No)
+            }
+            _ => ("not measured".to_owned(), Holds::NotMeasured),
+        };
+        Verdict {
+            scenario: comparison.plan.scenario.name(),
+            server: standing.server.clone(),
+            condition: self.text.clone(),
+            found,
+            holds,
         }
-        found
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::comparison::Standing;
     use crate::driver::metrics::Values;
     use crate::driver::plan::{Plan, Scenario};
 
@@ -153,9 +202,18 @@ mod tests {
         let count =
             |comparison: &Comparison, text: &str| text.parse::<Threshold>().expect("valid").failures(comparison).len();
         assert_eq!(count(&comparison, "lost>0"), 0);
-        comparison.standings[0].median.set("checked_share", 0.0);
+        comparison.standings[0].median.set_unknown(metrics::CHECKED);
         assert_eq!(count(&comparison, "lost>0"), 1);
         assert_eq!(count(&comparison, "p50_ms>0"), 0);
+    }
+
+    #[test]
+    fn a_condition_says_what_it_found() {
+        let verdicts = |text: &str| text.parse::<Threshold>().expect("valid").verdicts(&comparison());
+        let found = verdicts("p99_ms>10.5");
+        assert_eq!((found[0].holds, found[1].holds), (Holds::No, Holds::Yes));
+        assert_eq!(found[1].found, "10.000 against 10.500 ms");
+        assert_eq!(verdicts("fanfare:p50_ms>1")[0].holds, Holds::NotMeasured);
     }
 
     #[test]

@@ -114,6 +114,59 @@ fn the_table_says_what_was_not_checked() {
 }
 
 #[test]
+fn what_only_the_servers_processes_tell_is_unknown_and_not_0() {
+    let server = canned(format!("{HEAD}data: hello\n\n"));
+    let url = format!("http://{server}/");
+    let arguments = ["clients", "--url", &url, "-n", "1", "-d", "600ms", "--quiet"];
+    let table = String::from_utf8_lossy(&harness(&arguments).stdout).into_owned();
+    for row in [
+        "server CPU per delivery",
+        "server resident memory",
+        "resident memory per client",
+    ] {
+        let line = table.lines().find(|line| line.trim_start().starts_with(row));
+        assert!(line.is_some_and(|line| line.ends_with("unknown")), "{row}: {table}");
+    }
+    let condition = ["--fail-if", "cpu_us_per_delivery>5", "--json", "-"];
+    let output = harness(&[&arguments[..], &condition[..]].concat());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let of = &report["scenarios"][0]["servers"][0];
+    assert_eq!(of["median"]["cpu_us_per_delivery"], serde_json::Value::Null, "{of}");
+    let sample = &of["rounds"][0]["samples"][0];
+    assert_eq!(
+        (&sample["server_cpu"], &sample["rss_mib"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
+    let found = &report["conditions"][0];
+    assert_eq!(
+        (&found["ok"], &found["fails_if"]),
+        (&false.into(), &"cpu_us_per_delivery>5".into()),
+        "{found}"
+    );
+    assert!(
+        found["found"].as_str().is_some_and(|found| found.contains("--pid")),
+        "{found}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_found_out_before_any_client_starts() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr();
+    let there = canned(format!("{HEAD}data: hello\n\n"));
+    let (there, not) = (
+        format!("http://{there}/"),
+        format!("http://{}/", free.expect("it is bound")),
+    );
+    let output = harness(&[
+        "clients", "--url", &there, "--url", &not, "-n", "2", "-d", "1h", "--quiet",
+    ]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("can't be reached"), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn a_refusal_that_does_not_heal_is_asked_for_once() {
     let answers = [
         "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
@@ -127,8 +180,9 @@ fn a_refusal_that_does_not_heal_is_asked_for_once() {
         let count = asked.clone();
         std::thread::spawn(move || {
             for mut socket in listener.incoming().map_while(Result::ok) {
-                count.fetch_add(1, Ordering::SeqCst);
-                let _ = socket.read(&mut [0; 4096]);
+                // A look at whether the server is there asks for nothing.
+                let asks = socket.read(&mut [0; 4096]).is_ok_and(|read| read > 0);
+                count.fetch_add(usize::from(asks), Ordering::SeqCst);
                 let _ = socket.write_all(answer.as_bytes());
             }
         });

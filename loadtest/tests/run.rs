@@ -66,6 +66,48 @@ fn clients_that_return_to_the_floor_get_what_they_missed() {
 }
 
 #[test]
+fn a_million_in_small_reaches_all_cuts_a_part_and_says_where_memory_went() {
+    let arguments = [
+        "run", "million", "--quick", "--server", "floor", "--quiet", "--json", "-",
+    ];
+    let small = [
+        "-n",
+        "60",
+        "--instances",
+        "3",
+        "--storm",
+        "20",
+        "--events",
+        "2",
+        "--replay",
+        "4",
+    ];
+    let report = json(&harness(&[&arguments[..], &small[..]].concat()));
+    assert_eq!(report["ok"], true, "{report:#}");
+    let server = &report["scenarios"][0]["servers"][0];
+    let values = &server["median"];
+    assert_eq!((number(values, "clients"), number(values, "deliveries")), (60.0, 120.0));
+    // A third of the clients missed four events; the others got them as they came.
+    assert_eq!(
+        (number(values, "storm_clients"), number(values, "replayed")),
+        (20.0, 80.0)
+    );
+    assert_eq!((number(values, "lost"), number(values, "reopened")), (0.0, 20.0));
+    assert!(number(values, "event_to_all_s") > 0.0, "{values:#}");
+    let round = &server["rounds"][0];
+    for part in ["server", "origin and clients"] {
+        assert!(
+            round["memory_mib"][part].as_f64().is_some_and(|mib| mib > 0.0),
+            "{part}: {round:#}"
+        );
+    }
+    let histogram = round["latency_histogram"].as_array().expect("an array");
+    let counted: u64 = histogram.iter().filter_map(|bucket| bucket[1].as_u64()).sum();
+    assert_eq!(counted, 120, "{round:#}");
+    assert_eq!(round["answers"]["200, an event stream"], 80, "{round:#}");
+}
+
+#[test]
 fn a_storm_is_set_against_the_floors() {
     let values = quick("resume-storm", "origin", &["-n", "40", "--healthy", "5"]);
     // More or less than nothing: what matters here is that it is there.

@@ -2,20 +2,24 @@
 
 use super::comparison::{Comparison, Standing};
 use super::fleet::{Fleet, FleetShape};
+use super::metrics::OF_PROCESSES;
 use super::outcome::{Outcome, Sample};
 use super::plan::{Plan, Scenario};
 use crate::cli::ClientsArgs;
-use crate::control::{SwarmOrder, SwarmSetup, Totals};
+use crate::control::{SwarmOrder, SwarmSetup, Target, Tick, Totals};
 use crate::display::Display;
 use crate::machine::Machine;
 use crate::proc::{Cpu, resident_kib, tcp_memory_kib};
 use crate::target;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const SAMPLE: Duration = Duration::from_millis(500);
+/// How long a server may take to accept one connection before any client is started.
+const REACH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connects, measures, reports. Loss is seen only in streams with our origin's events.
 pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
@@ -26,14 +30,16 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
         sources: &args.swarm.source,
         cores: &args.swarm.load_cores,
     };
+    let setup = setup(args, &plan)?;
+    must_answer(&setup.targets)?;
     let mut session = Session {
         args,
-        fleet: Fleet::start(&setup(args, &plan)?, &shape)?,
+        fleet: Fleet::start(&setup, &shape)?,
         outcome: Outcome::new(&args.url.join(" "), &plan),
         plan: &plan,
         display,
         started: Instant::now(),
-        delivered: 0,
+        last: Tick::default(),
         cpu: Cpu::of(&args.pid),
     };
     session.connect()?;
@@ -49,6 +55,16 @@ pub(crate) fn run(args: &ClientsArgs, display: &Display) -> Result<Comparison> {
         plan,
         standings: vec![standing],
     })
+}
+
+/// Whether every server can be reached: found out before the first client is started, since it would
+/// be the same for all of them.
+fn must_answer(targets: &[Target]) -> Result<()> {
+    for target in targets {
+        TcpStream::connect_timeout(&target.address, REACH_TIMEOUT)
+            .with_context(|| format!("{} ({}) can't be reached", target.authority, target.address))?;
+    }
+    Ok(())
 }
 
 /// What the swarm is told.
@@ -83,7 +99,7 @@ struct Session<'a> {
     display: &'a Display,
     started: Instant,
     /// At the last sample.
-    delivered: u64,
+    last: Tick,
     cpu: Cpu,
 }
 
@@ -106,7 +122,10 @@ impl Session<'_> {
         values.set("connects_per_s", clients / begun.elapsed().as_secs_f64());
         let grown = tcp_memory_kib().saturating_sub(tcp);
         values.set("tcp_kib_per_client", grown as f64 / clients);
-        if !pids.is_empty() {
+        if pids.is_empty() {
+            // On another machine, or not said: that isn't 0.
+            values.set_unknown(OF_PROCESSES);
+        } else {
             let grown = resident_kib(pids).saturating_sub(resident);
             values.set("rss_kib_per_client", grown as f64 / clients);
             let spent = Cpu::of(pids).since(&cpu);
@@ -161,15 +180,17 @@ impl Session<'_> {
                 Cpu::of(&self.args.pid),
                 from.elapsed().as_secs_f64().max(1e-3),
             );
+            let known = !self.args.pid.is_empty();
             let sample = Sample {
+                latency_ms: self.fleet.latency_since(&self.last),
                 seconds: self.started.elapsed().as_secs_f64(),
                 live: tick.live,
-                deliveries_per_s: (tick.delivered - self.delivered) as f64 / seconds,
-                rss_mib: resident_kib(&self.args.pid) as f64 / 1024.0,
+                deliveries_per_s: (tick.delivered - self.last.delivered) as f64 / seconds,
+                rss_mib: known.then(|| resident_kib(&self.args.pid) as f64 / 1024.0),
                 tcp_mib: tcp_memory_kib() as f64 / 1024.0,
-                server_cpu: cpu.since(&self.cpu).total_ns as f64 / 1e9 / seconds,
+                server_cpu: known.then(|| cpu.since(&self.cpu).total_ns as f64 / 1e9 / seconds),
             };
-            (self.delivered, self.cpu) = (tick.delivered, cpu);
+            (self.last, self.cpu) = (tick, cpu);
             self.outcome.samples.push(sample);
             self.display.live(what, &sample, begun.elapsed(), time);
             if done || Instant::now() >= until {

@@ -32,6 +32,8 @@ pub(crate) struct Fleet {
     workers: Vec<Worker>,
     reports: Receiver<(usize, Option<SwarmReport>)>,
     clients: usize,
+    /// The highest latency since it was asked for last.
+    latency_max_us: u64,
 }
 
 /// How the swarm is divided.
@@ -46,7 +48,7 @@ pub(crate) struct FleetShape<'a> {
 }
 
 struct Worker {
-    _process: Guarded,
+    process: Guarded,
     orders: ChildStdin,
     clients: usize,
     tick: Tick,
@@ -103,6 +105,7 @@ impl Fleet {
             workers: Vec::new(),
             reports,
             clients: setup.clients,
+            latency_max_us: 0,
         };
         let mut first = 0;
         for index in 0..processes {
@@ -145,6 +148,35 @@ impl Fleet {
         Ok(())
     }
 
+    /// Cuts this many clients, spread over all processes; none is opened until the next
+    /// [`connect`](Self::connect).
+    pub(crate) fn cut_some(&mut self, clients: usize) -> Result<()> {
+        let all = self.clients.max(1);
+        let (mut before, mut given) = (0, 0);
+        for worker in &mut self.workers {
+            before += worker.clients;
+            let upto = clients * before / all;
+            worker.order(SwarmOrder::CutSome { clients: upto - given })?;
+            given = upto;
+        }
+        Ok(())
+    }
+
+    /// Mean and highest latency of what came since `before`, in milliseconds; `None`: nothing with a
+    /// stamp. The highest is of the time since this was asked last.
+    pub(crate) fn latency_since(&mut self, before: &Tick) -> Option<[f64; 2]> {
+        let [count, sum, _] = self.tick().latencies;
+        let count = count.checked_sub(before.latencies[0]).filter(|count| *count > 0)?;
+        let mean = (sum - before.latencies[1]) as f64 / count as f64;
+        let highest = std::mem::take(&mut self.latency_max_us) as f64;
+        Some([mean / 1e3, highest / 1e3])
+    }
+
+    /// The processes of the swarm.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.workers.iter().map(|worker| worker.process.pid()).collect()
+    }
+
     /// Replaces this many clients a second, over all processes, and cuts half of them together this
     /// often.
     pub(crate) fn churn(&mut self, per_second: f64, half_every: Duration) -> Result<()> {
@@ -176,6 +208,9 @@ impl Fleet {
             sum.opened += tick.opened;
             sum.given_up += tick.given_up;
             sum.delivered += tick.delivered;
+            let [count, all, highest] = tick.latencies;
+            let [counts, alls, highests] = sum.latencies;
+            sum.latencies = [counts + count, alls + all, highests.max(highest)];
             sum.bytes += tick.bytes;
             sum.refused += tick.refused;
             sum.behind += tick.behind;
@@ -198,7 +233,10 @@ impl Fleet {
                 .reports
                 .recv_timeout(until.saturating_duration_since(Instant::now()))
             {
-                Ok((index, Some(SwarmReport::Tick(tick)))) => self.workers[index].tick = tick,
+                Ok((index, Some(SwarmReport::Tick(tick)))) => {
+                    self.latency_max_us = self.latency_max_us.max(tick.latencies[2]);
+                    self.workers[index].tick = tick;
+                }
                 Ok((_, report)) => unexpected(report)?,
                 Err(RecvTimeoutError::Timeout) => return Ok(false),
                 Err(RecvTimeoutError::Disconnected) => bail!("the swarm has gone"),
@@ -284,7 +322,7 @@ impl Worker {
             let _ = reports.send((index, None));
         });
         Ok(Self {
-            _process: process,
+            process,
             orders,
             clients: setup.clients,
             tick: Tick::default(),

@@ -63,8 +63,12 @@ pub(crate) const METRICS: &[Metric] = &[
         Lower,
     ),
     metric("server_cpu_share", "server CPU", "% of a core", 1, Neither),
+    metric("min_ms", "latency, lowest", "ms", 3, Lower),
+    metric("mean_ms", "latency, mean", "ms", 3, Lower),
     metric("p50_ms", "latency, median", "ms", 3, Lower),
+    metric("p75_ms", "latency, p75", "ms", 3, Lower),
     metric("p90_ms", "latency, p90", "ms", 3, Lower),
+    metric("p95_ms", "latency, p95", "ms", 3, Lower),
     metric("p99_ms", "latency, p99", "ms", 3, Lower),
     metric("p999_ms", "latency, p99.9", "ms", 3, Lower),
     metric("max_ms", "latency, highest", "ms", 3, Lower),
@@ -74,6 +78,9 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("median_client_ms", "median client (median event)", "ms", 3, Lower),
     metric("last_client_ms", "last client (median event)", "ms", 3, Lower),
     metric("last_client_p99_ms", "last client (p99 event)", "ms", 3, Lower),
+    metric("event_to_all_s", "one event to all clients, median", "s", 3, Lower),
+    metric("event_to_all_max_s", "  the slowest", "s", 3, Lower),
+    metric("storm_clients", "clients cut together", "", 0, Neither),
     metric("all_live_s", "time until all are live again", "s", 3, Lower),
     metric("caught_up_s", "time until all have caught up", "s", 3, Lower),
     metric("replayed", "events replayed", "", 0, Neither),
@@ -175,6 +182,13 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("rss_mib", "server resident memory", "MiB", 1, Lower),
     metric("rss_kib_per_client", "resident memory per client", "KiB", 2, Lower),
     metric(
+        "machine_kib_per_client",
+        "memory of the machine per client, both ends",
+        "KiB",
+        2,
+        Lower,
+    ),
+    metric(
         "rss_kib_per_further_stream",
         "  per further stream of a connection",
         "KiB",
@@ -183,6 +197,7 @@ pub(crate) const METRICS: &[Metric] = &[
     ),
     metric("upgrades", "upgrades", "", 0, Neither),
     metric("upgrade_max_ms", "slowest upgrade", "ms", 0, Lower),
+    metric("upgrades_s", "all of them, one after the other", "s", 1, Lower),
     metric("frozen_max_ms", "longest time in which nothing moved", "ms", 1, Lower),
     metric("renewals", "certificates renewed", "", 0, Neither),
     metric("renewed_max_ms", "  from SIGHUP until it is used, most", "ms", 0, Lower),
@@ -244,20 +259,49 @@ pub(crate) fn find(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.name == name)
 }
 
-/// The numbers of one run; a number that a scenario doesn't measure isn't there.
+/// What only the server's processes tell. Of a server on another machine, or whose processes were
+/// not named, these numbers are unknown.
+pub(crate) const OF_PROCESSES: &[&str] = &[
+    "rss_mib",
+    "rss_kib_per_client",
+    "cpu_us_per_connect",
+    "cpu_us_per_delivery",
+    "server_cpu_share",
+];
+
+/// The numbers of one run; a number that a scenario doesn't measure isn't there, and one that it
+/// would measure and can't know is there as `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Values(Vec<(&'static str, f64)>);
+pub(crate) struct Values(Vec<(&'static str, Option<f64>)>);
 
 impl Values {
     /// Sets a number; its name must be one of [`METRICS`].
     pub(crate) fn set(&mut self, name: &'static str, value: f64) {
         debug_assert!(find(name).is_some(), "{name} is not described");
+        self.remove(name);
+        self.0.push((name, Some(value)));
+    }
+
+    /// Says that numbers can't be known, whose names must be among [`METRICS`].
+    pub(crate) fn set_unknown(&mut self, names: &[&'static str]) {
+        for name in names {
+            self.remove(name);
+            self.0.push((name, None));
+        }
+    }
+
+    /// Whether a number can't be known; one that isn't measured is not meant.
+    pub(crate) fn is_unknown(&self, name: &str) -> bool {
+        self.0.iter().any(|(other, value)| *other == name && value.is_none())
+    }
+
+    /// Takes a number out again.
+    pub(crate) fn remove(&mut self, name: &str) {
         self.0.retain(|(other, _)| *other != name);
-        self.0.push((name, value));
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<f64> {
-        self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+        self.0.iter().find(|(other, _)| *other == name)?.1
     }
 
     /// For each number the median over several runs.
@@ -267,22 +311,18 @@ impl Values {
             let mut values: Vec<f64> = runs.iter().filter_map(|run| run.get(metric.name)).collect();
             if let Some(median) = median(&mut values) {
                 medians.set(metric.name, median);
+            } else if runs.iter().any(|run| run.is_unknown(metric.name)) {
+                medians.set_unknown(&[metric.name]);
             }
         }
         medians
     }
 
-    /// Whether events came of which it is not known what is missing or doubled among them.
-    pub(crate) fn is_unchecked(&self) -> bool {
-        self.get("checked_share").is_some_and(|share| share <= 0.0)
-    }
-
-    /// As a JSON object, in the order of the report. What couldn't be checked is null.
+    /// As a JSON object, in the order of the report. What can't be known is null.
     pub(crate) fn json(&self) -> serde_json::Value {
-        let unchecked = self.is_unchecked();
         let pairs = METRICS.iter().filter_map(|metric| {
             let value = match self.get(metric.name) {
-                None if unchecked && CHECKED.contains(&metric.name) => serde_json::Value::Null,
+                None if self.is_unknown(metric.name) => serde_json::Value::Null,
                 value => value?.into(),
             };
             Some((metric.name.to_owned(), value))
@@ -327,6 +367,22 @@ mod tests {
         assert_eq!(median.get("p99_ms"), Some(3.0));
         assert_eq!(median.get("p50_ms"), None);
         assert_eq!(super::median(&mut [4.0, 1.0]), Some(2.5));
+    }
+
+    #[test]
+    fn what_is_unknown_is_neither_zero_nor_missing() {
+        let mut values = Values::default();
+        values.set_unknown(OF_PROCESSES);
+        assert_eq!((values.get("rss_mib"), values.is_unknown("rss_mib")), (None, true));
+        assert!(!values.is_unknown("p99_ms"));
+        assert_eq!(values.json()["rss_mib"], serde_json::Value::Null);
+        assert!(values.json().get("p99_ms").is_none());
+        assert!(Values::median(&[values.clone()]).is_unknown("rss_mib"));
+        values.set("rss_mib", 7.0);
+        assert_eq!(
+            (values.get("rss_mib"), values.is_unknown("rss_mib")),
+            (Some(7.0), false)
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What came of one trial.
 
-use super::metrics::{Values, median};
+use super::metrics::{CHECKED, Values, median};
 use super::plan::Plan;
 use crate::clock::SECOND_NS;
 use crate::control::{Totals, Window};
+use crate::machine::memory::Part;
 use crate::proc::CpuSpent;
 use crate::swarm::window::{add_encoded, histogram};
 use crate::tally::Counts;
@@ -22,7 +23,13 @@ pub(crate) struct Outcome {
     pub(crate) warnings: Vec<String>,
     /// Percentile and latency in milliseconds.
     pub(crate) curve: Vec<(f64, f64)>,
+    /// Latencies by how many there are: up to how many milliseconds, and deliveries.
+    pub(crate) histogram: Vec<(f64, u64)>,
+    /// What the server answered, and how often.
+    pub(crate) answers: Vec<(String, u64)>,
     pub(crate) samples: Vec<Sample>,
+    /// Where the machine's memory went, in the scenarios that ask.
+    pub(crate) memory: Vec<Part>,
 }
 
 /// The state of things at a moment of the measurement.
@@ -32,10 +39,15 @@ pub(crate) struct Sample {
     pub(crate) seconds: f64,
     pub(crate) live: u64,
     pub(crate) deliveries_per_s: f64,
-    pub(crate) rss_mib: f64,
+    /// Of the server; `None`: its processes are not known.
+    pub(crate) rss_mib: Option<f64>,
+    /// Of this machine.
     pub(crate) tcp_mib: f64,
-    /// In cores.
-    pub(crate) server_cpu: f64,
+    /// Of the server, in cores; `None` as above.
+    pub(crate) server_cpu: Option<f64>,
+    /// Of the deliveries since the sample before: mean and highest, in milliseconds; `None`: none
+    /// came with a stamp.
+    pub(crate) latency_ms: Option<[f64; 2]>,
 }
 
 impl Outcome {
@@ -47,7 +59,10 @@ impl Outcome {
             failures: Vec::new(),
             warnings: Vec::new(),
             curve: Vec::new(),
+            histogram: Vec::new(),
+            answers: Vec::new(),
             samples: Vec::new(),
+            memory: Vec::new(),
         }
     }
 
@@ -89,16 +104,21 @@ impl Outcome {
         }
         for (name, percentile) in [
             ("p50_ms", 50.0),
+            ("p75_ms", 75.0),
             ("p90_ms", 90.0),
+            ("p95_ms", 95.0),
             ("p99_ms", 99.0),
             ("p999_ms", 99.9),
             ("max_ms", 100.0),
         ] {
             self.values.set(name, millis(&latency, percentile));
         }
+        self.values.set("min_ms", latency.min() as f64 / 1000.0);
+        self.values.set("mean_ms", latency.mean() / 1000.0);
         self.values.set("sched_p50_ms", millis(&scheduled, 50.0));
         self.values.set("sched_p99_ms", millis(&scheduled, 99.0));
         self.curve = curve(&latency);
+        self.histogram = buckets(&latency);
         self.spread(windows);
     }
 
@@ -171,6 +191,7 @@ impl Outcome {
         for (status, count) in totals.iter().flat_map(|totals| &totals.refused_statuses) {
             *statuses.entry(*status).or_default() += count;
         }
+        self.answers = answers(totals, &statuses);
         Summary {
             counts,
             refused,
@@ -190,11 +211,12 @@ impl Outcome {
         }
         if counts.other > 0 {
             self.warnings.push(format!(
-                "{} events don't carry the origin's stamp: loss, doubles and order of them were not checked; have the                  server relay `fanfare-loadtest origin`",
+                "{} events don't carry the origin's stamp: loss, doubles and order of them were not checked; have the server relay `fanfare-loadtest origin`",
                 counts.other
             ));
         }
-        if self.values.is_unchecked() {
+        if events > 0 && counts.delivered == 0 {
+            self.values.set_unknown(CHECKED);
             return;
         }
         let numbers = [
@@ -262,11 +284,23 @@ impl Outcome {
                     "seconds": round(sample.seconds),
                     "live": sample.live,
                     "deliveries_per_s": round(sample.deliveries_per_s),
-                    "rss_mib": round(sample.rss_mib),
+                    "rss_mib": sample.rss_mib.map(round),
                     "tcp_mib": round(sample.tcp_mib),
-                    "server_cpu": round(sample.server_cpu),
+                    "server_cpu": sample.server_cpu.map(round),
+                    "latency_mean_ms": sample.latency_ms.map(|[mean, _]| round(mean)),
+                    "latency_max_ms": sample.latency_ms.map(|[_, highest]| round(highest)),
                 })
             })
+            .collect();
+        let answers: serde_json::Map<String, Value> = self
+            .answers
+            .iter()
+            .map(|(answer, count)| (answer.clone(), (*count).into()))
+            .collect();
+        let memory: serde_json::Map<String, Value> = self
+            .memory
+            .iter()
+            .map(|part| (part.name.clone(), round(part.kib / 1024.0).into()))
             .collect();
         json!({
             "server": self.server,
@@ -274,7 +308,10 @@ impl Outcome {
             "failures": self.failures,
             "warnings": self.warnings,
             "latency_curve": self.curve,
+            "latency_histogram": self.histogram,
+            "answers": answers,
             "samples": samples,
+            "memory_mib": memory,
         })
     }
 }
@@ -373,6 +410,35 @@ pub(crate) fn millis(histogram: &Histogram<u64>, percentile: f64) -> f64 {
     histogram.value_at_percentile(percentile) as f64 / 1000.0
 }
 
+/// What was answered, and how often: streams, other answers, and connections without one.
+fn answers(totals: &[Totals], statuses: &std::collections::BTreeMap<u16, u64>) -> Vec<(String, u64)> {
+    let sum = |value: fn(&Totals) -> u64| totals.iter().map(value).sum::<u64>();
+    let mut answers = vec![("200, an event stream".to_owned(), sum(|totals| totals.opened))];
+    answers.push(("204, the stream is over".to_owned(), sum(|totals| totals.over)));
+    let name = |status: u16| match status {
+        200 => "200, no event stream".to_owned(),
+        other => other.to_string(),
+    };
+    answers.extend(statuses.iter().map(|(status, count)| (name(*status), *count)));
+    answers.push(("no answer".to_owned(), sum(|totals| totals.refused_connections)));
+    answers.retain(|(_, count)| *count > 0);
+    answers
+}
+
+/// Deliveries by latency, in buckets that each reach twice as far as the one before.
+fn buckets(histogram: &Histogram<u64>) -> Vec<(f64, u64)> {
+    /// The first bucket's end, in microseconds.
+    const FIRST_US: u64 = 125;
+    let mut counted = Vec::new();
+    let (mut from, mut upto) = (0, FIRST_US);
+    while from <= histogram.max() {
+        counted.push((upto as f64 / 1000.0, histogram.count_between(from, upto - 1)));
+        (from, upto) = (upto, upto * 2);
+    }
+    let empty = counted.iter().take_while(|(_, count)| *count == 0).count();
+    counted.split_off(empty)
+}
+
 /// Percentiles ever closer to 100, as far as there are samples to tell.
 fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
     let mut points = Vec::new();
@@ -391,4 +457,21 @@ fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
 /// Five digits behind the point are enough for a report.
 fn round(value: f64) -> f64 {
     (value * 1e5).round() / 1e5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_hold_every_delivery_once() {
+        let mut histogram = histogram();
+        for micros in [130, 200, 240, 1_000, 1_001, 70_000] {
+            histogram.saturating_record(micros);
+        }
+        let buckets = buckets(&histogram);
+        assert_eq!(buckets.first(), Some(&(0.25, 3)));
+        assert_eq!(buckets.iter().map(|(_, count)| count).sum::<u64>(), 6);
+        assert_eq!(buckets.last().map(|(upto, _)| *upto), Some(128.0));
+    }
 }

@@ -37,7 +37,14 @@ pub(crate) struct Plan {
     pub(crate) streams: usize,
     /// Instances with clients.
     pub(crate) instances: usize,
-    /// Events that a cut client misses: `resume-storm` only.
+    /// The instances stand behind one more, which has no clients: `million`; `tree` always.
+    pub(crate) behind_root: bool,
+    /// Events that go out to all, one at a time: `million` only.
+    pub(crate) all_events: u64,
+    /// Clients that are cut together, and how many come back in a second: `million` only.
+    pub(crate) storm_clients: usize,
+    pub(crate) storm_per_second: f64,
+    /// Events that a cut client misses: `resume-storm`, `million`.
     pub(crate) replay_events: u64,
     /// Clients beside the crowd, which stay connected and read: `resume-storm`, `evict-storm`.
     pub(crate) healthy: usize,
@@ -64,6 +71,16 @@ impl Plan {
     /// in.
     pub(crate) fn stall(&self) -> Duration {
         self.duration + Duration::from_secs(10)
+    }
+
+    /// Whether an upgrade of the server is a part of it.
+    pub(crate) fn upgrades(&self) -> bool {
+        matches!(self.scenario, Scenario::Upgrade | Scenario::Million)
+    }
+
+    /// Whether a root has no clients but other instances.
+    pub(crate) fn has_root(&self) -> bool {
+        self.scenario == Scenario::Tree || self.behind_root
     }
 
     /// Whether the path that clients ask for names one of many streams.
@@ -112,6 +129,7 @@ impl Plan {
                 | Scenario::ThunderingHerd
                 | Scenario::Memory
                 | Scenario::IdleJobs
+                | Scenario::Million
         )
     }
 }

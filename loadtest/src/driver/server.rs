@@ -54,8 +54,8 @@ pub(crate) struct Running {
     certificates: Option<Certificates>,
     /// It looks at its certificates' files by itself.
     watches_files: bool,
-    /// How it is upgraded, if it can be.
-    upgrades: Option<Upgrades>,
+    /// How its processes are upgraded, in their order; none: it can't be.
+    upgrades: Vec<Upgrades>,
     directory: Directory,
 }
 
@@ -83,11 +83,13 @@ impl Running {
     /// The processes that CPU and memory are measured of.
     pub(crate) fn pids(&self) -> Vec<u32> {
         match self.source_is_server {
-            true => vec![self.source.pid()],
-            false => match self.upgrades.as_ref().and_then(Upgrades::successor) {
-                Some(successor) => vec![successor],
-                None => self.processes.iter().map(|(_, process)| process.pid()).collect(),
-            },
+            true => self.source.pids(),
+            false => {
+                let successor = |index| self.upgrades.get(index).and_then(Upgrades::successor);
+                let own = self.processes.iter().enumerate();
+                own.map(|(index, (_, process))| successor(index).unwrap_or_else(|| process.pid()))
+                    .collect()
+            }
         }
     }
 
@@ -118,14 +120,26 @@ impl Running {
         self.source.changelog.map(|address| target(address, HINT_PATH))
     }
 
+    /// Whether the processes of the source are the server's.
+    pub(crate) fn source_is_server(&self) -> bool {
+        self.source_is_server
+    }
+
     /// An error if a process has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
-        if let Some(upgrades) = self.upgrades.as_ref().filter(|upgrades| upgrades.successor().is_some()) {
-            // The first one has ended, or is about to.
-            ensure!(upgrades.is_alive(), "the process that has taken over has ended");
-            return Ok(());
-        }
-        for (name, process) in &mut self.processes {
+        for (index, (name, process)) in self.processes.iter_mut().enumerate() {
+            let upgraded = self
+                .upgrades
+                .get(index)
+                .filter(|upgrades| upgrades.successor().is_some());
+            if let Some(upgrades) = upgraded {
+                // The first one has ended, or is about to.
+                ensure!(
+                    upgrades.is_alive(),
+                    "the process that has taken over from {name} has ended"
+                );
+                continue;
+            }
             if let Some(status) = process.ended() {
                 let log = std::fs::read_to_string(self.directory.log(name)).unwrap_or_default();
                 let from = log.len().saturating_sub(2000);
@@ -230,20 +244,27 @@ fn floor(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Runni
     arguments.extend(["--size".to_owned(), plan.size_bytes.to_string()]);
     arguments.extend(["--threads".to_owned(), programs.workers.unwrap_or(0).to_string()]);
     arguments.extend(plan.ids.then(|| "--ids".to_owned()));
-    if plan.scenario == Scenario::ResumeStorm {
+    if plan.replay_events > 0 {
         arguments.extend(["--keep".to_owned(), FLOOR_KEEPS.max(2 * plan.replay_events).to_string()]);
     }
-    let source = Source::start(&arguments, &programs.server_cores)?;
+    let floor = || Source::start(&arguments, &programs.server_cores);
+    let source = floor()?;
+    // Elsewhere several instances are what is measured, and the floor is one.
+    let beside = match plan.scenario {
+        Scenario::Million => (1..plan.instances).map(|_| floor()).collect::<Result<Vec<_>>>()?,
+        _ => Vec::new(),
+    };
+    let addresses = std::iter::once(source.address).chain(beside.iter().map(|floor| floor.address));
     Ok(Running {
         name: "floor".to_owned(),
-        targets: vec![target(source.address, PATH)],
-        source,
+        targets: addresses.map(|address| target(address, PATH)).collect(),
+        source: source.with(beside),
         processes: Vec::new(),
         admins: Vec::new(),
         source_is_server: true,
         certificates: None,
         watches_files: false,
-        upgrades: None,
+        upgrades: Vec::new(),
         directory,
     })
 }
@@ -265,7 +286,7 @@ fn straight(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Ru
         source_is_server: true,
         certificates: None,
         watches_files: false,
-        upgrades: None,
+        upgrades: Vec::new(),
         directory,
     })
 }
@@ -302,7 +323,7 @@ fn one_process(
         source_is_server: false,
         certificates: None,
         watches_files: false,
-        upgrades: None,
+        upgrades: Vec::new(),
         directory,
     };
     running.wait(name, || TcpStream::connect_timeout(&address, READY_TIMEOUT).is_ok())?;

@@ -17,6 +17,8 @@ pub(crate) struct Source {
     pub(crate) address: SocketAddr,
     /// Where it serves what its events are hints at.
     pub(crate) changelog: Option<SocketAddr>,
+    /// More of the same, which send the same at the same time: floors beside each other.
+    beside: Vec<Source>,
 }
 
 /// What a source says when it stops.
@@ -46,13 +48,21 @@ impl Source {
                 orders,
                 reports,
                 address,
+                beside: Vec::new(),
             }),
             other => bail!("the event source began with {other:?}"),
         }
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.pid()
+    /// With more of the same, which get the same orders.
+    pub(crate) fn with(self, beside: Vec<Source>) -> Self {
+        Self { beside, ..self }
+    }
+
+    /// The processes.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        let own = std::iter::once(self.process.pid());
+        own.chain(self.beside.iter().flat_map(Source::pids)).collect()
     }
 
     /// Begins to send, at this rate on each stream.
@@ -82,6 +92,14 @@ impl Source {
     /// Stops sending.
     pub(crate) fn stop(&mut self) -> Result<Stopped> {
         self.order(SourceOrder::Stop)?;
+        let mut sum = self.stopped()?;
+        for beside in &mut self.beside {
+            sum.add(&beside.stopped()?);
+        }
+        Ok(sum)
+    }
+
+    fn stopped(&mut self) -> Result<Stopped> {
         match read(&mut self.reports)? {
             SourceReport::Stopped {
                 last,
@@ -106,10 +124,24 @@ impl Source {
     fn order(&mut self, order: SourceOrder) -> Result<()> {
         let mut line = serde_json::to_vec(&order)?;
         line.push(b'\n');
-        self.orders
-            .write_all(&line)
-            .and_then(|()| self.orders.flush())
-            .context("the event source has gone")
+        for source in std::iter::once(&mut self.orders).chain(self.beside.iter_mut().map(|beside| &mut beside.orders)) {
+            source
+                .write_all(&line)
+                .and_then(|()| source.flush())
+                .context("the event source has gone")?;
+        }
+        Ok(())
+    }
+}
+
+impl Stopped {
+    /// What another one says, which has sent the same.
+    fn add(&mut self, other: &Stopped) {
+        self.last = self.last.max(other.last);
+        self.skipped += other.skipped;
+        self.late_max = self.late_max.max(other.late_max);
+        self.batches += other.batches;
+        self.batches_time += other.batches_time;
     }
 }
 

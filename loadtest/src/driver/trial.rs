@@ -1,6 +1,7 @@
 //! One trial: one server, one scenario, from the first process to the last number.
 
 mod judge;
+mod million;
 mod renew;
 mod steady;
 mod storms;
@@ -15,6 +16,7 @@ use super::wire::Wire;
 use crate::control::{FetchSetup, SwarmOrder, SwarmSetup, Tick};
 use crate::display::Display;
 use crate::machine::Machine;
+use crate::machine::memory::Memory;
 use crate::proc::{Cpu, resident_kib, tcp_memory_kib};
 use anyhow::{Result, bail};
 use std::net::IpAddr;
@@ -65,6 +67,7 @@ impl Bench {
 pub(crate) fn run(server: &Server, wire: Wire, plan: &Plan, bench: &Bench, display: &Display) -> Result<Outcome> {
     let title = format!("{} · {} · {wire}", plan.scenario.name(), server.name());
     display.phase(&title, "starting");
+    let memory = Memory::now();
     let running = Running::start(server, wire, plan, &bench.programs)?;
     let crowd = crowd(&running, server.resumes(plan), wire, plan, bench);
     let healthy = SwarmSetup {
@@ -97,6 +100,7 @@ pub(crate) fn run(server: &Server, wire: Wire, plan: &Plan, bench: &Bench, displ
         display,
         started: Instant::now(),
         machine: Machine::now(),
+        memory,
         last_sample: (Instant::now(), Tick::default(), Cpu::default()),
     };
     // What was measured until something broke is worth reporting.
@@ -146,12 +150,14 @@ struct Trial<'a> {
     started: Instant,
     /// As it was then.
     machine: Machine,
+    /// Before any process of this trial.
+    memory: Memory,
     last_sample: (Instant, Tick, Cpu),
 }
 
 impl Trial<'_> {
     fn scenario(&mut self) -> Result<()> {
-        let resident = resident_kib(&self.pids);
+        let (resident, memory) = (resident_kib(&self.pids), self.memory.clone());
         self.fleet.watch(Instant::now() + SETTLE / 2, |_| false)?;
         match self.plan.scenario {
             Scenario::ThunderingHerd => self
@@ -162,6 +168,7 @@ impl Trial<'_> {
             Scenario::Edge => self.edge(),
             Scenario::RenewCertificates => self.renew_certificates(),
             Scenario::Upgrade => self.upgrade(),
+            Scenario::Million => self.million(&memory),
             Scenario::ConnectStorm => self.connect_storm(),
             Scenario::ResumeStorm => self.resume_storm(),
             Scenario::EvictStorm => self.evict_storm(),
@@ -291,9 +298,10 @@ impl Trial<'_> {
             seconds: (now - self.started).as_secs_f64(),
             live: tick.live,
             deliveries_per_s: (tick.delivered - tick_before.delivered) as f64 / seconds,
-            rss_mib: resident_kib(&self.pids) as f64 / 1024.0,
+            rss_mib: Some(resident_kib(&self.pids) as f64 / 1024.0),
             tcp_mib: tcp_memory_kib() as f64 / 1024.0,
-            server_cpu: spent as f64 / 1e9 / seconds,
+            server_cpu: Some(spent as f64 / 1e9 / seconds),
+            latency_ms: self.fleet.latency_since(&tick_before),
         };
         self.last_sample = (now, tick, cpu);
         self.outcome.samples.push(sample);

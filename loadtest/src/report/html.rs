@@ -1,11 +1,13 @@
 //! The report as one page: no script, nothing from elsewhere; readable on a phone and in dark mode.
 
-use super::Report;
-use super::svg::{Chart, Series, bars, escape};
+use super::svg::{Bars, Chart, Series, bars, escape};
 use super::table::{base, describe, ratio};
+use super::{Report, memory};
 use crate::driver::comparison::{Comparison, Standing};
 use crate::driver::metrics::{METRICS, find};
 use crate::driver::outcome::{Outcome, Sample};
+use crate::threshold::Holds;
+use crate::units::thousands;
 use std::fmt::Write;
 
 /// What the bars compare.
@@ -53,10 +55,38 @@ fn write_body(out: &mut String, report: &Report) -> std::fmt::Result {
             .try_for_each(|failure| write!(out, "<li>{}</li>", escape(failure)))?;
         write!(out, "</ul>")?;
     }
+    write_conditions(out, report)?;
     report
         .comparisons
         .iter()
         .try_for_each(|comparison| write_comparison(out, comparison))
+}
+
+/// Every condition of the command line, with what was found.
+fn write_conditions(out: &mut String, report: &Report) -> std::fmt::Result {
+    if report.verdicts.is_empty() {
+        return Ok(());
+    }
+    write!(
+        out,
+        "<h2>Conditions</h2><div class=table><table><tr><th>fails if</th><th></th><th>found</th><th></th></tr>"
+    )?;
+    for verdict in &report.verdicts {
+        let (class, word) = match verdict.holds {
+            Holds::Yes => ("good", "ok"),
+            Holds::No => ("bad", "failed"),
+            Holds::NotMeasured => ("dim", "not measured"),
+        };
+        write!(
+            out,
+            "<tr><td>{}</td><td>{}, {}</td><td>{}</td><td class={class}>{word}</td></tr>",
+            escape(&verdict.condition),
+            escape(&verdict.scenario),
+            escape(&verdict.server),
+            escape(&verdict.found)
+        )?;
+    }
+    write!(out, "</table></div>")
 }
 
 fn write_comparison(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
@@ -87,21 +117,102 @@ fn write_comparison(out: &mut String, comparison: &Comparison) -> std::fmt::Resu
         }
     }
     write!(out, "{}", latency(taking_part()))?;
+    for standing in taking_part() {
+        write!(out, "{}", distribution(standing))?;
+    }
     for (title, unit, value) in [
         (
             "Deliveries per second",
             "events/s",
-            (|sample| sample.deliveries_per_s) as fn(&Sample) -> f64,
+            (|sample| Some(sample.deliveries_per_s)) as fn(&Sample) -> Option<f64>,
         ),
+        ("Latency over time, mean", "ms", |sample| {
+            sample.latency_ms.map(|[mean, _]| mean)
+        }),
+        ("Latency over time, highest", "ms", |sample| {
+            sample.latency_ms.map(|[_, highest]| highest)
+        }),
         ("Server CPU", "cores", |sample| sample.server_cpu),
         ("Server resident memory", "MiB", |sample| sample.rss_mib),
-        ("Kernel TCP memory", "MiB, whole machine", |sample| sample.tcp_mib),
-        ("Clients live", "", |sample| sample.live as f64),
+        ("Kernel TCP memory", "MiB, whole machine", |sample| Some(sample.tcp_mib)),
+        ("Clients live", "", |sample| Some(sample.live as f64)),
     ] {
         write!(out, "{}", over_time(title, unit, taking_part(), value))?;
     }
     write!(out, "</div>")?;
-    write_table(out, comparison)
+    write_table(out, comparison)?;
+    write_memory(out, comparison)?;
+    write_answers(out, comparison)
+}
+
+/// How many deliveries took how long, of one server.
+fn distribution(standing: &Standing) -> String {
+    let Some(outcome) = middle(standing) else {
+        return String::new();
+    };
+    let all = outcome.histogram.iter().map(|(_, count)| count).sum::<u64>().max(1) as f64;
+    let row = |(upto, count): &(f64, u64)| {
+        let share = 100.0 * *count as f64 / all;
+        let text = format!("{} ({share:.1}%)", thousands(*count));
+        (format!("< {} ms", milliseconds(*upto)), *count as f64, text)
+    };
+    let rows: Vec<_> = outcome.histogram.iter().map(row).collect();
+    bars(
+        &format!("Deliveries by latency: {}", standing.server),
+        &rows,
+        Bars::Parts,
+    )
+}
+
+/// `0.25`, `64`, `8,192`.
+fn milliseconds(value: f64) -> String {
+    match value {
+        value if value < 10.0 => format!("{value}"),
+        value => thousands(value.round() as u64),
+    }
+}
+
+/// Where the machine's memory went.
+fn write_memory(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
+    let rows = memory::rows(comparison);
+    if rows.is_empty() {
+        return Ok(());
+    }
+    write!(
+        out,
+        "<h3>Memory of the machine, MiB</h3><div class=table><table><tr><th></th>"
+    )?;
+    let standings = &comparison.standings;
+    standings
+        .iter()
+        .try_for_each(|standing| write!(out, "<th>{}</th>", escape(&standing.server)))?;
+    write!(out, "</tr>")?;
+    for (part, values) in rows {
+        let class = if part.within { " class=dim" } else { "" };
+        write!(out, "<tr{class}><td>{}</td>", escape(&part.name))?;
+        for value in values {
+            let text = value.map_or("–".to_owned(), |mib| format!("{mib:.0}"));
+            write!(out, "<td>{text}</td>")?;
+        }
+        write!(out, "</tr>")?;
+    }
+    write!(out, "</table></div>")
+}
+
+/// What was answered to clients, and how often.
+fn write_answers(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
+    write!(out, "<h3>Answers</h3><div class=table><table>")?;
+    for standing in &comparison.standings {
+        for (answer, count) in middle(standing).map_or(&[][..], |outcome| &outcome.answers) {
+            let (server, answer) = (escape(&standing.server), escape(answer));
+            write!(
+                out,
+                "<tr><td>{server}</td><td>{answer}</td><td>{}</td></tr>",
+                thousands(*count)
+            )?;
+        }
+    }
+    write!(out, "</table></div>")
 }
 
 /// One number of all servers as bars.
@@ -133,7 +244,7 @@ fn compared(name: &str, comparison: &Comparison) -> String {
     if rows.len() < 2 {
         String::new()
     } else {
-        bars(metric.label, &rows)
+        bars(metric.label, &rows, Bars::Servers)
     }
 }
 
@@ -171,16 +282,16 @@ fn over_time<'a>(
     title: &str,
     unit: &str,
     standings: impl Iterator<Item = &'a Standing>,
-    value: fn(&Sample) -> f64,
+    value: fn(&Sample) -> Option<f64>,
 ) -> String {
     let series = standings
         .filter_map(|standing| {
             let points = middle(standing)?
                 .samples
                 .iter()
-                .map(|sample| (sample.seconds, value(sample)))
-                .collect();
-            Some(Series {
+                .filter_map(|sample| Some((sample.seconds, value(sample)?)))
+                .collect::<Vec<_>>();
+            (!points.is_empty()).then(|| Series {
                 name: standing.server.clone(),
                 points,
             })
@@ -222,7 +333,11 @@ fn write_table(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
     let base = base(comparison);
     for metric in METRICS {
         let value = |standing: &Standing| standing.median.get(metric.name);
-        if standings.iter().all(|standing| value(standing).is_none()) {
+        let is_unknown = |standing: &Standing| standing.median.is_unknown(metric.name);
+        if standings
+            .iter()
+            .all(|standing| value(standing).is_none() && !is_unknown(standing))
+        {
             continue;
         }
         let base_value = standings
@@ -238,6 +353,7 @@ fn write_table(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         for standing in &standings {
             match value(standing) {
                 Some(number) => write!(out, "<td>{}", metric.format(number))?,
+                None if standing.median.is_unknown(metric.name) => write!(out, "<td>unknown")?,
                 None => write!(out, "<td>–")?,
             }
             if base.is_some_and(|base| base != standing.server) {

@@ -2,11 +2,26 @@
 
 use super::Report;
 use crate::driver::comparison::{Comparison, Standing};
+use crate::threshold::{Holds, Verdict};
 use serde_json::{Value, json};
 
 /// The whole report.
 pub(crate) fn render(report: &Report) -> Value {
     let comparisons: Vec<Value> = report.comparisons.iter().map(comparison).collect();
+    let condition = |verdict: &Verdict| {
+        json!({
+            "scenario": verdict.scenario,
+            "server": verdict.server,
+            "fails_if": verdict.condition,
+            "found": verdict.found,
+            "ok": match verdict.holds {
+                Holds::Yes => Some(true),
+                Holds::No => Some(false),
+                Holds::NotMeasured => None,
+            },
+        })
+    };
+    let conditions: Vec<Value> = report.verdicts.iter().map(condition).collect();
     json!({
         "machine": report.machine,
         "date": report.date,
@@ -14,6 +29,7 @@ pub(crate) fn render(report: &Report) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "ok": report.failures.is_empty(),
         "failures": report.failures,
+        "conditions": conditions,
         "scenarios": comparisons,
     })
 }

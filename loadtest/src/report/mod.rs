@@ -1,12 +1,14 @@
 //! What is left of a run: a table, a JSON file, an HTML page.
 
 mod costs;
+mod memory;
 pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod svg;
 pub(crate) mod table;
 
 use crate::driver::comparison::Comparison;
+use crate::threshold::Verdict;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A whole run.
@@ -21,10 +23,12 @@ pub(crate) struct Report {
     pub(crate) comparisons: Vec<Comparison>,
     /// Everything that makes the exit code 1.
     pub(crate) failures: Vec<String>,
+    /// What the conditions of the command line found.
+    pub(crate) verdicts: Vec<Verdict>,
 }
 
 impl Report {
-    pub(crate) fn new(comparisons: Vec<Comparison>, failures: Vec<String>) -> Self {
+    pub(crate) fn new(comparisons: Vec<Comparison>, failures: Vec<String>, verdicts: Vec<Verdict>) -> Self {
         let program = std::env::args().skip(1).map(|argument| quoted(&argument));
         let command: Vec<String> = std::iter::once("fanfare-loadtest".to_owned()).chain(program).collect();
         Self {
@@ -33,6 +37,7 @@ impl Report {
             command: command.join(" "),
             comparisons,
             failures,
+            verdicts,
         }
     }
 }

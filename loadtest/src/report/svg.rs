@@ -154,8 +154,17 @@ impl Chart<'_> {
     }
 }
 
+/// What the bars of a figure stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bars {
+    /// Servers, each with its colour.
+    Servers,
+    /// Parts of one whole.
+    Parts,
+}
+
 /// Bars from the left, one for each name, each with its value as text.
-pub(crate) fn bars(title: &str, rows: &[(String, f64, String)]) -> String {
+pub(crate) fn bars(title: &str, rows: &[(String, f64, String)], of: Bars) -> String {
     const ROW: f64 = 34.0;
     const NAMES: f64 = 130.0;
     const VALUES: f64 = 250.0;
@@ -180,7 +189,7 @@ pub(crate) fn bars(title: &str, rows: &[(String, f64, String)]) -> String {
             &mut out,
             format_args!(
                 "<rect x={NAMES} y={top:.1} width={width:.1} height=24 rx=3 style='fill:var(--s{})'/>",
-                colour(index)
+                colour(if of == Bars::Servers { index } else { 0 })
             ),
         );
         put(
@@ -265,13 +274,13 @@ mod tests {
             x_ticks: Vec::new(),
         };
         assert_eq!(chart.render(), "");
-        assert_eq!(bars("x", &[]), "");
+        assert_eq!(bars("x", &[], Bars::Servers), "");
     }
 
     #[test]
     fn names_cant_break_the_page() {
         let rows = [("<b>".to_owned(), 1.0, "'1'".to_owned())];
-        let svg = bars("a & b", &rows);
+        let svg = bars("a & b", &rows, Bars::Parts);
         assert!(svg.contains("&lt;b&gt;") && svg.contains("a &amp; b") && !svg.contains("<b>"));
     }
 }

@@ -1,9 +1,10 @@
 //! The report for a terminal.
 
-use super::{Report, costs};
+use super::{Report, costs, memory};
 use crate::driver::comparison::{Comparison, Standing};
-use crate::driver::metrics::{Better, METRICS, Metric};
+use crate::driver::metrics::{Better, CHECKED, METRICS, Metric};
 use crate::driver::plan::Scenario;
+use crate::threshold::{Holds, Verdict};
 use crate::units::thousands;
 use std::fmt::Write;
 
@@ -34,6 +35,17 @@ pub(crate) fn render(report: &Report) -> String {
         let _ = write_comparison(&mut out, comparison);
     }
     let _ = writeln!(out, "{} · {} UTC", report.machine, report.date);
+    for verdict in report.verdicts.iter().filter(|verdict| verdict.holds != Holds::No) {
+        let Verdict {
+            scenario,
+            server,
+            condition,
+            found,
+            holds,
+        } = verdict;
+        let word = if *holds == Holds::Yes { "ok    " } else { "–     " };
+        let _ = writeln!(out, "{word}  {scenario}, {server}: {condition} ({found})");
+    }
     for failure in &report.failures {
         let _ = writeln!(out, "FAILED  {failure}");
     }
@@ -74,7 +86,9 @@ fn write_comparison(out: &mut String, comparison: &Comparison) -> std::fmt::Resu
             .map(|standing| standing.median.get(metric.name))
             .collect();
         let quiet = QUIET_AT_ZERO.contains(&metric.name) && values.iter().all(|value| value.unwrap_or(0.0) == 0.0);
-        let unknown = |standing: &Standing| metric.name == "lost" && standing.median.is_unchecked();
+        // Of what could not be checked, one line is enough.
+        let is_shown = metric.name == "lost" || !CHECKED.contains(&metric.name);
+        let unknown = |standing: &Standing| is_shown && standing.median.is_unknown(metric.name);
         if quiet || values.iter().all(Option::is_none) && !standings.iter().any(|standing| unknown(standing)) {
             continue;
         }
@@ -87,7 +101,8 @@ fn write_comparison(out: &mut String, comparison: &Comparison) -> std::fmt::Resu
         for (standing, value) in standings.iter().zip(&values) {
             row.push(match value {
                 Some(value) => metric.format(*value),
-                None if unknown(standing) => "not checked".to_owned(),
+                None if unknown(standing) && metric.name == "lost" => "not checked".to_owned(),
+                None if unknown(standing) => "unknown".to_owned(),
                 None => "–".to_owned(),
             });
             if base.is_some_and(|base| base != standing.server) {
@@ -101,15 +116,36 @@ fn write_comparison(out: &mut String, comparison: &Comparison) -> std::fmt::Resu
         out.push('\n');
         costs::write(out, comparison)?;
     }
+    memory::write(out, comparison)?;
     for standing in &comparison.standings {
         if let Some(why) = &standing.left_out {
             writeln!(out, "  {} left out: {why}", standing.server)?;
         }
     }
+    answers(out, comparison)?;
     for warning in comparison.warnings() {
         writeln!(out, "  note  {warning}")?;
     }
     out.push('\n');
+    Ok(())
+}
+
+/// What was answered to clients, where that is not only streams.
+fn answers(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
+    for standing in &comparison.standings {
+        let answers = standing.rounds.last().map_or(&[][..], |outcome| &outcome.answers);
+        if answers.len() > 1 {
+            let each = answers
+                .iter()
+                .map(|(answer, count)| format!("{answer}: {}", thousands(*count)));
+            writeln!(
+                out,
+                "  answers of {}  {}",
+                standing.server,
+                each.collect::<Vec<_>>().join("; ")
+            )?;
+        }
+    }
     Ok(())
 }
 
@@ -182,6 +218,15 @@ pub(crate) fn describe(comparison: &Comparison) -> String {
             ", beside {} healthy clients at {} events/s",
             thousands(plan.healthy as u64),
             plan.events_per_second
+        );
+    }
+    if plan.storm_clients > 0 {
+        let _ = write!(
+            text,
+            "{}, {} events to all, one at a time, then {} cut together",
+            if plan.behind_root { " behind one more" } else { "" },
+            plan.all_events,
+            thousands(plan.storm_clients as u64)
         );
     }
     if plan.burst_events > 0 {

@@ -1,10 +1,12 @@
 //! The loop of a swarm process.
 
+mod behind;
 mod connect;
 mod multiplex;
 mod read;
 mod timers;
 
+use self::behind::Behind;
 use super::client::{Client, Kind, kind_of};
 use super::fetch::Fetcher;
 use super::h2::Http2;
@@ -101,10 +103,14 @@ struct Swarm {
     half_cut: Option<(u64, u64)>,
     /// All connections are cut, and clients do not reconnect.
     cut: bool,
+    /// Some are cut, and none is opened.
+    held: bool,
     reconnects: BinaryHeap<Reverse<(u64, u32)>>,
     /// Makes the requests that events ask for.
     fetcher: Option<Fetcher>,
-    awaited: u64,
+    behind: Behind,
+    /// As in a tick.
+    latencies: [u64; 3],
     /// The highest sequence number that a reader has got.
     newest: u64,
     /// All wanted clients were live when the driver last heard of us.
@@ -154,9 +160,11 @@ impl Swarm {
             churn: None,
             half_cut: None,
             cut: false,
+            held: false,
             reconnects: BinaryHeap::new(),
             fetcher: setup.fetch.clone().map(Fetcher::start).transpose()?,
-            awaited: 0,
+            behind: Behind::default(),
+            latencies: [0; 3],
             newest: 0,
             was_complete: false,
             next_tick_ns: now,
@@ -169,8 +177,9 @@ impl Swarm {
     fn order(&mut self, order: SwarmOrder) {
         match order {
             SwarmOrder::Connect { clients, per_second } => {
-                self.cut = false;
+                (self.cut, self.held) = (false, false);
                 self.wanted = clients.min(self.clients.len());
+                self.behind.look_again();
                 self.rate = Rate::new(per_second);
             }
             SwarmOrder::Cut => {
@@ -181,6 +190,14 @@ impl Swarm {
                 for index in 0..self.clients.len() {
                     self.drop_connection(index);
                 }
+            }
+            SwarmOrder::CutSome { clients } => {
+                self.held = true;
+                self.opened_to = 0;
+                for index in 0..clients.min(self.wanted) {
+                    self.drop_connection(index);
+                }
+                self.behind.look_again();
             }
             SwarmOrder::Churn {
                 per_second,
@@ -200,7 +217,7 @@ impl Swarm {
             }
             SwarmOrder::Measure => say(&SwarmReport::Window(Box::new(self.window.report()))),
             SwarmOrder::Await { seq } => {
-                self.awaited = seq;
+                self.behind = Behind::event(seq);
                 self.next_tick_ns = 0;
             }
             SwarmOrder::Finish { .. } => {}

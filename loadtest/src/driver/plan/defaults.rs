@@ -33,6 +33,7 @@ impl Plan {
             | Scenario::Burst
             | Scenario::ThunderingHerd => base.trouble(quick),
             Scenario::IdleJobs | Scenario::Memory => base.growth(quick),
+            Scenario::Million => base.million(quick),
         }
     }
 
@@ -56,6 +57,10 @@ impl Plan {
             cut_every: Duration::ZERO,
             streams: 1,
             instances: 1,
+            behind_root: false,
+            all_events: 0,
+            storm_clients: 0,
+            storm_per_second: 0.0,
             replay_events: 0,
             healthy: 0,
             burst_events: 0,
@@ -193,6 +198,22 @@ impl Plan {
                 ..self
             },
             _ => self,
+        }
+    }
+
+    /// As many clients as this machine's descriptors, memory and ports have room for. Instances are
+    /// counted out when the number of clients is known.
+    fn million(self, quick: bool) -> Self {
+        Plan {
+            clients: pick(quick, 1_000_000, 300),
+            instances: pick(quick, 0, 3),
+            connects_per_second: pick(quick, 12_000, 2_000) as f64,
+            events_per_second: 0.0,
+            all_events: pick(quick, 5, 2) as u64,
+            replay_events: 10,
+            storm_clients: pick(quick, 100_000, 100),
+            storm_per_second: 5_000.0,
+            ..self
         }
     }
 

@@ -64,16 +64,23 @@ pub(crate) struct Overrides {
     /// Before the measurement
     #[arg(long, value_parser = parse_duration)]
     pub(super) warmup: Option<Duration>,
-    /// siblings, tree: instances that have clients
+    /// siblings, tree, million: instances that have clients [default for million: as many as one's
+    /// descriptors demand]
     #[arg(long)]
     pub(super) instances: Option<usize>,
-    /// resume-storm: events that every client misses
+    /// million: one more instance, which the others stand behind
+    #[arg(long)]
+    pub(super) root: bool,
+    /// million: clients that are cut together and come back
+    #[arg(long)]
+    pub(super) storm: Option<usize>,
+    /// resume-storm, million: events that every client misses
     #[arg(long)]
     pub(super) replay: Option<u64>,
     /// resume-storm, evict-storm: clients that stay connected and read, beside the others
     #[arg(long)]
     pub(super) healthy: Option<usize>,
-    /// burst: its events
+    /// burst: its events; million: those that go out to all, one at a time
     #[arg(long)]
     pub(super) events: Option<u64>,
     /// renew-certificates: how often, spread over the measurement
@@ -92,6 +99,15 @@ pub(super) fn put<T: Copy>(value: &mut T, from: Option<T>) {
     }
 }
 
+/// Instances that so many clients need where each may have so many files open: a relay keeps an
+/// eighth for connections that have not asked yet, and some for itself.
+fn instances(clients: usize, descriptors: u64) -> usize {
+    const OWN: u64 = 256;
+    const PENDING_PART: u64 = 8;
+    let most = descriptors.saturating_sub(OWN) / PENDING_PART * (PENDING_PART - 1);
+    clients.div_ceil(usize::try_from(most).unwrap_or(usize::MAX).max(1))
+}
+
 impl Plan {
     /// With the command line's numbers put in.
     pub(crate) fn with(mut self, over: &Overrides) -> Self {
@@ -106,10 +122,17 @@ impl Plan {
         put(&mut self.warmup, over.warmup);
         put(&mut self.instances, over.instances);
         put(&mut self.replay_events, over.replay);
+        if self.scenario == Scenario::Million {
+            self.behind_root = over.root;
+            put(&mut self.storm_clients, over.storm);
+            put(&mut self.all_events, over.events);
+        }
         if matches!(self.scenario, Scenario::ResumeStorm | Scenario::EvictStorm) {
             put(&mut self.healthy, over.healthy);
         }
-        put(&mut self.burst_events, over.events);
+        if self.scenario == Scenario::Burst {
+            put(&mut self.burst_events, over.events);
+        }
         if matches!(self.scenario, Scenario::RenewCertificates | Scenario::Upgrade) {
             put(&mut self.renewals, over.renewals);
         }
@@ -119,6 +142,9 @@ impl Plan {
         if matches!(self.scenario, Scenario::Memory | Scenario::IdleJobs | Scenario::Edge) {
             put(&mut self.from_clients, over.from);
             put(&mut self.clients, over.to);
+        }
+        if self.scenario == Scenario::Million && self.instances == 0 {
+            self.instances = instances(self.clients, crate::control::raise_descriptor_limit());
         }
         if self.scenario == Scenario::IdleJobs {
             // One client each.
@@ -158,5 +184,25 @@ impl Plan {
             ("cut_every", duration(self.cut_every)),
             ("streams", self.streams.to_string()),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_clients_have_as_many_instances_as_descriptors_demand() {
+        assert_eq!(instances(1_000_000, 20_000), 58);
+        assert_eq!(instances(60_000, 20_000), 4);
+        assert_eq!(instances(1_000_000, 2_000_000), 1);
+        let over = Overrides {
+            root: true,
+            instances: Some(53),
+            ..Overrides::default()
+        };
+        let plan = Plan::of(Scenario::Million, false).with(&over);
+        assert_eq!((plan.clients, plan.instances, plan.has_root()), (1_000_000, 53, true));
+        plan.check().expect("nothing is wrong with it");
     }
 }

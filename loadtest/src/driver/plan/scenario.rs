@@ -36,6 +36,9 @@ pub(crate) enum Scenario {
     Siblings,
     /// One instance behind which others stand, which have the clients
     Tree,
+    /// A million clients: several instances side by side, or behind a root; one event to all, a
+    /// storm of a part of them, an upgrade of all instances, and where the memory went
+    Million,
     /// Resident memory per client, from the slope between two numbers of clients
     Memory,
     /// Everything at once, for long

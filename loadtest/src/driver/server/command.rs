@@ -56,7 +56,7 @@ pub(super) fn start(server: &CommandServer, plan: &Plan, programs: &Programs, di
                 source_is_server: false,
                 certificates: None,
                 watches_files: false,
-                upgrades: None,
+                upgrades: Vec::new(),
                 directory,
             }
         }

@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 /// Starts what the plan's scenario needs of it: one instance, several, or a tree.
 pub(super) fn start(
@@ -37,17 +38,17 @@ pub(super) fn start(
         source_is_server: false,
         certificates,
         watches_files: true,
-        upgrades: None,
+        upgrades: Vec::new(),
         directory,
         source,
     };
     let origin_url = format!("http://{}{path}", running.source.address);
     let mut upstream = origin_url;
     let mut instances = plan.instances;
-    if plan.scenario == Scenario::Tree {
+    if plan.has_root() {
         let root = relay(&mut running, ROOT, program, (&upstream, &path), plan, programs)?;
         upstream = format!("http://{root}{path}");
-    } else if plan.scenario != Scenario::Siblings {
+    } else if !matches!(plan.scenario, Scenario::Siblings | Scenario::Million) {
         instances = 1;
     }
     for index in 0..instances {
@@ -57,6 +58,10 @@ pub(super) fn start(
     }
     Ok(running)
 }
+
+/// What a quiet client gets a comment after, among a million: the default of 15 s would be 67,000
+/// writes a second, which the floor doesn't make, and which the events would be measured beside.
+const HEARTBEAT: Duration = Duration::from_secs(120);
 
 /// The relay of a tree that has no clients but other relays.
 const ROOT: &str = "root";
@@ -84,8 +89,12 @@ fn relay(
 ) -> Result<SocketAddr> {
     // The others of a tree reach its root in clear.
     let files = running.certificates.as_ref().filter(|_| name != ROOT);
-    let socket = running.directory.path.join("handover").join("handover.sock");
-    let is_upgraded = plan.scenario == Scenario::Upgrade;
+    let socket = running
+        .directory
+        .path
+        .join(format!("handover-{name}"))
+        .join("handover.sock");
+    let is_upgraded = plan.upgrades();
     if is_upgraded {
         private_folder(&socket)?;
     }
@@ -116,7 +125,9 @@ fn relay(
             "--config".as_ref(),
             config.as_os_str(),
         ];
-        running.upgrades = Some(Upgrades::by(command.map(ToOwned::to_owned).to_vec()));
+        running
+            .upgrades
+            .push(Upgrades::by(command.map(ToOwned::to_owned).to_vec()));
     }
     running.wait(name, || get(admin, "/readyz").is_some_and(|(status, _)| status == 200))?;
     running.admins.push(admin);
@@ -177,6 +188,10 @@ fn yaml(setup: &RelaySetup, plan: &Plan, programs: &Programs) -> String {
     }
     if plan.scenario == Scenario::EvictStorm {
         let _ = writeln!(yaml, "    slow_client: {{ stall: {}ms }}", plan.stall().as_millis());
+    }
+    let heartbeat = |line: &String| line.trim_start().starts_with("heartbeat");
+    if plan.scenario == Scenario::Million && !programs.source_yaml.iter().any(heartbeat) {
+        let _ = writeln!(yaml, "    heartbeat: {{ every: {}s }}", HEARTBEAT.as_secs());
     }
     if let Some(herd) = &plan.thundering_herd {
         // The stamps are in the ids.

@@ -122,8 +122,10 @@ impl Server {
             Scenario::FrozenStreams if wire.http2_streams < 2 => {
                 Some("has one stream on a connection: none to disturb")
             }
-            Scenario::Upgrade if !wire.is_clear() => Some("hands over clients in clear text only"),
+            Scenario::Upgrade | Scenario::Million if !wire.is_clear() => Some("hands over clients in clear text only"),
             _ if fanfare => None,
+            Scenario::Million if *self == Server::Floor => None,
+            Scenario::Million => Some("needs fanfare, or the floor"),
             Scenario::Upgrade => Some("can't be upgraded without cutting its clients"),
             Scenario::Jobs | Scenario::IdleJobs if *self == Server::Origin => None,
             Scenario::Jobs | Scenario::IdleJobs | Scenario::Siblings | Scenario::Tree => Some("needs fanfare"),
@@ -148,7 +150,7 @@ impl Server {
     pub(crate) fn resumes(&self, plan: &Plan) -> bool {
         match self {
             Server::Naive => false,
-            Server::Floor => plan.scenario == Scenario::ResumeStorm,
+            Server::Floor => plan.replay_events > 0,
             _ => true,
         }
     }

@@ -54,7 +54,7 @@ pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> R
         source_is_server: false,
         certificates: None,
         watches_files: false,
-        upgrades: None,
+        upgrades: Vec::new(),
         directory,
     })
 }

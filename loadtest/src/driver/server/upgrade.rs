@@ -50,9 +50,17 @@ fn pid(number: u32) -> Option<Pid> {
 }
 
 impl Running {
-    /// Lets another process take over; how long that took.
-    pub(crate) fn upgrade(&mut self) -> Result<Duration> {
-        let upgrades = self.upgrades.as_mut().context("a server that can't be upgraded")?;
+    /// How many of its processes can be upgraded.
+    pub(crate) fn upgradable(&self) -> usize {
+        self.upgrades.len()
+    }
+
+    /// Lets another process take over from the one with this index; how long that took.
+    pub(crate) fn upgrade(&mut self, index: usize) -> Result<Duration> {
+        let upgrades = self
+            .upgrades
+            .get_mut(index)
+            .context("a server that can't be upgraded")?;
         let begun = Instant::now();
         let output = Command::new(&upgrades.command[0])
             .args(&upgrades.command[1..])
@@ -73,13 +81,12 @@ impl Running {
 
     /// The longest time for which nothing moved, as the processes have logged it.
     pub(crate) fn frozen_max(&self) -> Option<Duration> {
-        let name = &self.processes.first()?.0;
-        let log = std::fs::read_to_string(self.directory.log(name)).ok()?;
-        let times = log
-            .split("frozen=")
-            .skip(1)
-            .filter_map(|rest| time(rest.split_whitespace().next()?));
-        times.max()
+        let of = |(name, _): &(String, _)| {
+            let log = std::fs::read_to_string(self.directory.log(name)).ok()?;
+            let times = log.split("frozen=").skip(1);
+            times.filter_map(|rest| time(rest.split_whitespace().next()?)).max()
+        };
+        self.processes.iter().filter_map(of).max()
     }
 }
 

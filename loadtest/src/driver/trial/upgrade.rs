@@ -17,7 +17,7 @@ impl Trial<'_> {
             let pause = trial.plan.duration / trial.plan.renewals.max(1);
             for _ in 0..trial.plan.renewals {
                 trial.hold("between two upgrades", pause)?;
-                slowest = trial.running.upgrade()?.max(slowest);
+                slowest = trial.running.upgrade(0)?.max(slowest);
                 trial.pids = trial.running.pids();
             }
             trial.hold("after the last upgrade", pause)

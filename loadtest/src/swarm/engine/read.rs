@@ -159,19 +159,27 @@ impl Swarm {
         let client = &mut self.clients[index];
         let (tally, counts, window) = (&mut client.tally, &mut self.counts, &mut self.window);
         let (reader, retry_ms) = (client.kind == Kind::Reader, &mut client.retry_ms);
-        let (newest, fetcher) = (&mut self.newest, &mut self.fetcher);
+        let (newest, fetcher, behind) = (&mut self.newest, &mut self.fetcher, &mut self.behind);
+        let latencies = &mut self.latencies;
         let progress = client
             .scanner
             .feed(bytes, self.setup.gap_event.as_bytes(), &mut |found| match found {
                 Found::Event(stamp) | Found::Torn(stamp) => {
                     counts.torn += u64::from(matches!(found, Found::Torn(_)));
+                    let waited = behind.awaited > 0 && tally.missing(behind.awaited) > 0;
                     tally.event(stamp.seq, stamp.channel, counts);
+                    if waited && reader && tally.missing(behind.awaited) == 0 {
+                        behind.got();
+                    }
                     if let Some(fetcher) = fetcher {
                         fetcher.fetch(read_ns);
                     }
                     if reader {
                         *newest = stamp.seq.max(*newest);
                         window.delivery(&stamp, read_ns);
+                        let micros = read_ns.saturating_sub(stamp.written_ns) / 1000;
+                        let [count, sum, highest] = *latencies;
+                        *latencies = [count + 1, sum + micros, highest.max(micros)];
                     } else {
                         window.delivered += 1;
                     }

@@ -4,7 +4,7 @@
 use super::Swarm;
 use crate::clock::{SECOND_NS, now_ns};
 use crate::control::{SwarmReport, Tick, say};
-use crate::swarm::client::{Client, Kind, Stage};
+use crate::swarm::client::{Client, Stage};
 use crate::swarm::fetch::Fetcher;
 use fanfare::crowd::Rate;
 use std::cmp::Reverse;
@@ -26,7 +26,7 @@ impl Swarm {
     pub(super) fn timeout(&self) -> Duration {
         let now = now_ns();
         let mut next = self.next_tick_ns.min(self.next_timeout_check_ns);
-        if self.opened_to < self.wanted || self.churn.is_some() {
+        if self.opened_to < self.wanted && !self.held || self.churn.is_some() {
             next = next.min(now + PACE_NS);
         }
         if self.totals.slow > 0 {
@@ -36,7 +36,7 @@ impl Swarm {
             next = next.min(cut);
         }
         if let Some(Reverse((due, _))) = self.reconnects.peek() {
-            next = next.min((*due).max(now + PACE_NS));
+            next = next.min((*due).max(now + if self.held { TICK_NS } else { PACE_NS }));
         }
         Duration::from_nanos(next.saturating_sub(now))
     }
@@ -79,7 +79,7 @@ impl Swarm {
 
     /// Opens the connections that the rate allows by now.
     fn open_due(&mut self, now: u64) {
-        let mut due = if self.opened_to < self.wanted {
+        let mut due = if self.opened_to < self.wanted && !self.held {
             self.rate.due(now)
         } else {
             0
@@ -97,7 +97,8 @@ impl Swarm {
 
     /// Opens the connections of clients whose reconnection time is over.
     fn reopen_due(&mut self, now: u64) {
-        while self.connecting < self.setup.connecting_max
+        while !self.held
+            && self.connecting < self.setup.connecting_max
             && self.reconnects.peek().is_some_and(|Reverse((due, _))| *due <= now)
             && let Some(Reverse((_, index))) = self.reconnects.pop()
         {
@@ -109,25 +110,24 @@ impl Swarm {
     }
 
     fn tick(&mut self, now: u64) {
-        self.next_tick_ns = now + if self.awaited > 0 { TICK_AWAITING_NS } else { TICK_NS };
-        let waiting = |client: &&Client| client.kind == Kind::Reader && client.tally.missing(self.awaited) > 0;
-        let behind = match self.awaited {
-            0 => 0,
-            _ => self.clients.iter().take(self.wanted).filter(waiting).count() as u64,
-        };
+        let awaits = self.behind.awaited > 0;
+        self.next_tick_ns = now + if awaits { TICK_AWAITING_NS } else { TICK_NS };
+        let (behind, awaiting) = (self.behind(now), self.behind.awaited);
         say(&SwarmReport::Tick(Tick {
             live: self.live,
             opened: self.totals.opened,
             given_up: self.totals.given_up,
             delivered: self.counts.delivered,
+            latencies: self.latencies,
             bytes: self.bytes,
             refused: self.totals.refused_connections + self.refused_statuses.values().sum::<u64>(),
             behind,
-            awaiting: self.awaited,
+            awaiting,
             newest: self.newest,
             fetching: self.fetcher.as_ref().map_or(0, Fetcher::open),
             fetched_ns: self.fetcher.as_ref().map_or(0, Fetcher::answered_ns),
         }));
+        self.latencies[2] = 0;
     }
 
     /// A client leaves and comes back at once.
