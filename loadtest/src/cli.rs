@@ -74,7 +74,8 @@ pub(crate) struct RunArgs {
     /// What to do; several are done one after the other
     #[arg(required = true, value_enum)]
     pub(crate) scenarios: Vec<Scenario>,
-    /// What to test: fanfare, before, naive, floor, origin, nginx, nchan, or
+    /// What to test: fanfare, before, naive, floor, origin, nginx, nchan,
+    /// durable-streams, or
     /// 'name=N;command=C;url=U[;publish=U]'; behind @ what clients speak: clear, tls, h2c-20, h2-20
     #[arg(long, default_value = "fanfare")]
     pub(crate) server: Contender,
@@ -146,6 +147,9 @@ struct ProgramArgs {
     /// nginx, which nchan is a module of; default: /usr/sbin/nginx
     #[arg(long, value_name = "PATH", help_heading = "Servers")]
     nginx: Option<PathBuf>,
+    /// The server of the crate durable-streams; default: durable-streams-server in PATH
+    #[arg(long, value_name = "PATH", help_heading = "Servers")]
+    durable_streams: Option<PathBuf>,
     /// The relay's delivery shards, and the floor's threads; default: one for each core
     #[arg(long, help_heading = "Servers")]
     workers: Option<usize>,
@@ -211,6 +215,7 @@ impl Common {
                 before: self.programs.before.clone(),
                 naive: self.programs.naive.clone(),
                 nginx: self.programs.nginx.clone(),
+                durable_streams: self.programs.durable_streams.clone(),
                 workers: self.programs.workers,
                 source_yaml: self.programs.source_yaml.clone(),
                 server_cores: self.programs.server_cores.clone(),
@@ -324,6 +329,12 @@ pub(crate) struct OriginArgs {
     /// POSTs the events to this URL instead of serving them
     #[arg(long, value_name = "URL", value_parser = target::check)]
     pub(crate) publish: Option<String>,
+    /// The media type of what is POSTed
+    #[arg(long, hide = true, default_value = "application/json")]
+    pub(crate) content_type: String,
+    /// What is POSTed ends with a line end
+    #[arg(long, hide = true)]
+    pub(crate) line: bool,
     /// Serves a small change log here, and sends nothing but hints at it: events that are all the
     /// same
     #[arg(long, value_name = "ADDRESS", conflicts_with = "publish")]

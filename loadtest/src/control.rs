@@ -89,6 +89,9 @@ pub(crate) struct SwarmSetup {
     pub(crate) repeats: u32,
     /// The type of the event that announces a gap.
     pub(crate) gap_event: String,
+    /// The server gives several events out as one, a line of data each, and sends events of its own
+    /// between them: these are not counted.
+    pub(crate) wrapped: bool,
     /// Speak HTTP/2, with this many streams on a connection; 0: HTTP/1.1.
     pub(crate) http2_streams: u32,
     /// Bytes of an HTTP/2 stream's window and of a connection's; `None`: more than a server fills.

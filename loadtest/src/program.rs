@@ -87,6 +87,7 @@ fn compare_all(args: &CompareArgs) -> Result<bool> {
     let bench = args.common.bench();
     // Named servers must be there; of the usual ones those are measured that are.
     must_be_there(&args.servers, &bench.programs)?;
+    must_be_there(&args.server, &bench.programs)?;
     let plans = plans(&args.scenario, &args.common)?;
     let display = Display::new(args.common.report.quiet);
     let mut comparisons = Vec::new();
@@ -108,7 +109,13 @@ fn compare_all(args: &CompareArgs) -> Result<bool> {
 fn usual(scenario: Scenario) -> Vec<Contender> {
     let servers: &[Server] = match scenario {
         Scenario::Edge | Scenario::RenewCertificates | Scenario::FrozenStreams => &[Server::Fanfare, Server::Nginx],
-        _ => &[Server::Floor, Server::Fanfare, Server::Naive, Server::Nchan],
+        _ => &[
+            Server::Floor,
+            Server::Fanfare,
+            Server::Naive,
+            Server::Nchan,
+            Server::DurableStreams,
+        ],
     };
     servers.iter().cloned().map(Contender::from).collect()
 }
@@ -181,6 +188,8 @@ fn origin(args: OriginArgs) -> Result<()> {
             authority: target.authority,
             path: target.path,
             data_bytes: args.event.form().size_bytes,
+            content_type: args.content_type.clone(),
+            ends_line: args.line,
         };
         return match args.event.control {
             true => publish::run(&options, &listen(|| {})),

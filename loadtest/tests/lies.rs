@@ -269,6 +269,8 @@ fn a_program_that_is_not_there_is_found_out_first() {
         "/nowhere/fanfare",
         "--nginx",
         "/nowhere/nginx",
+        "--durable-streams",
+        "/nowhere/durable-streams-server",
     ];
     let small = [
         "--quick", "-n", "10", "-d", "200ms", "--warmup", "0s", "--rounds", "1", "--quiet", "--json", "-",
@@ -286,7 +288,13 @@ fn a_program_that_is_not_there_is_found_out_first() {
             "{missing:#}"
         );
     }
-    assert_eq!(servers.len(), 4);
+    assert_eq!(servers.len(), 5);
+    // Of a command the program is looked for, too.
+    let other = "name=x;command=A=1 /nowhere/x --port {port};url=http://127.0.0.1:{port}/";
+    let output = harness(&["compare", "--quick", "--servers", "floor", "--server", other, "--quiet"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("/nowhere/x is not there"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

@@ -5,6 +5,35 @@ use fanfare_loadtest::stamp::Stamp;
 
 const GAP: &[u8] = b"fanfare.gap";
 
+#[test]
+fn events_that_are_given_out_together_are_counted_one_by_one() {
+    let line = |seq| format!("data:{{\"seq\":{seq},\"t_ns\":1,\"t_sched\":1,\"pad\":\"\"}}\n");
+    let together = format!(
+        "event: data\n{}{}data:\n\nevent: control\ndata:{{}}\n\n{}\n",
+        line(1),
+        line(2),
+        line(3)
+    );
+    for cut in 0..together.len() {
+        let mut scanner = Scanner::new(Framing::ToEnd, Vec::new());
+        scanner.count_lines();
+        let mut found = Vec::new();
+        for piece in [&together[..cut], &together[cut..]] {
+            let fed = scanner.feed(piece.as_bytes(), GAP, &mut |what| found.push(what));
+            assert_eq!(fed, Ok(Progress::Open));
+        }
+        let seqs: Vec<u64> = found
+            .iter()
+            .filter_map(|found| match found {
+                Found::Event(stamp) => Some(stamp.seq),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(seqs, [1, 2, 3], "{cut}: {found:?}");
+        assert_eq!(found.len(), 4, "{cut}: {found:?}");
+    }
+}
+
 /// A stream with everything that the scanner looks at, and the line ends that the standard allows.
 const STREAM: &[&str] = &[
     "\u{FEFF}retry: 2500\n:a comment\n\n",

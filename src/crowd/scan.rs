@@ -117,6 +117,12 @@ impl Scanner {
         &self.text.last_id
     }
 
+    /// From now on every line of data that begins with a stamp is an event: for servers that give out
+    /// together what was published in between.
+    pub fn count_lines(&mut self) {
+        self.text.counts_lines = true;
+    }
+
     /// Gives the last event ID to a successor.
     pub fn take_last_id(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.text.last_id)
@@ -230,6 +236,8 @@ struct Text {
     has_own_id: bool,
     has_data: bool,
     is_gap: bool,
+    /// Every line of data that begins with a stamp is an event.
+    counts_lines: bool,
     /// A CR ended the last line: a LF that follows belongs to it.
     after_cr: bool,
     /// No line has been seen: a BOM may stand here.
@@ -281,6 +289,10 @@ impl Text {
             return self.blank(sink);
         }
         if let Some(value) = field(line, b"data") {
+            if self.counts_lines && self.has_data && Stamp::parse(value).is_some() {
+                // Another one begins: the one before is whole.
+                self.give(sink);
+            }
             if !self.has_data {
                 self.stamp = Stamp::parse(value);
                 self.is_whole = last == b'}';
@@ -315,7 +327,13 @@ impl Text {
                 sink(Found::WrongId);
             }
         }
-        let gap = std::mem::take(&mut self.is_gap);
+        self.give(sink);
+        self.is_gap = false;
+    }
+
+    /// Gives out what the data so far are.
+    fn give(&mut self, sink: &mut impl FnMut(Found)) {
+        let gap = self.is_gap;
         let stamp = self.stamp.take();
         if std::mem::take(&mut self.has_data) {
             sink(match stamp {

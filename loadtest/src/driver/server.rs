@@ -3,6 +3,7 @@
 mod certificates;
 mod command;
 mod directory;
+mod durable;
 mod fanfare;
 mod kind;
 mod nchan;
@@ -75,7 +76,8 @@ impl Running {
             Server::Naive => naive(plan, programs, wire, directory),
             Server::Floor => floor(plan, programs, directory),
             Server::Origin => straight(plan, programs, directory),
-            Server::Nchan => nchan::start(plan, programs, directory),
+            Server::Nchan => nchan::start(plan, programs, wired, directory),
+            Server::DurableStreams => durable::start(plan, programs, directory),
             Server::Command(command) => command::start(command, plan, programs, directory),
         }
     }
@@ -292,7 +294,7 @@ fn straight(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Ru
 }
 
 /// An origin that POSTs its events.
-fn publisher(url: &str, data_bytes: usize, programs: &Programs) -> Result<Source> {
+fn publisher(url: &str, data_bytes: usize, how: &[String], programs: &Programs) -> Result<Source> {
     let arguments = [
         "origin",
         "--control",
@@ -301,7 +303,7 @@ fn publisher(url: &str, data_bytes: usize, programs: &Programs) -> Result<Source
         "--size",
         &data_bytes.to_string(),
     ];
-    Source::start(&arguments.map(str::to_owned), &programs.load_cores)
+    Source::start(&[&arguments.map(str::to_owned), how].concat(), &programs.load_cores)
 }
 
 /// A server that is one process, ready when its port is.

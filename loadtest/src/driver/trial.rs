@@ -69,7 +69,10 @@ pub(crate) fn run(server: &Server, wire: Wire, plan: &Plan, bench: &Bench, displ
     display.phase(&title, "starting");
     let memory = Memory::now();
     let running = Running::start(server, wire, plan, &bench.programs)?;
-    let crowd = crowd(&running, server.resumes(plan), wire, plan, bench);
+    let crowd = SwarmSetup {
+        wrapped: server.wraps_events(),
+        ..crowd(&running, server.resumes(plan), wire, plan, bench)
+    };
     let healthy = SwarmSetup {
         clients: plan.healthy,
         first_client: plan.clients,

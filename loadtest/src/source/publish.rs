@@ -22,6 +22,9 @@ pub(crate) struct Options {
     pub(crate) path: String,
     /// Size of the data: the server writes the fields around it.
     pub(crate) data_bytes: usize,
+    pub(crate) content_type: String,
+    /// A line end follows the data, for servers that keep no borders between what is published.
+    pub(crate) ends_line: bool,
 }
 
 /// How long the server may take to answer.
@@ -111,12 +114,16 @@ fn publish(socket: &mut TcpStream, options: &Options, seq: u64, scheduled_ns: u6
         options.data_bytes,
         false,
     );
+    if options.ends_line {
+        data.push(b'\n');
+    }
     let mut request = Vec::with_capacity(data.len() + 256);
     write!(
         request,
-        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
         options.path,
         options.authority,
+        options.content_type,
         data.len()
     )?;
     request.extend_from_slice(&data);

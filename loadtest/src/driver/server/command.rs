@@ -45,6 +45,7 @@ pub(super) fn start(server: &CommandServer, plan: &Plan, programs: &Programs, di
             let source = publisher(
                 &fill(publish, ""),
                 plan.size_bytes.saturating_sub(nchan::FIELDS_BYTES),
+                &[],
                 programs,
             )?;
             Running {

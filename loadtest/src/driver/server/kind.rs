@@ -1,6 +1,6 @@
 //! What can be tested, and what each can do.
 
-use super::programs::Programs;
+use super::programs::{self, Programs};
 use crate::driver::plan::{Plan, Scenario};
 use crate::driver::wire::Wire;
 
@@ -17,6 +17,7 @@ pub(crate) enum Server {
     /// The relay behind nginx.
     Nginx,
     Nchan,
+    DurableStreams,
     Command(CommandServer),
 }
 
@@ -38,7 +39,7 @@ impl std::str::FromStr for Server {
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = || {
             format!(
-                "{text:?} is not a server: use fanfare, before, naive, floor, origin, nginx, nchan, or \
+                "{text:?} is not a server: use fanfare, before, naive, floor, origin, nginx, nchan, durable-streams, or \
                  name=NAME;command=COMMAND;url=URL[;publish=URL] (with {{origin}} and {{port}} in them)"
             )
         };
@@ -50,6 +51,7 @@ impl std::str::FromStr for Server {
             "origin" => return Ok(Server::Origin),
             "nginx" => return Ok(Server::Nginx),
             "nchan" => return Ok(Server::Nchan),
+            "durable-streams" => return Ok(Server::DurableStreams),
             _ => {}
         }
         let (mut name, mut command, mut url, mut publish) = (None, None, None, None);
@@ -86,6 +88,7 @@ impl Server {
             Server::Origin => "origin",
             Server::Nginx => "nginx",
             Server::Nchan => "nchan",
+            Server::DurableStreams => "durable-streams",
             Server::Command(command) => &command.name,
         }
     }
@@ -98,15 +101,20 @@ impl Server {
             Server::Naive => programs.naive().err(),
             Server::Nginx => programs.fanfare().and_then(|_| programs.nginx()).err(),
             Server::Nchan => programs.nchan().err(),
-            // Parts of this program, or a command that only the shell understands.
-            Server::Floor | Server::Origin | Server::Command(_) => None,
+            Server::DurableStreams => programs.durable_streams().err(),
+            Server::Command(command) => programs::command(&command.command).err(),
+            // Parts of this program.
+            Server::Floor | Server::Origin => None,
         }
     }
 
     /// Why clients can't speak this with it, if so.
     fn cannot_speak(&self, wire: Wire) -> Option<&'static str> {
         match self {
-            Server::Floor | Server::Origin | Server::Nchan if !wire.is_clear() => Some("speaks HTTP/1.1 in clear only"),
+            Server::Floor | Server::Origin | Server::DurableStreams if !wire.is_clear() => {
+                Some("speaks HTTP/1.1 in clear only")
+            }
+            Server::Nchan if wire.http2_streams > 0 => Some("is measured over HTTP/1.1 only"),
             Server::Naive if wire.tls => Some("has no TLS"),
             Server::Command(_) if wire.tls => Some("has its own certificates: say https in its URL"),
             _ => None,
@@ -130,6 +138,7 @@ impl Server {
             Scenario::Jobs | Scenario::IdleJobs if *self == Server::Origin => None,
             Scenario::Jobs | Scenario::IdleJobs | Scenario::Siblings | Scenario::Tree => Some("needs fanfare"),
             Scenario::ResumeStorm if *self == Server::Naive => Some("can't resume"),
+            Scenario::ResumeStorm if *self == Server::DurableStreams => Some("resumes by offsets, not by ids"),
             Scenario::EvictStorm => Some("does not evict, or does not report it"),
             Scenario::ThunderingHerd if self.is_published_to() => Some("has no origin with hints"),
             Scenario::Burst if *self == Server::Floor => Some("loses what a full socket doesn't take"),
@@ -140,16 +149,22 @@ impl Server {
     /// Whether it has its events from somewhere else than our origin.
     fn is_published_to(&self) -> bool {
         match self {
-            Server::Floor | Server::Nchan => true,
+            Server::Floor | Server::Nchan | Server::DurableStreams => true,
             Server::Command(command) => command.publish.is_some(),
             Server::Fanfare | Server::Before | Server::Naive | Server::Origin | Server::Nginx => false,
         }
     }
 
+    /// Whether it sends events of its own between those that are published, and gives several of them
+    /// out as one.
+    pub(crate) fn wraps_events(&self) -> bool {
+        *self == Server::DurableStreams
+    }
+
     /// Whether reconnecting clients can go on where they were.
     pub(crate) fn resumes(&self, plan: &Plan) -> bool {
         match self {
-            Server::Naive => false,
+            Server::Naive | Server::DurableStreams => false,
             Server::Floor => plan.replay_events > 0,
             _ => true,
         }

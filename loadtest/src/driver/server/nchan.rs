@@ -1,11 +1,13 @@
 //! nginx with nchan.
 
+use super::certificates::Certificates;
 use super::directory::Directory;
 use super::probe::{free_address, wait_for_port};
 use super::programs::{NCHAN_MODULE, Programs};
 use super::{PATH, Running, publisher, target};
 use crate::driver::child;
 use crate::driver::plan::Plan;
+use crate::driver::wire::Wire;
 use anyhow::Result;
 use std::ffi::OsString;
 
@@ -13,9 +15,20 @@ use std::ffi::OsString;
 pub(super) const FIELDS_BYTES: usize = 25;
 
 /// Starts it; events are POSTed to it.
-pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Running> {
+pub(super) fn start(
+    plan: &Plan,
+    programs: &Programs,
+    (wire, certificates): (Wire, Option<Certificates>),
+    directory: Directory,
+) -> Result<Running> {
     let program = programs.nchan()?;
-    let address = free_address()?;
+    // Events are published in clear on a port of their own, whatever clients speak.
+    let (address, publish) = (free_address()?, free_address()?);
+    let tls = certificates.as_ref().map_or_else(String::new, |files| {
+        let (certificate, key) = (files.certificate.display(), files.key.display());
+        format!("    ssl_certificate {certificate};\n    ssl_certificate_key {key};\n")
+    });
+    let ssl = if wire.tls { " ssl" } else { "" };
     let folder = directory.path.display();
     let descriptors = crate::control::raise_descriptor_limit();
     let connections = descriptors.saturating_sub(100);
@@ -25,7 +38,8 @@ pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> R
          events {{ worker_connections {connections}; }}\n\
          http {{\n  access_log off;\n  client_body_temp_path {folder}/body;\n  proxy_temp_path {folder}/proxy;\n  \
          fastcgi_temp_path {folder}/fastcgi;\n  uwsgi_temp_path {folder}/uwsgi;\n  scgi_temp_path {folder}/scgi;\n  \
-         nchan_shared_memory_size 512M;\n  keepalive_requests 1000000000;\n  server {{\n    listen {address} backlog=4096;\n    \
+         nchan_shared_memory_size 512M;\n  keepalive_requests 1000000000;\n  server {{\n    listen {address}{ssl} backlog=4096;\n\
+         {tls}    listen {publish};\n    \
          location = /pub {{ nchan_publisher; nchan_channel_id load; nchan_message_buffer_length {}; \
          client_max_body_size 2m; client_body_buffer_size 2m; }}\n    \
          location = {PATH} {{ nchan_subscriber eventsource; nchan_channel_id load; }}\n  }}\n}}\n",
@@ -44,15 +58,15 @@ pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> R
     let mut process = child::other(&command, &directory.log("nchan"), true, &programs.server_cores)?;
     wait_for_port(&mut process, "nchan", address)?;
     let data_bytes = plan.size_bytes.saturating_sub(FIELDS_BYTES);
-    let source = publisher(&format!("http://{address}/pub"), data_bytes, programs)?;
+    let source = publisher(&format!("http://{publish}/pub"), data_bytes, &[], programs)?;
     Ok(Running {
         name: "nchan".to_owned(),
-        targets: vec![target(address, PATH)],
+        targets: vec![target(address, PATH).over(wire)],
         source,
         processes: vec![("nchan".to_owned(), process)],
         admins: Vec::new(),
         source_is_server: false,
-        certificates: None,
+        certificates,
         watches_files: false,
         upgrades: Vec::new(),
         directory,

@@ -14,6 +14,8 @@ pub(crate) struct Programs {
     pub(crate) before: Option<PathBuf>,
     pub(crate) naive: Option<PathBuf>,
     pub(crate) nginx: Option<PathBuf>,
+    /// `None`: the one in `PATH`.
+    pub(crate) durable_streams: Option<PathBuf>,
     /// The relay's shards and the floor's threads; `None`: one for each core.
     pub(crate) workers: Option<usize>,
     /// More lines for the relay's source, in the configuration's YAML.
@@ -48,11 +50,39 @@ impl Programs {
         is_there(program, "apt-get install nginx")
     }
 
+    pub(super) fn durable_streams(&self) -> Result<PathBuf> {
+        const PROGRAM: &str = "durable-streams-server";
+        let hint = "cargo install durable-streams, or name it with --durable-streams";
+        if let Some(named) = &self.durable_streams {
+            return is_there(named, hint);
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&path)
+            .map(|folder| folder.join(PROGRAM))
+            .find(|file| file.is_file());
+        found.with_context(|| format!("{PROGRAM} is not there: {hint}"))
+    }
+
     /// nginx, if it can publish.
     pub(super) fn nchan(&self) -> Result<PathBuf> {
         is_there(Path::new(NCHAN_MODULE), "apt-get install nginx libnginx-mod-nchan")?;
         self.nginx()
     }
+}
+
+/// The program that a shell's command begins with, if it is anywhere: the rest only the shell
+/// understands.
+pub(super) fn command(command: &str) -> Result<()> {
+    let assigns = |word: &&str| word.split_once('=').is_some_and(|(name, _)| !name.contains('/'));
+    let Some(program) = command.split_whitespace().find(|word| !assigns(word)) else {
+        anyhow::bail!("a command without a program");
+    };
+    let found = std::process::Command::new("/bin/sh")
+        .args(["-c", "command -v -- \"$1\"", "sh", program])
+        .output()
+        .context("no shell")?;
+    ensure!(found.status.success(), "{program} is not there: name a program that is");
+    Ok(())
 }
 
 /// The program that was named, else the one beside this program.

@@ -153,6 +153,9 @@ impl Swarm {
         self.totals.opened += 1;
         self.totals.reopened += u64::from(client.returning);
         client.opened(head.framing, self.setup.first_seq, self.setup.resume);
+        if self.setup.wrapped {
+            client.scanner.count_lines();
+        }
     }
 
     pub(super) fn body(&mut self, index: usize, bytes: &[u8], read_ns: u64) {
@@ -160,7 +163,7 @@ impl Swarm {
         let (tally, counts, window) = (&mut client.tally, &mut self.counts, &mut self.window);
         let (reader, retry_ms) = (client.kind == Kind::Reader, &mut client.retry_ms);
         let (newest, fetcher, behind) = (&mut self.newest, &mut self.fetcher, &mut self.behind);
-        let latencies = &mut self.latencies;
+        let (latencies, wrapped) = (&mut self.latencies, self.setup.wrapped);
         let progress = client
             .scanner
             .feed(bytes, self.setup.gap_event.as_bytes(), &mut |found| match found {
@@ -184,6 +187,7 @@ impl Swarm {
                         window.delivered += 1;
                     }
                 }
+                Found::Other if wrapped => {}
                 Found::Other => {
                     counts.other += 1;
                     window.delivered += 1;
