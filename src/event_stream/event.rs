@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, value_start};
 use bytes::Bytes;
-use memchr::{memchr, memmem};
+use memchr::memchr;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -29,7 +29,7 @@ impl<'a> Event<'a> {
     /// The first of blocks in plain form, as one was taken from an event before. `None`: it is
     /// incomplete or not in plain form, or it dispatches nothing and has no id.
     pub fn parse_block(blocks: &'a [u8]) -> Option<Self> {
-        let blank_line = memmem::find(blocks, b"\n\n")? + 1;
+        let blank_line = memchr::memmem::find(blocks, b"\n\n")? + 1;
         let fields = Fields::of(&blocks[..blank_line])?;
         fields.matter().then_some(Self {
             block: &blocks[..=blank_line],
