@@ -55,6 +55,7 @@ function showCrowd(crowd, then) {
   for (const button of document.querySelectorAll("[data-do]")) button.disabled = !report || report.live === 0;
   text("n-live", thousands(report ? report.live : 0));
   text("n-connecting", report && report.live < crowd.wanted ? "of " + thousands(crowd.wanted) : report && report.stalled ? report.stalled + " takes nothing" : "");
+  if (crowd.events_per_second) text("n-events", crowd.events_per_second);
   if (!report) return;
   const { delivered, lost, doubled, disordered, gap_lost } = report.counts;
   const seconds = since(report, old, "at_ns") / 1e9;

@@ -8,28 +8,28 @@ use super::stream::Entries;
 use crate::crowd::clock::now_ns;
 use crate::crowd::stamp::{Stamp, write_data};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::Instant;
 
-/// From one event to the next: ten a second.
-const EVERY: Duration = Duration::from_millis(100);
+/// How often it is looked whether events are wanted, while none are.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Bytes of an event's data: such as a change log's, and enough to fill the buffers of a client that
 /// takes nothing within seconds.
 const DATA_BYTES: usize = 1000;
 
-/// Events that are kept: more than a minute's, longer than an origin is dead in a demonstration.
+/// Events that are kept: at ten a second more than a minute's, longer than an origin is dead in a demonstration.
 const KEPT_MAX: usize = 1000;
 
-/// The events, and whether more are made.
+/// The events, and how many more are made.
 #[derive(Debug)]
 pub(super) struct Pulse {
     kept: Mutex<VecDeque<Stamp>>,
     newest: watch::Sender<u64>,
-    beats: AtomicBool,
+    per_second: AtomicU32,
 }
 
 impl Pulse {
@@ -37,22 +37,29 @@ impl Pulse {
         Self {
             kept: Mutex::default(),
             newest: watch::Sender::new(0),
-            beats: AtomicBool::new(false),
+            per_second: AtomicU32::new(0),
         }
     }
 
-    /// Events are made from now on, or no more.
-    pub(super) fn set_beating(&self, beats: bool) {
-        self.beats.store(beats, Ordering::Relaxed);
+    /// So many events are made in a second from now on; 0: none.
+    pub(super) fn set_rate(&self, per_second: u32) {
+        self.per_second.store(per_second, Ordering::Relaxed);
+    }
+
+    /// How many that are.
+    pub(super) fn rate(&self) -> u32 {
+        self.per_second.load(Ordering::Relaxed)
     }
 
     /// Makes events for as long as it is polled.
     pub(super) async fn beat(&self) {
-        let mut ticks = tokio::time::interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut next = Instant::now();
         loop {
-            ticks.tick().await;
-            if self.beats.load(Ordering::Relaxed) {
+            let rate = self.rate();
+            // What a busy machine has missed is not made up for.
+            next = Instant::now().max(next + Duration::from_secs(1).checked_div(rate).unwrap_or(LOOK_EVERY));
+            tokio::time::sleep_until(next).await;
+            if rate > 0 {
                 self.make();
             }
         }
@@ -106,25 +113,16 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_beats_while_it_is_told_to() {
+    async fn it_beats_as_often_as_it_is_told_to() {
         let pulse = Pulse::new();
-        let beating = async {
+        for (rate, made) in [(0, 0), (10, 10), (5, 15), (0, 15)] {
+            pulse.set_rate(rate);
             tokio::select! {
                 () = pulse.beat() => {}
-                () = tokio::time::sleep(EVERY * 10) => {}
+                () = tokio::time::sleep(Duration::from_millis(1050)) => {}
             }
-        };
-        beating.await;
-        assert_eq!(pulse.newest_number(), 0);
-        pulse.set_beating(true);
-        let again = async {
-            tokio::select! {
-                () = pulse.beat() => {}
-                () = tokio::time::sleep(EVERY * 10 - EVERY / 2) => {}
-            }
-        };
-        again.await;
-        assert_eq!(pulse.newest_number(), 10);
+            assert_eq!(pulse.newest_number(), made, "{rate} a second");
+        }
     }
 
     #[test]

@@ -9,6 +9,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+/// Events in a second for each client of a crowd, and for each of a large one: both ends are on one
+/// machine, and a browser beside them.
+const EVENTS_PER_SECOND: u32 = 10;
+const EVENTS_PER_SECOND_OF_LARGE: u32 = 5;
+/// So many clients are a large crowd.
+const LARGE: usize = 5_000;
+
 /// What is shared by the page's requests beyond the origin's own.
 #[derive(Debug)]
 pub(super) struct Stage {
@@ -56,7 +63,11 @@ impl Stage {
     /// Has a crowd of so many, and events for it.
     pub(super) fn have(&self, crowd: &Crowd, clients: usize) -> io::Result<()> {
         crowd.have(clients)?;
-        self.site.pulse.set_beating(clients > 0);
+        self.site.pulse.set_rate(match crowd.seen().wanted {
+            0 => 0,
+            few if few < LARGE => EVENTS_PER_SECOND,
+            _ => EVENTS_PER_SECOND_OF_LARGE,
+        });
         Ok(())
     }
 
@@ -85,6 +96,7 @@ impl Stage {
                 "offers": crowd.offers(),
                 "fits": crowd.fits(),
                 "wanted": seen.wanted,
+                "events_per_second": self.site.pulse.rate(),
                 "report": seen.report,
             })
         });
