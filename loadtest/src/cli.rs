@@ -75,7 +75,7 @@ pub(crate) struct RunArgs {
     #[arg(required = true, value_enum)]
     pub(crate) scenarios: Vec<Scenario>,
     /// What to test: fanfare, before, naive, floor, origin, nginx, nchan,
-    /// durable-streams, or
+    /// durable-streams, pushpin, or
     /// 'name=N;command=C;url=U[;publish=U]'; behind @ what clients speak: clear, tls, h2c-20, h2-20
     #[arg(long, default_value = "fanfare")]
     pub(crate) server: Contender,
@@ -332,6 +332,9 @@ pub(crate) struct OriginArgs {
     /// The media type of what is POSTed
     #[arg(long, hide = true, default_value = "application/json")]
     pub(crate) content_type: String,
+    /// What is POSTed is an item for this channel (GRIP)
+    #[arg(long, hide = true)]
+    pub(crate) grip: Option<String>,
     /// What is POSTed ends with a line end
     #[arg(long, hide = true)]
     pub(crate) line: bool,

@@ -115,6 +115,7 @@ fn usual(scenario: Scenario) -> Vec<Contender> {
             Server::Naive,
             Server::Nchan,
             Server::DurableStreams,
+            Server::Pushpin,
         ],
     };
     servers.iter().cloned().map(Contender::from).collect()
@@ -190,6 +191,7 @@ fn origin(args: OriginArgs) -> Result<()> {
             data_bytes: args.event.form().size_bytes,
             content_type: args.content_type.clone(),
             ends_line: args.line,
+            grip: args.grip.clone(),
         };
         return match args.event.control {
             true => publish::run(&options, &listen(|| {})),

@@ -1,5 +1,6 @@
 //! The servers under test: how each is started, fed, and found ready.
 
+mod backend;
 mod certificates;
 mod command;
 mod directory;
@@ -10,11 +11,13 @@ mod nchan;
 mod nginx;
 mod probe;
 mod programs;
+mod pushpin;
 mod upgrade;
 
 pub(crate) use self::kind::Server;
 pub(crate) use self::programs::Programs;
 
+use self::backend::Backend;
 use self::certificates::{Certificates, HOST};
 use self::directory::Directory;
 use self::probe::free_address;
@@ -57,6 +60,9 @@ pub(crate) struct Running {
     watches_files: bool,
     /// How its processes are upgraded, in their order; none: it can't be.
     upgrades: Vec<Upgrades>,
+    /// What stands behind it, if it needs something there.
+    #[expect(dead_code, reason = "it ends with this")]
+    backend: Option<Backend>,
     directory: Directory,
 }
 
@@ -78,6 +84,7 @@ impl Running {
             Server::Origin => straight(plan, programs, directory),
             Server::Nchan => nchan::start(plan, programs, wired, directory),
             Server::DurableStreams => durable::start(plan, programs, directory),
+            Server::Pushpin => pushpin::start(plan, programs, directory),
             Server::Command(command) => command::start(command, plan, programs, directory),
         }
     }
@@ -267,6 +274,7 @@ fn floor(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Runni
         certificates: None,
         watches_files: false,
         upgrades: Vec::new(),
+        backend: None,
         directory,
     })
 }
@@ -289,6 +297,7 @@ fn straight(plan: &Plan, programs: &Programs, directory: Directory) -> Result<Ru
         certificates: None,
         watches_files: false,
         upgrades: Vec::new(),
+        backend: None,
         directory,
     })
 }
@@ -326,6 +335,7 @@ fn one_process(
         certificates: None,
         watches_files: false,
         upgrades: Vec::new(),
+        backend: None,
         directory,
     };
     running.wait(name, || TcpStream::connect_timeout(&address, READY_TIMEOUT).is_ok())?;

@@ -25,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) content_type: String,
     /// A line end follows the data, for servers that keep no borders between what is published.
     pub(crate) ends_line: bool,
+    /// What is published is an item for this channel, in GRIP's form.
+    pub(crate) grip: Option<String>,
 }
 
 /// How long the server may take to answer.
@@ -33,9 +35,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Runs until the driver goes.
 #[expect(clippy::too_many_lines, reason = "one loop over the orders that there are")]
 pub(crate) fn run(options: &Options, orders: &Receiver<SourceOrder>) -> Result<()> {
-    let mut socket = TcpStream::connect(options.address).context("can't connect to publish")?;
-    socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    let mut socket = connect(options.address)?;
     say(&SourceReport::Listening {
         address: options.address,
         changelog: None,
@@ -117,6 +117,11 @@ fn publish(socket: &mut TcpStream, options: &Options, seq: u64, scheduled_ns: u6
     if options.ends_line {
         data.push(b'\n');
     }
+    if let Some(channel) = &options.grip {
+        let content = format!("data: {}\n\n", String::from_utf8_lossy(&data));
+        let item = serde_json::json!({"channel": channel, "formats": {"http-stream": {"content": content}}});
+        data = serde_json::to_vec(&serde_json::json!({"items": [item]}))?;
+    }
     let mut request = Vec::with_capacity(data.len() + 256);
     write!(
         request,
@@ -128,11 +133,28 @@ fn publish(socket: &mut TcpStream, options: &Options, seq: u64, scheduled_ns: u6
     )?;
     request.extend_from_slice(&data);
     socket.write_all(&request).context("publishing failed")?;
-    read_answer(socket)
+    if read_answer(socket)? == Connection::Closes {
+        *socket = connect(options.address)?;
+    }
+    Ok(())
+}
+
+fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let socket = TcpStream::connect(address).context("can't connect to publish")?;
+    socket.set_nodelay(true)?;
+    socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    Ok(socket)
+}
+
+/// What becomes of a connection after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    Stays,
+    Closes,
 }
 
 /// Reads one response with `Content-Length`, which is what these servers answer with.
-fn read_answer(socket: &mut TcpStream) -> Result<()> {
+fn read_answer(socket: &mut TcpStream) -> Result<Connection> {
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -154,7 +176,8 @@ fn read_answer(socket: &mut TcpStream) -> Result<()> {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
         let length: usize = length.and_then(|value| value.trim().parse().ok()).unwrap_or(0);
         if answer.len() >= end + 4 + length {
-            return Ok(());
+            let closes = head.lines().any(|line| line.replace(' ', "") == "connection:close");
+            return Ok(if closes { Connection::Closes } else { Connection::Stays });
         }
     }
 }

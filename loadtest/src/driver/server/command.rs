@@ -58,6 +58,7 @@ pub(super) fn start(server: &CommandServer, plan: &Plan, programs: &Programs, di
                 certificates: None,
                 watches_files: false,
                 upgrades: Vec::new(),
+                backend: None,
                 directory,
             }
         }

@@ -57,6 +57,7 @@ pub(super) fn start(plan: &Plan, programs: &Programs, directory: Directory) -> R
         certificates: None,
         watches_files: false,
         upgrades: Vec::new(),
+        backend: None,
         directory,
     })
 }

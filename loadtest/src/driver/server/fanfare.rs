@@ -39,6 +39,7 @@ pub(super) fn start(
         certificates,
         watches_files: true,
         upgrades: Vec::new(),
+        backend: None,
         directory,
         source,
     };

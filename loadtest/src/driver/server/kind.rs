@@ -18,6 +18,7 @@ pub(crate) enum Server {
     Nginx,
     Nchan,
     DurableStreams,
+    Pushpin,
     Command(CommandServer),
 }
 
@@ -39,7 +40,7 @@ impl std::str::FromStr for Server {
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = || {
             format!(
-                "{text:?} is not a server: use fanfare, before, naive, floor, origin, nginx, nchan, durable-streams, or \
+                "{text:?} is not a server: use fanfare, before, naive, floor, origin, nginx, nchan, durable-streams, pushpin, or \
                  name=NAME;command=COMMAND;url=URL[;publish=URL] (with {{origin}} and {{port}} in them)"
             )
         };
@@ -51,6 +52,7 @@ impl std::str::FromStr for Server {
             "origin" => return Ok(Server::Origin),
             "nginx" => return Ok(Server::Nginx),
             "nchan" => return Ok(Server::Nchan),
+            "pushpin" => return Ok(Server::Pushpin),
             "durable-streams" => return Ok(Server::DurableStreams),
             _ => {}
         }
@@ -89,6 +91,7 @@ impl Server {
             Server::Nginx => "nginx",
             Server::Nchan => "nchan",
             Server::DurableStreams => "durable-streams",
+            Server::Pushpin => "pushpin",
             Server::Command(command) => &command.name,
         }
     }
@@ -102,6 +105,7 @@ impl Server {
             Server::Nginx => programs.fanfare().and_then(|_| programs.nginx()).err(),
             Server::Nchan => programs.nchan().err(),
             Server::DurableStreams => programs.durable_streams().err(),
+            Server::Pushpin => programs.pushpin().err(),
             Server::Command(command) => programs::command(&command.command).err(),
             // Parts of this program.
             Server::Floor | Server::Origin => None,
@@ -111,7 +115,7 @@ impl Server {
     /// Why clients can't speak this with it, if so.
     fn cannot_speak(&self, wire: Wire) -> Option<&'static str> {
         match self {
-            Server::Floor | Server::Origin | Server::DurableStreams if !wire.is_clear() => {
+            Server::Floor | Server::Origin | Server::DurableStreams | Server::Pushpin if !wire.is_clear() => {
                 Some("speaks HTTP/1.1 in clear only")
             }
             Server::Nchan if wire.http2_streams > 0 => Some("is measured over HTTP/1.1 only"),
@@ -137,7 +141,7 @@ impl Server {
             Scenario::Upgrade => Some("can't be upgraded without cutting its clients"),
             Scenario::Jobs | Scenario::IdleJobs if *self == Server::Origin => None,
             Scenario::Jobs | Scenario::IdleJobs | Scenario::Siblings | Scenario::Tree => Some("needs fanfare"),
-            Scenario::ResumeStorm if *self == Server::Naive => Some("can't resume"),
+            Scenario::ResumeStorm if matches!(self, Server::Naive | Server::Pushpin) => Some("can't resume"),
             Scenario::ResumeStorm if *self == Server::DurableStreams => Some("resumes by offsets, not by ids"),
             Scenario::EvictStorm => Some("does not evict, or does not report it"),
             Scenario::ThunderingHerd if self.is_published_to() => Some("has no origin with hints"),
@@ -149,7 +153,7 @@ impl Server {
     /// Whether it has its events from somewhere else than our origin.
     fn is_published_to(&self) -> bool {
         match self {
-            Server::Floor | Server::Nchan | Server::DurableStreams => true,
+            Server::Floor | Server::Nchan | Server::DurableStreams | Server::Pushpin => true,
             Server::Command(command) => command.publish.is_some(),
             Server::Fanfare | Server::Before | Server::Naive | Server::Origin | Server::Nginx => false,
         }
@@ -164,7 +168,7 @@ impl Server {
     /// Whether reconnecting clients can go on where they were.
     pub(crate) fn resumes(&self, plan: &Plan) -> bool {
         match self {
-            Server::Naive | Server::DurableStreams => false,
+            Server::Naive | Server::DurableStreams | Server::Pushpin => false,
             Server::Floor => plan.replay_events > 0,
             _ => true,
         }

@@ -69,6 +69,7 @@ pub(super) fn start(
         certificates,
         watches_files: false,
         upgrades: Vec::new(),
+        backend: None,
         directory,
     })
 }

@@ -63,6 +63,13 @@ impl Programs {
         found.with_context(|| format!("{PROGRAM} is not there: {hint}"))
     }
 
+    /// Pushpin, and zurl, which it asks its origin by.
+    pub(super) fn pushpin(&self) -> Result<(PathBuf, PathBuf)> {
+        let hint = "apt-get install pushpin zurl";
+        let there = |program| is_there(Path::new(program), hint);
+        Ok((there("/usr/bin/pushpin")?, there("/usr/bin/zurl")?))
+    }
+
     /// nginx, if it can publish.
     pub(super) fn nchan(&self) -> Result<PathBuf> {
         is_there(Path::new(NCHAN_MODULE), "apt-get install nginx libnginx-mod-nchan")?;
