@@ -381,10 +381,56 @@ pub(crate) struct FloorArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum as _;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::described().debug_assert();
+    }
+
+    /// The words of a command line, with those in apostrophes as one.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        for (index, part) in line.split('\'').enumerate() {
+            let quoted = index % 2 == 1;
+            for (index, word) in if quoted { vec![part] } else { part.split(' ').collect() }
+                .iter()
+                .enumerate()
+            {
+                if index > 0 {
+                    words.push(String::new());
+                }
+                words.last_mut().expect("there is one").push_str(word);
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn the_readmes_lines_are_taken_and_its_scenarios_are_all() {
+        const README: &str = include_str!("../README.md");
+        let mut taken = 0;
+        for line in README.lines().filter_map(|line| line.strip_prefix("    ")) {
+            let line = line.strip_prefix("target/release/fanfare-loadtest ").unwrap_or(line);
+            let words = words(line.split(" #").next().unwrap_or(line));
+            let is_ours = ["run", "compare", "clients"].contains(&words.first().map_or("", String::as_str));
+            if is_ours {
+                let all = std::iter::once("fanfare-loadtest".to_owned()).chain(words);
+                let matches = Cli::described().try_get_matches_from(all);
+                assert!(
+                    matches.is_ok(),
+                    "{line}: {:?}",
+                    matches.err().map(|error| error.to_string())
+                );
+                taken += 1;
+            }
+        }
+        assert!(taken > 10, "{taken}");
+        for scenario in Scenario::value_variants() {
+            let name = scenario.name();
+            assert!(README.contains(&format!("`{name}`")), "{name} is not in the README");
+        }
     }
 
     #[test]

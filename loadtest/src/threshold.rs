@@ -142,9 +142,12 @@ impl Threshold {
                 (text.trim_end().to_owned(), if fails { Holds::No } else { Holds::Yes })
             }
             (None, _) if standing.median.is_unknown(self.metric.name) => {
-                let why = match metrics::CHECKED.contains(&self.metric.name) {
-                    true => "not known: no event could be checked",
-                    false => "not known: name the server's processes with --pid",
+                let why = match self.metric.name {
+                    name if metrics::CHECKED.contains(&name) => "not known: no event could be checked",
+                    name if metrics::OF_PROCESSES.contains(&name) => {
+                        "not known: name the server's processes with --pid"
+                    }
+                    _ => "not known",
                 };
                 (why.to_owned(), Holds::No)
             }

@@ -38,8 +38,10 @@ impl Trial<'_> {
         let values = &mut self.outcome.values;
         let grown = resident_kib(&self.pids).saturating_sub(resident);
         values.set("rss_kib_per_client", grown as f64 / clients);
-        if let Some(all) = parts.first() {
-            values.set("machine_kib_per_client", all.kib / clients);
+        match parts.first().filter(|all| all.kib > 0.0) {
+            Some(all) => values.set("machine_kib_per_client", all.kib / clients),
+            // Other programs have given back more than this took.
+            None => values.set_unknown(&["machine_kib_per_client"]),
         }
         self.outcome.memory = parts;
     }
