@@ -212,6 +212,8 @@ impl Relay {
         let _ = tokio::time::timeout_at(began + turns, self.quotas.nothing_proxied()).await;
         if self.in_force.hand_over.is_done() {
             self.answered().await;
+            let passed_on = self.in_force.hand_over.nothing_passed_on();
+            let _ = tokio::time::timeout_at(began + drain.timeout, passed_on).await;
         }
         let all_left = empty && self.quotas.cut() == 0;
         self.close_kept().await;

@@ -6,16 +6,22 @@ use super::live_source::LiveSource;
 use super::registry::Registry;
 use super::taken_upstreams::{CarriedPlace, ChannelName};
 use crate::upstream::StatusCell;
+use crate::upstream::handover::Pipes;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::runtime::Handle;
 
 /// Upstreams that hold still. Dropping it lets them go on as if nothing had been.
 #[must_use]
 pub(crate) struct FrozenUpstreams {
     statuses: Vec<Arc<StatusCell>>,
     given: Vec<(CarriedPlace, Option<OwnedFd>)>,
+    /// By these the other process goes on with connections that can't be given.
+    pipes: Arc<Pipes>,
+    /// Where they are read on.
+    runtime: Handle,
 }
 
 impl Registry {
@@ -31,8 +37,11 @@ impl Registry {
                 .flat_map(|(_, statuses)| statuses.iter().cloned())
                 .collect(),
             given: Vec::new(),
+            pipes: Arc::default(),
+            runtime: self.upstream_runtime().clone(),
         };
-        frozen.statuses.iter().for_each(|status| status.hold().freeze());
+        let FrozenUpstreams { statuses, pipes, .. } = &frozen;
+        statuses.iter().for_each(|status| status.hold().freeze(pipes));
         for ((source, parameters), statuses) in channels {
             for (place, status) in (0..).zip(&*statuses) {
                 let late = || io::Error::new(io::ErrorKind::TimedOut, format!("an upstream of {source} goes on"));
@@ -73,9 +82,14 @@ impl FrozenUpstreams {
     }
 
     /// They are another process's now: they close their connections without a word, and say nothing
-    /// more.
-    pub(crate) fn let_go(mut self) {
-        self.statuses.drain(..).for_each(|status| status.hold().let_go());
+    /// more. What that process reads through this one is returned: it lasts until that one has
+    /// connections of its own.
+    pub(crate) fn let_go(mut self) -> Arc<Pipes> {
+        let parked = self.statuses.drain(..).filter_map(|status| status.hold().let_go());
+        for parked in parked {
+            self.runtime.spawn(parked.pass_on());
+        }
+        self.pipes.clone()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::Failure;
 use super::connect::within;
-use super::http1::{self, Http1Body};
+use super::http1::{self, Carried, Http1Body};
 use super::http2::{self, Http2Body};
 use super::io::Io;
 use bytes::Bytes;
@@ -11,8 +11,11 @@ use http_body_util::Empty;
 use hyper::Request;
 use hyper::body::{Body, Frame};
 use hyper::http::response::Parts;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// An answer whose body is still to be read.
@@ -27,6 +30,26 @@ pub(super) struct Answer {
 pub(super) enum AnswerBody {
     Http1(Box<Http1Body>),
     Http2(Box<Http2Body>),
+    /// Another process has the connection.
+    Piped(Box<PipedBody>),
+}
+
+/// A body that another process reads, and passes on.
+pub(super) struct PipedBody {
+    pub(super) body: Http1Body,
+    /// Places for those that have a second connection meanwhile.
+    pub(super) overlaps: Arc<Semaphore>,
+}
+
+impl AnswerBody {
+    /// What it is, with a copy of its socket; `None`: its connection can't be given.
+    pub(super) fn carried(&self) -> Option<(Carried, OwnedFd)> {
+        match self {
+            Self::Http1(body) => body.carried(),
+            Self::Http2(_) => None,
+            Self::Piped(piped) => piped.body.carried(),
+        }
+    }
 }
 
 /// Sends the request and waits for the response head.
@@ -60,6 +83,7 @@ impl Body for AnswerBody {
         match self.get_mut() {
             Self::Http1(body) => Pin::new(body).poll_frame(cx),
             Self::Http2(body) => Pin::new(body).poll_frame(cx),
+            Self::Piped(piped) => Pin::new(&mut piped.body).poll_frame(cx),
         }
     }
 }

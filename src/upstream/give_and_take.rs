@@ -1,7 +1,7 @@
 //! A runner that holds still and gives what it is, and one that begins with what was given.
 
 use super::backoff::Backoff;
-use super::exchange::AnswerBody;
+use super::exchange::{AnswerBody, PipedBody};
 use super::handover::{CarriedEnd, CarriedStream, CarriedUpstream, Doing, Taken, digest};
 use super::http1::{Carried, Http1Body};
 use super::resume_point::ResumePoint;
@@ -12,11 +12,45 @@ use super::{Failure, Reason, Sink};
 use crate::event_stream::Parser;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// No wait that is taken over lasts longer: a day from now is a time that any clock can hold.
 const WAIT_MAX: Duration = Duration::from_secs(86_400);
+
+/// What stays here of a stream that is given, until it is known whose it is.
+enum Stays {
+    Whole(OpenStream),
+    /// Its body has been laid down for the process that passes it on: this one, or none.
+    Parked(BodilessStream),
+}
+
+/// A stream whose body is elsewhere.
+struct BodilessStream {
+    opened: Instant,
+    events: u64,
+}
+
+impl OpenStream {
+    fn rest(&self) -> BodilessStream {
+        BodilessStream {
+            opened: self.opened,
+            events: self.events,
+        }
+    }
+}
+
+impl BodilessStream {
+    fn with(self, body: AnswerBody) -> OpenStream {
+        OpenStream {
+            body,
+            opened: self.opened,
+            events: self.events,
+        }
+    }
+}
 
 impl<S: Sink> Runner<'_, S> {
     /// Gives what it is, and waits for what becomes of it; returns where it goes on, if it does.
@@ -27,14 +61,20 @@ impl<S: Sink> Runner<'_, S> {
             self.give(Doing::Attempting, None, targets).await;
             return Begin::Attempt;
         };
-        let (doing, socket) = self.carried_stream(&stream);
+        let (doing, socket, stays) = self.given_stream(stream);
         if !self.is_to_go_on(doing, socket, targets).await {
             // The other process's copy of the socket is the only one now.
-            drop(stream);
+            drop(stays);
             std::future::pending::<()>().await;
             return Begin::Attempt;
         }
-        Begin::Stream(stream)
+        Begin::Stream(match stays {
+            Stays::Whole(stream) => stream,
+            Stays::Parked(stream) => match self.status.hold().unpark() {
+                Some(parked) => stream.with(parked.into_body()),
+                None => return Begin::Attempt,
+            },
+        })
     }
 
     /// Gives what it is while it has no connection. Does not return if it is another process's from
@@ -68,14 +108,31 @@ impl<S: Sink> Runner<'_, S> {
         }
     }
 
-    /// A stream with its connection, where that can be given.
-    fn carried_stream(&self, stream: &OpenStream) -> (Doing, Option<OwnedFd>) {
-        let AnswerBody::Http1(body) = &stream.body else {
-            return (Doing::Reopening, None);
+    /// A stream with its connection, where that can be given, and what of it stays here. Where it
+    /// can't, and the origin could not be told where to go on, the other process reads it through
+    /// this one.
+    fn given_stream(&self, stream: OpenStream) -> (Doing, Option<OwnedFd>, Stays) {
+        if let Some((body, socket)) = stream.body.carried() {
+            let doing = self.carried_stream(body, &stream.rest());
+            return (doing, Some(socket), Stays::Whole(stream));
+        }
+        let pipes = self.status.hold().pipes();
+        let pipes = pipes.filter(|_| self.resume_point.header().is_none());
+        let Some(pipes) = pipes else {
+            return (Doing::Reopening, None, Stays::Whole(stream));
         };
-        let Some((body, socket)) = body.carried() else {
-            return (Doing::Reopening, None);
-        };
+        let rest = stream.rest();
+        match pipes.open(stream.body) {
+            Ok((parked, socket)) => {
+                self.status.hold().park(parked);
+                let doing = self.carried_stream(Carried::beginning(), &rest);
+                (doing, Some(socket), Stays::Parked(rest))
+            }
+            Err(body) => (Doing::Reopening, None, Stays::Whole(rest.with(body))),
+        }
+    }
+
+    fn carried_stream(&self, body: Carried, stream: &BodilessStream) -> Doing {
         let carried = CarriedStream {
             decoder: body.decoder,
             undecoded: body.undecoded,
@@ -90,7 +147,7 @@ impl<S: Sink> Runner<'_, S> {
             events: stream.events,
             open_ms: stream.opened.elapsed().as_millis() as u64,
         };
-        (Doing::Reading(Box::new(carried)), Some(socket))
+        Doing::Reading(Box::new(carried))
     }
 
     /// Begins with what another process has given: where, and with which of the URLs.
@@ -98,7 +155,11 @@ impl<S: Sink> Runner<'_, S> {
     /// Where the settings are others, the place in the stream is all that counts: it connects by
     /// the new ones, as after a reload.
     pub(super) fn take_over(&mut self, taken: Taken) -> (Begin, (usize, usize)) {
-        let Taken { carried, socket } = taken;
+        let Taken {
+            carried,
+            socket,
+            overlaps,
+        } = taken;
         self.resume_point = ResumePoint::taken(&carried.last_event_id, carried.seen, carried.refusals);
         let reads = matches!(carried.doing, Doing::Reading(_));
         if carried.settings != digest(&self.setup.config, self.setup.parser) {
@@ -115,7 +176,10 @@ impl<S: Sink> Runner<'_, S> {
         }
         self.backoff = backoff;
         let begin = match carried.doing {
-            Doing::Reading(stream) => self.taken_stream(*stream, socket).map_or(Begin::Attempt, Begin::Stream),
+            Doing::Reading(stream) => {
+                let stream = self.taken_stream(*stream, socket, overlaps);
+                stream.map_or(Begin::Attempt, Begin::Stream)
+            }
             Doing::Waiting { left_ms } => Begin::Wait(Duration::from_millis(left_ms).min(WAIT_MAX)),
             _ => Begin::Attempt,
         };
@@ -126,7 +190,12 @@ impl<S: Sink> Runner<'_, S> {
     }
 
     /// `None`: it makes no sense, and the stream is asked for anew.
-    fn taken_stream(&mut self, carried: CarriedStream, socket: Option<OwnedFd>) -> Option<OpenStream> {
+    fn taken_stream(
+        &mut self,
+        carried: CarriedStream,
+        socket: Option<OwnedFd>,
+        overlaps: Arc<Semaphore>,
+    ) -> Option<OpenStream> {
         let parser = Parser::from_state(self.setup.parser, &carried.parser.into_state()?)?;
         let end = match carried.end {
             None => None,
@@ -141,8 +210,12 @@ impl<S: Sink> Runner<'_, S> {
         let body = Http1Body::taken(body, socket?).ok()?;
         self.parser = parser;
         let open = Duration::from_millis(carried.open_ms);
+        let body = match body.is_piped() {
+            true => AnswerBody::Piped(Box::new(PipedBody { body, overlaps })),
+            false => AnswerBody::Http1(Box::new(body)),
+        };
         Some(OpenStream {
-            body: AnswerBody::Http1(Box::new(body)),
+            body,
             opened: Instant::now().checked_sub(open).unwrap_or_else(Instant::now),
             // So large that it is never added up to.
             events: carried.events.min(u64::MAX / 2),

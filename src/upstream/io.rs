@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 /// A connection, whatever secures it.
@@ -14,6 +14,8 @@ pub(crate) enum Io {
     Clear(TcpStream),
     /// With TLS over it.
     Tls(Box<TlsStream<TcpStream>>),
+    /// What another process reads of it, and passes on.
+    Piped(UnixStream),
 }
 
 impl AsyncRead for Io {
@@ -21,6 +23,7 @@ impl AsyncRead for Io {
         match self.get_mut() {
             Self::Clear(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
+            Self::Piped(piped) => Pin::new(piped).poll_read(cx, buf),
         }
     }
 }
@@ -30,6 +33,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Clear(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write(cx, buf),
+            Self::Piped(piped) => Pin::new(piped).poll_write(cx, buf),
         }
     }
 
@@ -37,6 +41,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Clear(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+            Self::Piped(piped) => Pin::new(piped).poll_flush(cx),
         }
     }
 
@@ -44,6 +49,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Clear(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
+            Self::Piped(piped) => Pin::new(piped).poll_shutdown(cx),
         }
     }
 
@@ -55,6 +61,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Clear(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write_vectored(cx, bufs),
+            Self::Piped(piped) => Pin::new(piped).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -62,6 +69,7 @@ impl AsyncWrite for Io {
         match self {
             Self::Clear(tcp) => tcp.is_write_vectored(),
             Self::Tls(tls) => tls.is_write_vectored(),
+            Self::Piped(piped) => piped.is_write_vectored(),
         }
     }
 }

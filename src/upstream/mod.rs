@@ -27,6 +27,7 @@ mod http1;
 mod http2;
 mod interim;
 mod io;
+mod overlap;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod resume_point;
@@ -70,7 +71,7 @@ use std::future::Future;
 use std::time::Instant;
 
 /// What takes in what an upstream yields: the channel's publishing side, or a test.
-pub trait Sink: Send + 'static {
+pub trait Sink: Send {
     /// The origin answered with an event stream. `resume`: what our request said about the place.
     fn connected(&mut self, resume: Resume);
     /// One item of the stream, in order; `received` is when the bytes that completed it were read.

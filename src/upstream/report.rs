@@ -150,6 +150,29 @@ impl Reporter {
         tracing::debug!(source, upstream, "goes on with the connection to the origin");
     }
 
+    /// It goes on with a connection of its own, joined to that of another process.
+    pub(super) fn joined(&mut self) {
+        self.told_connected = true;
+        let (source, upstream) = (&self.source, &self.upstream);
+        tracing::info!(
+            source,
+            upstream,
+            "the connections of both processes to the origin are joined"
+        );
+    }
+
+    /// The same, where it is not known what came in both.
+    pub(super) fn not_joined(&mut self, why: &str) {
+        self.told_connected = true;
+        let (source, upstream) = (&self.source, &self.upstream);
+        tracing::warn!(
+            source,
+            upstream,
+            why,
+            "events of the origin may be missing: the connections of both processes could not be joined"
+        );
+    }
+
     /// `wait`: until the next attempt.
     pub(super) fn failed(&mut self, failure: &Failure, wait: Duration) {
         let (warns, repeated) = self.count(failure);

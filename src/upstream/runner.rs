@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// No attempt lasts longer, whatever is configured: a day from now is a time that any clock can
 /// hold.
-const ATTEMPT_MAX: Duration = Duration::from_secs(86_400);
+pub(super) const ATTEMPT_MAX: Duration = Duration::from_secs(86_400);
 
 /// All that an upstream may get anew while it runs. Replaced as a whole.
 pub(crate) struct Setup {
@@ -68,8 +68,15 @@ pub(super) struct OpenStream {
     pub(super) events: u64,
 }
 
+impl OpenStream {
+    /// Whether another process has the connection, and passes the stream on.
+    fn is_piped(&self) -> bool {
+        matches!(self.body, AnswerBody::Piped(_))
+    }
+}
+
 /// How an attempt that opened no stream went, or a stream.
-enum Outcome {
+pub(super) enum Outcome {
     /// 204.
     Ended,
     /// The sink has the last event.
@@ -105,6 +112,16 @@ impl<S: Sink> Runner<'_, S> {
                     }
                     Err(outcome) => outcome,
                 },
+                Begin::Stream(stream) if stream.is_piped() => {
+                    // Boxed: it is once in the life of a process, and is many times as large.
+                    match Box::pin(self.overlap(stream, &targets)).await {
+                        Ok(stream) => {
+                            begin = Begin::Stream(stream);
+                            continue;
+                        }
+                        Err(outcome) => outcome,
+                    }
+                }
                 Begin::Stream(stream) => self.follow(stream).await,
                 Begin::Wait(wait) => {
                     self.wait(wait, &targets).await;
@@ -277,10 +294,10 @@ struct Opened {
 }
 
 /// While it lives, the gauge is one higher.
-struct Connected<'a>(&'a Gauge);
+pub(super) struct Connected<'a>(&'a Gauge);
 
 impl<'a> Connected<'a> {
-    fn new(gauge: &'a Gauge) -> Self {
+    pub(super) fn new(gauge: &'a Gauge) -> Self {
         gauge.increment(1);
         Self(gauge)
     }

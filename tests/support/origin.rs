@@ -121,6 +121,21 @@ impl TestOrigin {
         self.try_accept().await.expect("a connection")
     }
 
+    /// The next connection, however long it takes, of which nothing has been read. An error: the
+    /// handshake failed.
+    pub async fn accept_one(&self) -> io::Result<Conn> {
+        let (tcp, _) = self.listener.accept().await?;
+        let io = match &self.tls {
+            Some(acceptor) => Io::Tls(Box::new(acceptor.accept(tcp).await?)),
+            None => Io::Plain(tcp),
+        };
+        Ok(Conn {
+            io,
+            request: RequestHead::default(),
+            chunked: false,
+        })
+    }
+
     /// The next connection that gets as far as TLS, or the error that stopped it.
     pub async fn try_accept(&self) -> io::Result<Conn> {
         let (tcp, _) = within("a connection", self.listener.accept()).await?;

@@ -61,14 +61,17 @@ impl<'a> Frozen<'a> {
     /// Stops the rest, and gives all that can be given.
     pub(super) fn give(&mut self, link: &Arc<Link>) -> Result<Counts, LinkError> {
         let registry = self.in_force.registry();
-        let deadline = Instant::now() + STOPPED_WITHIN;
+        let began = Instant::now();
+        let deadline = began + STOPPED_WITHIN;
         let upstreams = registry.freeze_upstreams(&self.going_on, deadline)?;
         let upstreams = self.upstreams.insert(upstreams);
         // From here on nothing is published.
+        let stopped = began.elapsed();
         self.channels = registry.give_channels(&self.going_on);
         for given in &self.channels {
             send_log(link, given)?;
         }
+        let channels_sent = began.elapsed();
         let upstreams = send_upstreams(link, &upstreams.carried())?;
         let taker: Arc<dyn Taker> = Arc::new(Sending::new(link.clone()));
         let channels = self.channels.iter().map(|given| given.channel.clone()).collect();
@@ -81,7 +84,9 @@ impl<'a> Frozen<'a> {
             let sockets: Vec<_> = some.iter().map(|unasked| unasked.stream().as_fd()).collect();
             link.send_with(Kind::Pending, &carried, &sockets)?;
         }
+        let all_sent = began.elapsed();
         self.close_log_dirs();
+        tracing::debug!(?stopped, ?channels_sent, ?all_sent, all = ?began.elapsed(), "given, step by step");
         Ok(Counts {
             channels: self.channels.len() as u64,
             upstreams,
@@ -131,7 +136,7 @@ impl<'a> Frozen<'a> {
             clients.let_go();
         }
         if let Some(upstreams) = self.upstreams.take() {
-            upstreams.let_go();
+            in_force.hand_over.passes_on(upstreams.let_go());
         }
         in_force.registry().let_go(&self.going_on, Removal { spread });
         let is_taken = |place: usize| u32::try_from(place).is_ok_and(|place| listeners.contains(&place));

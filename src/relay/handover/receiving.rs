@@ -14,6 +14,9 @@ use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
 
+/// Bytes of a log that are read at once: nothing moves meanwhile.
+const LOG_AT_ONCE: usize = 256 * 1024;
+
 /// What is taken over, and is still the process before's.
 #[derive(Default)]
 pub(in crate::relay) struct Taken {
@@ -57,7 +60,7 @@ fn channel(frame: Frame) -> Result<(CarriedChannel, BufReader<File>), LinkError>
     let log = File::from(log);
     // What is no file could make the reading wait for ever.
     match log.metadata()?.is_file() {
-        true => Ok((carried, BufReader::new(log))),
+        true => Ok((carried, BufReader::with_capacity(LOG_AT_ONCE, log))),
         false => Err(LinkError::Malformed("a log that is no file")),
     }
 }

@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// all of that.
 const UPSTREAMS_BYTES: usize = 1 << 20;
 
+/// Bytes of a log that are written at once: nothing moves meanwhile.
+const LOG_AT_ONCE: usize = 256 * 1024;
+
 /// Sends clients, as the shards give them: several at the same time.
 pub(super) struct Sending {
     link: Arc<Link>,
@@ -40,7 +43,7 @@ impl Taker for Sending {
 /// Sends a channel, and its log as a file in memory.
 pub(super) fn send_log(link: &Link, given: &GivenChannel) -> Result<(), LinkError> {
     let memory = memfd_create("fanfare-log", MemfdFlags::CLOEXEC).map_err(io::Error::from)?;
-    let mut log = BufWriter::new(File::from(memory));
+    let mut log = BufWriter::with_capacity(LOG_AT_ONCE, File::from(memory));
     given.write_log(&mut log)?;
     log.flush()?;
     let mut log = log.into_inner().map_err(io::IntoInnerError::into_error)?;

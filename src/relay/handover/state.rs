@@ -3,10 +3,12 @@
 use super::records::{Left, Told};
 use crate::handover::{Breaker, ControlSocket, FORMATS, Hello, Kind, Link, LinkError, decode};
 use crate::metrics::{HandOverOutcome, Metrics};
+
 use crate::status::UpgradeStatus;
 use crate::timestamp::Timestamp;
+use crate::upstream::handover::Pipes;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +22,8 @@ pub(in crate::relay) struct HandOver {
     metrics: Arc<Metrics>,
     done: CancellationToken,
     known: Mutex<Known>,
+    /// What the new process still reads through this one.
+    pipes: OnceLock<Arc<Pipes>>,
 }
 
 #[derive(Default)]
@@ -61,6 +65,20 @@ impl HandOver {
             metrics,
             done: CancellationToken::new(),
             known: Mutex::default(),
+            pipes: OnceLock::new(),
+        }
+    }
+
+    /// These streams of origins are passed on to the new process.
+    pub(super) fn passes_on(&self, pipes: Arc<Pipes>) {
+        // A process hands over once.
+        let _ = self.pipes.set(pipes);
+    }
+
+    /// Completes when nothing is passed on any more: then the new process has connections of its own.
+    pub(in crate::relay) async fn nothing_passed_on(&self) {
+        if let Some(pipes) = self.pipes.get() {
+            pipes.closed().await;
         }
     }
 

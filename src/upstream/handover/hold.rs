@@ -6,10 +6,11 @@
 //! go on, as if nothing had been, or that it is another process's now.
 
 use super::CarriedUpstream;
+use super::pipe::{Parked, Pipes};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -34,6 +35,10 @@ struct Inner {
     present: bool,
     /// Wakes it.
     waker: Option<Waker>,
+    /// By what a connection goes on that can't be given.
+    pipes: Option<Arc<Pipes>>,
+    /// Such a connection's body, while the upstream holds still.
+    parked: Option<Parked>,
 }
 
 #[derive(Debug, Default)]
@@ -58,8 +63,10 @@ pub(crate) enum Answer {
 }
 
 impl Hold {
-    /// Asks it to hold still. Does not wait.
-    pub fn freeze(&self) {
+    /// Asks it to hold still. Does not wait. `pipes`: by these a connection goes on that can't be
+    /// given.
+    pub(crate) fn freeze(&self, pipes: &Arc<Pipes>) {
+        self.lock().pipes = Some(pipes.clone());
         self.change(State::Asked, true);
     }
 
@@ -88,9 +95,12 @@ impl Hold {
         self.change(State::Running, false);
     }
 
-    /// It is another process's now: it goes on no more, and says nothing to anyone.
-    pub fn let_go(&self) {
+    /// It is another process's now: it goes on no more, and says nothing to anyone. What that process
+    /// reads through this one is to be passed on.
+    pub(crate) fn let_go(&self) -> Option<Parked> {
+        let parked = self.lock().parked.take();
         self.change(State::LetGo, true);
+        parked
     }
 
     fn change(&self, state: State, asked: bool) {
@@ -142,6 +152,21 @@ impl Hold {
             Poll::Ready(done) => Poll::Ready(Some(done)),
             Poll::Pending => self.poll_asked(cx).map(|()| None),
         })
+    }
+
+    /// By what a connection goes on that can't be given.
+    pub(crate) fn pipes(&self) -> Option<Arc<Pipes>> {
+        self.lock().pipes.clone()
+    }
+
+    /// Lays down the body of such a connection, before it gives what it is.
+    pub(crate) fn park(&self, parked: Parked) {
+        self.lock().parked = Some(parked);
+    }
+
+    /// Takes it up again.
+    pub(crate) fn unpark(&self) -> Option<Parked> {
+        self.lock().parked.take()
     }
 
     /// Gives what it is, and returns whether it is to go on: if not, it is another process's.

@@ -4,7 +4,9 @@ use super::{CarriedParser, CarriedUpstream, Doing, Given};
 use crate::event_stream::{BlockState, LineState, ParserState};
 use crate::upstream::StatusCell;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// An upstream that another process has given, to go on with.
 #[derive(Debug)]
@@ -12,6 +14,8 @@ pub struct Taken {
     pub(crate) carried: CarriedUpstream,
     /// With [`Doing::Reading`].
     pub(crate) socket: Option<OwnedFd>,
+    /// Places for those that have two connections at one time.
+    pub(crate) overlaps: Arc<Semaphore>,
 }
 
 impl Taken {
@@ -21,7 +25,19 @@ impl Taken {
         if matches!(carried.doing, Doing::Reading(_)) && socket.is_none() {
             carried.doing = Doing::Attempting;
         }
-        Self { carried, socket }
+        Self {
+            carried,
+            socket,
+            overlaps: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// One of several that may have two connections at one time, as far as there are places.
+    pub(crate) fn among(self, overlaps: &Arc<Semaphore>) -> Self {
+        Self {
+            overlaps: overlaps.clone(),
+            ..self
+        }
     }
 
     /// The last event ID in force.

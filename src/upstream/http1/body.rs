@@ -6,12 +6,14 @@ use crate::upstream::io::Io;
 use crate::upstream::{Failure, Reason};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame};
+use socket2::{Domain, SockRef};
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// What is read at once in the beginning, in bytes: some events.
 const READ_BYTES_MIN: usize = 8 * 1024;
@@ -42,12 +44,27 @@ pub(in crate::upstream) struct Carried {
     pub(in crate::upstream) end: Option<Result<(), Failure>>,
 }
 
+impl Carried {
+    /// One that begins, in chunks.
+    pub(in crate::upstream) fn beginning() -> Self {
+        Self {
+            decoder: Decoder::chunked(),
+            undecoded: Vec::new(),
+            end: None,
+        }
+    }
+}
+
 impl Http1Body {
     /// What it is, with a copy of its socket. `None`: its connection can't be given.
     pub(in crate::upstream) fn carried(&self) -> Option<(Carried, OwnedFd)> {
-        let Io::Clear(tcp) = &self.io else { return None };
+        let socket = match &self.io {
+            Io::Clear(tcp) => tcp.as_fd(),
+            Io::Piped(piped) => piped.as_fd(),
+            Io::Tls(_) => return None,
+        };
         // Out of descriptors: it is as if it could not be given.
-        let socket = tcp.as_fd().try_clone_to_owned().ok()?;
+        let socket = socket.try_clone_to_owned().ok()?;
         let carried = Carried {
             decoder: self.decoder.clone(),
             undecoded: self.buffer.to_vec(),
@@ -58,12 +75,28 @@ impl Http1Body {
 
     /// Goes on with a body that another process has given.
     pub(in crate::upstream) fn taken(carried: Carried, socket: OwnedFd) -> io::Result<Self> {
-        let tcp = TcpStream::from(socket);
-        tcp.set_nonblocking(true)?;
-        let io = Io::Clear(tokio::net::TcpStream::from_std(tcp)?);
+        let domain = SockRef::from(&socket).domain()?;
+        SockRef::from(&socket).set_nonblocking(true)?;
+        let io = match domain {
+            Domain::UNIX => Io::Piped(tokio::net::UnixStream::from_std(UnixStream::from(socket))?),
+            _ => Io::Clear(tokio::net::TcpStream::from_std(TcpStream::from(socket))?),
+        };
         let mut body = Self::new(io, carried.decoder, BytesMut::from(&carried.undecoded[..]));
         body.end = carried.end;
         Ok(body)
+    }
+
+    /// Whether another process has the connection, and passes on what it reads.
+    pub(in crate::upstream) fn is_piped(&self) -> bool {
+        matches!(self.io, Io::Piped(_))
+    }
+
+    /// Reads no more of what another process passes on, and waits until that has closed its connection.
+    pub(in crate::upstream) async fn leave(mut self) {
+        let mut scratch = [0; 4096];
+        // One that is gone has closed it.
+        let _ = self.io.shutdown().await;
+        while matches!(self.io.read(&mut scratch).await, Ok(1..)) {}
     }
 
     /// `begun`: what has been read behind the head.

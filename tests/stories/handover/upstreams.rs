@@ -279,7 +279,7 @@ async fn over_tls_the_origin_is_asked_for_what_comes_after_the_last_id() {
 }
 
 /// A certificate for this machine, that is its own authority, and a server that shows it.
-fn certified(dir: &Path) -> (PathBuf, Arc<rustls::ServerConfig>) {
+pub(super) fn certified(dir: &Path) -> (PathBuf, Arc<rustls::ServerConfig>) {
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     let certificate = certificate.self_signed(&key).unwrap();

@@ -142,7 +142,7 @@ impl Running {
     pub(super) async fn give(&self) -> Taken {
         let status = self.status.clone();
         let given = spawn_blocking(move || {
-            status.hold().freeze();
+            status.hold().freeze(&Arc::default());
             status.fetch(Instant::now() + PATIENCE)
         });
         let (carried, socket) = given.await.unwrap().expect("it holds still");

@@ -235,7 +235,7 @@ async fn of_several_urls_the_same_is_in_use() {
 #[tokio::test]
 async fn one_that_does_not_run_is_told_by_its_status() {
     let status = StatusCell::new();
-    status.hold().freeze();
+    status.hold().freeze(&std::sync::Arc::default());
     let doing = |status: &StatusCell| status.fetch(Instant::now()).expect("an answer").0.doing;
     assert_eq!(doing(&status), Doing::Attempting);
     status.ended();
