@@ -28,6 +28,16 @@ pub(super) enum First {
     Other(Next),
 }
 
+/// What has become of a request.
+enum Answered {
+    /// There may be another one on this stream.
+    Whole(Watched),
+    /// It is another process's to decide: it is here again, as if it had just come.
+    Elsewhere(Watched),
+    /// There is no other.
+    Last,
+}
+
 /// What a connection goes on with.
 enum Upcoming {
     Request(Decided),
@@ -63,11 +73,14 @@ pub(super) async fn serve(server: Arc<Server>, mut connection: Connection, mut s
             }
         };
         // What is large has a box of its own: most connections wait here for a head.
-        stream = match Box::pin(answer(&server, &mut connection, stream, decided)).await {
-            Some(stream) => stream,
-            None => return,
+        (stream, upcoming) = match Box::pin(answer(&server, &mut connection, stream, decided)).await {
+            Answered::Whole(stream) => (stream, None),
+            Answered::Elsewhere(stream) => (stream, Some(Upcoming::Elsewhere)),
+            Answered::Last => return,
         };
-        upcoming = next(&server, &mut connection, &stream).await;
+        if upcoming.is_none() {
+            upcoming = next(&server, &mut connection, &stream).await;
+        }
     }
 }
 
@@ -124,20 +137,20 @@ async fn refuse(server: &Server, connection: &mut Connection, stream: &Watched, 
     connection.refuse(stream, refused).await;
 }
 
-/// Does what was decided about a request; the stream, if there may be another one on it.
-async fn answer(
-    server: &Arc<Server>,
-    connection: &mut Connection,
-    stream: Watched,
-    decided: Decided,
-) -> Option<Watched> {
+/// Does what was decided about a request.
+async fn answer(server: &Arc<Server>, connection: &mut Connection, stream: Watched, decided: Decided) -> Answered {
     let (head, mut decision) = *decided;
     let exchange = loop {
         break match decision {
             Decision::Now(outcome) => exchange_of(outcome),
-            Decision::Later(deferred) => match wait(server, connection, &stream, deferred).await? {
-                Waited::For(outcome) => exchange_of(outcome),
-                Waited::AskAnew => {
+            Decision::Later(deferred) => match wait(server, connection, &stream, deferred).await {
+                Ok(Waited::For(outcome)) => exchange_of(outcome),
+                Err(NoWait::Left) => return Answered::Last,
+                Err(NoWait::Elsewhere) => {
+                    connection.ahead.put_back(&head.bytes);
+                    return Answered::Elsewhere(stream);
+                }
+                Ok(Waited::AskAnew) => {
                     decision = server.handle(&server.snapshot.load(), &head.request, connection.peer);
                     continue;
                 }
@@ -149,15 +162,17 @@ async fn answer(
         Ok(exchange) => exchange,
         Err(start) => {
             server.hand_over(stream.into_stream(), *start);
-            return None;
+            return Answered::Last;
         }
     };
     let terms = exchange::Terms {
         header_bytes: server.limits().header_bytes,
         quotas: Some(&server.quotas),
     };
-    let goes_on = exchange::serve(connection, &stream, head, exchange, terms).await;
-    goes_on.then_some(stream)
+    match exchange::serve(connection, &stream, head, exchange, terms).await {
+        true => Answered::Whole(stream),
+        false => Answered::Last,
+    }
 }
 
 /// `Err`: an event stream, whose connection goes to a shard.
@@ -168,26 +183,45 @@ fn exchange_of(outcome: Outcome) -> Result<Exchange, Box<StreamStart>> {
     }
 }
 
-/// Waits for what an answer depends on; `None`: the client has left.
+/// Why an answer is waited for no more.
+enum NoWait {
+    /// The client has left.
+    Left,
+    /// Another process is to decide.
+    Elsewhere,
+}
+
+/// Waits for what an answer depends on.
 async fn wait(
     server: &Arc<Server>,
     connection: &mut Connection,
     stream: &Watched,
     deferred: Box<Deferred>,
-) -> Option<Waited> {
-    connection.enter(Phase::Waiting);
+) -> Result<Waited, NoWait> {
     let is_stream = deferred.is_stream();
+    // What is encrypted can't go.
+    let may_go = is_stream && !connection.is_tls();
+    connection.enter(if may_go { Phase::Deciding } else { Phase::Waiting });
+    let phase = connection.phase();
     let has_ended = Notify::new();
     let mut outcome = pin!(deferred.outcome(server, has_ended.notified()));
     let mut ended = pin!(connection.ended(stream));
     let mut told = false;
     loop {
+        if may_go && server.gathering.is_on() {
+            return Err(NoWait::Elsewhere);
+        }
         tokio::select! {
-            waited = &mut outcome => return Some(waited),
+            waited = &mut outcome => {
+                phase.stay();
+                return Ok(waited);
+            }
+            // Not to make room: who has asked stays.
+            () = phase.asked_to_leave(), if may_go => {}
             () = &mut ended, if !told => {
                 // A stream's client that says so has left. A poll's gets its answer, at once.
                 if is_stream {
-                    return None;
+                    return Err(NoWait::Left);
                 }
                 told = true;
                 has_ended.notify_one();

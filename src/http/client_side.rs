@@ -116,9 +116,11 @@ impl Accepted for ClientSide {
         };
         let connection = Connection::new(peer, ahead);
         let phase = connection.phase();
-        if !matches!(first, First::Unknown) {
-            // It has asked, though its task has not run yet: it is not ended to make room.
-            phase.set(Phase::Answering);
+        // It has asked, though its task has not run yet: it is not ended to make room.
+        match &first {
+            First::Unknown => {}
+            First::Decided(decided) if decided.1.is_open_stream() => phase.set(Phase::Deciding),
+            _ => phase.set(Phase::Answering),
         }
         let stream = match Watched::new(stream) {
             Ok(stream) => stream,

@@ -34,6 +34,13 @@ pub(super) enum Decision {
     Proxy(Box<ProxiedRequest>),
 }
 
+impl Decision {
+    /// Whether a stream was asked for, and whether it begins is still to be found out.
+    pub(super) fn is_open_stream(&self) -> bool {
+        matches!(self, Self::Later(deferred) if deferred.is_stream())
+    }
+}
+
 /// Beside a request: there is no descriptor for its connection to stay.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NoDescriptor;

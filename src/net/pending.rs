@@ -39,9 +39,9 @@ impl Pending {
         self.phase.get()
     }
 
-    /// Whether it waits for a request.
+    /// Whether it waits for a request, or for what decides about one.
     fn waits(&self) -> bool {
-        matches!(self.phase(), Phase::Head | Phase::Idle) && !self.task.is_finished()
+        matches!(self.phase(), Phase::Head | Phase::Idle | Phase::Deciding) && !self.task.is_finished()
     }
 
     /// Whether it may be ended for another, as one that has not asked.
@@ -142,7 +142,7 @@ impl PendingConnections {
         }
     }
 
-    /// Asks those that wait for a request to go elsewhere.
+    /// Asks those that wait for a request, or for what decides about one, to go elsewhere.
     pub(crate) fn ask_to_go(&self) {
         self.list()
             .iter()

@@ -14,6 +14,9 @@ pub(crate) enum Phase {
     Head,
     /// It has been answered, and may be used again.
     Idle,
+    /// It has asked for a stream in clear text, and whether that begins is being found out: the
+    /// question can be asked again, here or by another process.
+    Deciding,
     /// Its answer depends on something else: a channel that is being opened, an event that a poll
     /// waits for, an origin.
     Waiting,
@@ -24,10 +27,11 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Handshake,
         Self::Head,
         Self::Idle,
+        Self::Deciding,
         Self::Waiting,
         Self::Answering,
         Self::Lingering,
@@ -35,7 +39,7 @@ impl Phase {
 
     /// Whether it has a request that has not got all of its answer.
     pub(super) fn is_asking(self) -> bool {
-        matches!(self, Self::Waiting | Self::Answering)
+        matches!(self, Self::Deciding | Self::Waiting | Self::Answering)
     }
 }
 

@@ -100,6 +100,15 @@ impl ReadAhead {
         self.bytes.extend_from_slice(read);
     }
 
+    /// Puts a request's head back, which comes next then.
+    pub(crate) fn put_back(&mut self, head: &[u8]) {
+        let behind = std::mem::take(&mut self.bytes);
+        self.bytes.reserve(head.len() + behind.len());
+        self.bytes.extend_from_slice(head);
+        self.bytes.extend_from_slice(&behind);
+        (self.looked_at, self.has_line) = (0, false);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }

@@ -2,12 +2,17 @@
 //! nothing.
 
 mod clients;
+mod drained;
 mod failures;
 mod kept;
 mod killed;
+mod late;
 mod listeners;
+mod memory;
 mod numbered;
+mod overlap;
 mod peers;
+mod shared;
 mod starts;
 mod states;
 mod upstreams;

@@ -128,6 +128,15 @@ async fn whatever_the_new_process_does_half_way_the_old_one_goes_on() {
     drop(next);
 }
 
+/// A process that takes over, and ends when all is given.
+pub(super) fn fails_when_all_is_given(house: &House) {
+    let (link, welcome) = hello(house, fanfare::handover::FORMATS, MANY);
+    assert!(welcome.is_ok());
+    link.expect(Kind::Listeners, "listeners").unwrap();
+    link.send_bytes(Kind::Ready, &ready(), &[]).unwrap();
+    while link.receive().unwrap().kind != Kind::End {}
+}
+
 /// What a process says that has everything and goes on with every listener.
 fn ready() -> Vec<u8> {
     let (listeners, sources): (Vec<u32>, Vec<u8>) = (vec![0, 1, 2], Vec::new());
