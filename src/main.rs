@@ -70,12 +70,17 @@ fn serve(args: &ServeArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
     for warning in &configured.loaded.warnings {
         tracing::warn!("{warning}");
     }
-    run(configured.loaded.config.clone(), args.takeover, leave, |relay| {
-        let reloads = FileReloads::new(args.clone(), configured, relay.reloader());
-        tokio::spawn(reloads.run(hangup));
-        tokio::spawn(Upgrades::new(program, relay.upgrader()).run(upgrade));
-        Ok(())
-    })
+    run(
+        configured.loaded.config.clone(),
+        args.takeover,
+        leave,
+        |relay, manager| {
+            let reloads = FileReloads::new(args.clone(), configured, relay.reloader(), manager.clone());
+            tokio::spawn(reloads.run(hangup));
+            tokio::spawn(Upgrades::new(program, relay.upgrader(), manager.clone()).run(upgrade));
+            Ok(())
+        },
+    )
 }
 
 /// What takes signals is made within a runtime, and goes on beyond it.
@@ -102,7 +107,7 @@ fn demo(args: &DemoArgs, logs: &Logs) -> anyhow::Result<ExitCode> {
         crowd_max,
     } = args.start()?;
     let leave = within_runtime(LeaveSignals::new)?;
-    run(config, false, leave, |relay| {
+    run(config, false, leave, |relay, _| {
         let address = relay.address().context("the demo needs a TCP listener")?;
         origin.set_relayed_stream(format!("http://{}{}", demo::reachable(address), demo::STREAM_PATH));
         let admin = relay.admin_address().context("the demo needs the admin listener")?;
@@ -135,7 +140,7 @@ fn run(
     config: Config,
     takes_over: bool,
     leave: LeaveSignals,
-    started: impl FnOnce(&Relay) -> anyhow::Result<()>,
+    started: impl FnOnce(&Relay, &ServiceManager) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(runtime_threads(config.workers))
@@ -152,7 +157,7 @@ async fn live(
     config: Config,
     takes_over: bool,
     mut leave: LeaveSignals,
-    started: impl FnOnce(&Relay) -> anyhow::Result<()>,
+    started: impl FnOnce(&Relay, &ServiceManager) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     // Taking over may have to wait for the other process: not here, where signals are heard.
     let beginning = tokio::task::spawn_blocking(move || match takes_over {
@@ -164,8 +169,8 @@ async fn live(
         begun = beginning => begun??,
         () = leave.recv() => return Ok(if takes_over { Exit::Failed } else { Exit::Done }),
     };
-    started(&relay)?;
     let manager = ServiceManager::from_environment()?;
+    started(&relay, &manager)?;
     manager.ready(format_args!("{} listeners for clients", relay.addresses().len()));
     let liveness = relay.liveness();
     // On a thread of the runtime that serves requests: stuck, it says nothing either.

@@ -44,6 +44,16 @@ impl ServiceManager {
         self.tell(&[NotifyState::Ready, NotifyState::Status(&status.to_string())]);
     }
 
+    /// The service reads its configuration again, or another process is about to take over: until what
+    /// is returned is dropped.
+    pub fn reloading(&self) -> Reloading {
+        // Without the time `Type=notify-reload` does not know which of its signals this answers.
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            self.tell(&[NotifyState::Reloading, now]);
+        }
+        Reloading(self.clone())
+    }
+
     /// Another process is the service from now on.
     pub fn main_process(&self, process: u32) {
         self.tell(&[NotifyState::MainPid(process), NotifyState::Ready]);
@@ -95,6 +105,18 @@ impl ServiceManager {
             // Full: the manager has not read for long, and hears of what is left.
             let _ = messages.try_send(lines.join("\n"));
         }
+    }
+}
+
+/// While it lives the service reloads, or hands over. It serves as before.
+#[derive(Debug)]
+#[must_use]
+pub struct Reloading(ServiceManager);
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        // Whatever came of it: a manager that does not hear that would wait.
+        self.0.tell(&[NotifyState::Ready]);
     }
 }
 

@@ -9,6 +9,7 @@
 use super::serve::{Configured, ServeArgs};
 use crate::config::{Config, Content, Diagnostic, NamedFiles, Reload};
 use crate::relay::Reloader;
+use crate::service_manager::ServiceManager;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::Signal;
@@ -34,6 +35,7 @@ pub struct FileReloads {
     log: Option<String>,
     read: Contents,
     reloader: Reloader,
+    manager: ServiceManager,
 }
 
 /// What the file, and those that it names, hold.
@@ -44,8 +46,9 @@ struct Contents {
 }
 
 impl FileReloads {
-    /// Of a relay that runs with what was read. `own`: what the file held before it was read.
-    pub fn new(args: ServeArgs, configured: Configured, reloader: Reloader) -> Self {
+    /// Of a relay that runs with what was read. `own`: what the file held before it was read. `manager`
+    /// is told of reloads.
+    pub fn new(args: ServeArgs, configured: Configured, reloader: Reloader, manager: ServiceManager) -> Self {
         let Configured { loaded, file, own } = configured;
         Self {
             args,
@@ -57,6 +60,7 @@ impl FileReloads {
             },
             config: loaded.config,
             reloader,
+            manager,
         }
     }
 
@@ -114,6 +118,7 @@ impl FileReloads {
 
     /// Reads the file, and puts it in force if nothing is wrong with it.
     fn reload(&mut self) {
+        let _reloading = self.manager.reloading();
         let Some(file) = self.file.clone() else {
             self.reloader.apply(self.config.clone(), Vec::new());
             return;

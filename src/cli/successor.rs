@@ -2,6 +2,7 @@
 //! which may be another build by now, with the same arguments and `--takeover`.
 
 use crate::relay::Upgrader;
+use crate::service_manager::ServiceManager;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -61,12 +62,17 @@ fn found(name: &OsStr, search: Option<&OsStr>) -> Option<PathBuf> {
 pub struct Upgrades {
     program: Program,
     upgrader: Upgrader,
+    manager: ServiceManager,
 }
 
 impl Upgrades {
-    /// Of a relay in a process that was started in this way.
-    pub fn new(program: Program, upgrader: Upgrader) -> Self {
-        Self { program, upgrader }
+    /// Of a relay in a process that was started in this way, and of which `manager` is told.
+    pub fn new(program: Program, upgrader: Upgrader, manager: ServiceManager) -> Self {
+        Self {
+            program,
+            upgrader,
+            manager,
+        }
     }
 
     /// Starts a process that takes over whenever a signal asks for it, one at a time; until another
@@ -83,6 +89,8 @@ impl Upgrades {
             match self.program.start() {
                 Err(error) => self.upgrader.failed(format!("{path} can't be started: {error}")),
                 Ok(child) => {
+                    // If it takes over, it is the one that says that the service is ready again.
+                    let _reloading = self.manager.reloading();
                     tracing::info!(%path, process = child.id(), "starting the process that takes over");
                     self.until_ended(child, failures).await;
                 }

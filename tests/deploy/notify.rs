@@ -64,6 +64,17 @@ impl Manager {
         signs
     }
 
+    /// The two messages of a reload.
+    async fn reload_is_told(&self) {
+        let message = self.told().await;
+        assert_eq!(message[0], "RELOADING=1");
+        let micros: u64 = message[1].strip_prefix("MONOTONIC_USEC=").unwrap().parse().unwrap();
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let ago = Duration::new(now.tv_sec as u64, now.tv_nsec as u32) - Duration::from_micros(micros);
+        assert!(ago < Duration::from_secs(20), "{ago:?}");
+        assert_eq!(self.told().await, ["READY=1"]);
+    }
+
     /// Until one comes.
     async fn alive(&self) {
         while self.told().await != ["WATCHDOG=1"] {}
@@ -202,6 +213,36 @@ async fn one_that_does_not_listen_holds_up_nothing() {
     }
 }
 
+/// A reload is told from its beginning to its end, also one that comes to nothing.
+#[tokio::test]
+async fn a_reload_is_told_from_its_beginning_to_its_end() {
+    let manager = Manager::new();
+    let (process, _conn) = manager.start_with("{ spread: 0s }", Duration::from_secs(600)).await;
+    assert_eq!(manager.told().await[0], "READY=1");
+    manager.alive().await;
+    for _ in 0..2 {
+        process.signal(rustix::process::Signal::HUP);
+        manager.reload_is_told().await;
+    }
+}
+
+/// So is an upgrade that comes to nothing: the manager does not wait for it.
+#[tokio::test]
+async fn an_upgrade_that_fails_is_told_to_be_over() {
+    let manager = Manager::new();
+    let (mut process, _conn) = manager.start_with("{ spread: 0s }", Duration::from_secs(600)).await;
+    assert_eq!(manager.told().await[0], "READY=1");
+    manager.alive().await;
+    // It has no `handover`: there is nothing to begin.
+    process.signal(rustix::process::Signal::USR2);
+    process
+        .logged("not handed over, everything stays with this process: the configuration in force has no `handover`")
+        .await;
+    assert!(manager.socket.try_recv(&mut [0; 64]).is_err(), "nothing was told");
+    process.terminate();
+    assert_eq!(process.exit().await.code(), Some(0));
+}
+
 /// At an upgrade the old process says which one is the service from then on; it does not say that
 /// the service is leaving, and its signs of life are the new one's.
 #[tokio::test]
@@ -221,10 +262,11 @@ async fn an_upgrade_is_told_as_another_main_process() {
     let mut process = TestProcess::start_in(&setup, None, &environment).await;
     assert_eq!(manager.told().await[0], "READY=1");
     process.signal(rustix::process::Signal::USR2);
-    let mut main = None;
-    let mut ready = false;
+    let (mut main, mut ready, mut reloading) = (None, false, false);
     while main.is_none() || !ready {
         let message = manager.told().await;
+        reloading |= message[0] == "RELOADING=1" && message[1].starts_with("MONOTONIC_USEC=");
+        assert!(reloading || message == ["WATCHDOG=1"], "{message:?}");
         ready |= message[0] == "READY=1";
         let told = message[0].strip_prefix("MAINPID=").map(|id| id.parse::<i32>().unwrap());
         assert!(told.is_none() || message[1] == "READY=1");

@@ -60,7 +60,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("demo", "timestamp net http auxiliary_http crowd"),
     (
         "cli",
-        "timestamp error telemetry redaction config metrics quotas event_stream upstream access handover relay crowd demo",
+        "timestamp error service_manager telemetry redaction config metrics quotas event_stream upstream access handover relay crowd demo",
     ),
     ("main", "error signals service_manager telemetry config relay demo cli"),
 ];
