@@ -1,15 +1,16 @@
 //! The socket below a stream.
 
 use rustix::io::Errno;
-use rustix::net::SendFlags;
-use socket2::{Domain, SockRef, Type};
-use std::io::{self, Read};
+use rustix::net::{RecvFlags, SendFlags};
+use socket2::{Domain, SockRef};
+use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// A connected socket that does not block.
+/// A connected socket that does not block: each call says so, whatever the socket's own flag is, which
+/// it may share with another process.
 #[derive(Debug)]
 pub(super) enum Transport {
     Tcp(TcpStream),
@@ -17,15 +18,10 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    /// The transport of a connected socket. An error: it is of another kind.
+    /// The transport of a connected socket. An error: it is of another kind. One call: thousands are
+    /// taken over while nothing moves.
     pub(super) fn going_on(socket: OwnedFd) -> io::Result<Self> {
-        let looked_at = SockRef::from(&socket);
-        if looked_at.r#type()? != Type::STREAM {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        let domain = looked_at.domain()?;
-        looked_at.set_nonblocking(true)?;
-        match domain {
+        match SockRef::from(&socket).domain()? {
             Domain::IPV4 | Domain::IPV6 => Ok(Self::Tcp(socket.into())),
             Domain::UNIX => Ok(Self::Unix(socket.into())),
             _ => Err(io::ErrorKind::Unsupported.into()),
@@ -34,10 +30,7 @@ impl Transport {
 
     /// Reads what has come. `WouldBlock`: nothing has.
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        retried(|| match self {
-            Transport::Tcp(stream) => (&*stream).read(into),
-            Transport::Unix(stream) => (&*stream).read(into),
-        })
+        retried(|| Ok(rustix::net::recv(self.as_fd(), &mut *into, RecvFlags::DONTWAIT)?.1))
     }
 
     /// Writes what there is room for. `WouldBlock`: there is none.
@@ -47,7 +40,7 @@ impl Transport {
     #[inline]
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            match rustix::net::send(self.as_fd(), bytes, SendFlags::NOSIGNAL) {
+            match rustix::net::send(self.as_fd(), bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Err(Errno::INTR) => {}
                 done => return Ok(done?),
             }

@@ -51,6 +51,8 @@ pub(super) struct Foundation {
     budget: Budget,
     pub(super) quotas: Arc<Quotas>,
     pub(super) registry: Registry,
+    /// Made before anything stops for this process: what they are made of may be files and hashes.
+    gates: Arc<Gates>,
     hand_over: Arc<HandOver>,
     admin_socket: Option<(OwnedFd, SocketAddr)>,
 }
@@ -109,6 +111,7 @@ impl Foundation {
         };
         Ok(Self {
             hand_over: Arc::new(HandOver::new(sockets.control.take(), metrics.clone())),
+            gates: Arc::new(Gates::new(config, &metrics, None)),
             metrics,
             critical,
             access_log,
@@ -147,10 +150,11 @@ impl Foundation {
             budget,
             quotas,
             registry,
+            gates,
             hand_over,
             admin_socket,
         } = self;
-        let snapshot = snapshot(&config, &registry, &metrics, &quotas);
+        let snapshot = snapshot(&config, &registry, &metrics, &quotas, gates);
         let admin_gate = Arc::new(ArcSwapOption::new(snapshot.gates.admin().cloned()));
         let listener_metrics = metrics.listener();
         limits::announce(&config, &budget, &metrics, &listener_metrics);
@@ -219,9 +223,14 @@ impl Sockets {
 }
 
 /// What requests are served with first.
-fn snapshot(config: &Config, registry: &Registry, metrics: &Arc<Metrics>, quotas: &Arc<Quotas>) -> Snapshot {
+fn snapshot(
+    config: &Config,
+    registry: &Registry,
+    metrics: &Arc<Metrics>,
+    quotas: &Arc<Quotas>,
+    gates: Arc<Gates>,
+) -> Snapshot {
     let router = Router::new(registry.list().iter().map(|live| routed(live)));
     let proxy = Proxy::new(config, links(registry), metrics, quotas.clone(), None);
-    let gates = Arc::new(Gates::new(config, metrics, None));
     Snapshot::new(config, router, proxy, gates)
 }
