@@ -1,8 +1,14 @@
 //! How many descriptors the process may have, and what they are for.
 
+use super::log_dirs::log_dirs;
 use crate::config::Config;
 use crate::metrics::open_descriptors;
 use crate::quotas::Budget;
+use std::collections::HashSet;
+
+/// Of a source without parameters whose log is kept: the file that is written, and another one while
+/// it begins. Jobs hold theirs only while they write.
+const PER_KEPT_LOG: usize = 2;
 
 /// What the process may have open, and what it had open before it served anyone.
 #[derive(Debug, Clone, Copy)]
@@ -24,9 +30,12 @@ impl Descriptors {
 
     /// Divides the limit as a configuration asks for, and says whether its clients fit.
     pub(super) fn divided_for(self, config: &Config) -> Budget {
-        let plain = config.sources.iter().filter(|source| !source.is_templated());
-        let plain_upstreams = plain.map(|source| source.upstreams.len()).sum();
-        let budget = Budget::new(self.limit, self.open + config.listen.len(), plain_upstreams);
+        let plain = || config.sources.iter().filter(|source| !source.is_templated());
+        let plain_upstreams = plain().map(|source| source.upstreams.len()).sum();
+        let kept = plain().filter(|source| source.log.dir.is_some()).count() * PER_KEPT_LOG;
+        let locks = log_dirs(config).collect::<HashSet<_>>().len();
+        let open = self.open + config.listen.len() + kept + locks;
+        let budget = Budget::new(self.limit, open, plain_upstreams);
         say_what_fits(config, &budget);
         budget
     }
