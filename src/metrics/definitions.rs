@@ -144,8 +144,8 @@ table! {
         "1 once the process has been told to leave.",
         "Explains that `fanfare_ready` is 0.";
     LIMIT: Gauge "fanfare_limit" in Count, ["limit"], &[],
-        "How many there may be at one time: clients (as many as fit under the limit on open files), channels, descriptors.",
-        "What the gauges of clients, channels and `process_open_fds` are to be compared with.";
+        "How many there may be at one time: clients (as many as fit under the limit on open files), channels, descriptors, bytes of memory (the machine's or the control group's).",
+        "What the gauges of clients, channels, `process_open_fds` and `process_resident_memory_bytes` are to be compared with.";
     BUILD_INFO: Gauge "fanfare_build_info" in Count, ["version", "os", "arch"], &[],
         "Always 1; the labels say which build this is.",
         "To see which version runs where.";

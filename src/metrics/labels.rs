@@ -224,6 +224,8 @@ labels! {
         Channels = "channels",
         /// Open files of the process.
         Descriptors = "descriptors",
+        /// Bytes of memory that the process can have: the machine's, or its control group's.
+        Memory = "memory",
     }
 }
 

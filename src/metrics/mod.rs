@@ -13,6 +13,7 @@ pub mod definitions;
 mod definition;
 mod labels;
 mod late;
+mod memory;
 mod process;
 mod proxy;
 mod retired;
@@ -39,6 +40,7 @@ pub use labels::{
     ReloadOutcome,
 };
 pub use late::{LastTime, LateCounter, LateGauge};
+pub use memory::memory_bytes;
 pub use process::ProcessNumbers;
 pub use proxy::ProxyMetrics;
 pub use totals::{SourceTotals, Totals};

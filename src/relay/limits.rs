@@ -1,8 +1,9 @@
 //! What the configuration bounds, as the metrics show it.
 
 use crate::config::Config;
-use crate::metrics::{Limit, ListenerMetrics, Metrics, RefuseReason};
+use crate::metrics::{Limit, ListenerMetrics, Metrics, RefuseReason, memory_bytes};
 use crate::quotas::Budget;
+use std::path::Path;
 
 /// Says how many there may be of what, and announces the counters of what may be refused.
 pub(super) fn announce(config: &Config, budget: &Budget, metrics: &Metrics, listeners: &ListenerMetrics) {
@@ -14,6 +15,9 @@ pub(super) fn announce(config: &Config, budget: &Budget, metrics: &Metrics, list
     let has_channels = config.sources.iter().any(|source| source.is_templated());
     metrics.limit(Limit::Clients, limits.clients.min(budget.lasting()));
     metrics.limit(Limit::Descriptors, budget.limit);
+    if let Some(bytes) = memory_bytes(Path::new("/")) {
+        metrics.limit(Limit::Memory, usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
     if has_channels {
         metrics.limit(Limit::Channels, limits.channels);
     }

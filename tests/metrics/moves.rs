@@ -19,6 +19,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("fanfare_limit{limit=\"descriptors\"}", "likewise"),
     (
+        "fanfare_limit{limit=\"memory\"}",
+        "is the machine's; `metrics::memory` reads it from files of its own",
+    ),
+    (
         "process_virtual_memory_bytes",
         "is what the allocator has reserved; `metrics::process` reads it",
     ),
