@@ -5,15 +5,20 @@
 //!     valgrind --tool=callgrind target/release/examples/instructions append 20000
 
 use bytes::Bytes;
-use fanfare::config::LogLimits;
+use fanfare::channel::{Admission, Channel, Filter, Settings};
+use fanfare::config::{self, LogLimits};
 use fanfare::event_stream::{Item, Parser, ParserOptions};
 use fanfare::log::{Draft, Epoch, Kind, Log, Moves, Numbering, Writer};
+use fanfare::metrics::{Metrics, Protocol};
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Events that the log keeps.
 const KEPT: u64 = 10_000;
+/// Different filters that clients have chosen.
+const FILTERS: u64 = 1000;
 /// What one read from the origin brings.
 const READ_BYTES: usize = 16 << 10;
 
@@ -25,6 +30,7 @@ fn main() -> ExitCode {
         (Some("append"), Some(times)) => append(times),
         (Some("parse"), Some(times)) => parse(times),
         (Some("resume"), Some(times)) => resume(times),
+        (Some("filter"), Some(times)) => filter(times),
         _ => {
             return ExitCode::from(2);
         }
@@ -101,4 +107,40 @@ fn resume(times: u64) {
     for id in ids.iter().cycle().take(times as usize) {
         black_box(log.resume(black_box(id), &numbering));
     }
+}
+
+/// An event meets a filter: half of them look at its type, half at its data, and two of them let it through.
+fn filter(times: u64) {
+    let yaml = format!("sources:\n  s: {{ path: /s, upstream: \"http://127.0.0.1:9/\", filters: {FILTERS} }}\n");
+    let Ok(loaded) = config::read(&yaml, "bench.yaml", &|_| None) else {
+        unreachable!("it is a configuration")
+    };
+    let settings = Settings::new(loaded.config.sources[0].clone());
+    let channel = Channel::new(settings, Metrics::new().source("s"), Epoch::new());
+    let _clients: Vec<Admission> = (0..FILTERS).filter_map(|n| chosen(&channel, n)).collect();
+    let mut publisher = channel.publisher(0);
+    let data = "x".repeat(150);
+    for n in 0..times / FILTERS {
+        let n = n % (FILTERS / 2);
+        let mut parser = Parser::new(ParserOptions {
+            event_bytes_max: 1 << 20,
+            comments: false,
+        });
+        let block = format!("event: kind{n}\ndata: {{\"section\":{{\"id\":{n}}},\"text\":\"{data}\"}}\n\n");
+        parser.push(Bytes::from(block));
+        while let Some(item) = parser.next_item() {
+            publisher.item(item, Instant::now());
+        }
+        publisher.flush();
+    }
+}
+
+fn chosen(channel: &Arc<Channel>, n: u64) -> Option<Admission> {
+    let (types, conditions) = match n < FILTERS / 2 {
+        true => (vec![format!("kind{n}").into_bytes()], vec![]),
+        false => (vec![], vec![format!("/section/id:{}", n - FILTERS / 2).into_bytes()]),
+    };
+    let filter = Filter::parse(&types, &conditions).ok()??;
+    let admission = channel.admit(Protocol::Http11, None);
+    admission.filtered(filter, FILTERS as usize).ok()
 }

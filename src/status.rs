@@ -164,6 +164,8 @@ pub struct SourceStatus {
     pub upstreams: Vec<UpstreamStatus>,
     /// Live channels; 1 for a source without a template.
     pub channels: u64,
+    /// Channels that are computed from those, for filters that clients have chosen.
+    pub derived_channels: u64,
     /// The newest event; `None` before the first one, and for templated sources.
     pub head: Option<HeadStatus>,
     /// What can be replayed.

@@ -5,9 +5,8 @@
 //! write. Without it a burst that is larger than the log would cut clients that keep up.
 
 use super::counted::Counted;
-use super::followers::Followers;
 use crate::config::Source;
-use crate::log::Log;
+use crate::log::{Cursor, Log};
 use crate::sync::{AtomicUsize, Notify, Ordering, fence, look_until};
 
 pub(super) struct Backpressure {
@@ -69,8 +68,9 @@ impl Backpressure {
     }
 
     /// Completes when the followers are near enough for more, by the limits at that time.
-    pub(super) async fn wait(&self, log: &Log, followers: &Followers, limits: impl Fn() -> Limits) {
-        let look = || (!is_ahead(log, followers, limits())).then_some(());
+    /// `offered`: the newest entry that each of them has offered.
+    pub(super) async fn wait(&self, log: &Log, offered: impl Fn() -> Option<Cursor>, limits: impl Fn() -> Limits) {
+        let look = || (!is_ahead(log, &offered, limits())).then_some(());
         if look().is_some() {
             return;
         }
@@ -79,9 +79,9 @@ impl Backpressure {
     }
 }
 
-fn is_ahead(log: &Log, followers: &Followers, limits: Limits) -> bool {
+fn is_ahead(log: &Log, offered: impl Fn() -> Option<Cursor>, limits: Limits) -> bool {
     let head = log.head();
-    let Some(offered) = followers.offered() else {
+    let Some(offered) = offered() else {
         return false;
     };
     limits.are_exceeded(head.since(offered), log.bytes_from(offered.next()))

@@ -4,7 +4,7 @@ use crate::metrics::GapReason;
 use std::time::Duration;
 
 /// Resets a client's last event ID, and dispatches nothing (9.2.6).
-const EMPTY_ID_BLOCK: &str = "id: \n\n";
+pub(super) const EMPTY_ID_BLOCK: &str = "id: \n\n";
 
 /// What is written where events are missing: the gap event, if it has a type, and behind it, where
 /// `reset` says so, the empty id in force. Empty: nothing.

@@ -69,7 +69,7 @@ impl Channel {
             is_asking: self.asks.are_open(),
         };
         drop(writer_state);
-        self.followers.notify_all();
+        self.notify_all();
         state
     }
 
@@ -85,6 +85,16 @@ impl Channel {
         log: impl Read,
         settings: Settings,
         metrics: Arc<SourceMetrics>,
+    ) -> Result<Arc<Self>, CarriedLogError> {
+        Self::take_as(state, log, (settings, metrics), None)
+    }
+
+    /// The same where it may be derived from another.
+    pub(super) fn take_as(
+        state: &CarriedChannelState,
+        log: impl Read,
+        (settings, metrics): (Settings, Arc<SourceMetrics>),
+        parent: Option<Arc<Self>>,
     ) -> Result<Arc<Self>, CarriedLogError> {
         state.check()?;
         let now = Instant::now();
@@ -106,6 +116,7 @@ impl Channel {
             origin_retry: state.origin_retry_ms.map(Duration::from_millis),
             goes_on: true,
             places: Box::default(),
+            parent,
         };
         Ok(Self::of(parts, settings, metrics))
     }

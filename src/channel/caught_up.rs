@@ -26,7 +26,7 @@ impl Channel {
             }
         }
         self.catching_up.close();
-        self.followers.notify_all();
+        self.notify_all();
     }
 
     /// Whether the origin may still send the event of an id.

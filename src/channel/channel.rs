@@ -3,6 +3,7 @@
 use super::asks::Asks;
 use super::backpressure::{Backpressure, Limits};
 use super::catching_up::CatchingUp;
+use super::derivations::Derivations;
 use super::end::{Cause, End, Ending};
 use super::followers::{Follower, Followers};
 use super::ids::Ids;
@@ -36,6 +37,9 @@ pub struct Channel {
     pub(super) membership: Membership,
     pub(super) asks: Asks,
     pub(super) catching_up: CatchingUp,
+    pub(super) derivations: Derivations<Self>,
+    /// What it is derived from, if it is.
+    pub(super) parent: Option<Arc<Self>>,
     /// Whether its stream had begun before this process.
     pub(super) goes_on: bool,
     /// The ids behind which the upstreams begin; empty: none.
@@ -59,6 +63,8 @@ pub(super) struct Parts {
     pub(super) goes_on: bool,
     /// The ids behind which the upstreams begin; empty: none.
     pub(super) places: Box<[Bytes]>,
+    /// See [`Channel::parent`].
+    pub(super) parent: Option<Arc<Channel>>,
 }
 
 impl Channel {
@@ -87,12 +93,16 @@ impl Channel {
             ending: Ending::new(upstreams),
             membership: Membership::new(),
             origin_retry: None,
+            parent: None,
         };
         Self::of(parts, settings, metrics)
     }
 
     pub(super) fn of(parts: Parts, settings: Settings, metrics: Arc<SourceMetrics>) -> Arc<Self> {
-        metrics.channels.increment(1.0);
+        match parts.parent {
+            None => metrics.channels.increment(1.0),
+            Some(_) => metrics.derived_channels.add(1.0),
+        }
         let channel = Self {
             name: settings.load().name.as_str().into(),
             ids: parts.ids,
@@ -104,6 +114,8 @@ impl Channel {
             membership: parts.membership,
             asks: Asks::new(),
             catching_up: CatchingUp::new(),
+            derivations: Derivations::new(),
+            parent: parts.parent,
             goes_on: parts.goes_on,
             places: parts.places,
             removal: OnceLock::new(),
@@ -170,6 +182,8 @@ impl Channel {
             Some(_) => {}
         }
         writer_state.gauge(self.log.events() as f64, self.log.bytes() as f64, &self.metrics);
+        drop(writer_state);
+        self.sweep_derived(now);
     }
 
     /// Releases what is held back for `coalesce`, in time. Never completes.
@@ -180,13 +194,16 @@ impl Channel {
             let limits = self.settings.load().log.limits();
             let released = self.writer_state().release_due(&self.ids, limits, Instant::now());
             if released {
-                self.followers.notify_all();
+                self.notify_all();
             }
         }
     }
 
     /// The reconnection time that the origin named last.
     pub fn origin_retry(&self) -> Option<Duration> {
+        if let Some(parent) = &self.parent {
+            return parent.origin_retry();
+        }
         self.origin_retry
             .load(Ordering::Relaxed)
             .checked_sub(1)
@@ -210,7 +227,7 @@ impl Channel {
     /// Leaves the followers.
     pub fn leave(&self, follower: &Arc<dyn Follower>) {
         self.followers.remove(follower);
-        self.backpressure.progressed();
+        self.progressed();
     }
 
     /// Completes when there is something at `cursor` or beyond, the stream has ended before it, or
@@ -224,6 +241,9 @@ impl Channel {
     /// To be called by a follower after it has moved on.
     pub fn progressed(&self) {
         self.backpressure.progressed();
+        if let Some(parent) = &self.parent {
+            parent.progressed();
+        }
     }
 
     /// Whether a follower this far behind makes the publishing side wait.
@@ -236,7 +256,7 @@ impl Channel {
 impl Channel {
     /// Other settings are in force: followers are to look at what they go by.
     pub(crate) fn settings_replaced(&self) {
-        self.followers.notify_all();
+        self.notify_changed();
         // The publishing side may wait by bounds that were lower.
         self.backpressure.progressed();
     }
@@ -248,12 +268,13 @@ impl Channel {
         let _ = self.removal.set(removal);
         // Nothing is asked any more for those who wait for an answer of the origin.
         self.end_asking();
-        self.followers.notify_all();
+        self.notify_changed();
     }
 
     /// How its clients leave, if its source is no more.
     pub fn removal(&self) -> Option<Removal> {
-        self.removal.get().copied()
+        let of_parent = || self.parent.as_ref().and_then(|parent| parent.removal());
+        self.removal.get().copied().or_else(of_parent)
     }
 }
 
@@ -306,19 +327,24 @@ impl Channel {
         }
         drop(writer_state);
         self.asks.close();
-        self.followers.notify_all();
+        self.notify_changed();
     }
 
     /// The origin has opened the stream again after it had said that there is no more.
     pub(super) fn reopen(&self) {
-        let _writer_state = self.writer_state();
+        let writer_state = self.writer_state();
         self.ending.take_back();
+        drop(writer_state);
+        self.notify_changed();
     }
 
     /// Whether a client that comes with this last event ID has nothing left to hear: it is answered
     /// 204, on which an EventSource stops. `admitted`: where it starts without one, if it has been
     /// let in already.
     pub fn is_over_for(&self, last_event_id: Option<&[u8]>, admitted: Option<StartPoint>) -> bool {
+        if let Some(parent) = &self.parent {
+            return parent.is_over_for(last_event_id, admitted);
+        }
         let Some(end) = self.end() else { return false };
         let id = last_event_id.filter(|id| !id.is_empty());
         let has_all = id.is_some_and(|id| comes_back_as(&end.id, id) || self.ids.is_own(id, end.position));
@@ -341,7 +367,10 @@ impl Channel {
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        self.metrics.channels.decrement(1.0);
+        match self.parent {
+            None => self.metrics.channels.decrement(1.0),
+            Some(_) => self.metrics.derived_channels.add(-1.0),
+        }
         let writer_state = self.writer_state.get_mut().unwrap_or_else(PoisonError::into_inner);
         writer_state.gauge(0.0, 0.0, &self.metrics);
     }

@@ -6,7 +6,7 @@ use crate::event_stream::Event;
 use serde_json::Value;
 
 /// The type of an event that names none (9.2.6).
-const DEFAULT_TYPE: &[u8] = b"message";
+pub(super) const DEFAULT_TYPE: &[u8] = b"message";
 
 /// Whether one of the rules names this event.
 pub(super) fn is_terminal(rules: &[EndWhen], event: &Event<'_>) -> bool {
@@ -42,7 +42,7 @@ fn may_hold(json: &[u8], value: &Value) -> bool {
 }
 
 /// JSON has one kind of number: 1 and 1.0 are the same.
-fn same(a: &Value, b: &Value) -> bool {
+pub(super) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => a == b || x.as_f64().is_some_and(|x| Some(x) == y.as_f64()),
         (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y)),

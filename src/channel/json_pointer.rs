@@ -10,10 +10,22 @@ use std::fmt;
 
 /// The value; `None` also if the text is no JSON.
 pub(super) fn value_at(json: &[u8], pointer: &str) -> Option<Value> {
+    value_on(json, &way(pointer))
+}
+
+/// A pointer's tokens.
+pub(super) type Way = Box<[String]>;
+
+/// The way that a pointer names.
+pub(super) fn way(pointer: &str) -> Way {
     let unescaped = |token: &str| token.replace("~1", "/").replace("~0", "~");
-    let tokens: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
+    pointer.split('/').skip(1).map(unescaped).collect()
+}
+
+/// The value at the end of a way.
+pub(super) fn value_on(json: &[u8], tokens: &Way) -> Option<Value> {
     let mut text = serde_json::Deserializer::from_slice(json);
-    let found = At(&tokens).deserialize(&mut text).ok()?;
+    let found = At(tokens).deserialize(&mut text).ok()?;
     text.end().ok()?;
     found
 }

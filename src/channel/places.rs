@@ -2,7 +2,7 @@
 
 use super::channel::Channel;
 use super::end::Cause;
-use crate::log::{Cursor, Position, ResumePoint, StartPoint, WantedStart};
+use crate::log::{Cursor, Entry, Position, Read, ResumePoint, StartPoint, WantedStart};
 use bytes::Bytes;
 use std::time::Instant;
 
@@ -11,6 +11,9 @@ impl Channel {
     /// source's `start`. Once the stream has ended there is no next event to start with: it gets at
     /// least the end.
     pub(super) fn start_point(&self, wanted: Option<WantedStart>) -> StartPoint {
+        if let Some(parent) = &self.parent {
+            return parent.start_point(wanted);
+        }
         let wanted = wanted.unwrap_or_else(|| WantedStart::As(self.settings().load().start));
         let start = self.log().start_wanted(wanted, Instant::now());
         // The end after the place: it may come in between.
@@ -24,6 +27,9 @@ impl Channel {
     /// Where a client's stream starts: behind its last event ID, wherever that is by now, or where
     /// it was let in.
     pub fn place(&self, last_event_id: Option<&[u8]>, start: StartPoint) -> ResumePoint {
+        if let Some(parent) = &self.parent {
+            return self.place_by(parent, || parent.place(last_event_id, start));
+        }
         match last_event_id {
             // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
             None | Some(b"") => self.ids.begin(self.log(), start),
@@ -33,22 +39,51 @@ impl Channel {
 
     /// The place behind an id that this channel's clients have had.
     pub(crate) fn place_behind(&self, id: &[u8]) -> ResumePoint {
-        self.ids.resume(self.log(), id)
+        match &self.parent {
+            Some(parent) => self.place_by(parent, || parent.place_behind(id)),
+            None => self.ids.resume(self.log(), id),
+        }
     }
 
     /// An id that names a place in this channel's log exactly, whatever ids its events have.
     pub(crate) fn exact_id(&self, position: Position) -> Bytes {
-        self.ids.own(position)
+        match &self.parent {
+            Some(parent) => parent.exact_id(position),
+            None => self.ids.own(position),
+        }
+    }
+
+    /// An id that names the place behind an entry: its own, if that is enough.
+    pub(crate) fn id_behind(&self, entry: &Entry) -> Bytes {
+        let Some(parent) = &self.parent else {
+            return match entry.is_named_by_id() {
+                true => entry.id().clone(),
+                false => self.exact_id(entry.position),
+            };
+        };
+        let cursor = parent.log().cursor_of(entry.position);
+        match cursor.map(|cursor| parent.log().read(cursor)) {
+            Some(Read::Entry(same)) => parent.id_behind(&same),
+            _ => self.exact_id(entry.position),
+        }
     }
 
     /// The same for the place before an entry. `None`: the log has let it go meanwhile.
     pub(crate) fn exact_id_before(&self, cursor: Cursor) -> Option<Bytes> {
+        if let Some(parent) = &self.parent
+            && let Some(id) = self.exact_id_at_head(parent, cursor)
+        {
+            return Some(id);
+        }
         Some(self.exact_id(self.log().position_before(cursor)?))
     }
 
     /// Whether the origin has reset the id that is in force before an entry: a client that goes on
     /// there after a gap has to be told, since what follows carries none.
     pub(crate) fn is_id_reset_before(&self, cursor: Cursor) -> bool {
-        self.log().is_id_reset_before(cursor)
+        match &self.parent {
+            Some(parent) => self.is_id_reset_in(parent, cursor),
+            None => self.log().is_id_reset_before(cursor),
+        }
     }
 }

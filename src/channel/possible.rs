@@ -24,6 +24,7 @@ pub fn metrics_of(source: &Source, metrics: &Metrics) -> Arc<SourceMetrics> {
         },
         gaps: &|reason| reason != GapReason::Skipped || policy == SlowPolicy::Skip,
         keeps_log: source.log.dir.is_some(),
+        derives: source.filters > 0,
     });
     handles
 }

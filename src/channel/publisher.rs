@@ -215,7 +215,7 @@ impl Publisher {
     pub fn flush(&mut self) {
         self.unflushed_bytes = 0;
         if std::mem::take(&mut self.unflushed_entries) > 0 {
-            self.channel.followers.notify_all();
+            self.channel.notify_all();
         }
         let events = std::mem::take(&mut self.events);
         if events > 0 {
@@ -250,7 +250,7 @@ impl Publisher {
         let limits = || Limits::of(&channel.settings().load());
         channel
             .backpressure
-            .wait(channel.log(), &channel.followers, limits)
+            .wait(channel.log(), || channel.offered(), limits)
             .await;
     }
 }

@@ -1,5 +1,6 @@
 //! A source's settings, as what serves it reads them.
 
+use super::filters::Filters;
 use crate::config::Source;
 use crate::sync::{Notify, look_until};
 use arc_swap::ArcSwap;
@@ -21,6 +22,8 @@ pub struct Settings(Arc<Shared>);
 struct Shared {
     source: ArcSwap<Source>,
     replaced: Notify,
+    /// Those of all channels of the source.
+    filters: Filters,
 }
 
 impl Settings {
@@ -29,6 +32,7 @@ impl Settings {
         Self(Arc::new(Shared {
             source: ArcSwap::new(source),
             replaced: Notify::new(),
+            filters: Filters::default(),
         }))
     }
 
@@ -41,6 +45,11 @@ impl Settings {
     /// What is in force now, to be held for as long as one thing is done by it.
     pub fn snapshot(&self) -> Arc<Source> {
         self.0.source.load_full()
+    }
+
+    /// The filters that clients of the source have chosen.
+    pub(super) fn filters(&self) -> &Filters {
+        &self.0.filters
     }
 
     /// Puts other settings in force.

@@ -31,12 +31,19 @@ impl Channel {
 
     /// Counts a client in that has its place already.
     pub fn subscribe(self: &Arc<Self>, protocol: Protocol) -> Subscription {
-        self.membership.enter();
+        self.lineage().for_each(|channel| channel.membership.enter());
         self.metrics().clients[protocol.index()].increment(1.0);
         Subscription {
             channel: self.clone(),
             protocol,
         }
+    }
+}
+
+impl Channel {
+    /// It, and what it is derived from: a client of it is a client of all of them.
+    fn lineage(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |channel| channel.parent.as_deref())
     }
 }
 
@@ -54,7 +61,8 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        self.channel.lineage().for_each(|channel| channel.membership.leave());
+        // Whoever sees by this that a client is gone finds room in its place.
         self.channel.metrics().clients[self.protocol.index()].decrement(1.0);
-        self.channel.membership.leave();
     }
 }

@@ -161,6 +161,17 @@ impl WriterState {
         self.put(frame, kind, received, Moves::Nothing);
     }
 
+    /// Appends what was given a position elsewhere.
+    pub(super) fn append_at(&mut self, position: Position, draft: Draft) {
+        let appended = self.writer.append_at(position, draft);
+        debug_assert!(appended.is_ok(), "positions grow there");
+    }
+
+    /// Lets go of what stands up to a position.
+    pub(super) fn trim_up_to(&mut self, position: Position) {
+        self.writer.trim_up_to(position);
+    }
+
     fn put(&mut self, frame: Bytes, kind: Kind, received: Instant, moves: Moves) {
         self.writer.append(Draft {
             frame,

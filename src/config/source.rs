@@ -1,7 +1,9 @@
 //! One source of the file.
 
 use super::access::{ACCESS, Access};
-use super::codec::{ANY_DURATION, AtLeastOne, Flag, OneOrMore, Ratio, SOME_DURATION, Size, Word, number};
+use super::codec::{
+    ANY_DURATION, AtLeastOne, COUNT_MAX, Count, Flag, OneOrMore, Ratio, SOME_DURATION, Size, Word, number,
+};
 use super::cors::Cors;
 use super::end_rules::{EndWhen, GAP_EVENT, NAMED_EVENT, RULE};
 use super::field::{NoKey, Presence as _};
@@ -59,6 +61,9 @@ section! {
         pub client_start: bool = Flag.or("true"),
         /// What the last event of the stream looks like; any of these.
         pub end_when: Vec<EndWhen> = OneOrMore(RULE).or("[]"),
+        /// How many different filters its clients may choose at one time, by `?event=` and `?match=`;
+        /// 0: none, and those parameters say nothing.
+        pub filters: usize = number(Count(0..=COUNT_MAX)).or("0"),
         /// How long a stream that has ended is still served from the log.
         pub linger: Duration = ANY_DURATION.or("5m"),
         /// How long after the origin's 204 it is asked again.
@@ -85,7 +90,6 @@ section! {
     }
     unsupported = [
         Unsupported("compress", &["none"], "compressed streams"),
-        Unsupported("filters", &["0"], "filters that clients choose"),
     ];
     renamed = ("idle_linger", "idle_timeout");
     check = check;

@@ -2,7 +2,7 @@
 
 use super::access_check::{self, Checked};
 use super::asked::Asked;
-use super::client_start;
+use super::client_wants::Wanted;
 use super::deferred::{Deferred, Outcome, Served, Waiting, join};
 use super::long_poll;
 use super::proxied::ProxiedRequest;
@@ -11,9 +11,8 @@ use super::response::{self, Response};
 use super::router::{Route, SourceMatch};
 use super::server::Server;
 use super::snapshot::Snapshot;
-use crate::channel::{Admission, HistoryLookup};
+use crate::channel::{Admission, Filter, HistoryLookup, TooManyFilters};
 use crate::config::Source;
-use crate::log::WantedStart;
 use crate::metrics::{Protocol, RefuseReason};
 use crate::path::BadParameter;
 use crate::proxy::Proxy;
@@ -121,11 +120,11 @@ impl Server {
     /// Serves a request that may be.
     pub(super) fn serve(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>) -> Served {
         let Asked { request, found, .. } = &asked;
-        let wanted = match client_start::wanted(request, &found.source()) {
+        let wanted = match Wanted::of(request, &found.source()) {
             Ok(wanted) => wanted,
             Err(bad) => {
                 self.refused(RefuseReason::BadRequest);
-                return served(response::bad_query(request, &found.source(), &bad.to_string()));
+                return served(response::bad_query(request, &found.source(), &bad));
             }
         };
         if let Some(channel) = found.channel()
@@ -144,7 +143,7 @@ impl Server {
     }
 
     /// Lets a client in, if there is room.
-    fn let_in(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>, wanted: Option<WantedStart>) -> Served {
+    fn let_in(&self, asked: Asked<'_>, grant: Option<Arc<Grant>>, wanted: Wanted) -> Served {
         let Asked {
             request,
             peer,
@@ -181,20 +180,57 @@ impl Server {
             peer,
             wait,
         };
+        self.enter(newcomer, found, protocol, wanted)
+    }
+
+    /// Counts a client in, wherever what it asks for is.
+    fn enter(&self, newcomer: Newcomer<'_>, found: SourceMatch, protocol: Protocol, wanted: Wanted) -> Served {
+        let request = newcomer.request;
         let (templated, parameters) = match found {
-            SourceMatch::Plain(channel) => return newcomer.join(channel.admit(protocol, wanted)),
+            SourceMatch::Plain(channel) => {
+                let admission = channel.admit(protocol, wanted.start);
+                return match self.filtered(request, admission, wanted.filter) {
+                    Ok(admission) => newcomer.join(admission),
+                    Err(refusal) => served(refusal),
+                };
+            }
             SourceMatch::Templated(templated, Ok(parameters)) => (templated, parameters),
             SourceMatch::Templated(templated, Err(bad)) => {
                 return served(self.bad_parameter(request, &templated, bad));
             }
         };
-        match templated.enter(parameters, protocol, wanted) {
-            OpenOutcome::In(admission) => newcomer.join(admission),
-            OpenOutcome::Asking(admission, first) => newcomer.later(admission, Some(first), None),
-            OpenOutcome::Refused(status) => served(self.origin_refused(request, &templated.settings().load(), status)),
-            OpenOutcome::Gone => Served::Gone,
-            OpenOutcome::Full(reason) => served(self.refuse(request, &templated.settings().load(), reason)),
+        let (admission, first) = match templated.enter(parameters, protocol, wanted.start) {
+            OpenOutcome::In(admission) => (admission, None),
+            OpenOutcome::Asking(admission, first) => (admission, Some(first)),
+            OpenOutcome::Refused(status) => {
+                return served(self.origin_refused(request, &templated.settings().load(), status));
+            }
+            OpenOutcome::Gone => return Served::Gone,
+            OpenOutcome::Full(reason) => return served(self.refuse(request, &templated.settings().load(), reason)),
+        };
+        match (self.filtered(request, admission, wanted.filter), first) {
+            (Ok(admission), None) => newcomer.join(admission),
+            (Ok(admission), first) => newcomer.later(admission, first, None),
+            (Err(refusal), _) => served(refusal),
         }
+    }
+
+    /// Where a client gets only what its filter lets through, if there is room for that.
+    #[expect(
+        clippy::result_large_err,
+        reason = "it is moved once per answered request; a box would be an allocation more"
+    )]
+    fn filtered(
+        &self,
+        request: &Request<()>,
+        admission: Admission,
+        filter: Option<Filter>,
+    ) -> Result<Admission, Response> {
+        let Some(filter) = filter else { return Ok(admission) };
+        let source = admission.subscription.channel().settings().snapshot();
+        admission
+            .filtered(filter, source.filters)
+            .map_err(|TooManyFilters| self.refuse(request, &source, RefuseReason::Filters))
     }
 
     fn refuse(&self, request: &Request<()>, source: &Source, reason: RefuseReason) -> Response {

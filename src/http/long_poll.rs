@@ -140,10 +140,7 @@ impl News {
 
     fn take(&mut self, channel: &Channel, entry: &Entry) {
         self.next = entry.cursor.next();
-        self.id = match entry.is_named_by_id() {
-            true => entry.id().clone(),
-            false => channel.exact_id(entry.position),
-        };
+        self.id = channel.id_behind(entry);
         self.push(entry);
     }
 

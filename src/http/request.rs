@@ -106,7 +106,13 @@ pub(super) fn last_event_id<B>(request: &Request<B>) -> Option<Bytes> {
 
 /// The first query parameter of this name.
 pub(super) fn parameter<B>(request: &Request<B>, wanted: &str) -> Option<Vec<u8>> {
-    request.uri().query()?.split('&').find_map(|pair| {
+    parameters(request, wanted).next()
+}
+
+/// All query parameters of this name.
+pub(super) fn parameters<B>(request: &Request<B>, wanted: &str) -> impl Iterator<Item = Vec<u8>> {
+    let pairs = request.uri().query().into_iter().flat_map(|query| query.split('&'));
+    pairs.filter_map(move |pair| {
         let (name, value) = pair.split_once('=')?;
         (name == wanted).then(|| form_value(value))
     })

@@ -221,7 +221,8 @@ fn spread_seconds(source: &Source) -> u64 {
 
 fn heals(reason: RefuseReason) -> bool {
     use RefuseReason::{
-        Channels, Clients, ClientsPerIp, ClientsPerUser, Descriptors, Draining, Handshakes, ProxiedRequests, Rate,
+        Channels, Clients, ClientsPerIp, ClientsPerUser, Descriptors, Draining, Filters, Handshakes, ProxiedRequests,
+        Rate,
     };
     matches!(
         reason,
@@ -234,6 +235,7 @@ fn heals(reason: RefuseReason) -> bool {
             | Handshakes
             | Draining
             | Channels
+            | Filters
     )
 }
 
@@ -253,7 +255,8 @@ fn status(reason: RefuseReason) -> StatusCode {
         | RefuseReason::ProxiedRequests
         | RefuseReason::Handshakes
         | RefuseReason::Draining
-        | RefuseReason::Channels => StatusCode::SERVICE_UNAVAILABLE,
+        | RefuseReason::Channels
+        | RefuseReason::Filters => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -268,6 +271,7 @@ fn detail(reason: RefuseReason) -> &'static str {
         RefuseReason::Handshakes => "too many handshakes are under way",
         RefuseReason::Draining => "the relay is leaving",
         RefuseReason::Channels => "too many channels are open",
+        RefuseReason::Filters => "too many different filters are in use",
         RefuseReason::NotFound => "no source serves this path",
         RefuseReason::Method => "an event stream is read with GET",
         RefuseReason::NotAcceptable => "this path serves text/event-stream",

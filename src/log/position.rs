@@ -107,7 +107,7 @@ impl Cursor {
     }
 
     /// The cursor so many entries earlier; not before the first place.
-    pub(super) const fn back(self, entries: u64) -> Self {
+    pub(crate) const fn back(self, entries: u64) -> Self {
         Self(self.0.saturating_sub(entries))
     }
 }

@@ -164,6 +164,11 @@ impl Log {
         }
     }
 
+    /// Bytes of all entries that there ever were.
+    pub(crate) fn end_offset(&self) -> u64 {
+        self.shared.end.load(Ordering::Relaxed)
+    }
+
     /// Events kept; exact when nothing is being written.
     pub fn events(&self) -> u64 {
         self.head().next().since(self.tail())

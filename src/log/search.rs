@@ -28,6 +28,24 @@ impl Log {
         }
     }
 
+    /// The first entry behind a position, which may be still to come. `None`: it is no longer known
+    /// which that was.
+    pub(crate) fn first_behind(&self, position: Position) -> Option<Cursor> {
+        loop {
+            let newest = self.meta_of_head();
+            if position >= newest.position {
+                return Some(newest.cursor.next());
+            }
+            match self.search(position) {
+                Search::Found(cursor) => return Some(cursor.next()),
+                Search::Hole(before) => return Some(before.cursor.next()),
+                Search::Evicted => return None,
+                // Not with a newer entry at the head.
+                Search::NotYet => {}
+            }
+        }
+    }
+
     /// Looks for a position. Costs one read where there are no holes, else a binary search.
     pub(super) fn search(&self, position: Position) -> Search {
         // The head before the last evicted, which only grows.

@@ -157,6 +157,11 @@ impl Writer {
         });
     }
 
+    /// Lets go of what stands up to a position.
+    pub(crate) fn trim_up_to(&mut self, position: Position) {
+        self.let_go_while(None, |_, oldest| oldest.position <= position);
+    }
+
     /// Lets everything go.
     pub fn clear(&mut self) {
         self.let_go_while(None, |_, _| true);

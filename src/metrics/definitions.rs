@@ -137,6 +137,9 @@ table! {
     CHANNELS: Gauge "fanfare_channels" in Count, ["source"], &[],
         "Live channels of the source.",
         "Against `fanfare_limit{limit=\"channels\"}`; 1 for a source without parameters.";
+    DERIVED_CHANNELS: Gauge "fanfare_derived_channels" in Count, ["source"], &[],
+        "Channels that are computed from others: one for each filter that clients have chosen, and channel.",
+        "Against `filters` of the source: with as many of them others are refused (`filters`).";
     READY: Gauge "fanfare_ready" in Count, [], &[],
         "1 if every required source is connected and the process is not leaving, as /readyz says; else 0.",
         "Alert on 0.";
@@ -220,6 +223,8 @@ pub struct SourceMetrics {
     pub log_dir_lag_events: LateGauge,
     /// `fanfare_channels`.
     pub channels: Gauge,
+    /// `fanfare_derived_channels`.
+    pub derived_channels: LateGauge,
     read: Read,
 }
 
@@ -243,6 +248,8 @@ pub struct Possible<'a> {
     pub gaps: &'a dyn Fn(GapReason) -> bool,
     /// Whether its log is kept on disk.
     pub keeps_log: bool,
+    /// Whether channels may be derived from its own.
+    pub derives: bool,
 }
 
 impl SourceMetrics {
@@ -274,6 +281,7 @@ impl SourceMetrics {
             log_dir_errors: LateCounter::new(recorder, &LOG_DIR_ERRORS, &[source]),
             log_dir_lag_events: LateGauge::new(recorder, &LOG_DIR_LAG_EVENTS, &[source]),
             channels: gauge(recorder, &CHANNELS, &[source]),
+            derived_channels: LateGauge::new(recorder, &DERIVED_CHANNELS, &[source]),
             read: Read {
                 events_received: events_received_total,
                 bytes_received: bytes_received_total,
@@ -306,7 +314,11 @@ impl SourceMetrics {
             evictions,
             gaps,
             keeps_log,
+            derives,
         } = possible;
+        if *derives {
+            self.derived_channels.add(0.0);
+        }
         if *keeps_log {
             self.log_dir_errors.announce();
             self.log_dir_lag_events.add(0.0);

@@ -120,6 +120,8 @@ labels! {
         Draining = "draining",
         /// `limits.channels`.
         Channels = "channels",
+        /// `filters` of a source.
+        Filters = "filters",
         /// 404.
         NotFound = "not_found",
         /// 405.

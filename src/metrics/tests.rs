@@ -25,6 +25,7 @@ const PROMISED: &[(&str, &[&str])] = &[
     ("fanfare_log_events", &["source"]),
     ("fanfare_log_bytes", &["source"]),
     ("fanfare_channels", &["source"]),
+    ("fanfare_derived_channels", &["source"]),
     ("fanfare_ready", &[]),
     ("fanfare_draining", &[]),
     ("fanfare_limit", &["limit"]),
@@ -48,6 +49,7 @@ fn fresh() -> Arc<Metrics> {
         evictions: &|_| true,
         gaps: &|_| true,
         keeps_log: true,
+        derives: true,
     });
     metrics.upstream("changelog", "origin.example.com/sse");
     metrics.listener().announce(|_| true);
@@ -246,6 +248,7 @@ fn what_is_impossible_is_no_series_until_it_happens() {
         evictions: &|_| false,
         gaps: &|_| true,
         keeps_log: true,
+        derives: true,
     });
     let listener = metrics.listener();
     listener.announce(|reason| reason != RefuseReason::Rate);

@@ -201,6 +201,11 @@ fn source_status(live: &LiveSource, reports: impl Iterator<Item = SourceReport>,
         state: snapshots.state(),
         upstreams: upstreams.collect(),
         channels: snapshots.channels.len() as u64,
+        derived_channels: snapshots
+            .channels
+            .iter()
+            .map(|channel| channel.derived_count() as u64)
+            .sum(),
         head: match live {
             LiveSource::Plain(plain) => head(&plain.channel),
             LiveSource::Templated(_) => None,

@@ -1,6 +1,6 @@
 //! A channel on its way to a successor process.
 
-use crate::channel::CarriedChannelState;
+use crate::channel::{CarriedChannelState, Filter};
 use crate::log::CarriedLogError;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,8 @@ pub(crate) struct CarriedChannel {
     pub(crate) source: String,
     /// By name; none of a plain source's.
     pub(crate) parameters: Vec<(String, String)>,
+    /// What its clients have chosen of the channel with these parameters, which comes before it.
+    pub(crate) filter: Option<Filter>,
     pub(super) state: CarriedChannelState,
 }
 
@@ -23,6 +25,9 @@ pub enum CarriedChannelError {
     /// Its source has other parameters, or none.
     #[error("a channel whose parameters its source does not have")]
     Parameters,
+    /// What it is computed from did not come before it.
+    #[error("a channel for a filter without the channel that is filtered")]
+    Parent,
     /// It came twice.
     #[error("a channel that there is already")]
     Twice,

@@ -5,7 +5,7 @@
 
 use super::first_response::{First, FirstResponse};
 use super::keeping::KeptSlot;
-use crate::channel::{Admission, Channel};
+use crate::channel::{Admission, Channel, KeepsDerived};
 use crate::log::WantedStart;
 use crate::metrics::{Protocol, RefuseReason};
 use crate::path::Parameters;
@@ -33,6 +33,7 @@ pub(super) struct OpenChannel {
     pub(super) first: watch::Receiver<First>,
     pub(super) _permit: ChannelPermit,
     pub(super) kept: KeptSlot,
+    pub(super) _derived: KeepsDerived,
 }
 
 /// What a client that comes to a templated source finds.

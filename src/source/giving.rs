@@ -5,7 +5,7 @@ use super::basis::Basis;
 use super::carried::CarriedChannel;
 use super::live_source::LiveSource;
 use super::registry::Registry;
-use crate::channel::{Channel, Removal};
+use crate::channel::{Channel, Filter, Removal};
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -20,6 +20,16 @@ pub(crate) struct GivenChannel {
 pub(crate) struct GoingOn(HashSet<String>);
 
 impl GivenChannel {
+    fn of(parameters: &[(String, String)], filter: Option<Filter>, channel: Arc<Channel>) -> Self {
+        let carried = CarriedChannel {
+            source: channel.name().to_owned(),
+            parameters: parameters.to_vec(),
+            filter,
+            state: channel.give_state(),
+        };
+        Self { carried, channel }
+    }
+
     /// Writes its log. Blocks for as long as `out` does.
     pub(crate) fn write_log(&self, out: impl Write) -> io::Result<()> {
         self.channel.give_log(out)
@@ -58,13 +68,13 @@ impl Registry {
                     .collect()
             }
         });
-        let given = channels.map(|(parameters, channel)| GivenChannel {
-            carried: CarriedChannel {
-                source: channel.name().to_owned(),
-                parameters,
-                state: channel.give_state(),
-            },
-            channel,
+        // What is derived from a channel comes behind it, as far as that is.
+        let given = channels.flat_map(|(parameters, channel)| {
+            let mut given = vec![GivenChannel::of(&parameters, None, channel.clone())];
+            for (filter, derived) in channel.derived() {
+                given.push(GivenChannel::of(&parameters, Some((*filter).clone()), derived));
+            }
+            given
         });
         given.collect()
     }

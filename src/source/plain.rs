@@ -5,7 +5,7 @@ use super::keeping::KeptSlot;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
-use crate::channel::{Channel, Settings, metrics_of};
+use crate::channel::{Channel, KeepsDerived, Settings, metrics_of};
 use crate::config::Source;
 use crate::kept::Opened;
 use crate::upstream::StatusCell;
@@ -23,6 +23,7 @@ pub(crate) struct Plain {
     is_asking: bool,
     tasks: Mutex<JoinSet<()>>,
     pub(super) kept: KeptSlot,
+    _derived: KeepsDerived,
 }
 
 impl Plain {
@@ -60,6 +61,7 @@ impl Plain {
             channel.begin_asking();
         }
         Self {
+            _derived: KeepsDerived::of(&channel),
             channel,
             statuses: runners.iter().map(|_| Arc::new(StatusCell::new())).collect(),
             runners,

@@ -22,16 +22,31 @@ impl Registry {
         let known: HashMap<&str, &Arc<Source>> = sources.iter().map(|source| (source.name.as_str(), source)).collect();
         let mut live: HashMap<String, LiveSource> = HashMap::new();
         let mut channels = Vec::new();
+        // The newest that is not derived: what is derived from a channel comes right behind it.
+        let mut parent: Option<(CarriedChannel, Arc<Channel>)> = None;
         for (carried, log) in carried {
             let source = known.get(&*carried.source).ok_or(CarriedChannelError::Source)?;
-            channels.push(match live.get(&carried.source) {
+            if let Some(filter) = &carried.filter {
+                let is_of = |parent: &CarriedChannel| {
+                    parent.source == carried.source && parent.parameters == carried.parameters
+                };
+                let (_, parent) = parent
+                    .as_ref()
+                    .filter(|(parent, _)| is_of(parent))
+                    .ok_or(CarriedChannelError::Parent)?;
+                channels.push(parent.take_derived(filter, &carried.state, log)?);
+                continue;
+            }
+            let channel = match live.get(&carried.source) {
                 Some(live) => live.take(&carried, log)?,
                 None => {
                     let (opened, channel) = self.open_taking(source, &carried, log)?;
                     live.insert(carried.source.clone(), opened);
                     channel
                 }
-            });
+            };
+            channels.push(channel.clone());
+            parent = Some((carried, channel));
         }
         let list = sources.iter().map(|source| {
             let taken = live.remove(&source.name);

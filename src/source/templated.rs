@@ -9,7 +9,7 @@ use super::keeping::{KeptSlot, OnDisk};
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
-use crate::channel::{Channel, Removal, Settings, metrics_of};
+use crate::channel::{Channel, KeepsDerived, Removal, Settings, metrics_of};
 use crate::config::Source;
 use crate::kept::{Directory, KeptChannels, KeptLogState};
 use crate::log::WantedStart;
@@ -281,6 +281,7 @@ impl Templated {
             first,
         };
         let open = OpenChannel {
+            _derived: KeepsDerived::of(&channel),
             channel,
             statuses,
             first: answer,

@@ -18,6 +18,7 @@ mod delivery;
 mod descriptors;
 mod drain;
 mod ends;
+mod filters;
 mod first_events;
 mod good_ends;
 mod half_close;

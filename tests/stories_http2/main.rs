@@ -16,6 +16,8 @@ mod delivery;
 mod drain;
 #[path = "../stories/ends.rs"]
 mod ends;
+#[path = "../stories/filters.rs"]
+mod filters;
 #[path = "../stories/good_ends.rs"]
 mod good_ends;
 #[path = "../stories/herd.rs"]

@@ -15,6 +15,8 @@ mod descriptors;
 mod drain;
 #[path = "../stories/ends.rs"]
 mod ends;
+#[path = "../stories/filters.rs"]
+mod filters;
 #[path = "../stories/half_close.rs"]
 mod half_close;
 #[path = "../stories/long_poll.rs"]

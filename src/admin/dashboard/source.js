@@ -27,7 +27,7 @@ function showSource(name, told, rates, at) {
       reasons("Resumes", "resumes", source), reasons("Streams that ended", "closed", source)));
 }
 
-function facts({ clients, log, head, channels, totals }) {
+function facts({ clients, log, head, channels, derived_channels: derived, totals }) {
   const protocols = Object.entries(clients).filter(([name, n]) => name !== "total" && n > 0);
   return el("div", { class: "facts" },
     fact("Clients", count(clients.total), protocols.map(([name, n]) => `${name}: ${count(n)}`).join(", ")),
@@ -35,7 +35,7 @@ function facts({ clients, log, head, channels, totals }) {
     fact("Log", counted(log.events, "event"), `${bytes(log.bytes)}, oldest ${duration(log.oldest_age_seconds)}`),
     fact("Events received", count(totals.events_received), bytes(totals.bytes_received)),
     fact("Deliveries", count(totals.deliveries), bytes(totals.bytes_sent)),
-    fact("Channels", count(channels)));
+    fact("Channels", count(channels), derived > 0 ? `${count(derived)} for filters` : null));
 }
 
 function upstreams({ upstreams: all }) {

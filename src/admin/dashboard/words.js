@@ -81,6 +81,7 @@ const REASONS = {
     memory: "limits.memory is reached",
     draining: "the process is leaving",
     channels: "limits.channels is reached",
+    filters: "a source has as many different filters as it allows",
     not_found: "no source serves that path",
     method: "another method than GET, HEAD, OPTIONS",
     not_acceptable: "asks for neither a stream nor JSON",
@@ -106,4 +107,4 @@ const REASONS = {
 };
 
 /** Refusals that say that something is full. */
-const FULL = ["clients", "clients_per_ip", "clients_per_user", "rate", "descriptors", "passes", "handshakes", "memory", "channels"];
+const FULL = ["clients", "clients_per_ip", "clients_per_user", "rate", "descriptors", "passes", "handshakes", "memory", "channels", "filters"];

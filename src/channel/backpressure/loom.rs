@@ -77,7 +77,11 @@ fn a_follower_that_moves_wakes_the_publisher() {
                 scene.backpressure.progressed();
             })
         };
-        block_on(scene.backpressure.wait(&scene.log, &scene.followers, || LIMITS));
+        block_on(
+            scene
+                .backpressure
+                .wait(&scene.log, || scene.followers.offered(), || LIMITS),
+        );
         shard.join().expect("no panic");
     });
 }
@@ -96,7 +100,11 @@ fn the_slower_of_two_followers_wakes_the_publisher() {
                 scene.backpressure.progressed();
             })
         });
-        block_on(scene.backpressure.wait(&scene.log, &scene.followers, || LIMITS));
+        block_on(
+            scene
+                .backpressure
+                .wait(&scene.log, || scene.followers.offered(), || LIMITS),
+        );
         for shard in shards {
             shard.join().expect("no panic");
         }
@@ -117,7 +125,11 @@ fn a_follower_that_leaves_wakes_the_publisher() {
                 scene.backpressure.progressed();
             })
         };
-        block_on(scene.backpressure.wait(&scene.log, &scene.followers, || LIMITS));
+        block_on(
+            scene
+                .backpressure
+                .wait(&scene.log, || scene.followers.offered(), || LIMITS),
+        );
         shard.join().expect("no panic");
     });
 }

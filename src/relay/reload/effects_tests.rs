@@ -58,6 +58,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("sources.NAME.live_event", "a", "b"),
     ("sources.NAME.end_event", "a", "b"),
     ("sources.NAME.client_start", "true", "false"),
+    ("sources.NAME.filters", "0", "10"),
     ("sources.NAME.end_when", "{ event: a }", "{ event: b }"),
     ("sources.NAME.linger", "1s", "2s"),
     ("sources.NAME.retry_ended_after", "1s", "2s"),

@@ -23,6 +23,7 @@ pub(crate) async fn play(moves: &mut Moves) {
     }
     malformed(moves).await;
     jobs(moves).await;
+    filters(moves).await;
     proxied(moves).await;
 }
 
@@ -73,6 +74,19 @@ async fn jobs(moves: &mut Moves) {
     asked.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(first.read_head().await.status, 404);
     relay.eventually_metric(&refused("origin"), 1.0).await;
+    scrapes.look().await;
+}
+
+async fn filters(moves: &mut Moves) {
+    let origin = TestOrigin::start().await;
+    let (relay, _conn) = Setup::over(&origin).source("filters: 1").start_with(&origin).await;
+    let mut scrapes = moves.of(relay.admin).await;
+    let _first = get(&format!("{PATH}?event=a")).open(relay.address).await;
+    let _second = get(&format!("{PATH}?event=b")).open(relay.address).await;
+    relay.eventually_metric(&refused("filters"), 1.0).await;
+    relay
+        .eventually_metric("fanfare_derived_channels{source=\"s\"}", 1.0)
+        .await;
     scrapes.look().await;
 }
 

@@ -4,6 +4,7 @@
 mod clients;
 mod drained;
 mod failures;
+mod filtered;
 mod kept;
 mod killed;
 mod late;
