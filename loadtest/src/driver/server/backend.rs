@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// The channel of all clients.
 pub(super) const CHANNEL: &str = "load";
+/// Threads that accept: a request that is slow to come delays no other.
+const THREADS: usize = 8;
 /// For a request to come.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -27,16 +29,18 @@ impl Backend {
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nGrip-Hold: stream\r\nGrip-Channel: {channel}\r\n\
              Content-Length: 0\r\nConnection: close\r\n\r\n"
         );
-        let stopped = stops.clone();
-        std::thread::spawn(move || {
-            for socket in listener.incoming().map_while(Result::ok) {
-                if stopped.load(Ordering::Relaxed) {
-                    return;
+        for _ in 0..THREADS {
+            let (listener, answer, stopped) = (listener.try_clone()?, answer.clone(), stops.clone());
+            std::thread::spawn(move || {
+                for socket in listener.incoming().map_while(Result::ok) {
+                    if stopped.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    // Whoever asks for it wrongly gets no stream, and that is seen.
+                    let _ = respond(socket, &answer);
                 }
-                // Whoever asks for it wrongly gets no stream, and that is seen.
-                let _ = respond(socket, &answer);
-            }
-        });
+            });
+        }
         Ok(Self { address, stops })
     }
 }
@@ -44,8 +48,10 @@ impl Backend {
 impl Drop for Backend {
     fn drop(&mut self) {
         self.stops.store(true, Ordering::Relaxed);
-        // Wakes the thread.
-        let _ = TcpStream::connect(self.address);
+        // Wakes the threads.
+        for _ in 0..THREADS {
+            let _ = TcpStream::connect(self.address);
+        }
     }
 }
 
