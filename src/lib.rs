@@ -6,6 +6,7 @@
 pub mod upstream;
 pub mod event_stream;
 pub mod kept;
+mod gzip;
 pub mod log;
 pub mod channel;
 pub mod source;

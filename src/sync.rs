@@ -13,13 +13,14 @@ pub(crate) use self::model::{Notify, Swap, mpsc};
 pub(crate) use loom::{
     hint::spin_loop,
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::{Mutex, MutexGuard},
 };
 
 #[cfg(not(fanfare_loom))]
 pub(crate) use std::{
     hint::spin_loop,
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
-    sync::mpsc,
+    sync::{Mutex, MutexGuard, mpsc},
 };
 #[cfg(not(fanfare_loom))]
 pub(crate) use tokio::sync::Notify;

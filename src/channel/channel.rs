@@ -3,6 +3,7 @@
 use super::asks::Asks;
 use super::backpressure::{Backpressure, Limits};
 use super::catching_up::CatchingUp;
+use super::compression::{Coding, Compression};
 use super::derivations::Derivations;
 use super::end::{Cause, End, Ending};
 use super::followers::{Follower, Followers};
@@ -32,6 +33,7 @@ pub struct Channel {
     /// Notified when an event is held back.
     pub(super) held: Notify,
     pub(super) followers: Followers,
+    pub(super) compression: Compression,
     pub(super) backpressure: Backpressure,
     pub(super) ending: Ending,
     pub(super) membership: Membership,
@@ -109,6 +111,7 @@ impl Channel {
             writer_state: Mutex::new(parts.writer),
             held: Notify::new(),
             followers: Followers::new(),
+            compression: Compression::new(),
             backpressure: Backpressure::new(),
             ending: parts.ending,
             membership: parts.membership,
@@ -220,14 +223,39 @@ impl Channel {
 impl Channel {
     /// Joins the followers. Register, then look: the follower is notified of everything that is
     /// published after this returns.
-    pub fn join(&self, follower: Arc<dyn Follower>) {
-        self.followers.add(follower);
+    pub fn join(&self, follower: Arc<dyn Follower>, coding: Coding) {
+        match coding {
+            Coding::Identity => self.followers.add(follower),
+            Coding::Gzip => self.compression.join(follower, &self.log, self.quiet()),
+        }
     }
 
     /// Leaves the followers.
-    pub fn leave(&self, follower: &Arc<dyn Follower>) {
-        self.followers.remove(follower);
+    pub fn leave(&self, follower: &Arc<dyn Follower>, coding: Coding) {
+        match coding {
+            Coding::Identity => self.followers.remove(follower),
+            Coding::Gzip => self.compression.leave(follower, &self.log, self.quiet()),
+        }
         self.progressed();
+    }
+
+    /// The newest entry that a follower may read.
+    pub fn head(&self, coding: Coding) -> Cursor {
+        match coding {
+            Coding::Identity => self.log.head(),
+            Coding::Gzip => self.compression.head(),
+        }
+    }
+
+    /// Notifies those who follow this channel itself.
+    pub(super) fn notify_followers(&self) {
+        self.followers.notify_all();
+        self.compression.notify(&self.log, || self.quiet());
+    }
+
+    /// How long it has to be quiet for clients to get a heartbeat; zero: they get none.
+    fn quiet(&self) -> Duration {
+        self.settings.load().heartbeat.every
     }
 
     /// Completes when there is something at `cursor` or beyond, the stream has ended before it, or

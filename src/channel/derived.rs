@@ -97,7 +97,7 @@ impl Channel {
 
     /// Wakes the followers, and computes what is derived: something was published.
     pub(super) fn notify_all(&self) {
-        self.followers.notify_all();
+        self.notify_followers();
         if self.derivations.are_any() {
             self.derivations.follow(&self.as_parent());
         }
@@ -105,7 +105,7 @@ impl Channel {
 
     /// Wakes the followers, also of what is derived: something else has changed.
     pub(super) fn notify_changed(&self) {
-        self.followers.notify_all();
+        self.notify_followers();
         if self.derivations.are_any() {
             self.derivations.follow_change(&self.as_parent());
         }
@@ -114,8 +114,12 @@ impl Channel {
     /// The newest entry that every follower has offered, here and of what is derived. `None`: there is
     /// no follower.
     pub(super) fn offered(&self) -> Option<Cursor> {
-        let here = self.followers.offered();
-        here.into_iter().chain(self.derivations.offered()).min()
+        let all = [
+            self.followers.offered(),
+            self.compression.offered(),
+            self.derivations.offered(),
+        ];
+        all.into_iter().flatten().min()
     }
 
     /// What is derived from it, by filter, each as far as it is itself.

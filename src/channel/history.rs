@@ -4,7 +4,8 @@
 //! It joins the log without a seam, since it ends right before the event that is the log's first
 //! one. It is shared by all clients whose ids it holds.
 
-use crate::log::{Cursor, Entry, Log, Read, comes_back_as};
+use super::compression::Coding;
+use crate::log::{Cursor, Entry, Log, Read, comes_back_as, plain_of};
 use bytes::{Bytes, BytesMut};
 use std::sync::{Arc, OnceLock};
 
@@ -15,8 +16,8 @@ pub(crate) struct History {
     asked: Bytes,
     log: Log,
     entries: Vec<Arc<Entry>>,
-    chunked: OnceLock<Rendered>,
-    plain: OnceLock<Rendered>,
+    /// Whole chunks and the blocks alone, in clear and compressed.
+    rendered: [OnceLock<Rendered>; 4],
 }
 
 /// All entries in one piece, and where each of them begins.
@@ -45,8 +46,7 @@ impl History {
             entries: log.tail().up_to(end).filter_map(entry).collect(),
             asked,
             log,
-            chunked: OnceLock::new(),
-            plain: OnceLock::new(),
+            rendered: Default::default(),
         }
     }
 
@@ -90,16 +90,16 @@ impl HistoryPlace {
     }
 
     /// The same as bytes, made once for all clients: whole chunks, or the blocks alone.
-    pub(crate) fn bytes(&self, chunked: bool) -> Bytes {
+    pub(crate) fn bytes(&self, chunked: bool, coding: Coding) -> Bytes {
         let history = &*self.history;
-        let rendered = match chunked {
-            true => history
-                .chunked
-                .get_or_init(|| Rendered::of(&history.entries, |entry| entry.chunked().clone())),
-            false => history
-                .plain
-                .get_or_init(|| Rendered::of(&history.entries, Entry::plain)),
+        let [clear_chunked, clear_plain, gzip_chunked, gzip_plain] = &history.rendered;
+        let (rendered, of): (_, fn(&Entry) -> Bytes) = match (coding, chunked) {
+            (Coding::Identity, true) => (clear_chunked, |entry| entry.chunked().clone()),
+            (Coding::Identity, false) => (clear_plain, Entry::plain),
+            (Coding::Gzip, true) => (gzip_chunked, Entry::alone),
+            (Coding::Gzip, false) => (gzip_plain, |entry| plain_of(&entry.alone())),
         };
+        let rendered = rendered.get_or_init(|| Rendered::of(&history.entries, of));
         let start = rendered.starts.get(self.from).copied();
         rendered.bytes.slice(start.unwrap_or(rendered.bytes.len())..)
     }

@@ -12,6 +12,7 @@ mod blocks;
 mod carried;
 mod catching_up;
 mod caught_up;
+mod compression;
 #[expect(clippy::module_inception, reason = "the room is named by its central type")]
 mod channel;
 mod coalesce;
@@ -45,6 +46,7 @@ pub(crate) use asking::HistoryLookup;
 pub(crate) use blocks::{end_block, gap_block, gap_blocks, live_block, retry_block};
 pub use carried::CarriedChannelState;
 pub use channel::Channel;
+pub use compression::Coding;
 pub(crate) use derived::KeepsDerived;
 pub use derived::TooManyFilters;
 pub use end::{Cause, End};

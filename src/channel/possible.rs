@@ -1,6 +1,6 @@
 //! Which counters a source has from its start on: those of what its settings make possible.
 
-use crate::config::{SlowPolicy, Source};
+use crate::config::{Compress, SlowPolicy, Source};
 use crate::metrics::{CloseReason, EvictReason, GapReason, Metrics, Possible, SourceMetrics};
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ pub fn metrics_of(source: &Source, metrics: &Metrics) -> Arc<SourceMetrics> {
         gaps: &|reason| reason != GapReason::Skipped || policy == SlowPolicy::Skip,
         keeps_log: source.log.dir.is_some(),
         derives: source.filters > 0,
+        compresses: source.compress == Compress::Gzip,
     });
     handles
 }

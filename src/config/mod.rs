@@ -71,7 +71,7 @@ pub use pass::Pass;
 pub use process::{Drain, Limits};
 pub use root::{Config, Reload};
 pub use secret::Secret;
-pub use source::{Forward, Ids, Refuse, Source, Start};
+pub use source::{Compress, Forward, Ids, Refuse, Source, Start};
 pub use stream::{KeptLog, LogLimits, SlowClient, SlowPolicy, Sync};
 pub use units::parse_duration;
 pub use upstream::{Target, Upstream};

@@ -11,7 +11,7 @@ use super::heartbeat::Heartbeat;
 use super::item::{Item, Section};
 use super::paths::{CLIENT_PATH, ClientPath, PATH_FORM};
 use super::stream::{KeptLog, SlowClient};
-use super::table::{Unsupported, nested, section};
+use super::table::{nested, section};
 use super::units::format_size;
 use super::upstream::{self, UPSTREAM, Upstream};
 use serde_json::{Map, Value as Json};
@@ -83,14 +83,13 @@ section! {
         /// How refusals that should heal are answered: 200 with `retry:` and the end, or always the
         /// status.
         pub refuse: Refuse = Word(&[("retry", Refuse::Retry), ("status", Refuse::Status)]).or("retry"),
+        /// Whether events are compressed, once for all clients that accept it.
+        pub compress: Compress = Word(&[("none", Compress::None), ("gzip", Compress::Gzip)]).or("none"),
         /// Who may read, as a list: any one that matches lets in. Without it, anyone.
         pub access: Vec<Access> = ACCESS,
         /// Cross-origin access; without it, no CORS headers.
         pub cors: Option<Cors> = nested().optional(),
     }
-    unsupported = [
-        Unsupported("compress", &["none"], "compressed streams"),
-    ];
     renamed = ("idle_linger", "idle_timeout");
     check = check;
     printed = leave_out_what_has_no_effect;
@@ -151,6 +150,15 @@ pub enum Refuse {
     Status,
 }
 
+/// Whether events are compressed for clients that accept it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compress {
+    /// Never.
+    None,
+    /// By gzip: once for all of them.
+    Gzip,
+}
+
 /// The paths of a source that can be read, with where they stand.
 pub(super) fn paths<'a>(source: &Item<'a>) -> Vec<(ClientPath, Item<'a>)> {
     let items = source.at("path").map(|item| item.one_or_more()).unwrap_or_default();
@@ -185,6 +193,13 @@ fn check(section: &Section<'_>, source: Option<&mut Source>) {
         {
             item.warn("no parameter of the path is used: every channel reads the same stream");
         }
+    }
+    if source.compress == Compress::Gzip && !source.access.is_empty() {
+        section.warn_at(
+            "compress",
+            "with `access`: who can make the origin send text of its own choice, and sees how long the \
+             compressed events are, can guess what else is in them",
+        );
     }
     bounds_fit(section, source);
     names_differ(section, source);

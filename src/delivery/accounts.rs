@@ -8,7 +8,7 @@ use super::clock::Tick;
 use super::keys::ClientKey;
 use super::slow_client::Lag;
 use crate::access_log::{AccessLog, StreamEnd};
-use crate::channel::HistoryPlace;
+use crate::channel::{Coding, HistoryPlace};
 use crate::log::{Cursor, Log, Read};
 use crate::metrics::CloseReason;
 use std::collections::HashMap;
@@ -45,7 +45,9 @@ impl Accounts {
             return;
         }
         let log = client.subscription.channel().log();
-        let (events, bytes) = history.map_or((0, 0), |history| (history.entries().len(), history.bytes(false).len()));
+        let (events, bytes) = history.map_or((0, 0), |history| {
+            (history.entries().len(), history.bytes(false, Coding::Identity).len())
+        });
         let account = Account {
             start: client.next,
             start_bytes: offset(log, client.next),

@@ -6,10 +6,12 @@ use super::intake::Intake;
 use super::keys::ClientKey;
 use super::lag::LAG_CHECK_EVERY;
 use super::mailbox::WakeFlag;
+use super::member::Member;
 use super::shard::Shard;
 use super::shard_channel::ShardChannel;
 use super::sink::Sink;
 use super::taking::TakenClient;
+use crate::gzip::Sum;
 use crate::metrics::CloseReason;
 use std::time::Duration;
 
@@ -30,11 +32,12 @@ impl Shard {
         }
         let channel = subscription.channel().clone();
         let mailbox_sender = &self.mailbox_sender;
-        let side = |key| ShardChannel::new(channel.clone(), WakeFlag::new(mailbox_sender.clone(), key));
-        let channel_key = self.channels.key_of(&channel, side);
+        let coding = carried.coding();
+        let side = |key| ShardChannel::new(channel.clone(), coding, WakeFlag::new(mailbox_sender.clone(), key));
+        let channel_key = self.channels.key_of(&channel, coding, side);
         let now = self.clock.tick();
         let ago = |ms| now.minus(Duration::from_millis(ms));
-        let keys = &mut self.channels[channel_key].clients;
+        let shard_channel = &mut self.channels[channel_key];
         let client = Client {
             sink: Sink::Own(stream),
             next: carried.next(),
@@ -43,7 +46,7 @@ impl Shard {
             permit,
             peer: Peer::new(carried.peer),
             channel_key,
-            index: keys.len() as u32,
+            index: shard_channel.clients.len() as u32,
             generation: reference.generation,
             active: ago(carried.active_ms),
             opened: ago(carried.opened_ms),
@@ -60,7 +63,9 @@ impl Shard {
             framing: carried.framing(),
             has_caught_up: carried.has_caught_up,
         };
-        keys.push(reference.key);
+        shard_channel.clients.push(reference.key);
+        let sum = carried.gzip.map(Sum::of_numbers);
+        shard_channel.members.extend(sum.map(Member::going_on));
         // What it got before is not counted: only the place where it is now came along.
         self.accounts.open(reference.key, &client, None);
         let key = self.clients.insert(client);

@@ -1,7 +1,10 @@
 //! What one wake takes from the log: consecutive entries as one run of bytes, shared by every
 //! client at the same place.
 
-use crate::log::{Cursor, Entry, Log, Read, frame};
+use super::compressed_batch::CompressedBatch;
+use super::framing::{Framing, Left};
+use super::member::Member;
+use crate::log::{Cursor, Entry, Log, Read};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
@@ -11,32 +14,6 @@ const BATCH_BYTES_MAX: u64 = 64 * 1024;
 /// Entries of a batch.
 const BATCH_ENTRIES_MAX: usize = 1024;
 
-/// How a client's bytes are framed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
-    /// HTTP/1.1: every event is a chunk, made once and shared.
-    Chunked,
-    /// HTTP/1.0: the same bytes without the chunk lines; the connection's end is the end.
-    Plain,
-}
-
-impl Framing {
-    /// A block of the relay's own.
-    pub(super) fn of_block(self, block: String) -> Bytes {
-        match self {
-            Framing::Chunked => frame(&[block.as_bytes()]),
-            Framing::Plain => block.into(),
-        }
-    }
-
-    pub(super) fn of(self, entry: &Entry) -> Bytes {
-        match self {
-            Framing::Chunked => entry.chunked().clone(),
-            Framing::Plain => entry.plain(),
-        }
-    }
-}
-
 /// Consecutive entries, `from` to before `to`.
 #[derive(Debug, Clone)]
 pub(super) struct Batch {
@@ -45,15 +22,7 @@ pub(super) struct Batch {
     entries: Vec<Arc<Entry>>,
     chunked: Option<Bytes>,
     plain: Option<Bytes>,
-}
-
-/// What a write of a batch left behind.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Left {
-    /// The first entry that has not been begun.
-    pub(super) next: Cursor,
-    /// What is missing of the entry before it; empty: it ended at an entry's end.
-    pub(super) rest: Bytes,
+    compressed: Option<Box<CompressedBatch>>,
 }
 
 impl Batch {
@@ -84,6 +53,7 @@ impl Batch {
             entries,
             chunked: None,
             plain: None,
+            compressed: None,
         })
     }
 
@@ -93,7 +63,8 @@ impl Batch {
 
     /// All its bytes in one piece: of one entry the log's own, of several a copy that is made once
     /// and serves every client.
-    pub(super) fn bytes(&mut self, framing: Framing) -> Bytes {
+    #[inline]
+    pub(super) fn bytes(&mut self, framing: Framing) -> &Bytes {
         let made = match framing {
             Framing::Chunked => &mut self.chunked,
             Framing::Plain => &mut self.plain,
@@ -109,7 +80,6 @@ impl Batch {
                 bytes.freeze()
             }
         })
-        .clone()
     }
 
     /// Where a client stands that has taken the first `written` of those bytes.
@@ -134,5 +104,35 @@ impl Batch {
             next: self.to,
             rest: Bytes::new(),
         }
+    }
+}
+
+/// The same for a compressed client, which gets what it can read.
+impl Batch {
+    /// All its bytes in one piece.
+    #[inline]
+    pub(super) fn compressed_bytes(&mut self, framing: Framing, member: &Member) -> &Bytes {
+        let entries = &self.entries;
+        let compressed = self
+            .compressed
+            .get_or_insert_with(|| Box::new(CompressedBatch::of(entries)));
+        compressed.bytes(entries, framing, member)
+    }
+
+    /// Where the client stands that has taken the first `written` of them, and what it would have been
+    /// given in clear.
+    pub(super) fn compressed_left(&self, framing: Framing, member: &mut Member, written: usize) -> (Left, u64) {
+        let from = (self.from, &self.entries[..]);
+        match &self.compressed {
+            Some(compressed) => compressed.part_taken(from, framing, member, written),
+            None => (self.left(framing, 0), 0),
+        }
+    }
+
+    /// It has taken all of them: as many bytes in clear.
+    #[inline]
+    pub(super) fn compressed_taken(&self, member: &mut Member) -> u64 {
+        let compressed = self.compressed.as_ref();
+        compressed.map_or(0, |compressed| compressed.all_taken(member))
     }
 }

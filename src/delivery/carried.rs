@@ -35,6 +35,9 @@ pub struct CarriedClient {
     pub(super) leaves: Option<CarriedLeave>,
     pub(super) peer: SocketAddr,
     pub(super) grant: Option<CarriedGrant>,
+    /// Of a compressed one, the checksum and the size of what it was given before `rest`'s end. It
+    /// is in no history there.
+    pub(super) gzip: Option<(u32, u32)>,
 }
 
 /// What has to go out before the log.

@@ -54,7 +54,9 @@ impl Shard {
         let Some(event_type) = &settings.live_event else {
             return Flow::Done;
         };
-        let bytes = client.framing.of_block(live_block(event_type, channel.name()));
+        let block = live_block(event_type, channel.name());
+        drop(settings);
+        let bytes = shard_channel.own(client, block.as_bytes());
         let sent = &mut shard_channel.counts.bytes_sent;
         client.write_own(bytes, &mut self.connections, now, sent)
     }

@@ -3,7 +3,7 @@
 use super::channel_queue::ChannelQueue;
 use super::keys::{ChannelKey, ClientKey};
 use super::shard_channel::ShardChannel;
-use crate::channel::Channel;
+use crate::channel::{Channel, Coding};
 use crate::log::Cursor;
 use slab::Slab;
 use std::collections::HashMap;
@@ -13,8 +13,8 @@ use std::sync::Arc;
 /// A channel in a queue is one that is here; one without clients is not.
 pub(super) struct Channels {
     slab: Slab<ShardChannel>,
-    /// By the address of their channel, which they keep alive.
-    by_address: HashMap<usize, ChannelKey>,
+    /// By the address of their channel, which they keep alive, and what their clients take.
+    by_address: HashMap<(usize, Coding), ChannelKey>,
     /// Those with a pass to make or to go on with.
     pub(super) working: ChannelQueue,
     /// Those that keep a batch for clients that read on their own.
@@ -37,13 +37,15 @@ impl Channels {
         }
     }
 
-    /// The shard's side of a channel, which is made if there is none.
+    /// The shard's side of a channel for clients that take this coding, which is made if there is
+    /// none.
     pub(super) fn key_of(
         &mut self,
         channel: &Arc<Channel>,
+        coding: Coding,
         make: impl FnOnce(ChannelKey) -> ShardChannel,
     ) -> ChannelKey {
-        *self.by_address.entry(address(channel)).or_insert_with(|| {
+        *self.by_address.entry((address(channel), coding)).or_insert_with(|| {
             let entry = self.slab.vacant_entry();
             let key = ChannelKey::new(entry.key());
             entry.insert(make(key));
@@ -57,7 +59,7 @@ impl Channels {
             return;
         }
         let left = self.slab.remove(key.index());
-        self.by_address.remove(&address(&left.channel));
+        self.by_address.remove(&(address(&left.channel), left.coding));
         for queue in [
             &mut self.working,
             &mut self.replayed,
@@ -98,7 +100,8 @@ impl Channels {
     pub(super) fn check(&self) {
         assert_eq!(self.by_address.len(), self.slab.len());
         for (key, shard_channel) in self.iter() {
-            assert_eq!(self.by_address.get(&address(&shard_channel.channel)), Some(&key));
+            let name = (address(&shard_channel.channel), shard_channel.coding);
+            assert_eq!(self.by_address.get(&name), Some(&key));
         }
         for queue in [&self.working, &self.replayed, &self.waiting, &self.staggering] {
             queue.check();

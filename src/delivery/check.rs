@@ -5,6 +5,7 @@ use super::client::{AfterRest, Client, ClientState};
 use super::keys::ClientKey;
 use super::shard::Shard;
 use super::shard_channel::ShardChannel;
+use crate::channel::Coding;
 
 /// Clients and channels up to which everything is looked at; of more, a sample is.
 const ALL_UP_TO: usize = 64;
@@ -72,6 +73,17 @@ impl Shard {
         let channels = || self.channels.iter().map(|(_, shard_channel)| shard_channel);
         let listed: usize = channels().map(|shard_channel| shard_channel.clients.len()).sum();
         assert_eq!(listed, self.clients.len(), "a client stands in two lists");
+        for shard_channel in channels() {
+            let members = match shard_channel.coding {
+                Coding::Identity => 0,
+                Coding::Gzip => shard_channel.clients.len(),
+            };
+            assert_eq!(
+                shard_channel.members.len(),
+                members,
+                "what is remembered of compressed clients"
+            );
+        }
         let times = self.clients.replaying();
         for (key, client) in self.clients.iter() {
             let wanted = usize::from(client.state == ClientState::Replaying);

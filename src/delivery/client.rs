@@ -1,8 +1,8 @@
 //! One client: a way to its peer and a cursor.
 
-use super::batch::Framing;
 use super::clock::Tick;
 use super::failure::reason_of;
+use super::framing::Framing;
 use super::http2::Connections;
 use super::keys::{ChannelKey, Generation};
 use super::sink::Sink;

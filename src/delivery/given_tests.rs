@@ -1,14 +1,14 @@
 //! Shards with their threads: what stands still answers, goes on as if nothing had been, or lets go.
 
-use super::batch::Framing;
 use super::carried::CarriedClient;
+use super::framing::Framing;
 use super::given::Given;
 use super::new_client::{Joining, NewClient};
 use super::shards::Shards;
 use super::taker::Taker;
 use super::taking::TakenClients;
 use crate::access_log::AccessLog;
-use crate::channel::{Admission, Channel, Publisher, Settings};
+use crate::channel::{Admission, Channel, Coding, Publisher, Settings};
 use crate::config::Config;
 use crate::critical::CriticalTasks;
 use crate::event_stream::{Parser, ParserOptions};
@@ -107,6 +107,7 @@ impl Process {
             framing: Framing::Plain,
             joining: Joining {
                 subscription,
+                coding: Coding::Identity,
                 start,
                 permit,
                 history: None,

@@ -2,9 +2,9 @@
 //! them until it is told that the successor does. Then it lets go of them without a word, or goes on
 //! as if nothing had been.
 
-use super::batch::Framing;
 use super::carried::{CarriedClient, CarriedGrant, CarriedLeave, CarriedRest, CarriedSlowState, CarriedState, millis};
 use super::client::{Client, ClientState};
+use super::framing::Framing;
 use super::intake::Intake;
 use super::keys::ClientKey;
 use super::shard::Shard;
@@ -89,6 +89,10 @@ impl Shard {
             leaves,
             peer: client.peer.address(),
             grant: client.permit.grant().map(|grant| CarriedGrant::of(grant)),
+            gzip: self.channels[client.channel_key]
+                .members
+                .get(client.index as usize)
+                .map(|member| member.sum.numbers()),
         };
         Some((carried, stream))
     }

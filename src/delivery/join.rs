@@ -1,20 +1,19 @@
 //! A client joins: its socket is registered, its place in the log found, and its stream begun.
 
-use super::batch::Framing;
 use super::client::{AfterRest, Client, ClientState, Flow, Peer};
-use super::clock::Tick;
-use super::http2::Connections;
+use super::framing::Framing;
 use super::intake::Intake;
 use super::keys::{ClientKey, ClientRef};
 use super::mailbox::WakeFlag;
+use super::member::{Member, put_own};
 use super::new_client::{Joining, NewClient};
 use super::shard::Shard;
 use super::shard_channel::ShardChannel;
 use super::sink::Sink;
 use super::slow_client::SlowState;
-use crate::channel::{Channel, HistoryPlace, gap_block, retry_block};
+use crate::channel::{Channel, Coding, HistoryPlace, gap_block, retry_block};
 use crate::config::Forward;
-use crate::log::{ResumePoint, StartPoint, put_frame};
+use crate::log::{ResumePoint, StartPoint};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -38,6 +37,7 @@ impl Shard {
     pub(super) fn join(&mut self, sink: Sink, head: &[u8], framing: Framing, joining: Joining, reference: ClientRef) {
         let Joining {
             subscription,
+            coding,
             permit,
             start,
             last_event_id,
@@ -46,14 +46,16 @@ impl Shard {
         } = joining;
         let channel = subscription.channel().clone();
         let mailbox_sender = &self.mailbox_sender;
-        let side = |key| ShardChannel::new(channel.clone(), WakeFlag::new(mailbox_sender.clone(), key));
-        let channel_key = self.channels.key_of(&channel, side);
+        let side = |key| ShardChannel::new(channel.clone(), coding, WakeFlag::new(mailbox_sender.clone(), key));
+        let channel_key = self.channels.key_of(&channel, coding, side);
 
         let place = place(&channel, last_event_id.as_deref(), start, history.is_some());
         count_resume(&channel, last_event_id.as_deref(), &place);
-        let opening = opening(head, framing, channel.opening_retry(), &channel, &place);
+        let mut member = (coding == Coding::Gzip).then(Member::default);
+        let blocks = opening_blocks(channel.opening_retry(), &channel, &place);
+        let opening = opening(head, framing, member.as_mut(), &blocks);
         let now = self.clock.tick();
-        let keys = &mut self.channels[channel_key].clients;
+        let shard_channel = &mut self.channels[channel_key];
         let mut client = Client {
             sink,
             next: place.next,
@@ -62,7 +64,7 @@ impl Shard {
             permit,
             peer: Peer::new(peer),
             channel_key,
-            index: keys.len() as u32,
+            index: shard_channel.clients.len() as u32,
             generation: reference.generation,
             active: now,
             opened: now,
@@ -76,28 +78,41 @@ impl Shard {
             framing,
             has_caught_up: false,
         };
-        keys.push(reference.key);
+        shard_channel.clients.push(reference.key);
+        shard_channel.members.extend(member);
         self.accounts.open(reference.key, &client, history.as_deref());
         self.limit_life(&mut client, &channel.settings().load(), now);
-        let counts = &mut self.channels[channel_key].counts;
-        let mut flow = client.write_own(opening, &mut self.connections, now, &mut counts.bytes_sent);
-        if let Some(history) = history {
-            counts.deliveries += history.entries().len() as u64;
-            flow = write_history(
-                &mut client,
-                &history,
-                flow,
-                &mut self.connections,
-                now,
-                &mut counts.bytes_sent,
-            );
-        }
+        let flow = self.write_beginning(&mut client, opening, history.as_deref());
         let key = self.clients.insert(client);
         self.bound_unread(key);
         self.begun(key, flow);
         // What was decrypted before is nothing that the poll knows of; it may be the client's end.
         if self.clients.key_of(reference) == Some(key) && self.clients[key].sink.has_read_ahead() {
             self.drop_what_it_sends(key);
+        }
+    }
+
+    /// Writes what stands before the log: the opening, and behind it the history.
+    fn write_beginning(&mut self, client: &mut Client, opening: Bytes, history: Option<&HistoryPlace>) -> Flow {
+        let now = self.clock.tick();
+        let shard_channel = &mut self.channels[client.channel_key];
+        let counts = &mut shard_channel.counts;
+        let opened = client.write_own(opening, &mut self.connections, now, &mut counts.bytes_sent);
+        let Some(history) = history.filter(|history| !history.entries().is_empty()) else {
+            return opened;
+        };
+        counts.deliveries += history.entries().len() as u64;
+        if let Some(member) = shard_channel.members.get_mut(client.index as usize) {
+            history.entries().iter().for_each(|entry| member.sum.add(entry.block()));
+        }
+        let bytes = history.bytes(client.framing == Framing::Chunked, shard_channel.coding);
+        match (opened, client.rest.take()) {
+            (Flow::Done, _) => client.write_own(bytes, &mut self.connections, now, &mut counts.bytes_sent),
+            (flow, rest) => {
+                let both = [rest.as_deref().map_or(&[][..], |rest| rest), &bytes].concat();
+                client.rest = Some(Box::new(both.into()));
+                flow
+            }
         }
     }
 
@@ -123,38 +138,15 @@ fn place(channel: &Channel, last_event_id: Option<&[u8]>, start: StartPoint, has
     }
 }
 
-/// Writes a history behind the opening, of which something may be left.
-fn write_history(
-    client: &mut Client,
-    history: &HistoryPlace,
-    opening: Flow,
-    connections: &mut Connections,
-    now: Tick,
-    sent: &mut u64,
-) -> Flow {
-    let bytes = history.bytes(client.framing == Framing::Chunked);
-    if bytes.is_empty() {
-        return opening;
-    }
-    match (opening, client.rest.take()) {
-        (Flow::Done, _) => client.write_own(bytes, connections, now, sent),
-        (flow, rest) => {
-            let both = [rest.as_deref().map_or(&[][..], |rest| rest), &bytes].concat();
-            client.rest = Some(Box::new(both.into()));
-            flow
-        }
-    }
-}
-
 /// `mean` ± `part` of it, evenly spread.
 pub(crate) fn jittered(mean: Duration, part: f64) -> Duration {
     mean.mul_f64((1.0 + part * (2.0 * fastrand::f64() - 1.0)).max(0.0))
 }
 
-/// The bytes before the log: the response head, a comment so that every proxy on the way sees the
-/// stream open, the reconnection time, the id of the place, and the gap event if the place is not
-/// where the client wanted to go on.
-fn opening(head: &[u8], framing: Framing, retry: Option<Duration>, channel: &Channel, place: &ResumePoint) -> Bytes {
+/// What stands before the log: a comment so that every proxy on the way sees the stream open, the
+/// reconnection time, the id of the place, and the gap event if the place is not where the client
+/// wanted to go on.
+fn opening_blocks(retry: Option<Duration>, channel: &Channel, place: &ResumePoint) -> Vec<u8> {
     let settings = channel.settings().load();
     let retry = retry.map(retry_block).unwrap_or_default();
     let gap = match (place.gap, &settings.gap_event) {
@@ -167,14 +159,15 @@ fn opening(head: &[u8], framing: Framing, retry: Option<Duration>, channel: &Cha
         false => [b"id: ", &place.id, b"\n\n"],
     };
     let parts: [&[u8]; 6] = [b":\n\n", retry.as_bytes(), id[0], id[1], id[2], gap.as_bytes()];
-    let len: usize = parts.iter().map(|part| part.len()).sum();
+    parts.concat()
+}
+
+/// The same behind the response head.
+fn opening(head: &[u8], framing: Framing, member: Option<&mut Member>, blocks: &[u8]) -> Bytes {
     // The chunk's size line and its end are less than 24 bytes.
-    let mut out = BytesMut::with_capacity(head.len() + len + 24);
+    let mut out = BytesMut::with_capacity(head.len() + blocks.len() + 24);
     out.extend_from_slice(head);
-    match framing {
-        Framing::Chunked => put_frame(&mut out, &parts),
-        Framing::Plain => parts.iter().for_each(|part| out.extend_from_slice(part)),
-    }
+    put_own(&mut out, framing, member, blocks);
     out.freeze()
 }
 

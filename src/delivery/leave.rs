@@ -1,23 +1,19 @@
 //! Leaving: a stream ends in order or is cut, a client is gone, or all are drained.
 
-use super::batch::Framing;
 use super::client::{AfterRest, Client, ClientState, Flow};
 use super::clock::TICK;
 use super::keys::{ChannelKey, ClientKey};
+use super::member::farewell;
 use super::shard::Shard;
 use super::sink::Sink;
-use crate::channel::{Channel, end_block, retry_block};
+use crate::channel::{Channel, Coding, end_block, retry_block};
 use crate::config::Drain;
-use crate::log::frame;
 use crate::metrics::CloseReason;
-use bytes::{Bytes, BytesMut};
 use std::io::ErrorKind;
 use std::time::Duration;
 
 /// How long an evicted client's socket may take to accept the rest of its event and the farewell.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
-/// The last chunk (RFC 9112, 7.1).
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 impl Shard {
     /// Begins to end a stream: the rest of an event that is under way, then the farewell, as the
@@ -70,8 +66,10 @@ impl Shard {
                 let retry = (reason != CloseReason::Ended)
                     .then(|| shard_channel.channel.opening_retry())
                     .flatten();
-                let end = end_of(&shard_channel.channel, reason);
-                let farewell = farewell(client.framing, retry, end);
+                let mut blocks = retry.map(retry_block).unwrap_or_default();
+                blocks.extend(end_of(&shard_channel.channel, reason));
+                let member = shard_channel.members.get_mut(client.index as usize);
+                let farewell = farewell(client.framing, member, blocks.as_bytes());
                 client.rest = (!farewell.is_empty()).then(|| Box::new(farewell));
             } else {
                 match client.sink.finish(&mut self.connections) {
@@ -128,6 +126,9 @@ impl Shard {
         let shard_channel = &mut self.channels[channel_key];
         let index = client.index as usize;
         shard_channel.clients.swap_remove(index);
+        if shard_channel.coding == Coding::Gzip {
+            shard_channel.members.swap_remove(index);
+        }
         if let Some(&moved_key) = shard_channel.clients.get(index) {
             let moved = &mut self.clients[moved_key];
             let old_index = moved.index as usize;
@@ -211,19 +212,4 @@ fn end_of(channel: &Channel, reason: CloseReason) -> Option<String> {
         .end_event
         .as_deref()
         .map(|event_type| end_block(event_type, reason))
-}
-
-/// The last bytes of a stream that is ended in order.
-fn farewell(framing: Framing, retry: Option<Duration>, end: Option<String>) -> Bytes {
-    let mut blocks = retry.map(retry_block).unwrap_or_default();
-    blocks.extend(end);
-    match framing {
-        Framing::Plain => Bytes::from(blocks),
-        Framing::Chunked if blocks.is_empty() => Bytes::from_static(LAST_CHUNK),
-        Framing::Chunked => {
-            let mut out = BytesMut::from(&frame(&[blocks.as_bytes()])[..]);
-            out.extend_from_slice(LAST_CHUNK);
-            out.freeze()
-        }
-    }
 }

@@ -99,7 +99,7 @@ impl Shard {
         let every = client.subscription.channel().settings().load().heartbeat.every;
         if !every.is_zero() && now.since(client.active) >= every {
             let shard_channel = &mut self.channels[client.channel_key];
-            let beat = shard_channel.heartbeat(client.framing);
+            let beat = shard_channel.heartbeat(client);
             match client.write_own(beat, &mut self.connections, now, &mut shard_channel.counts.bytes_sent) {
                 Flow::Done => {}
                 Flow::Blocked => return self.block(key),

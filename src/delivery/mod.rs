@@ -18,6 +18,7 @@
 
 mod adopt;
 mod accounts;
+mod audience;
 mod batch;
 mod carried;
 mod caught_up;
@@ -28,10 +29,12 @@ mod check;
 mod client;
 mod clients;
 mod clock;
+mod compressed_batch;
 mod expire;
 mod failure;
 mod find;
 mod follower;
+mod framing;
 mod given;
 #[cfg(test)]
 mod given_tests;
@@ -46,6 +49,7 @@ mod lag;
 mod leave;
 mod looks;
 mod mailbox;
+mod member;
 mod new_client;
 mod note;
 mod passes;
@@ -71,8 +75,8 @@ mod timers;
 mod waiting;
 mod wheel;
 
-pub use batch::Framing;
 pub use carried::CarriedClient;
+pub use framing::Framing;
 pub use given::Given;
 pub use http2::{AskedRequest, Gone, Reply, RequestBody, RequestLimits, Requests};
 pub(crate) use join::jittered;

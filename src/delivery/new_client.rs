@@ -1,7 +1,7 @@
 //! A client on its way to a shard.
 
-use super::batch::Framing;
-use crate::channel::{HistoryPlace, Subscription};
+use super::framing::Framing;
+use crate::channel::{Coding, HistoryPlace, Subscription};
 use crate::log::StartPoint;
 use crate::net::Stream;
 use crate::quotas::ClientPermit;
@@ -24,6 +24,8 @@ pub struct NewClient {
 pub struct Joining {
     /// What it joins.
     pub subscription: Subscription,
+    /// How the events are coded for it.
+    pub coding: Coding,
     /// Its place in the process.
     pub permit: ClientPermit,
     /// Where it starts without a last event ID.

@@ -1,6 +1,6 @@
 //! Passes: what is new in a channel is offered to its live clients, a slice of them at a time.
 
-use super::batch::Framing;
+use super::audience::{Audience, Compressed, InClear};
 use super::client::ClientState;
 use super::clients::Clients;
 use super::clock::Tick;
@@ -8,10 +8,10 @@ use super::failure::reason_of;
 use super::http2::Connections;
 use super::keys::{ChannelKey, ClientKey};
 use super::shard::Shard;
-use super::shard_channel::{Found, ShardChannel};
+use super::shard_channel::{Counts, Found, Pass, ShardChannel};
+use crate::channel::Coding;
 use crate::metrics::CloseReason;
 use crate::net::Sent;
-use bytes::Bytes;
 
 /// Clients of one channel that are written to before another channel has its turn.
 const SLICE_CLIENTS: usize = 256;
@@ -123,18 +123,44 @@ impl Shard {
 
 /// Writes the batch of the pass that is under way to the next slice of the clients.
 fn offer(shard_channel: &mut ShardChannel, clients: &mut Clients, connections: &mut Connections, now: Tick) -> Offered {
-    let mut offered = Offered::default();
+    let keys = &shard_channel.clients;
     let Some(pass) = &mut shard_channel.pass else {
-        return offered;
+        return Offered::default();
+    };
+    // Between two slices the audience may have shrunk to less than what has been visited.
+    let begin = pass.index.min(keys.len());
+    let end = (begin + SLICE_CLIENTS).min(keys.len());
+    pass.index = end;
+    let (keys, counts) = (&keys[begin..end], &mut shard_channel.counts);
+    match shard_channel.coding {
+        Coding::Identity => offer_to(InClear, keys, pass, counts, clients, connections, now),
+        Coding::Gzip => {
+            let audience = Compressed {
+                members: &mut shard_channel.members[begin..end],
+                clear_bytes: &mut shard_channel.clear_bytes,
+            };
+            offer_to(audience, keys, pass, counts, clients, connections, now)
+        }
+    }
+}
+
+/// The same where the clients get the batch in the same coding.
+fn offer_to(
+    mut audience: impl Audience,
+    keys: &[ClientKey],
+    pass: &mut Pass,
+    counts: &mut Counts,
+    clients: &mut Clients,
+    connections: &mut Connections,
+    now: Tick,
+) -> Offered {
+    let mut offered = Offered {
+        visited: keys.len(),
+        ..Offered::default()
     };
     let (from, to) = (pass.batch.from, pass.batch.to);
     let entries = to.since(from);
-    // Between two slices the audience may have shrunk to less than what has been visited.
-    let begin = pass.index.min(shard_channel.clients.len());
-    let end = (begin + SLICE_CLIENTS).min(shard_channel.clients.len());
-    let counts = &mut shard_channel.counts;
-    let mut bytes: Option<(Framing, Bytes)> = None;
-    for &key in &shard_channel.clients[begin..end] {
+    for (index, &key) in keys.iter().enumerate() {
         let client = &mut clients[key];
         if client.state != ClientState::Live || client.next >= to {
             continue;
@@ -143,19 +169,17 @@ fn offer(shard_channel: &mut ShardChannel, clients: &mut Clients, connections: &
             offered.elsewhere.push(key);
             continue;
         }
-        let bytes = match &bytes {
-            Some((framing, bytes)) if *framing == client.framing => bytes,
-            _ => &bytes.insert((client.framing, pass.batch.bytes(client.framing))).1,
-        };
+        let bytes = audience.bytes(&mut pass.batch, client.framing, index);
         match client.sink.send(bytes, connections) {
             Ok(Sent { taken, is_full: false }) => {
+                audience.all_taken(&pass.batch, index);
                 client.next = to;
                 client.active = now;
                 counts.deliveries += entries;
                 counts.bytes_sent += taken as u64;
             }
             Ok(Sent { taken, is_full: true }) => {
-                let left = pass.batch.left(client.framing, taken);
+                let left = audience.left(&pass.batch, client.framing, index, taken);
                 counts.deliveries += left.next.since(from);
                 counts.bytes_sent += taken as u64;
                 client.next = left.next;
@@ -165,7 +189,5 @@ fn offer(shard_channel: &mut ShardChannel, clients: &mut Clients, connections: &
             Err(error) => offered.gone.push((key, reason_of(&error))),
         }
     }
-    pass.index = end;
-    offered.visited = end - begin;
     offered
 }

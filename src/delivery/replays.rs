@@ -57,15 +57,22 @@ impl Shard {
             }
             self.channels.replayed.push(channel_key);
             let shard_channel = &mut self.channels[channel_key];
-            let Some(batch) = shard_channel.replay(client.next, target) else {
+            let Some((batch, member)) = shard_channel.replay(client.next, target, client.index as usize) else {
                 return self.lapsed(key);
             };
-            let bytes = batch.bytes(client.framing);
-            let Sent { taken, is_full } = match client.sink.send(&bytes, &mut self.connections) {
+            let bytes = match &member {
+                None => batch.bytes(client.framing),
+                Some(member) => batch.compressed_bytes(client.framing, member),
+            };
+            let Sent { taken, is_full } = match client.sink.send(bytes, &mut self.connections) {
                 Ok(sent) => sent,
                 Err(error) => return self.left(key, reason_of(&error)),
             };
-            let left = batch.left(client.framing, taken);
+            let (left, clear_bytes) = match member {
+                None => (batch.left(client.framing, taken), 0),
+                Some(member) => batch.compressed_left(client.framing, member, taken),
+            };
+            shard_channel.clear_bytes += clear_bytes;
             shard_channel.counts.bytes_sent += taken as u64;
             shard_channel.counts.deliveries += left.next.since(client.next);
             client.next = left.next;
@@ -76,7 +83,8 @@ impl Shard {
             if is_full {
                 return self.block(key);
             }
-            budget = budget.saturating_sub(taken);
+            // What had to be compressed for it took longer than writing it.
+            budget = budget.saturating_sub(taken.max(clear_bytes as usize));
         }
     }
 
@@ -99,7 +107,8 @@ impl Shard {
         let (event_type, reset) = (settings.gap_event.as_deref(), channel.is_id_reset_before(to));
         let blocks = gap_blocks(event_type, GapReason::Skipped, channel.name(), Some(skipped), reset);
         if !blocks.is_empty() {
-            client.rest = Some(Box::new(client.framing.of_block(blocks)));
+            drop(settings);
+            client.rest = Some(Box::new(shard_channel.own(client, blocks.as_bytes())));
         }
     }
 }

@@ -1,24 +1,31 @@
 //! A shard's side of one channel: which clients follow it, and how far they have been served.
 
-use super::batch::{Batch, Framing};
+use super::batch::Batch;
+use super::client::Client;
 use super::follower::ShardFollower;
+use super::framing::Framing;
 use super::keys::{ChannelKey, ClientKey};
 use super::mailbox::WakeFlag;
+use super::member::{Member, put_own};
 use super::note::Note;
 use super::stagger_cursor::StaggerCursor;
 use super::waiting::Waiting;
-use crate::channel::{Channel, Follower};
+use crate::channel::{Channel, Coding, Follower};
 use crate::config::Source;
 use crate::log::{Cursor, frame};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
 /// The shard's side of a channel. Lives while the shard has a client of it.
 pub(super) struct ShardChannel {
     pub(super) channel: Arc<Channel>,
+    /// What its clients take: those that take another follow another side of the channel.
+    pub(super) coding: Coding,
     follower: Arc<ShardFollower>,
     /// Keys of the clients, in no order: each client knows its `index` in it.
     pub(super) clients: Vec<ClientKey>,
+    /// Of compressed clients, what is remembered of each: at the client's place. Else empty.
+    pub(super) members: Vec<Member>,
     /// Everything before it has been offered to every live client.
     pub(super) next: Cursor,
     /// The pass that is under way.
@@ -37,6 +44,8 @@ pub(super) struct ShardChannel {
     /// Its source is no more, and each of its clients has a time to leave.
     pub(super) is_leaving: bool,
     pub(super) counts: Counts,
+    /// What compressed clients would have been given in clear, since it was added up last.
+    pub(super) clear_bytes: u64,
 }
 
 /// A pass over the clients with one batch.
@@ -65,11 +74,15 @@ pub(super) struct Counts {
 }
 
 impl ShardChannel {
-    pub(super) fn new(channel: Arc<Channel>, wake_flag: WakeFlag<Note, mio::Waker, ChannelKey>) -> Self {
+    pub(super) fn new(
+        channel: Arc<Channel>,
+        coding: Coding,
+        wake_flag: WakeFlag<Note, mio::Waker, ChannelKey>,
+    ) -> Self {
         let follower = Arc::new(ShardFollower::new(wake_flag, channel.log().head()));
         // Register, then look: what is published between the two raises the flag.
-        channel.join(follower.clone());
-        let head = channel.log().head();
+        channel.join(follower.clone(), coding);
+        let head = channel.head(coding);
         let next = head.next();
         follower.set_offered(head);
         Self {
@@ -77,14 +90,17 @@ impl ShardChannel {
             settings: channel.settings().snapshot(),
             is_leaving: channel.removal().is_some(),
             channel,
+            coding,
             follower,
             clients: Vec::new(),
+            members: Vec::new(),
             next,
             pass: None,
             waiting: Waiting::default(),
             replayed: None,
             heartbeat: Default::default(),
             counts: Counts::default(),
+            clear_bytes: 0,
         }
     }
 
@@ -98,7 +114,7 @@ impl ShardChannel {
     pub(super) fn target_of(&self, has_caught_up: bool) -> Cursor {
         match has_caught_up || self.channel.settings().load().live_event.is_none() {
             true => self.target(),
-            false => self.target().max(self.channel.log().head().next()),
+            false => self.target().max(self.channel.head(self.coding).next()),
         }
     }
 
@@ -109,7 +125,7 @@ impl ShardChannel {
         }
         self.follower.clear();
         let log = self.channel.log();
-        let head = log.head();
+        let head = self.channel.head(self.coding);
         if self.next > head {
             return Found::Nothing;
         }
@@ -129,7 +145,7 @@ impl ShardChannel {
     /// Looks at the log, and moves on to its head: the first entry that is new, if any.
     pub(super) fn take_news(&mut self) -> Option<Cursor> {
         self.follower.clear();
-        let (from, head) = (self.next, self.channel.log().head());
+        let (from, head) = (self.next, self.channel.head(self.coding));
         if from > head {
             return None;
         }
@@ -172,8 +188,14 @@ impl ShardChannel {
         self.channel.progressed();
     }
 
-    /// Entries for a client that reads on its own. `None`: the log has let `from` go.
-    pub(super) fn replay(&mut self, from: Cursor, to: Cursor) -> Option<&mut Batch> {
+    /// Entries for a client that reads on its own, and what is remembered of it if it is compressed.
+    /// `None`: the log has let `from` go.
+    pub(super) fn replay(
+        &mut self,
+        from: Cursor,
+        to: Cursor,
+        index: usize,
+    ) -> Option<(&mut Batch, Option<&mut Member>)> {
         let fits = self
             .replayed
             .as_ref()
@@ -183,7 +205,19 @@ impl ShardChannel {
         if !fits {
             self.replayed = Batch::read(self.channel.log(), from, to);
         }
-        self.replayed.as_mut()
+        Some((self.replayed.as_mut()?, self.members.get_mut(index)))
+    }
+
+    /// Blocks of the relay's own for a client, at an event boundary.
+    pub(super) fn own(&mut self, client: &Client, blocks: &[u8]) -> Bytes {
+        let mut own = BytesMut::new();
+        put_own(
+            &mut own,
+            client.framing,
+            self.members.get_mut(client.index as usize),
+            blocks,
+        );
+        own.freeze()
     }
 
     /// Lets go of what is kept for replays: no client reads on its own any more.
@@ -219,9 +253,16 @@ impl ShardChannel {
         Some((before, now))
     }
 
-    pub(super) fn heartbeat(&mut self, framing: Framing) -> Bytes {
+    /// The heartbeat in force, for this client.
+    pub(super) fn heartbeat(&mut self, client: &Client) -> Bytes {
         let settings = self.channel.settings().load();
         let block = &settings.heartbeat.block;
+        let framing = client.framing;
+        if let Some(member) = self.members.get_mut(client.index as usize) {
+            let mut own = BytesMut::new();
+            put_own(&mut own, framing, Some(member), block);
+            return own.freeze();
+        }
         if self.heartbeat.1 != block {
             self.heartbeat = (frame(&[block]), block.clone());
         }
@@ -241,6 +282,12 @@ impl ShardChannel {
         if bytes_sent > 0 {
             metrics.bytes_sent.increment(bytes_sent);
         }
+        if self.coding == Coding::Gzip && bytes_sent > 0 {
+            metrics.compressed_bytes.increment(bytes_sent);
+            metrics
+                .uncompressed_bytes
+                .increment(std::mem::take(&mut self.clear_bytes));
+        }
     }
 }
 
@@ -248,6 +295,6 @@ impl Drop for ShardChannel {
     fn drop(&mut self) {
         self.publish_counts();
         let follower: Arc<dyn Follower> = self.follower.clone();
-        self.channel.leave(&follower);
+        self.channel.leave(&follower, self.coding);
     }
 }

@@ -1,9 +1,9 @@
 //! Clients that a predecessor process has given: checked and counted, and nothing is written to them
 //! yet. They still are the predecessor's, until the shards adopt them.
 
-use super::batch::Framing;
 use super::carried::{CarriedAfterRest, CarriedClient, CarriedRest, CarriedState};
-use crate::channel::{Channel, Subscription};
+use super::framing::Framing;
+use crate::channel::{Channel, Coding, Subscription};
 use crate::log::{Cursor, Read};
 use crate::metrics::{CloseReason, EvictReason, Protocol};
 use crate::net::Stream;
@@ -124,6 +124,13 @@ impl CarriedClient {
         }
     }
 
+    pub(super) fn coding(&self) -> Coding {
+        match self.gzip {
+            Some(_) => Coding::Gzip,
+            None => Coding::Identity,
+        }
+    }
+
     pub(super) fn next(&self) -> Cursor {
         Cursor::nth(self.next)
     }
@@ -144,7 +151,12 @@ fn check(carried: &CarriedClient, channel: &Channel) -> Result<(), TakeClientErr
         _ => false,
     };
     let is_empty = matches!(&carried.rest, CarriedRest::Own(bytes) if bytes.is_empty());
-    match fits && !is_empty && carried.rest != CarriedRest::OfEntry(0) {
+    // Of a compressed client, the entry is in no form that its stream has.
+    let is_readable = match carried.rest {
+        CarriedRest::OfEntry(left) => left > 0 && carried.coding() == Coding::Identity,
+        CarriedRest::Nothing | CarriedRest::Own(_) => true,
+    };
+    match fits && !is_empty && is_readable {
         true => Ok(()),
         false => Err(Damaged("what it is doing")),
     }

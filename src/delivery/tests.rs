@@ -1,13 +1,13 @@
 //! A shard without its thread: turns are made by hand, over real sockets.
 
-use super::batch::Framing;
 use super::client::{AfterRest, ClientState};
+use super::framing::Framing;
 use super::intake::Intake;
 use super::keys::{ChannelKey, ClientKey, ClientRef};
 use super::new_client::{Joining, NewClient};
 use super::shard::Shard;
 use crate::access_log::AccessLog;
-use crate::channel::{Admission, Channel, Publisher, Settings};
+use crate::channel::{Admission, Channel, Coding, Publisher, Settings};
 use crate::event_stream::{Parser, ParserOptions};
 use crate::log::{Cursor, Epoch};
 use crate::metrics::{CloseReason, Metrics, Protocol};
@@ -64,6 +64,7 @@ impl Setup {
             framing: Framing::Chunked,
             joining: Joining {
                 subscription,
+                coding: Coding::Identity,
                 start,
                 permit: self
                     .quotas

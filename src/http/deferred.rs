@@ -6,7 +6,7 @@ use super::request::{self, Wants};
 use super::response::{self, Response};
 use super::server::Server;
 use super::stream_start::{StreamHead, StreamStart};
-use super::{long_poll, stream_head};
+use super::{coding, long_poll, stream_head};
 use crate::channel::{Admission, HistoryLookup, HistoryPlace};
 use crate::delivery::{Framing, Joining};
 use crate::quotas::ClientPermit;
@@ -203,16 +203,18 @@ pub(super) fn join(
         return Err(response::ended(request, &channel.settings().load()));
     }
     let source = channel.settings().load();
+    let coding = coding::of(request, &source);
     let head = match request.version() {
-        Version::HTTP_2 => StreamHead::Block(stream_head::block(request, &source)),
-        Version::HTTP_10 => StreamHead::Text(stream_head::bytes(request, &source), Framing::Plain),
-        _ => StreamHead::Text(stream_head::bytes(request, &source), Framing::Chunked),
+        Version::HTTP_2 => StreamHead::Block(stream_head::block(request, &source, coding)),
+        Version::HTTP_10 => StreamHead::Text(stream_head::bytes(request, &source, coding), Framing::Plain),
+        _ => StreamHead::Text(stream_head::bytes(request, &source, coding), Framing::Chunked),
     };
     drop(source);
     Ok(StreamStart {
         head,
         joining: Joining {
             subscription,
+            coding,
             start,
             permit,
             last_event_id,

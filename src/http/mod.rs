@@ -13,6 +13,7 @@ mod client_filter;
 mod client_side;
 mod client_start;
 mod client_wants;
+mod coding;
 pub(crate) mod connection;
 mod cors;
 mod deferred;

@@ -1,7 +1,7 @@
 //! Responses of our own that are no event streams: refusals, preflights, heads, polls.
 
 use super::stream_head::STREAM_HEADERS;
-use super::{cors, problem, request};
+use super::{coding, cors, problem, request};
 use crate::access::Answer;
 use crate::channel::retry_block;
 use crate::config::{Refuse, Source};
@@ -143,6 +143,10 @@ pub(super) fn head<B>(request: &Request<B>, source: &Source) -> Response {
     }
     let mut response = Response::new(whole(Bytes::new()));
     response.headers_mut().extend(STREAM_HEADERS);
+    add(
+        &mut response,
+        coding::fields(source, coding::of(request, source)).collect(),
+    );
     with_cors(response, request, source)
 }
 

@@ -1,7 +1,8 @@
 //! The response head of an event stream, as bytes: the shard writes it together with the stream's
 //! beginning.
 
-use super::cors;
+use super::{coding, cors};
+use crate::channel::Coding;
 use crate::config::Source;
 use crate::h2::HeadBlock;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -27,7 +28,7 @@ pub(super) const STREAM_HEADERS: [(HeaderName, HeaderValue); 4] = [
 ];
 
 /// The head for a request.
-pub(super) fn bytes<B>(request: &Request<B>, source: &Source) -> Bytes {
+pub(super) fn bytes<B>(request: &Request<B>, source: &Source, coding: Coding) -> Bytes {
     let mut head = BytesMut::with_capacity(HEAD_BYTES);
     // RFC 9112, 2.3: an answer names the highest version that we speak, and does nothing that the
     // client's can't.
@@ -36,6 +37,9 @@ pub(super) fn bytes<B>(request: &Request<B>, source: &Source) -> Bytes {
         .iter()
         .chain(&cors::headers(source.cors.as_ref(), request.headers()))
     {
+        put(&mut head, name.as_str(), value.as_bytes());
+    }
+    for (name, value) in coding::fields(source, coding) {
         put(&mut head, name.as_str(), value.as_bytes());
     }
     put(&mut head, "date", date().as_slice());
@@ -49,10 +53,14 @@ pub(super) fn bytes<B>(request: &Request<B>, source: &Source) -> Bytes {
 }
 
 /// The same for a stream of HTTP/2.
-pub(super) fn block<B>(request: &Request<B>, source: &Source) -> HeadBlock {
+pub(super) fn block<B>(request: &Request<B>, source: &Source, coding: Coding) -> HeadBlock {
     let mut fields = HeaderMap::with_capacity(8);
     let cors = cors::headers(source.cors.as_ref(), request.headers());
-    for (name, value) in STREAM_HEADERS.into_iter().chain(cors) {
+    for (name, value) in STREAM_HEADERS
+        .into_iter()
+        .chain(cors)
+        .chain(coding::fields(source, coding))
+    {
         fields.append(name, value);
     }
     if let Ok(date) = HeaderValue::from_bytes(&date()) {

@@ -3,7 +3,7 @@
 use super::directory::Directory;
 use super::files::ChannelFiles;
 use super::kept_log::{FollowingDisk, KeptLog};
-use crate::channel::{Channel, Follower};
+use crate::channel::{Channel, Coding, Follower};
 use crate::log::Reserved;
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Keeping {
         ));
         channel.keep(reserved);
         let follower: Arc<dyn Follower> = Arc::new(FollowingDisk(kept.clone()));
-        channel.join(follower.clone());
+        channel.join(follower.clone(), Coding::Identity);
         follower.notify();
         Self {
             channel,
@@ -77,7 +77,7 @@ impl Keeping {
     /// Ends it in order. Blocks for as long as writing the rest takes; after this nothing is
     /// written, and dropping it does nothing.
     pub(crate) fn close(&self) {
-        self.channel.leave(&self.follower);
+        self.channel.leave(&self.follower, Coding::Identity);
         let Some(mut files) = self.kept.files().take() else {
             return;
         };
@@ -92,7 +92,7 @@ impl Keeping {
     /// Ends it, and removes the folder: the channel is no more, or is kept no longer. Returns at
     /// once; the thread does it.
     pub(crate) fn discard(&self) {
-        self.channel.leave(&self.follower);
+        self.channel.leave(&self.follower, Coding::Identity);
         let Some(files) = self.kept.files().take() else { return };
         self.channel.keep_no_longer();
         self.kept.gauge(0.0);

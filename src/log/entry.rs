@@ -1,7 +1,11 @@
 //! One kept event, as the bytes that every client gets.
 
+use super::compressed::{Compressed, SharedFragment};
+use super::framing::{block_in, plain_of};
 use super::position::{Cursor, Position};
-use bytes::{BufMut, Bytes, BytesMut};
+use crate::gzip::Fragment;
+use bytes::Bytes;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// What an entry is: what is counted, and what ends a stream.
@@ -65,6 +69,8 @@ pub struct Entry {
     pub offset: u64,
     first_with_id: Cursor,
     draft: Draft,
+    /// Nothing, unless some client takes gzip.
+    compressed: OnceLock<Box<Compressed>>,
 }
 
 /// What is remembered of an entry that was let go: where it stood, and the id in force there.
@@ -109,6 +115,7 @@ impl Entry {
             offset,
             first_with_id,
             draft,
+            compressed: OnceLock::new(),
         }
     }
 
@@ -120,6 +127,31 @@ impl Entry {
     /// The bytes for HTTP/1.0 and HTTP/2: the block alone, of the same memory.
     pub fn plain(&self) -> Bytes {
         plain_of(&self.draft.frame)
+    }
+
+    /// The block alone.
+    pub(crate) fn block(&self) -> &[u8] {
+        &self.draft.frame[block_in(&self.draft.frame)]
+    }
+
+    /// The fragment that any client can read at any time, as a chunk.
+    pub(crate) fn alone(&self) -> Bytes {
+        self.compressed().alone(self.block())
+    }
+
+    /// The fragment that only a client with the same history can read, unless it begins it. `None`:
+    /// no history was kept when this was published.
+    pub(crate) fn shared(&self) -> Option<&SharedFragment> {
+        self.compressed.get()?.shared()
+    }
+
+    /// It stands in a history, as this.
+    pub(crate) fn share(&self, fragment: &Fragment<'_>) {
+        self.compressed().share(fragment);
+    }
+
+    fn compressed(&self) -> &Compressed {
+        self.compressed.get_or_init(Box::default)
     }
 
     /// The id in force after it; empty: none.
@@ -190,84 +222,5 @@ impl Entry {
     /// See [`EntryMeta::first_with_id`].
     pub(super) fn first_with_id(&self) -> Cursor {
         self.first_with_id
-    }
-}
-
-/// Room for a size line: 16 hexadecimal digits and CRLF.
-const SIZE_LINE_MAX: usize = 18;
-
-/// Frames the parts of a block as one chunk: the only copy that an event's bytes see.
-pub(crate) fn frame(parts: &[&[u8]]) -> Bytes {
-    let len: usize = parts.iter().map(|part| part.len()).sum();
-    debug_assert!(len > 0, "a chunk of size zero would end the body");
-    let mut out = BytesMut::with_capacity(SIZE_LINE_MAX.min(2 + hex_len(len)) + len + 2);
-    put_frame(&mut out, parts);
-    out.freeze()
-}
-
-/// The same, into a buffer that already holds something.
-pub(crate) fn put_frame(out: &mut BytesMut, parts: &[&[u8]]) {
-    let len: usize = parts.iter().map(|part| part.len()).sum();
-    let digits = hex_len(len);
-    for i in (0..digits).rev() {
-        out.put_u8(b"0123456789abcdef"[(len >> (4 * i)) & 15]);
-    }
-    out.put_slice(b"\r\n");
-    for part in parts {
-        out.put_slice(part);
-    }
-    out.put_slice(b"\r\n");
-}
-
-fn hex_len(len: usize) -> usize {
-    ((usize::BITS - len.leading_zeros()) as usize).div_ceil(4).max(1)
-}
-
-/// Whether bytes are one whole chunk, written as [`frame`] does.
-pub(super) fn is_frame(bytes: &[u8]) -> bool {
-    let Some(end) = memchr::memchr(b'\n', &bytes[..bytes.len().min(SIZE_LINE_MAX)]) else {
-        return false;
-    };
-    let digits = bytes[..end]
-        .strip_suffix(b"\r")
-        .and_then(|digits| std::str::from_utf8(digits).ok());
-    // No sign: `from_str_radix` would take one.
-    let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-    let len = digits.and_then(|digits| usize::from_str_radix(digits, 16).ok());
-    let block = bytes[end + 1..].strip_suffix(b"\r\n");
-    block.is_some_and(|block| !block.is_empty() && Some(block.len()) == len)
-}
-
-/// The block inside a frame.
-pub(crate) fn plain_of(frame: &Bytes) -> Bytes {
-    let start = memchr::memchr(b'\n', frame).map_or(0, |end_of_size_line| end_of_size_line + 1);
-    frame.slice(start..frame.len() - 2)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_frame_is_one_chunk() {
-        for len in [1usize, 9, 15, 16, 255, 256, 4095, 4096, 70_000] {
-            let block = vec![b'x'; len];
-            let framed = frame(&[&block[..len / 2], &block[len / 2..]]);
-            assert_eq!(framed, [format!("{len:x}\r\n").as_bytes(), &block, b"\r\n"].concat());
-            assert_eq!(plain_of(&framed), block);
-            assert!(is_frame(&framed) && !is_frame(&framed[1..]) && !is_frame(&framed[..framed.len() - 1]));
-        }
-        for none in [
-            "",
-            "\r\n",
-            "0\r\n\r\n",
-            "+1\r\nx\r\n",
-            "1\nx\r\n",
-            "1\r\nxx\r\n",
-            "1\r\nx\n\n",
-            "x",
-        ] {
-            assert!(!is_frame(none.as_bytes()), "{none:?}");
-        }
     }
 }

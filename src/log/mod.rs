@@ -9,8 +9,10 @@
 //! goes on with the log itself (`carried`).
 
 mod carried;
+mod compressed;
 mod entry;
 mod epoch;
+mod framing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod index;
@@ -26,8 +28,8 @@ mod writer;
 
 pub use carried::CarriedLogError;
 pub use entry::{Draft, Entry, Kind, Moves};
-pub(crate) use entry::{frame, put_frame};
 pub use epoch::Epoch;
+pub(crate) use framing::{frame, plain_of, put_frame};
 pub(crate) use index::comes_back_as;
 pub(crate) use position::AtomicCursor;
 pub use position::{Cursor, OutOfOrder, Position};

@@ -74,6 +74,12 @@ table! {
     BYTES_SENT: Counter "fanfare_bytes_sent_total" in Bytes, ["source"], &[],
         "Bytes of event streams written to clients.",
         "Against the network's bandwidth.";
+    COMPRESSED_BYTES: Counter "fanfare_compressed_bytes_total" in Bytes, ["source"], &[],
+        "Bytes of event streams written to clients that take gzip, as they were written.",
+        "A part of `fanfare_bytes_sent_total`. Divided by `fanfare_uncompressed_bytes_total`: what is left of the events.";
+    UNCOMPRESSED_BYTES: Counter "fanfare_uncompressed_bytes_total" in Bytes, ["source"], &[],
+        "Bytes that the events written to clients that take gzip would have been in clear.",
+        "Less `fanfare_compressed_bytes_total`: what compression saves.";
     EVICTIONS: Counter "fanfare_evictions_total" in Count, ["source", "reason"], &[],
         "Clients evicted because they lagged, by the bound that they reached.",
         "`stall`: dead peers. `events`, `bytes`: too slow for the stream. `log`: enlarge the log. `pause`: it held the upstream too long.";
@@ -209,6 +215,10 @@ pub struct SourceMetrics {
     pub deliveries: Counter,
     /// `fanfare_bytes_sent_total`.
     pub bytes_sent: Counter,
+    /// `fanfare_compressed_bytes_total`.
+    pub compressed_bytes: LateCounter,
+    /// `fanfare_uncompressed_bytes_total`.
+    pub uncompressed_bytes: LateCounter,
     /// `fanfare_fanout_seconds`.
     pub fanout_seconds: Histogram,
     /// `fanfare_lag_events`.
@@ -250,6 +260,8 @@ pub struct Possible<'a> {
     pub keeps_log: bool,
     /// Whether channels may be derived from its own.
     pub derives: bool,
+    /// Whether clients may take gzip.
+    pub compresses: bool,
 }
 
 impl SourceMetrics {
@@ -274,6 +286,8 @@ impl SourceMetrics {
             bytes_received,
             deliveries,
             bytes_sent,
+            compressed_bytes: LateCounter::new(recorder, &COMPRESSED_BYTES, &[source]),
+            uncompressed_bytes: LateCounter::new(recorder, &UNCOMPRESSED_BYTES, &[source]),
             fanout_seconds: histogram(recorder, &FANOUT_SECONDS, &[source]),
             lag_events: histogram(recorder, &LAG_EVENTS, &[source]),
             log_events: gauge(recorder, &LOG_EVENTS, &[source]),
@@ -315,9 +329,14 @@ impl SourceMetrics {
             gaps,
             keeps_log,
             derives,
+            compresses,
         } = possible;
         if *derives {
             self.derived_channels.add(0.0);
+        }
+        if *compresses {
+            self.compressed_bytes.announce();
+            self.uncompressed_bytes.announce();
         }
         if *keeps_log {
             self.log_dir_errors.announce();

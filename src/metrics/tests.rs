@@ -14,6 +14,8 @@ const PROMISED: &[(&str, &[&str])] = &[
     ("fanfare_bytes_received_total", &["source"]),
     ("fanfare_deliveries_total", &["source"]),
     ("fanfare_bytes_sent_total", &["source"]),
+    ("fanfare_compressed_bytes_total", &["source"]),
+    ("fanfare_uncompressed_bytes_total", &["source"]),
     ("fanfare_evictions_total", &["source", "reason"]),
     ("fanfare_gaps_total", &["source", "reason"]),
     ("fanfare_resumes_total", &["source", "outcome"]),
@@ -50,6 +52,7 @@ fn fresh() -> Arc<Metrics> {
         gaps: &|_| true,
         keeps_log: true,
         derives: true,
+        compresses: true,
     });
     metrics.upstream("changelog", "origin.example.com/sse");
     metrics.listener().announce(|_| true);
@@ -249,6 +252,7 @@ fn what_is_impossible_is_no_series_until_it_happens() {
         gaps: &|_| true,
         keeps_log: true,
         derives: true,
+        compresses: true,
     });
     let listener = metrics.listener();
     listener.announce(|reason| reason != RefuseReason::Rate);

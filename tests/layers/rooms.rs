@@ -26,8 +26,9 @@ pub(crate) const ROOMS: &[Room] = &[
     ("h2", ""),
     // An event's way.
     ("event_stream", ""),
-    ("log", "sync config metrics"),
-    ("channel", "sync config metrics event_stream log"),
+    ("gzip", ""),
+    ("log", "sync config metrics gzip"),
+    ("channel", "sync config metrics event_stream gzip log"),
     ("kept", "critical sync config metrics log channel"),
     ("upstream", "wake_up_batching redaction config metrics event_stream"),
     (
@@ -36,7 +37,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ),
     (
         "delivery",
-        "critical sync access_log config metrics quotas net h2 log channel",
+        "critical sync access_log config metrics quotas net h2 gzip log channel",
     ),
     // A client's way.
     ("access", "redaction path config metrics quotas upstream"),

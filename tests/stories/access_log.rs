@@ -2,6 +2,7 @@
 //! says whose it was and how it went, and nothing that lets somebody in.
 
 use crate::support::client::{TestClient, ask, get, protocol};
+use crate::support::filler::filler;
 use crate::support::origin::{Conn, PATIENCE, TestOrigin};
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup};
@@ -113,7 +114,7 @@ async fn the_reason_is_that_of_the_metrics() {
         .await
         == 0.0
     {
-        conn.event(&format!("data: {}", "x".repeat(100_000))).await;
+        conn.event(&format!("data: {}", filler(100_000))).await;
         good.next_event().await;
         good.forget_body();
         sent += 1;
@@ -144,7 +145,7 @@ async fn what_was_skipped_is_not_counted() {
     let (mut sent, mut got) = (0_u64, 0);
     let missed = 'skipped: loop {
         for _ in 0..30 {
-            conn.event(&format!("data: {}", "x".repeat(100_000))).await;
+            conn.event(&format!("data: {}", filler(100_000))).await;
             good.next_event().await;
             good.forget_body();
             sent += 1;

@@ -1,6 +1,7 @@
 //! The process leaves: in order, in time, and with an exit code that says which.
 
 use crate::support::client::{End, TestClient, ask, get};
+use crate::support::filler::filler;
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup, readyz};
@@ -33,7 +34,7 @@ async fn client(process: &TestProcess) -> TestClient {
 async fn stalled(process: &TestProcess, conn: &mut Conn) -> (TestClient, String) {
     let mut client = get(PATH).small_receive_buffer().open(process.address).await;
     client.opened().await;
-    let data = "z".repeat((1 << 20) - 8);
+    let data = filler((1 << 20) - 8);
     let mut other = self::client(process).await;
     conn.event(&format!("data: {data}")).await;
     other.next_event().await;

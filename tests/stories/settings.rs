@@ -1,6 +1,7 @@
 //! Settings that are replaced while clients are connected: what comes next goes by the new ones.
 
 use crate::support::client::{End, get};
+use crate::support::filler::filler;
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay, eventually};
 use fanfare::config::Source;
@@ -40,8 +41,7 @@ async fn limits_change_for_those_who_lag() {
     let slow = relay.open(&get(PATH).small_receive_buffer()).await;
     let mut good = relay.client().await;
     for n in 0..60 {
-        conn.event(&format!("event: {n}\ndata: {}", "x".repeat(64 * 1024)))
-            .await;
+        conn.event(&format!("event: {n}\ndata: {}", filler(64 * 1024))).await;
         good.next_event().await;
     }
     let evicted = || relay.metric(r#"fanfare_evictions_total{source="s",reason="bytes"}"#);

@@ -2,6 +2,7 @@
 //! it ends.
 
 use crate::support::client::{End, Event, TestClient, ask, get};
+use crate::support::filler::filler;
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
 
@@ -264,7 +265,7 @@ async fn a_slow_client_learns_it_if_its_socket_takes_it() {
     let (relay, mut conn) = relayed(&source).await;
     let mut slow = get(PATH).small_receive_buffer().open(relay.address).await;
     assert_eq!(replay(&mut slow).await, (None, vec![]));
-    let large = "x".repeat(256 * 1024);
+    let large = filler(256 * 1024);
     for n in 1..=8 {
         conn.body(format!("id: {n}\ndata: {large}\n\n")).await;
     }

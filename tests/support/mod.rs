@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 pub mod client;
+pub mod filler;
 pub mod frames;
 pub mod http2_wire;
 pub mod origin;

@@ -1,6 +1,6 @@
 //! A relay in this process, on ports of its own.
 
-use super::client::{Ask, TestClient, ask, get};
+use super::client::{Ask, TestClient, ask, asks_for_gzip, get};
 use super::origin::{Conn, PATIENCE, TestOrigin};
 use super::tls;
 use fanfare::config::{self, Config};
@@ -113,9 +113,13 @@ impl Setup {
             others,
             ..
         } = self;
+        let compress = match asks_for_gzip() && !source.contains("compress:") {
+            true => "    compress: gzip\n",
+            false => "",
+        };
         format!(
             "listen: {listen}\nadmin: {admin}\nworkers: 2\n{top}sources:\n  s:\n    path: {path}\n    \
-             upstream: {{ url: \"{url}\", {upstream} }}\n{source}{others}"
+             upstream: {{ url: \"{url}\", {upstream} }}\n{compress}{source}{others}"
         )
     }
 

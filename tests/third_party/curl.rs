@@ -110,6 +110,28 @@ async fn it_shows_the_stream_as_it_comes() {
 }
 
 #[tokio::test]
+async fn compressed_it_shows_the_same_and_believes_its_end() {
+    for (version, coding) in [VERSIONS[0], VERSIONS[2]] {
+        let origin = TestOrigin::start().await;
+        let setup = Setup::over(&origin).source("compress: gzip\nids: pass\nmax_age: 1500ms");
+        let (relay, mut conn) = setup.start_with(&origin).await;
+        let mut curl = Curl::start(relay.address, &[version, "--compressed"]);
+        curl.until("retry: ").await;
+        let head = curl.head();
+        assert_eq!(head.header("content-encoding"), Some("gzip"));
+        assert_eq!(head.header("transfer-encoding"), coding);
+        for piece in EVERYTHING.as_bytes().chunks(7) {
+            conn.body(piece).await;
+        }
+        curl.until("data: last\n\n").await;
+        let mut events = curl.events();
+        events.retain(|event| TYPES.contains(&&event.event_type[..]));
+        assert_eq!(events, dispatched(EVERYTHING));
+        assert_eq!(curl.exit().await, 0, "{version}: its checksum and its size are right");
+    }
+}
+
+#[tokio::test]
 async fn over_http_1_0_there_are_no_chunks_and_the_connections_end_is_the_end() {
     let origin = TestOrigin::start().await;
     let setup = Setup::over(&origin).source("ids: pass\nmax_age: 1s\nstart: earliest\nretry: relay");
@@ -152,18 +174,21 @@ async fn it_goes_on_where_it_was_cut() {
 
 #[tokio::test]
 async fn it_notices_a_cut_that_is_no_end() {
-    let origin = TestOrigin::start().await;
-    let mut process = TestProcess::start(&Setup::over(&origin).source("ids: pass")).await;
-    let mut conn = origin.accept().await;
-    conn.stream_head().await;
-    let mut curl = Curl::start(process.address, &[]);
-    curl.until("retry: ").await;
-    publish(&mut conn, 0..2).await;
-    curl.until("data: 1\n\n").await;
-    process.signal(rustix::process::Signal::KILL);
-    process.exit().await;
-    assert_eq!(curl.exit().await, PARTIAL_FILE);
-    assert_numbered(&curl.events(), 0..2);
+    for options in [&[][..], &["--compressed"]] {
+        let origin = TestOrigin::start().await;
+        let setup = Setup::over(&origin).source("compress: gzip\nids: pass");
+        let mut process = TestProcess::start(&setup).await;
+        let mut conn = origin.accept().await;
+        conn.stream_head().await;
+        let mut curl = Curl::start(process.address, options);
+        curl.until("retry: ").await;
+        publish(&mut conn, 0..2).await;
+        curl.until("data: 1\n\n").await;
+        process.signal(rustix::process::Signal::KILL);
+        process.exit().await;
+        assert_eq!(curl.exit().await, PARTIAL_FILE);
+        assert_numbered(&curl.events(), 0..2);
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::stream::{EVERYTHING, TYPES, assert_numbered, dispatched, publish, pub
 use crate::support::origin::TestOrigin;
 use crate::support::ports::free_address;
 use crate::support::process::TestProcess;
-use crate::support::relay::{PATH, Setup, eventually};
+use crate::support::relay::{PATH, Setup, TestRelay, eventually};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -39,6 +39,11 @@ macro_rules! stories_of_an_event_source {
         #[tokio::test]
         async fn it_misses_and_doubles_nothing_however_often_it_is_cut() {
             $crate::event_source::it_misses_and_doubles_nothing_however_often_it_is_cut($start).await;
+        }
+
+        #[tokio::test]
+        async fn compressed_it_misses_and_doubles_nothing_either() {
+            $crate::event_source::compressed_it_misses_and_doubles_nothing_either($start).await;
         }
 
         #[tokio::test]
@@ -97,6 +102,35 @@ pub async fn it_misses_and_doubles_nothing_however_often_it_is_cut(start: impl A
     );
     assert!(relay.metric(r#"fanfare_resumes_total{source="s",outcome="exact"}"#) >= 4.0);
     assert_eq!(relay.metric(r#"fanfare_resumes_total{source="s",outcome="gap"}"#), 0.0);
+}
+
+/// It asks for gzip by itself. Streams begin within histories, and end in order.
+pub async fn compressed_it_misses_and_doubles_nothing_either(start: impl AsyncFn(serde_json::Value) -> Foreign) {
+    let origin = TestOrigin::start().await;
+    let setup = Setup::over(&origin).source(&format!(
+        "{CUTTING}\ncompress: gzip\nheartbeat: {{ every: 100ms }}\ncors: {{ origins: ['*'] }}"
+    ));
+    let (relay, mut conn) = setup.start_with(&origin).await;
+    let mut client = start(wanted(relay.address, &TYPES)).await;
+    let events = publish_while_it_is_cut(&mut conn, &mut client, 5).await;
+    assert_numbered(&client.events(), 0..events);
+    let errors = client.said.iter().filter(|said| said["kind"] == "error");
+    assert!(
+        errors.clone().all(|said| said["state"] == CONNECTING),
+        "{:?}",
+        client.said
+    );
+    assert!(is_all_compressed(&relay).await, "in clear");
+    assert!(relay.metric(r#"fanfare_resumes_total{source="s",outcome="exact"}"#) >= 4.0);
+    assert_eq!(relay.metric(r#"fanfare_resumes_total{source="s",outcome="gap"}"#), 0.0);
+}
+
+/// Whether all clients that there were took gzip.
+pub async fn is_all_compressed(relay: &TestRelay) -> bool {
+    let bytes = |what: &str| relay.metric(&format!("fanfare_{what}_bytes_total{{source=\"s\"}}"));
+    // Counts are added up once a second.
+    eventually("what was sent to be counted", || bytes("uncompressed") > 0.0).await;
+    relay.metric("fanfare_bytes_sent_total{source=\"s\"}") <= bytes("compressed")
 }
 
 pub async fn it_comes_back_when_it_was_told_to(start: impl AsyncFn(serde_json::Value) -> Foreign) {

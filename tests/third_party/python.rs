@@ -6,7 +6,7 @@
 //! with empty data to it, so comments are too. That is so with any server; the stories leave those
 //! events out.
 
-use crate::event_source::CUTTING;
+use crate::event_source::{CUTTING, is_all_compressed};
 use crate::foreign::Foreign;
 use crate::stream::{EVERYTHING, TYPES, assert_numbered, dispatched, publish, publish_while_it_is_cut};
 use crate::support::client::Event;
@@ -56,6 +56,18 @@ async fn it_misses_and_doubles_nothing_however_often_it_is_cut() {
     assert_eq!(client.count("error"), 0, "each stream ended in order");
     assert!(relay.metric(r#"fanfare_resumes_total{source="s",outcome="exact"}"#) >= 4.0);
     assert_eq!(relay.metric(r#"fanfare_resumes_total{source="s",outcome="gap"}"#), 0.0);
+}
+
+#[tokio::test]
+async fn compressed_it_misses_and_doubles_nothing_either() {
+    let origin = TestOrigin::start().await;
+    let setup = Setup::over(&origin).source(&format!("{CUTTING}\ncompress: gzip"));
+    let (relay, mut conn) = setup.start_with(&origin).await;
+    let mut client = start(relay.address, "").await;
+    let events = publish_while_it_is_cut(&mut conn, &mut client, 5).await;
+    assert_numbered(&with_data(client.events()), 0..events);
+    assert_eq!(client.count("error"), 0, "each stream ended in order");
+    assert!(is_all_compressed(&relay).await, "in clear");
 }
 
 #[tokio::test]

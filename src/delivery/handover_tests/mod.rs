@@ -4,10 +4,10 @@ mod histories;
 mod single;
 
 use crate::access_log::AccessLog;
-use crate::channel::{Admission, Channel, Publisher, Settings};
+use crate::channel::{Admission, Channel, Coding, Publisher, Settings};
 use crate::config::Config;
-use crate::delivery::batch::Framing;
 use crate::delivery::carried::CarriedClient;
+use crate::delivery::framing::Framing;
 use crate::delivery::intake::{Intake, WAKER};
 use crate::delivery::new_client::{Joining, NewClient};
 use crate::delivery::shard_thread::ShardThread;
@@ -185,6 +185,7 @@ impl World {
             framing: if is_http10 { Framing::Plain } else { Framing::Chunked },
             joining: Joining {
                 subscription,
+                coding: Coding::Identity,
                 start,
                 permit: permit.unwrap_or_else(|_| panic!("a place")),
                 history: None,

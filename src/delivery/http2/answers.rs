@@ -2,7 +2,7 @@
 
 use super::connection::{Held, Owner};
 use super::parts::Part;
-use crate::delivery::batch::Framing;
+use crate::delivery::framing::Framing;
 use crate::delivery::keys::ConnectionKey;
 use crate::delivery::shard::Shard;
 use crate::delivery::sink::Sink;

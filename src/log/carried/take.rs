@@ -2,7 +2,8 @@
 
 use super::kind;
 use crate::config::LogLimits;
-use crate::log::entry::{Draft, EntryMeta, Moves, is_frame};
+use crate::log::entry::{Draft, EntryMeta, Moves};
+use crate::log::framing::is_frame;
 use crate::log::index::{Forgotten, SEED_BYTES, Seed};
 use crate::log::position::{Cursor, Position};
 use crate::log::ring::{Log, Origin};

@@ -4,7 +4,7 @@ use crate::moves::Moves;
 use crate::support::client::get;
 use crate::support::frames::FramePeer;
 use crate::support::origin::TestOrigin;
-use crate::support::relay::{PATH, Setup, TestRelay};
+use crate::support::relay::{PATH, Setup, TestRelay, eventually};
 
 fn series(name: &str, label: &str) -> String {
     format!("fanfare_{name}{{source=\"s\",{label}}}")
@@ -14,6 +14,7 @@ pub(crate) async fn play(moves: &mut Moves) {
     events(moves).await;
     aging(moves).await;
     job(moves).await;
+    compressed(moves).await;
 }
 
 async fn events(moves: &mut Moves) {
@@ -111,4 +112,23 @@ async fn job(moves: &mut Moves) {
     scrapes.look().await;
     drop(client);
     relay.eventually_metric("fanfare_channels{source=\"s\"}", 0.0).await;
+}
+
+async fn compressed(moves: &mut Moves) {
+    let origin = TestOrigin::start().await;
+    let setup = Setup::over(&origin).source("compress: gzip");
+    let (relay, mut conn) = setup.start_with(&origin).await;
+    let mut scrapes = moves.of(relay.admin).await;
+    let mut client = get(PATH).header("Accept-Encoding", "gzip").open(relay.address).await;
+    conn.event(&format!("data: {}", "words ".repeat(100))).await;
+    client.next_event().await;
+    let counted = |what: &str| relay.metric(&format!("fanfare_{what}_bytes_total{{source=\"s\"}}"));
+    eventually("the event to be counted", || counted("uncompressed") > 600.0).await;
+    // With the head of the answer.
+    assert!(
+        (1.0..600.0).contains(&counted("compressed")),
+        "{}",
+        counted("compressed")
+    );
+    scrapes.look().await;
 }

@@ -1,6 +1,7 @@
 //! An origin whose events are numbers, and clients that count them.
 
 use crate::support::client::{TestClient, get};
+use crate::support::filler::filler;
 use crate::support::origin::{Conn, TestOrigin, within};
 use crate::support::relay::PATH;
 use std::net::SocketAddr;
@@ -71,7 +72,7 @@ async fn serve(mut conn: Conn, mut newest: watch::Receiver<u64>, event_bytes: us
         None => *newest.borrow(),
     };
     conn.stream_head().await;
-    let filler = "x".repeat(event_bytes);
+    let filler = filler(event_bytes);
     loop {
         let now = *newest.borrow_and_update();
         while sent < now {

@@ -4,6 +4,7 @@
 use super::House;
 use super::numbered::{NumberedOrigin, assert_whole, joined, next};
 use crate::support::client::{End, TestClient, connect_unix, get};
+use crate::support::filler::filler;
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup};
 use std::time::{Duration, Instant};
@@ -224,7 +225,7 @@ async fn events_that_wait_are_not_lost() {
 #[tokio::test]
 async fn a_stream_that_has_ended_stays_for_those_who_come_late() {
     let origin = NumberedOrigin::start(20).await;
-    let house = House::of(setup(&origin).source("end_when: { data: '2 xxxxxxxxxxxxxxxxxxxx' }"));
+    let house = House::of(setup(&origin).source(&format!("end_when: {{ data: '2 {}' }}", filler(20))));
     let process = house.start().await;
     origin.connected().await;
     let mut client = joined(process.address).await;

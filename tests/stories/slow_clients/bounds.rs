@@ -2,6 +2,7 @@
 
 use super::{FLOOD_EVENTS, closed, evictions, flood, large, relayed, stalled};
 use crate::support::client::{End, get};
+use crate::support::filler::filler;
 use crate::support::relay::PATH;
 use std::time::{Duration, Instant};
 
@@ -128,7 +129,7 @@ async fn who_comes_back_from_far_is_left_to_catch_up() {
 /// all the same.
 #[tokio::test]
 async fn a_client_that_takes_no_heartbeats_is_stalled() {
-    let beat = "x".repeat(60_000);
+    let beat = filler(60_000);
     let (relay, _conn) = relayed(&format!(
         "slow_client: {{ stall: 500ms }}\nheartbeat: {{ every: 50ms, as: \"data: {beat}\" }}"
     ))

@@ -2,6 +2,7 @@
 
 use super::{evictions, flood, relayed, stalled};
 use crate::support::client::End;
+use crate::support::filler::filler;
 
 #[tokio::test]
 async fn a_client_that_reads_again_in_time_gets_its_event_and_an_end_in_order() {
@@ -30,7 +31,7 @@ async fn who_stands_in_an_event_that_the_log_lets_go_gets_the_rest_of_it() {
     let (relay, mut conn) = relayed("log: { events: 3 }\nevent_bytes_max: 4MiB\nslow_client: { bytes: 64MiB }").await;
     let mut slow = stalled(&relay).await;
     let mut good = relay.client().await;
-    let data = "y".repeat(3 << 20);
+    let data = filler(3 << 20);
     conn.event(&format!("data: {data}")).await;
     good.next_event().await;
     for n in 0..10 {

@@ -7,6 +7,7 @@ mod seen;
 mod skip;
 
 use crate::support::client::{TestClient, get};
+use crate::support::filler::nth_filler;
 use crate::support::origin::{Conn, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
 
@@ -26,7 +27,7 @@ async fn stalled(relay: &TestRelay) -> TestClient {
 }
 
 fn large(n: usize) -> String {
-    format!("event: {n}\ndata: {}", "x".repeat(EVENT_BYTES))
+    format!("event: {n}\ndata: {}", nth_filler(n, EVENT_BYTES))
 }
 
 /// Publishes large events, each once the others have the one before. Returns how many.

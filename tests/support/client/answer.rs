@@ -1,5 +1,6 @@
 //! What an answer says, how it ends, and the events in it.
 
+use super::gunzip::asks_for_gzip;
 use crate::support::origin::RequestHead;
 
 /// An answer that has ended.
@@ -43,9 +44,12 @@ impl Head {
         self.fields.header(name)
     }
 
-    /// Every value of a field.
+    /// Every value of a field. Where all stories are told by clients that ask for gzip, but for those
+    /// that say so.
     pub fn all(&self, name: &str) -> Vec<String> {
-        let values = self.fields.fields.iter().filter(|(field, _)| field == name);
+        let says_so = |value: &[u8]| asks_for_gzip() && matches!(value, b"Accept-Encoding" | b"gzip");
+        let fields = self.fields.fields.iter();
+        let values = fields.filter(|(field, value)| field == name && !says_so(value));
         values
             .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
             .collect()

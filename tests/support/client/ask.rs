@@ -1,5 +1,6 @@
 //! What a client asks for.
 
+use super::gunzip::asks_for_gzip;
 use super::http2::{self, speaks_http2};
 use super::{Answer, TestClient, connect, connect_from};
 use crate::support::tls::{agree_on_http2, dial, secure, speaks_tls};
@@ -63,6 +64,10 @@ impl Ask {
 
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} {} {}\r\n", self.method, self.target, self.version).into_bytes();
+        let says = |field: &Vec<u8>| field.to_ascii_lowercase().starts_with(b"accept-encoding:");
+        if asks_for_gzip() && !self.fields.iter().any(says) {
+            bytes.extend_from_slice(b"Accept-Encoding: gzip\r\n");
+        }
         for field in &self.fields {
             bytes.extend_from_slice(field);
             bytes.extend_from_slice(b"\r\n");

@@ -1,7 +1,7 @@
 //! From bytes to events: the body's framing to the letter, then what the reference parser makes of
 //! it.
 
-use super::{End, Event, TestClient};
+use super::{End, Event, Gunzip, TestClient};
 use crate::support::reference::dispatch;
 
 /// Longest size line of a chunk that is believed.
@@ -38,6 +38,11 @@ impl TestClient {
         }
         if matches!(self.framing, Framing::LastChunk | Framing::Length(0)) {
             assert!(self.raw.is_empty(), "bytes after the end: {}", self.raw.escape_ascii());
+            let whole = self.gunzip.as_ref().is_none_or(Gunzip::is_whole);
+            assert!(
+                whole || self.is_head_request,
+                "a body that has ended, and its coding has not"
+            );
             self.end = Some(End::LastChunk);
         }
         self.dispatch();
@@ -86,7 +91,11 @@ impl TestClient {
             Framing::UntilClose => usize::MAX,
         };
         let taken = wanted.min(rest.len());
-        self.body.extend_from_slice(&rest[..taken]);
+        self.coded_bytes += taken;
+        match &mut self.gunzip {
+            Some(gunzip) => gunzip.push(&rest[..taken], &mut self.body),
+            None => self.body.extend_from_slice(&rest[..taken]),
+        }
         *rest = &rest[taken..];
         let left = wanted - taken;
         match &mut self.framing {

@@ -12,12 +12,14 @@ mod answer;
 mod ask;
 mod connection;
 mod decode;
+mod gunzip;
 mod http2;
 
 pub use self::answer::{Answer, End, Event, Head};
 pub use self::ask::{Ask, ask, get};
 pub use self::connection::{Io, connect, connect_from, connect_unix};
 pub use self::decode::find;
+pub use self::gunzip::{Gunzip, asks_for_gzip};
 pub use self::http2::{protocol, speaks_http2};
 
 use self::decode::Framing;
@@ -34,7 +36,11 @@ pub struct TestClient {
     io: Box<dyn Io>,
     raw: Vec<u8>,
     framing: Framing,
-    /// The body so far, without chunk lines.
+    /// What the body is compressed by.
+    gunzip: Option<Gunzip>,
+    /// Bytes of the body as they came, without chunk lines.
+    pub coded_bytes: usize,
+    /// The body so far, without chunk lines and decompressed.
     pub body: Vec<u8>,
     /// Bytes of `body` that have been made into blocks.
     taken: usize,
@@ -71,6 +77,8 @@ impl TestClient {
             io,
             raw: Vec::new(),
             framing: Framing::Head,
+            gunzip: None,
+            coded_bytes: 0,
             body: Vec::new(),
             taken: 0,
             searched: 0,
@@ -118,6 +126,11 @@ impl TestClient {
             status,
             fields,
         };
+        match head.header("content-encoding") {
+            None => {}
+            Some("gzip") => self.gunzip = Some(Gunzip::new()),
+            Some(other) => panic!("what coding is {other:?}?"),
+        }
         let chunked = head.header("transfer-encoding").map(str::to_ascii_lowercase);
         self.framing = match (chunked.as_deref(), head.header("content-length")) {
             _ if self.is_head_request || status == 204 || status == 304 => Framing::Length(0),
