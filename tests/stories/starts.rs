@@ -204,6 +204,8 @@ async fn settings_that_are_replaced_hold_for_whoever_catches_up_then() {
     let (relay, mut conn) = relayed("ids: pass").await;
     let mut before = relay.client().await;
     before.opened().await;
+    // Its shard answers behind the turn in which it took the client in: the client is live by then.
+    relay.status().await;
     let config = Setup::at("http://127.0.0.1:1/")
         .source(&format!("{NAMED}\nmax_age: 100ms"))
         .config();

@@ -88,9 +88,9 @@ async fn a_crowd_is_one_click_away_and_what_goes_wrong_is_seen() {
     }
     for _ in ["light", "dark"].repeat(2) {
         let judged = page.until("judged").await;
-        for found in ["violations", "errors", "foreign"] {
+        // "wider": what makes the page scroll to the side.
+        for found in ["violations", "errors", "foreign", "wider"] {
             assert_eq!(judged[found], json!([]), "{found} {judged:#}");
         }
-        assert_eq!(judged["wider"], false, "{judged}: the page never scrolls to the side");
     }
 }

@@ -2,7 +2,7 @@
 // page shows of it, and what axe-core finds in it.
 // Usage: node crowd.js '{"browser": ENDPOINT, "page": URL, "pictures": FOLDER | null}'. It tells
 //   {"kind": "offers", "clients": [...]}, {"kind": "shown", "after": STEP, "live": ..., "lost": ..., "story": [...]} for each step, and
-//   {"kind": "judged", "as": ..., "violations": [...], "errors": [...], "foreign": [...], "wider": BOOL}.
+//   {"kind": "judged", "as": ..., "violations": [...], "errors": [...], "foreign": [...], "wider": [...]}.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -101,7 +101,11 @@ async function judge(as) {
   if (wanted.pictures) await page.screenshot({ path: join(wanted.pictures, `crowd-${as}.png`), fullPage: true });
   await page.evaluate(AXE);
   const { violations } = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })");
-  const wider = await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth");
+  const wider = await page.evaluate(() => {
+    const width = document.documentElement.clientWidth;
+    const beyond = [...document.body.querySelectorAll("*")].filter((element) => element.getBoundingClientRect().right > width);
+    return document.documentElement.scrollWidth > width ? beyond.map((element) => element.outerHTML.slice(0, 200)) : [];
+  });
   const said = violations.map(({ id, impact, nodes }) => ({ id, impact, nodes: nodes.map(({ html }) => html) }));
   tell({ kind: "judged", as, violations: said, errors, foreign, wider });
 }
