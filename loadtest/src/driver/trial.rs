@@ -226,7 +226,8 @@ impl Trial<'_> {
     /// Measures what `during` does.
     fn measure(&mut self, during: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         self.fleet.order(SwarmOrder::Reset)?;
-        let (cpu, machine) = (Cpu::of(&self.pids), Machine::now());
+        let pids = self.pids.clone();
+        let (cpu, machine) = (Cpu::of(&pids), Machine::now());
         let begun = Instant::now();
         during(self)?;
         let spent = Cpu::of(&self.pids).since(&cpu);
@@ -234,7 +235,10 @@ impl Trial<'_> {
         let windows = self.fleet.measure()?;
         let now = Machine::now();
         self.outcome.windows(&windows);
-        self.outcome.server_cpu(spent, seconds);
+        // What processes have used that were there for a part of the time only is not known.
+        if self.pids == pids {
+            self.outcome.server_cpu(spent, seconds);
+        }
         let idle = now.idle_share_since(&machine);
         self.outcome.values.set("machine_idle_share", idle);
         Ok(())
