@@ -15,8 +15,13 @@ pub(super) trait Audience {
     fn left(&mut self, batch: &Batch, framing: Framing, index: usize, taken: usize) -> Left;
 }
 
-/// Clients that get events as they are.
-pub(super) struct InClear;
+/// Clients that get events as they are: almost always the same bytes as the one before.
+#[derive(Default)]
+pub(super) struct InClear {
+    /// How `bytes` are framed; `None`: there are none yet.
+    framing: Option<Framing>,
+    bytes: Bytes,
+}
 
 /// Compressed clients.
 pub(super) struct Compressed<'a> {
@@ -29,7 +34,11 @@ pub(super) struct Compressed<'a> {
 impl Audience for InClear {
     #[inline]
     fn bytes<'a>(&'a mut self, batch: &'a mut Batch, framing: Framing, _index: usize) -> &'a Bytes {
-        batch.bytes(framing)
+        if self.framing != Some(framing) {
+            self.bytes = batch.bytes(framing).clone();
+            self.framing = Some(framing);
+        }
+        &self.bytes
     }
 
     #[inline]

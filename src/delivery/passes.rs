@@ -133,7 +133,7 @@ fn offer(shard_channel: &mut ShardChannel, clients: &mut Clients, connections: &
     pass.index = end;
     let (keys, counts) = (&keys[begin..end], &mut shard_channel.counts);
     match shard_channel.coding {
-        Coding::Identity => offer_to(InClear, keys, pass, counts, clients, connections, now),
+        Coding::Identity => offer_to(InClear::default(), keys, pass, counts, clients, connections, now),
         Coding::Gzip => {
             let audience = Compressed {
                 members: &mut shard_channel.members[begin..end],
