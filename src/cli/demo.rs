@@ -32,10 +32,10 @@ const UPSTREAMS: usize = 2;
 /// Descriptors of the crowd's process that are no client's: pipes, the poll, libraries.
 const CROWD_SPARE: usize = 64;
 
-/// What is different in the crowd's source. The log is five to ten seconds long, so that a client can
-/// come back too late for it within a demonstration; a client that takes nothing is evicted as soon as
-/// that can be told from a bad moment.
-const CROWD_SOURCE: &str = "log: { events: 50 }, slow_client: { stall: 3s }, reconnect: 1s";
+/// What is different in the crowd's source. A client that takes nothing is evicted as soon as that can
+/// be told from a bad moment; it comes back some 8 s after what it read last, with five events a
+/// second some 11 s, and finds that in the log. One that leaves for 15 s comes back too late.
+const CROWD_SOURCE: &str = "log: { age: 14s }, slow_client: { stall: 3s }, reconnect: 1s";
 
 /// Over how long the ends of the streams are spread: the person at the terminal waits that long
 /// after Ctrl-C.

@@ -85,6 +85,10 @@ async fn a_crowd_is_one_click_away_and_what_goes_wrong_is_seen() {
             "{shown}"
         );
         assert_eq!((&shown["live"], &shown["lost"]), (&json!(400), &json!(0)), "{shown}");
+        assert!(
+            !shown["story"].to_string().contains("gap event"),
+            "each was back in time: {shown}"
+        );
     }
     for _ in ["light", "dark"].repeat(2) {
         let judged = page.until("judged").await;
