@@ -1,18 +1,18 @@
 //! The channel: what its parts are, and what concerns several of them.
 
 use super::asks::Asks;
-use super::backpressure::{Backpressure, Limits};
+use super::backpressure::Backpressure;
 use super::catching_up::CatchingUp;
-use super::compression::{Coding, Compression};
+use super::compression::Compression;
 use super::derivations::Derivations;
 use super::end::{Cause, End, Ending};
-use super::followers::{Follower, Followers};
+use super::followers::Followers;
 use super::ids::Ids;
 use super::membership::Membership;
 use super::removal::Removal;
 use super::settings::Settings;
 use super::writer_state::WriterState;
-use crate::log::{Cursor, Epoch, Log, Position, StartPoint, comes_back_as};
+use crate::log::{Epoch, Log, Position, StartPoint, comes_back_as};
 use crate::metrics::SourceMetrics;
 use crate::sync::{Notify, look_until};
 use bytes::Bytes;
@@ -216,67 +216,6 @@ impl Channel {
     pub(super) fn set_origin_retry(&self, time: Duration) {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX - 1);
         self.origin_retry.store(millis.saturating_add(1), Ordering::Relaxed);
-    }
-}
-
-/// Followers.
-impl Channel {
-    /// Joins the followers. Register, then look: the follower is notified of everything that is
-    /// published after this returns.
-    pub fn join(&self, follower: Arc<dyn Follower>, coding: Coding) {
-        match coding {
-            Coding::Identity => self.followers.add(follower),
-            Coding::Gzip => self.compression.join(follower, &self.log, self.quiet()),
-        }
-    }
-
-    /// Leaves the followers.
-    pub fn leave(&self, follower: &Arc<dyn Follower>, coding: Coding) {
-        match coding {
-            Coding::Identity => self.followers.remove(follower),
-            Coding::Gzip => self.compression.leave(follower, &self.log, self.quiet()),
-        }
-        self.progressed();
-    }
-
-    /// The newest entry that a follower may read.
-    pub fn head(&self, coding: Coding) -> Cursor {
-        match coding {
-            Coding::Identity => self.log.head(),
-            Coding::Gzip => self.compression.head(),
-        }
-    }
-
-    /// Notifies those who follow this channel itself.
-    pub(super) fn notify_followers(&self) {
-        self.followers.notify_all();
-        self.compression.notify(&self.log, || self.quiet());
-    }
-
-    /// How long it has to be quiet for clients to get a heartbeat; zero: they get none.
-    fn quiet(&self) -> Duration {
-        self.settings.load().heartbeat.every
-    }
-
-    /// Completes when there is something at `cursor` or beyond, the stream has ended before it, or
-    /// the channel's source is no more.
-    pub(crate) async fn until(&self, cursor: Cursor) {
-        let ended = || self.removal().is_some() || self.end().is_some_and(|end| end.last < cursor);
-        let look = || (self.log.head() >= cursor || ended()).then_some(());
-        self.followers.until(look).await;
-    }
-
-    /// To be called by a follower after it has moved on.
-    pub fn progressed(&self) {
-        self.backpressure.progressed();
-        if let Some(parent) = &self.parent {
-            parent.progressed();
-        }
-    }
-
-    /// Whether a follower this far behind makes the publishing side wait.
-    pub fn waits_for(&self, lag_events: u64, lag_bytes: u64) -> bool {
-        Limits::of(&self.settings.load()).are_exceeded(lag_events, lag_bytes)
     }
 }
 

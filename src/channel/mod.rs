@@ -27,6 +27,7 @@ mod end_rules;
 mod filter;
 mod filters;
 mod followers;
+mod following;
 mod history;
 mod history_writer;
 mod ids;
