@@ -5,6 +5,7 @@ use super::tls::TlsState;
 use super::transport::Transport;
 use crate::quotas::Descriptor;
 use std::io;
+use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 #[cfg(test)]
 use std::os::unix::net::UnixStream;
@@ -159,6 +160,13 @@ impl Stream {
     /// Makes the coming close a reset: what the kernel still holds for the peer is freed at once.
     pub fn reset_on_close(&self) {
         self.transport.reset_on_close();
+    }
+}
+
+/// A connection that counts against no budget of descriptors.
+impl From<TcpStream> for Stream {
+    fn from(socket: TcpStream) -> Self {
+        Self::new(Transport::Tcp(socket), None)
     }
 }
 

@@ -4,6 +4,8 @@
 //!
 //!     valgrind --tool=callgrind target/release/examples/instructions append 20000
 
+mod pass;
+
 use bytes::Bytes;
 use fanfare::channel::{Admission, Channel, Filter, Settings};
 use fanfare::config::{self, LogLimits};
@@ -31,6 +33,12 @@ fn main() -> ExitCode {
         (Some("parse"), Some(times)) => parse(times),
         (Some("resume"), Some(times)) => resume(times),
         (Some("filter"), Some(times)) => filter(times),
+        (Some("pass"), Some(times)) => {
+            if let Err(error) = pass::pass(times) {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
+            }
+        }
         _ => {
             return ExitCode::from(2);
         }
