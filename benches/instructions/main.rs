@@ -13,6 +13,7 @@ use fanfare::event_stream::{Item, Parser, ParserOptions};
 use fanfare::log::{Draft, Epoch, Kind, Log, Moves, Numbering, Writer};
 use fanfare::metrics::{Metrics, Protocol};
 use std::hint::black_box;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ const FILTERS: u64 = 1000;
 /// What one read from the origin brings.
 const READ_BYTES: usize = 16 << 10;
 
-fn main() -> ExitCode {
+fn main() -> io::Result<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     let step = arguments.next();
     let times = arguments.next().and_then(|times| times.parse().ok());
@@ -33,17 +34,12 @@ fn main() -> ExitCode {
         (Some("parse"), Some(times)) => parse(times),
         (Some("resume"), Some(times)) => resume(times),
         (Some("filter"), Some(times)) => filter(times),
-        (Some("pass"), Some(times)) => {
-            if let Err(error) = pass::pass(times) {
-                eprintln!("{error}");
-                return ExitCode::FAILURE;
-            }
-        }
+        (Some("pass"), Some(times)) => pass::pass(times)?,
         _ => {
-            return ExitCode::from(2);
+            return Ok(ExitCode::from(2));
         }
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }
 
 fn id(n: u64) -> Bytes {
