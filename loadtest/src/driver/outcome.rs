@@ -1,14 +1,16 @@
 //! What came of one trial.
 
+use super::latencies::{buckets, curve, latency, millis, round};
 use super::metrics::{CHECKED, Values, median};
 use super::plan::Plan;
+use super::spread::{Spread, spreads};
+use super::summary::Summary;
 use crate::clock::SECOND_NS;
 use crate::control::{Totals, Window};
 use crate::machine::memory::Part;
 use crate::proc::CpuSpent;
 use crate::swarm::window::{add_encoded, histogram};
 use crate::tally::Counts;
-use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 /// One server, one run.
@@ -316,100 +318,6 @@ impl Outcome {
     }
 }
 
-/// What decides over failure.
-#[derive(Debug, Clone)]
-pub(crate) struct Summary {
-    pub(crate) counts: Counts,
-    pub(crate) refused: u64,
-    /// Clients whose refusal doesn't heal.
-    pub(crate) given_up: u64,
-    pub(crate) broken: u64,
-    pub(crate) statuses: Vec<(u16, u64)>,
-}
-
-impl Summary {
-    /// What no server may do to its events and streams, whatever the scenario.
-    pub(crate) fn wrong(&self) -> Vec<String> {
-        let counts = &self.counts;
-        let wrong = [
-            (counts.doubled, "events doubled"),
-            (counts.disordered, "events out of order"),
-            (counts.strayed, "events in the wrong stream"),
-            (counts.torn, "events incomplete"),
-            (counts.wrong_ids, "events with an id that is not above the one before"),
-            (self.broken, "streams broken"),
-        ];
-        let mut wrong: Vec<String> = wrong
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
-        if self.given_up > 0 {
-            wrong.push(format!(
-                "{} clients gave up: an answer with this status doesn't get better by asking again: {}",
-                self.given_up,
-                self.describe_statuses()
-            ));
-        }
-        wrong
-    }
-
-    /// `404 (2 times)`
-    pub(crate) fn describe_statuses(&self) -> String {
-        let times = |(status, count): &(u16, u64)| match status {
-            200 => format!("200 without an event stream ({count} times)"),
-            _ => format!("{status} ({count} times)"),
-        };
-        self.statuses.iter().map(times).collect::<Vec<_>>().join(", ")
-    }
-}
-
-/// One event over all clients.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Spread {
-    first_ms: f64,
-    middle_ms: f64,
-    pub(crate) last_ms: f64,
-}
-
-/// The events that all processes saw whole.
-pub(crate) fn spreads(windows: &[Window]) -> Vec<Spread> {
-    let mut events: std::collections::BTreeMap<u64, (usize, [f64; 4])> = std::collections::BTreeMap::new();
-    for [seq, count, first, middle, last] in windows.iter().flat_map(|window| window.events.iter().copied()) {
-        let (seen, sum) = events.entry(seq).or_insert((0, [0.0, f64::MAX, 0.0, 0.0]));
-        let [count, first, middle, last] = [count, first, middle, last].map(|value| value as f64);
-        *seen += 1;
-        *sum = [
-            sum[0] + count,
-            sum[1].min(first),
-            sum[2] + middle * count,
-            sum[3].max(last),
-        ];
-    }
-    events
-        .into_values()
-        .filter(|(seen, _)| *seen == windows.len())
-        .map(|(_, [count, first, middle, last])| Spread {
-            first_ms: first / 1000.0,
-            middle_ms: middle / count / 1000.0,
-            last_ms: last / 1000.0,
-        })
-        .collect()
-}
-
-/// The latencies of all processes.
-pub(crate) fn latency(windows: &[Window]) -> Histogram<u64> {
-    let mut latency = histogram();
-    windows
-        .iter()
-        .for_each(|window| add_encoded(&mut latency, &window.latency));
-    latency
-}
-
-pub(crate) fn millis(histogram: &Histogram<u64>, percentile: f64) -> f64 {
-    histogram.value_at_percentile(percentile) as f64 / 1000.0
-}
-
 /// What was answered, and how often: streams, other answers, and connections without one.
 fn answers(totals: &[Totals], statuses: &std::collections::BTreeMap<u16, u64>) -> Vec<(String, u64)> {
     let sum = |value: fn(&Totals) -> u64| totals.iter().map(value).sum::<u64>();
@@ -423,55 +331,4 @@ fn answers(totals: &[Totals], statuses: &std::collections::BTreeMap<u16, u64>) -
     answers.push(("no answer".to_owned(), sum(|totals| totals.refused_connections)));
     answers.retain(|(_, count)| *count > 0);
     answers
-}
-
-/// Deliveries by latency, in buckets that each reach twice as far as the one before.
-fn buckets(histogram: &Histogram<u64>) -> Vec<(f64, u64)> {
-    /// The first bucket's end, in microseconds.
-    const FIRST_US: u64 = 125;
-    let mut counted = Vec::new();
-    let (mut from, mut upto) = (0, FIRST_US);
-    while from <= histogram.max() {
-        counted.push((upto as f64 / 1000.0, histogram.count_between(from, upto - 1)));
-        (from, upto) = (upto, upto * 2);
-    }
-    let empty = counted.iter().take_while(|(_, count)| *count == 0).count();
-    counted.split_off(empty)
-}
-
-/// Percentiles ever closer to 100, as far as there are samples to tell.
-fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
-    let mut points = Vec::new();
-    let mut rest = 1.0_f64;
-    while rest * histogram.len() as f64 >= 1.0 {
-        for step in 0..8 {
-            let percentile = 100.0 * (1.0 - rest * 0.5_f64.powf(f64::from(step) / 8.0));
-            points.push((round(percentile), millis(histogram, percentile)));
-        }
-        rest /= 2.0;
-    }
-    points.push((100.0, millis(histogram, 100.0)));
-    points
-}
-
-/// Five digits behind the point are enough for a report.
-fn round(value: f64) -> f64 {
-    (value * 1e5).round() / 1e5
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_hold_every_delivery_once() {
-        let mut histogram = histogram();
-        for micros in [130, 200, 240, 1_000, 1_001, 70_000] {
-            histogram.saturating_record(micros);
-        }
-        let buckets = buckets(&histogram);
-        assert_eq!(buckets.first(), Some(&(0.25, 3)));
-        assert_eq!(buckets.iter().map(|(_, count)| count).sum::<u64>(), 6);
-        assert_eq!(buckets.last().map(|(upto, _)| *upto), Some(128.0));
-    }
 }

@@ -1,8 +1,9 @@
 //! What the scenario doesn't expect is a failure.
 
-use crate::driver::outcome::{Outcome, Summary};
+use crate::driver::outcome::Outcome;
 use crate::driver::plan::Scenario;
 use crate::driver::source::Stopped;
+use crate::driver::summary::Summary;
 
 /// Decides which of the numbers are failures of this scenario.
 #[expect(

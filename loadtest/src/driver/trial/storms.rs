@@ -3,8 +3,9 @@
 use super::{CATCH_UP_TIMEOUT, SETTLE, TAIL_TIMEOUT, Trial};
 use crate::control::{SwarmOrder, Tick, Window};
 use crate::driver::fleet::Fleet;
+use crate::driver::latencies::{latency, millis};
 use crate::driver::metrics::median;
-use crate::driver::outcome::{latency, millis, spreads};
+use crate::driver::spread::spreads;
 use crate::proc::Cpu;
 use anyhow::Result;
 use std::time::{Duration, Instant};

@@ -3,7 +3,8 @@
 use super::{CATCH_UP_TIMEOUT, SETTLE, Trial};
 use crate::clock::now_ns;
 use crate::control::Fetched;
-use crate::driver::outcome::{Outcome, millis};
+use crate::driver::latencies::millis;
+use crate::driver::outcome::Outcome;
 use crate::driver::plan::ThunderingHerd;
 use crate::driver::source::Stopped;
 use crate::rate::Series;
