@@ -1,6 +1,6 @@
 //! Chromium's EventSource, in a page of another origin.
 
-use crate::event_source::{CLOSED, CUTTING, wanted};
+use crate::event_source::{self, CLOSED, CONNECTING, CUTTING, wanted};
 use crate::foreign::{Foreign, START};
 use crate::pages::Pages;
 use crate::stream::TYPES;
@@ -21,6 +21,11 @@ static BROWSER: OnceLock<(Child, String)> = OnceLock::new();
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 crate::stories_of_an_event_source!(start);
+
+#[tokio::test]
+async fn it_outlives_a_relay_that_is_killed() {
+    event_source::it_outlives_a_relay_that_is_killed(start, CONNECTING).await;
+}
 
 async fn start(wanted: serde_json::Value) -> Foreign {
     start_in(&Pages::start().await.origin, wanted).await

@@ -17,6 +17,7 @@ mod curl;
 mod dashboard;
 mod demo;
 mod event_source;
+mod firefox;
 mod foreign;
 mod front;
 mod haproxy;

@@ -1,6 +1,6 @@
 //! Node's `eventsource`.
 
-use crate::event_source::{CUTTING, wanted};
+use crate::event_source::{self, CONNECTING, CUTTING, wanted};
 use crate::foreign::Foreign;
 use crate::support::origin::TestOrigin;
 use crate::support::relay::Setup;
@@ -17,6 +17,11 @@ pub async fn start(wanted: serde_json::Value) -> Foreign {
 }
 
 crate::stories_of_an_event_source!(start);
+
+#[tokio::test]
+async fn it_outlives_a_relay_that_is_killed() {
+    event_source::it_outlives_a_relay_that_is_killed(start, CONNECTING).await;
+}
 
 #[tokio::test]
 async fn an_id_that_it_writes_in_latin_1_resumes() {
