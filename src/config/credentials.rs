@@ -123,7 +123,7 @@ pub(super) fn basic(username: &Item<'_>, password: Secret) -> Option<Credentials
 }
 
 /// A secret, or the one in a file. `None`: a mistake. `Some(None)`: neither is given.
-fn secret(section: &Section<'_>, key: &'static str, file_key: &'static str) -> Option<Option<Secret>> {
+pub(super) fn secret(section: &Section<'_>, key: &'static str, file_key: &'static str) -> Option<Option<Secret>> {
     match (section.get(key), section.get(file_key)) {
         (Some(item), None) => item.secret_text().map(|text| Some(Secret(text.to_owned()))),
         (None, Some(item)) => secret_file(&item).map(Some),

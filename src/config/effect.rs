@@ -30,7 +30,8 @@ impl Effect {
         let of_source = key.strip_prefix("sources.NAME.");
         match (key, of_source) {
             ("admin" | "workers" | "handover", _) => Self::Restart,
-            (_, Some("path" | "ids")) => Self::Replaces,
+            (key, None) if key == "fleet" || key.starts_with("fleet.") => Self::Restart,
+            (_, Some("path" | "ids" | "fleet")) => Self::Replaces,
             (_, Some("event_bytes_max" | "comments" | "upstream")) => Self::Reconnects,
             (_, Some(key)) if key.starts_with("upstream.") => Self::Reconnects,
             _ => Self::Live,

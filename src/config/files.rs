@@ -40,7 +40,7 @@ const NOT_WRITTEN: Keys<bool> = Keys {
     print: |_, _| {},
 };
 
-const CERTIFICATES: Custom<PathBuf> = Custom {
+pub(super) const CERTIFICATES: Custom<PathBuf> = Custom {
     shape: || Shape::Text(&["/none.pem"]),
     read: |item| {
         pem_file(item, "a PEM file with certificates", |path| {
@@ -50,7 +50,7 @@ const CERTIFICATES: Custom<PathBuf> = Custom {
     print: print_path,
 };
 
-const PRIVATE_KEY: Custom<PathBuf> = Custom {
+pub(super) const PRIVATE_KEY: Custom<PathBuf> = Custom {
     shape: || Shape::Text(&["/none.key"]),
     read: |item| {
         pem_file(item, "a PEM file with a private key", |path| {

@@ -5,6 +5,7 @@ use super::addresses::{self, ADDRESS_FORM, ADMIN_ADDRESS, NETWORK, Network, SOCK
 use super::codec::{AtLeastOne, Codec as _, Count, Custom, Flag, List, OneOrMore, Word};
 use super::diagnostics::{Collector, Diagnostics};
 use super::field::{NoKey, Presence as _};
+use super::fleet::Fleet;
 use super::item::{Item, Section};
 use super::listener::{self, ClientListener, LISTENER};
 use super::named_files::NamedFiles;
@@ -46,6 +47,8 @@ section! {
         /// The socket by which another process of the program takes over without cutting a client
         /// (`serve --takeover`, `upgrade`). In a directory of the service's user, mode 0700.
         pub handover: Option<PathBuf> = SOCKET_PATH.optional(),
+        /// The log that several instances share, for sources that say `fleet: true`.
+        pub fleet: Option<Fleet> = nested().optional(),
         /// When the file is read again: on SIGHUP only, or also when it has changed.
         pub reload: Reload = Word(&[("signal", Reload::Signal), ("watch", Reload::Watch)]).or("signal"),
         /// A line for each stream that has ended and each proxied request, in the log.
@@ -59,7 +62,6 @@ section! {
     }
     unsupported = [
         Unsupported("combine", &[], "streams put together from several sources"),
-        Unsupported("fleet", &[], "a log that several instances share"),
     ];
     check = check;
 }
@@ -137,7 +139,25 @@ fn check(section: &Section<'_>, config: Option<&mut Config>) {
         }
     }
     paths_are_told_apart(section);
+    fleet_and_sources(section);
     pass::check(section);
+}
+
+/// A shared log is said in two places.
+fn fleet_and_sources(section: &Section<'_>) {
+    let Some(sources) = section.present("sources").filter(|item| item.scalar().is_none()) else {
+        return;
+    };
+    let sources = sources.entries("").unwrap_or_default();
+    let shared = sources.iter().filter_map(|(_, source)| source.at("fleet"));
+    let shared: Vec<Item<'_>> = shared.filter(|item| item.peek() == Some("true")).collect();
+    match section.present("fleet") {
+        None => shared
+            .iter()
+            .for_each(|item| item.mistake("a shared log", "`fleet` at the top of the file, which says where it is")),
+        Some(fleet) if shared.is_empty() => fleet.warn("no effect: no source says `fleet: true`"),
+        Some(_) => {}
+    }
 }
 
 /// Every path leads to one source.

@@ -37,6 +37,9 @@ section! {
         pub start: Start = START.or("live"),
         /// What is kept for resuming; whichever bound is reached first.
         pub log: KeptLog = nested().or("{}"),
+        /// Whether its log is shared with other instances, as `fleet` says: one numbering, and one
+        /// connection to the origin for all. `ids: auto` is `assign` then.
+        pub fleet: bool = Flag.or("false"),
         /// What a quiet client gets.
         pub heartbeat: Heartbeat = nested().or("{}"),
         /// What happens to a client that lags; whichever bound is reached first.
@@ -203,6 +206,7 @@ fn check(section: &Section<'_>, source: Option<&mut Source>) {
     }
     bounds_fit(section, source);
     names_differ(section, source);
+    shared_log(section, source);
 }
 
 /// A client could not tell the relay's own events from each other, or from the stream's last one.
@@ -228,6 +232,29 @@ fn names_differ(section: &Section<'_>, source: &Source) {
         {
             item.warn("a rule of `end_when` names the same type: clients can't tell the two apart");
         }
+    }
+}
+
+/// What a log that is shared can't be together with.
+fn shared_log(section: &Section<'_>, source: &mut Source) {
+    if !source.fleet {
+        return;
+    }
+    let mistake = |what: &str, expected: &str| section.mistake_at("fleet", what, expected);
+    if source.log.dir.is_some() {
+        mistake("beside `log.dir`", "one of them: a shared log is kept by its engine");
+    }
+    if source.is_templated() {
+        mistake(
+            "a shared log at a path with parameters, which this version does not support",
+            "a path without parameters",
+        );
+    }
+    if !source.coalesce.is_zero() {
+        mistake("beside `coalesce`, which this version does not support", "one of them");
+    }
+    if source.ids == Ids::Auto {
+        source.ids = Ids::Assign;
     }
 }
 
