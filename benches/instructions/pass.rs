@@ -52,7 +52,9 @@ fn join(shards: &Shards, channel: &Arc<Channel>, config: &Config) -> io::Result<
     for _ in 0..CLIENTS {
         let other_end = TcpStream::connect(listener.local_addr()?)?;
         let (ours, peer) = listener.accept()?;
-        let Admission { subscription, start } = channel.admit(Protocol::Http11, None);
+        let Admission {
+            subscription, start, ..
+        } = channel.admit(Protocol::Http11, None);
         let permit = quotas
             .admit(peer.ip(), None)
             .map_err(|_| io::Error::other("no place"))?;

@@ -13,6 +13,9 @@ use tokio::time::timeout;
 /// How long a client waits for what the origin returns: then it gets a gap event instead.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
+/// How long a client waits that has been further at another instance of a fleet.
+const AHEAD_MAX: Duration = Duration::from_secs(3);
+
 /// What is known of the events that follow an id.
 pub(crate) enum HistoryLookup {
     /// They are here.
@@ -28,8 +31,8 @@ pub(crate) struct PendingHistory {
 }
 
 impl Channel {
-    /// What is known of the events after an id that the log doesn't hold. `None`: nothing, and the
-    /// origin is not asked.
+    /// What is known of the events after an id that the log doesn't hold; empty: the client has none.
+    /// `None`: nothing, and the origin is not asked.
     pub(crate) fn history(self: &Arc<Self>, id: &Bytes) -> Option<HistoryLookup> {
         let asking = || {
             HistoryLookup::Asking(PendingHistory {
@@ -37,6 +40,9 @@ impl Channel {
                 id: id.clone(),
             })
         };
+        if !self.is_open() || self.is_ahead(id) {
+            return Some(asking());
+        }
         if self.catching_up.is_open() && self.is_the_origins(id) && self.may_still_come(id) {
             return Some(asking());
         }
@@ -63,6 +69,13 @@ impl Channel {
 impl PendingHistory {
     /// Completes when it has turned out whether there is something.
     pub(crate) async fn answered(self) -> Option<HistoryPlace> {
+        if !self.channel.is_open() {
+            self.channel.until_open().await;
+        }
+        if self.channel.is_ahead(&self.id) {
+            let _ = timeout(AHEAD_MAX, self.channel.until_level(&self.id)).await;
+            return None;
+        }
         if self.channel.may_still_come(&self.id) {
             // Whatever comes of it, the log says.
             let _ = timeout(WAIT_MAX, self.channel.has_come(&self.id)).await;

@@ -7,6 +7,7 @@ use super::channel::{Channel, Parts};
 use super::end::{Cause, End, Ending};
 use super::ids::Ids;
 use super::membership::Membership;
+use super::opening::Opening;
 use super::settings::Settings;
 use super::writer_state::WriterState;
 use crate::log::{CarriedLogError, Cursor, Epoch, Position, Writer};
@@ -117,6 +118,7 @@ impl Channel {
             goes_on: true,
             places: Box::default(),
             parent,
+            opening: Opening::open(),
         };
         Ok(Self::of(parts, settings, metrics))
     }

@@ -6,12 +6,15 @@ use super::catching_up::CatchingUp;
 use super::compression::Compression;
 use super::derivations::Derivations;
 use super::end::{Cause, End, Ending};
+use super::end_rules::is_terminal;
 use super::followers::Followers;
 use super::ids::Ids;
 use super::membership::Membership;
+use super::opening::Opening;
 use super::removal::Removal;
 use super::settings::Settings;
 use super::writer_state::WriterState;
+use crate::event_stream::Event;
 use crate::log::{Epoch, Log, Position, StartPoint, comes_back_as};
 use crate::metrics::SourceMetrics;
 use crate::sync::{Notify, look_until};
@@ -42,6 +45,7 @@ pub struct Channel {
     pub(super) derivations: Derivations<Self>,
     /// What it is derived from, if it is.
     pub(super) parent: Option<Arc<Self>>,
+    pub(super) opening: Opening,
     /// Whether its stream had begun before this process.
     pub(super) goes_on: bool,
     /// The ids behind which the upstreams begin; empty: none.
@@ -67,6 +71,7 @@ pub(super) struct Parts {
     pub(super) places: Box<[Bytes]>,
     /// See [`Channel::parent`].
     pub(super) parent: Option<Arc<Channel>>,
+    pub(super) opening: Opening,
 }
 
 impl Channel {
@@ -79,9 +84,21 @@ impl Channel {
     pub(super) fn beginning(
         settings: Settings,
         metrics: Arc<SourceMetrics>,
+        begin: (Epoch, Position),
+        places: Vec<Bytes>,
+        goes_on: bool,
+    ) -> Arc<Self> {
+        Self::beginning_with(settings, metrics, begin, places, goes_on, Opening::open())
+    }
+
+    /// The same where its log may not be known yet.
+    pub(super) fn beginning_with(
+        settings: Settings,
+        metrics: Arc<SourceMetrics>,
         (epoch, start): (Epoch, Position),
         places: Vec<Bytes>,
         goes_on: bool,
+        opening: Opening,
     ) -> Arc<Self> {
         let source = settings.snapshot();
         let upstreams = source.upstreams.len();
@@ -90,6 +107,7 @@ impl Channel {
             writer: WriterState::new(writer),
             log,
             goes_on,
+            opening,
             places: places.into(),
             ids: Ids::new(epoch, source.ids, upstreams),
             ending: Ending::new(upstreams),
@@ -119,6 +137,7 @@ impl Channel {
             catching_up: CatchingUp::new(),
             derivations: Derivations::new(),
             parent: parts.parent,
+            opening: parts.opening,
             goes_on: parts.goes_on,
             places: parts.places,
             removal: OnceLock::new(),
@@ -273,6 +292,11 @@ impl Channel {
     /// How the stream ended, if it has.
     pub fn end(&self) -> Option<Arc<End>> {
         self.ending.get()
+    }
+
+    /// Whether an event is the stream's last one, by the rules in force.
+    pub(crate) fn is_last(&self, event: &Event<'_>) -> bool {
+        is_terminal(&self.settings.load().end_when, event)
     }
 
     /// Whether a terminal event has been published.

@@ -7,6 +7,7 @@ use super::end::{Cause, End, Ending};
 use super::filter::Filter;
 use super::ids::Ids;
 use super::membership::Membership;
+use super::opening::Opening;
 use super::subscription::Admission;
 use super::writer_state::WriterState;
 use crate::log::{CarriedLogError, Cursor, Draft, Entry, Kind, Log, Moves, Position, ResumePoint, StartPoint, Tip};
@@ -43,7 +44,11 @@ impl Admission {
     /// The same client where it gets only what a filter lets through. `max`: so many filters may the
     /// clients of its source choose at one time.
     pub fn filtered(self, filter: Filter, max: usize) -> Result<Self, TooManyFilters> {
-        let Self { subscription, start } = self;
+        let Self {
+            subscription,
+            start,
+            wanted,
+        } = self;
         let parent = subscription.channel();
         let filters = parent.settings().filters();
         let mut chosen = filters.choose(&filter, max);
@@ -53,7 +58,11 @@ impl Admission {
         }
         let channel = parent.filtered(&chosen.ok_or(TooManyFilters)?);
         let subscription = channel.subscribe(subscription.protocol());
-        Ok(Self { subscription, start })
+        Ok(Self {
+            subscription,
+            start,
+            wanted,
+        })
     }
 }
 
@@ -80,6 +89,7 @@ impl Channel {
             goes_on: false,
             places: Box::default(),
             parent: Some(self.clone()),
+            opening: Opening::open(),
         };
         Self::of(parts, self.settings().clone(), self.metrics().clone())
     }

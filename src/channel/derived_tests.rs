@@ -145,7 +145,9 @@ impl World {
                 Err(_) => return,
             },
         };
-        let Admission { subscription, start } = admission;
+        let Admission {
+            subscription, start, ..
+        } = admission;
         let id = Some(&*self.clients[n].last_event_id).filter(|id| !id.is_empty());
         let place = subscription.channel().place(id, start);
         let (oldest, said) = (self.oldest(), number(&place.id));

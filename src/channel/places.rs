@@ -14,6 +14,9 @@ impl Channel {
         if let Some(parent) = &self.parent {
             return parent.start_point(wanted);
         }
+        if !self.is_open() {
+            return StartPoint::Unopened;
+        }
         let wanted = wanted.unwrap_or_else(|| WantedStart::As(self.settings().load().start));
         let start = self.log().start_wanted(wanted, Instant::now());
         // The end after the place: it may come in between.
@@ -32,7 +35,13 @@ impl Channel {
         }
         match last_event_id {
             // 9.2.2: an empty last event ID is not sent; some libraries send it all the same.
-            None | Some(b"") => self.ids.begin(self.log(), start),
+            None | Some(b"") => {
+                let start = match start {
+                    StartPoint::Unopened => self.start_point(None),
+                    start => start,
+                };
+                self.ids.begin(self.log(), start)
+            }
             Some(id) => self.place_behind(id),
         }
     }

@@ -22,7 +22,11 @@ pub fn metrics_of(source: &Source, metrics: &Metrics) -> Arc<SourceMetrics> {
             (SlowPolicy::Skip, _) => false,
             (SlowPolicy::Pause, _) => true,
         },
-        gaps: &|reason| reason != GapReason::Skipped || policy == SlowPolicy::Skip,
+        gaps: &|reason| match reason {
+            GapReason::Skipped => policy == SlowPolicy::Skip || source.fleet,
+            GapReason::LogLost => source.fleet,
+            _ => true,
+        },
         keeps_log: source.log.dir.is_some(),
         derives: source.filters > 0,
         compresses: source.compress == Compress::Gzip,

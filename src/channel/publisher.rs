@@ -121,7 +121,7 @@ impl Publisher {
     }
 
     /// Follows the id in force at this upstream.
-    fn follow(&mut self, id: &[u8]) {
+    pub(super) fn follow(&mut self, id: &[u8]) {
         self.id.follow(id);
         self.channel.ids.seen(&self.id);
     }
@@ -138,6 +138,16 @@ impl Publisher {
     }
 
     fn gap(&self, reason: GapReason, received: Instant) {
+        self.gap_of(reason, None, received);
+    }
+
+    /// Events are missing here; `skipped`: so many, where that is known.
+    pub(super) fn missing(&mut self, reason: GapReason, skipped: Option<u64>, received: Instant) {
+        self.gap_of(reason, skipped, received);
+        self.unflushed_entries += 1;
+    }
+
+    fn gap_of(&self, reason: GapReason, skipped: Option<u64>, received: Instant) {
         let channel = &self.channel;
         channel.metrics().gaps[reason as usize].increment(1);
         let Some(mut writer_state) = channel.write() else {
@@ -150,7 +160,7 @@ impl Publisher {
         let reset = writer_state.has_no_id(&channel.ids);
         let settings = channel.settings().load();
         let event_type = settings.gap_event.as_deref();
-        let blocks = gap_blocks(event_type, reason, channel.name(), None, reset);
+        let blocks = gap_blocks(event_type, reason, channel.name(), skipped, reset);
         if !blocks.is_empty() {
             let kind = match event_type {
                 Some(_) => Kind::Gap,
@@ -178,12 +188,17 @@ impl Publisher {
 
 /// What an upstream yields, in its order.
 impl Publisher {
-    /// The stream is open. `resumed`: the origin was told where it goes on.
-    pub fn connected(&mut self, resumed: bool) {
+    /// The origin has opened the stream again, if it had ended it.
+    pub(super) fn reopened(&mut self) {
         if std::mem::take(&mut self.ended) {
             self.channel.ending.upstream_is_back();
             self.channel.reopen();
         }
+    }
+
+    /// The stream is open. `resumed`: the origin was told where it goes on.
+    pub fn connected(&mut self, resumed: bool) {
+        self.reopened();
         self.channel.asks.connected();
         self.channel.catching_up.connected();
         let before = std::mem::replace(&mut self.connected_before, true);

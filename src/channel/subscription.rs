@@ -12,6 +12,17 @@ pub struct Admission {
     /// Where it starts, if it has no last event ID: all that comes from then on is for it, however
     /// late its stream is written.
     pub start: StartPoint,
+    /// Where it wants to, if it says so.
+    pub(super) wanted: Option<WantedStart>,
+}
+
+impl Admission {
+    /// The log was not known when it came, and is by now: it starts as if it came now.
+    pub(crate) fn opened(&mut self) {
+        if self.start == StartPoint::Unopened {
+            self.start = self.subscription.channel.start_point(self.wanted);
+        }
+    }
 }
 
 /// A client's membership in a channel: leaving is dropping it.
@@ -26,7 +37,11 @@ impl Channel {
     pub fn admit(self: &Arc<Self>, protocol: Protocol, wanted: Option<WantedStart>) -> Admission {
         let start = self.start_point(wanted);
         let subscription = self.subscribe(protocol);
-        Admission { subscription, start }
+        Admission {
+            subscription,
+            start,
+            wanted,
+        }
     }
 
     /// Counts a client in that has its place already.

@@ -246,6 +246,21 @@ impl WriterState {
         self.writer.next_position()
     }
 
+    /// What is appended next gets this number, or a higher one if it has been used.
+    pub(super) fn skip_to(&mut self, position: Position) {
+        self.writer.skip_to(position);
+    }
+
+    /// See [`Writer::begin_behind`].
+    pub(super) fn begin_behind(&mut self, position: Position) {
+        self.writer.begin_behind(position);
+    }
+
+    /// The number that was used last.
+    pub(super) fn newest_position(&self) -> Position {
+        Position::new(self.writer.next_position().get() - 1)
+    }
+
     fn keep_to_what_is_reserved(&mut self) {
         if let Some(reserved) = &self.reserved {
             self.writer.skip_to(reserved.admit(self.writer.next_position()));

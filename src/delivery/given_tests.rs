@@ -99,7 +99,9 @@ impl Process {
     fn join(&self) -> BufReader<UnixStream> {
         let (stream, peer) = Stream::pair();
         peer.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let Admission { subscription, start } = self.channel.admit(Protocol::Http11, None);
+        let Admission {
+            subscription, start, ..
+        } = self.channel.admit(Protocol::Http11, None);
         let permit = self.quotas.admit(PEER.ip(), None).unwrap_or_else(|_| panic!("a place"));
         self.shards.hand_over(NewClient {
             stream,

@@ -57,7 +57,9 @@ impl Setup {
 
     fn join(&mut self) -> (ClientKey, UnixStream) {
         let (stream, peer) = Stream::pair();
-        let Admission { subscription, start } = self.channel.admit(Protocol::Http11, None);
+        let Admission {
+            subscription, start, ..
+        } = self.channel.admit(Protocol::Http11, None);
         let new_client = NewClient {
             stream,
             head: Bytes::from_static(b"HTTP/1.1 200 OK\r\n\r\n"),

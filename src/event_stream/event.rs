@@ -104,6 +104,11 @@ pub struct OwnedEvent {
 }
 
 impl OwnedEvent {
+    /// The bytes, as they go to clients.
+    pub fn into_block(self) -> Bytes {
+        self.block
+    }
+
     /// The event.
     pub fn get(&self) -> Event<'_> {
         Event {

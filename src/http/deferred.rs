@@ -7,8 +7,9 @@ use super::response::{self, Response};
 use super::server::Server;
 use super::stream_start::{StreamHead, StreamStart};
 use super::{coding, long_poll, stream_head};
-use crate::channel::{Admission, HistoryLookup, HistoryPlace};
+use crate::channel::{Admission, Channel, HistoryLookup, HistoryPlace};
 use crate::delivery::{Framing, Joining};
+use crate::metrics::RefuseReason;
 use crate::quotas::ClientPermit;
 use crate::source::FirstResponse;
 use hyper::{Request, Version};
@@ -96,7 +97,7 @@ impl Waiting {
             request,
             permit,
             peer,
-            admission,
+            mut admission,
             first,
             history,
             wait,
@@ -121,9 +122,10 @@ impl Waiting {
                 .flatten(),
             None => None,
         };
-        if channel.removal().is_some() {
-            return Waited::AskAnew;
+        if let Some(instead) = not_served(&channel, &request, server) {
+            return instead;
         }
+        admission.opened();
         let Some(wait) = wait else {
             return Waited::For(join(&request, permit, peer, admission, history));
         };
@@ -151,6 +153,16 @@ impl Waiting {
         drop(permit);
         Waited::For(Err(response::news(&request, &channel.settings().load(), &news)))
     }
+}
+
+/// What becomes of a client that can't be served here: its source is no more, or the log that instances
+/// share is not known yet, so that neither its id nor "from now on" means anything.
+fn not_served(channel: &Channel, request: &Request<()>, server: &Server) -> Option<Waited> {
+    if channel.removal().is_some() {
+        return Some(Waited::AskAnew);
+    }
+    let refusal = || server.refuse(request, &channel.settings().load(), RefuseReason::Log);
+    (!channel.is_open()).then(|| Waited::For(Err(refusal())))
 }
 
 /// Where a client goes on in what the origin returns, once that is known. `None`: nowhere.
@@ -196,7 +208,9 @@ pub(super) fn join(
     admission: Admission,
     history: Option<HistoryPlace>,
 ) -> Outcome {
-    let Admission { subscription, start } = admission;
+    let Admission {
+        subscription, start, ..
+    } = admission;
     let channel = subscription.channel();
     let last_event_id = request::last_event_id(request);
     if channel.end().is_some() && channel.is_over_for(last_event_id.as_deref(), Some(start)) {

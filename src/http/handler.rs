@@ -233,7 +233,7 @@ impl Server {
             .map_err(|TooManyFilters| self.refuse(request, &source, RefuseReason::Filters))
     }
 
-    fn refuse(&self, request: &Request<()>, source: &Source, reason: RefuseReason) -> Response {
+    pub(super) fn refuse(&self, request: &Request<()>, source: &Source, reason: RefuseReason) -> Response {
         self.refused(reason);
         response::refusal(request, source, reason)
     }
@@ -262,7 +262,11 @@ impl Newcomer<'_> {
     /// what comes first; a poll waits for news.
     fn join(self, admission: Admission) -> Served {
         let channel = admission.subscription.channel();
-        let history = request::last_event_id(self.request).and_then(|id| channel.history(&id));
+        let id = request::last_event_id(self.request);
+        let history = match channel.is_open() {
+            true => id.and_then(|id| channel.history(&id)),
+            false => channel.history(&id.unwrap_or_default()),
+        };
         match (self.wait, history) {
             (None, None) => Served::Now(join(self.request, self.permit, self.peer, admission, None)),
             (_, history) => self.later(admission, None, history),

@@ -225,8 +225,8 @@ fn spread_seconds(source: &Source) -> u64 {
 
 fn heals(reason: RefuseReason) -> bool {
     use RefuseReason::{
-        Channels, Clients, ClientsPerIp, ClientsPerUser, Descriptors, Draining, Filters, Handshakes, ProxiedRequests,
-        Rate,
+        Channels, Clients, ClientsPerIp, ClientsPerUser, Descriptors, Draining, Filters, Handshakes, Log,
+        ProxiedRequests, Rate,
     };
     matches!(
         reason,
@@ -240,6 +240,7 @@ fn heals(reason: RefuseReason) -> bool {
             | Draining
             | Channels
             | Filters
+            | Log
     )
 }
 
@@ -260,7 +261,8 @@ fn status(reason: RefuseReason) -> StatusCode {
         | RefuseReason::Handshakes
         | RefuseReason::Draining
         | RefuseReason::Channels
-        | RefuseReason::Filters => StatusCode::SERVICE_UNAVAILABLE,
+        | RefuseReason::Filters
+        | RefuseReason::Log => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -276,6 +278,7 @@ fn detail(reason: RefuseReason) -> &'static str {
         RefuseReason::Draining => "the relay is leaving",
         RefuseReason::Channels => "too many channels are open",
         RefuseReason::Filters => "too many different filters are in use",
+        RefuseReason::Log => "the stream's log is not within reach yet",
         RefuseReason::NotFound => "no source serves this path",
         RefuseReason::Method => "an event stream is read with GET",
         RefuseReason::NotAcceptable => "this path serves text/event-stream",

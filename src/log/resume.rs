@@ -32,6 +32,8 @@ pub enum StartPoint {
     Oldest,
     /// The same, and the client has asked for what was before it: that is a gap.
     OldestOfMore,
+    /// Where a client would start that comes when the log is known: it is not yet, as it is shared.
+    Unopened,
 }
 
 /// How the events are numbered at this moment.
@@ -129,7 +131,7 @@ impl Log {
     /// The place at which such a client's stream starts. What the log has let go since is a gap.
     pub fn begin(&self, start: StartPoint, numbering: &Numbering<'_>) -> ResumePoint {
         match start {
-            StartPoint::Oldest => self.oldest(numbering, None),
+            StartPoint::Oldest | StartPoint::Unopened => self.oldest(numbering, None),
             StartPoint::OldestOfMore => self.oldest(numbering, Some(GapReason::Evicted)),
             StartPoint::At(next) => match self.meta(next.before()) {
                 Some(before) => self.after(&before, numbering),

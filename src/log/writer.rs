@@ -2,7 +2,7 @@
 
 mod restore;
 
-use super::entry::{Draft, Entry, Kind};
+use super::entry::{Draft, Entry, EntryMeta, Kind};
 use super::index::LastUse;
 use super::position::{Cursor, OutOfOrder, Position};
 use super::ring::{Log, Read};
@@ -69,6 +69,14 @@ impl Writer {
             let kept = self.log.tail().up_to(self.log.head().next());
             shared.enlarge(limits.events, kept.filter_map(|cursor| self.log.entry(cursor)));
         }
+    }
+
+    /// An empty log begins behind this position: what came before is as what has been let go.
+    pub(crate) fn begin_behind(&mut self, position: Position) {
+        debug_assert!(self.log.head() == Cursor::START && position >= self.newest);
+        self.newest = position;
+        let before = EntryMeta::start(position);
+        self.log.shared.last_evicted.store(Some(Arc::new(before)));
     }
 
     /// The position that an entry gets to which none is given.

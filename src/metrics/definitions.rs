@@ -28,6 +28,11 @@ const PROXIED_BUCKETS_SECONDS: &[f64] = &[
 /// 0 is its own bucket: the share of clients that are at the head.
 const LAG_BUCKETS_EVENTS: &[f64] = &[0.0, 1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0];
 
+/// 1 ms (an engine next door) to 10 s (where an append is given up).
+const APPEND_BUCKETS_SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
 /// Declares one constant per metric, and [`ALL`] with every one of them.
 macro_rules! table {
     ($($id:ident: $kind:ident $name:literal in $unit:ident, [$($label:literal),*], $buckets:expr, $help:literal, $use:literal;)+) => {
@@ -140,6 +145,33 @@ table! {
     LOG_DIR_LAG_EVENTS: Gauge "fanfare_log_dir_lag_events" in Count, ["source"], &[],
         "Events in the log that have not been written to `log.dir` yet, over the source's channels.",
         "More than some hundred for longer than a second: the disk is slower than the events, or out of order.";
+    FLEET_LEADER: Gauge "fanfare_fleet_leader" in Count, ["source"], &[],
+        "Whether this instance leads: it is connected to the origin, and appends to the shared log.",
+        "The sum over the fleet is 1 per source, and for a moment 0 or 2. 0 for longer than 15 s: the engine is away, or no instance reaches it.";
+    FLEET_TERM: Gauge "fanfare_fleet_term" in Count, ["source"], &[],
+        "The term in force in the shared log: the place at which its leader took over.",
+        "It changes with the leader. Often: instances or the engine are cut off, again and again.";
+    FLEET_LEASE_AGE_SECONDS: Gauge "fanfare_fleet_lease_age_seconds" in Seconds, ["source"], &[],
+        "Since when the engine has not confirmed the lease of this instance; 0 if it has none.",
+        "Above 10 s another instance may take over.";
+    FLEET_APPEND_SECONDS: Histogram "fanfare_fleet_append_seconds" in Seconds, ["source"], APPEND_BUCKETS_SECONDS,
+        "Time from sending something to the shared log to its acknowledgement.",
+        "The engine's latency: every event takes it once, before any client gets it.";
+    FLEET_RESYNCS: Counter "fanfare_fleet_resyncs_total" in Count, ["source"], &[],
+        "How often the leader had to find out what of it has arrived in the shared log.",
+        "One after each disturbance of the engine. A rate of its own: appends time out, see `append_timeout`.";
+    FLEET_APPENDS_REFUSED: Counter "fanfare_fleet_appends_refused_total" in Count, ["source"], &[],
+        "Appends that the shared log refused: it had moved on.",
+        "A few at each change of the leader.";
+    FLEET_BUFFERED_EVENTS: Gauge "fanfare_fleet_buffered_events" in Count, ["source"], &[],
+        "Events that the leader has read, and that are not in the shared log yet.",
+        "It grows while the engine is away, up to `fleet.buffer`; what comes then is told as a gap.";
+    FLEET_CONSUMER_REBUILDS: Counter "fanfare_fleet_consumer_rebuilds_total" in Count, ["source"], &[],
+        "How often the shared log had to be read anew, since its consumer failed or fell silent.",
+        "One after each disturbance of the engine.";
+    FLEET_LAG_EVENTS: Gauge "fanfare_fleet_lag_events" in Count, ["source"], &[],
+        "Messages of the shared log that this instance has not read, as of the last look.",
+        "More than some hundred: its clients are behind those of other instances.";
     CHANNELS: Gauge "fanfare_channels" in Count, ["source"], &[],
         "Live channels of the source.",
         "Against `fanfare_limit{limit=\"channels\"}`; 1 for a source without parameters.";

@@ -82,8 +82,11 @@ labels! {
         UpstreamReconnected = "upstream_reconnected",
         /// An event over the limit was dropped.
         OversizedEvent = "oversized_event",
-        /// The slow-client policy `skip`.
+        /// The slow-client policy `skip`; or the leader of a shared log could keep no more while the
+        /// log was away.
         Skipped = "skipped",
+        /// A log that instances share has come back with less than it had.
+        LogLost = "log_lost",
     }
 }
 
@@ -122,6 +125,8 @@ labels! {
         Channels = "channels",
         /// `filters` of a source.
         Filters = "filters",
+        /// The log that instances share is not known yet.
+        Log = "log",
         /// 404.
         NotFound = "not_found",
         /// 405.
@@ -265,7 +270,7 @@ mod tests {
         );
     }
 
-    /// These five go out on the wire too.
+    /// These six go out on the wire too.
     #[test]
     fn gap_reasons_are_those_of_the_gap_event() {
         assert_eq!(
@@ -275,7 +280,8 @@ mod tests {
                 "evicted",
                 "upstream_reconnected",
                 "oversized_event",
-                "skipped"
+                "skipped",
+                "log_lost"
             ]
         );
     }

@@ -11,6 +11,7 @@
 mod access;
 pub mod definitions;
 mod definition;
+mod fleet;
 mod labels;
 mod late;
 mod memory;
@@ -35,6 +36,7 @@ pub(crate) use process::open_descriptors;
 
 pub use access::AccessMetrics;
 pub use definitions::{Possible, SourceMetrics};
+pub use fleet::FleetMetrics;
 pub use labels::{
     CloseReason, DenyReason, EvictReason, GapReason, HandOverOutcome, HandshakeOutcome, Limit, Protocol, RefuseReason,
     ReloadOutcome,
@@ -179,6 +181,11 @@ impl Metrics {
     /// The handles of who is not let in to a source.
     pub fn access(&self, source: &str) -> Arc<AccessMetrics> {
         Arc::new(AccessMetrics::new(&self.recorder, source))
+    }
+
+    /// The handles of a source's shared log.
+    pub fn fleet(&self, source: &str) -> Arc<FleetMetrics> {
+        Arc::new(FleetMetrics::new(&self.recorder, source))
     }
 
     /// Says when the first of a listener's certificates ends, in seconds since the epoch.

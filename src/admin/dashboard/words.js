@@ -68,7 +68,8 @@ const REASONS = {
     evicted: "away for longer than the log reaches back",
     upstream_reconnected: "the origin gave no id to resume by",
     oversized_event: "an event over event_bytes_max was dropped",
-    skipped: "a slow client jumped to the newest event",
+    skipped: "a slow client jumped to the newest event, or a shared log was away for too long",
+    log_lost: "the shared log came back with less than it had",
   },
   refused: {
     clients: "limits.clients is reached",
@@ -82,6 +83,7 @@ const REASONS = {
     draining: "the process is leaving",
     channels: "limits.channels is reached",
     filters: "a source has as many different filters as it allows",
+    log: "the shared log was not within reach when they came",
     not_found: "no source serves that path",
     method: "another method than GET, HEAD, OPTIONS",
     not_acceptable: "asks for neither a stream nor JSON",

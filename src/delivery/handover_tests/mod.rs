@@ -173,7 +173,9 @@ impl World {
         let (stream, socket) = Stream::pair();
         socket.set_nonblocking(true).expect("a socket that does not block");
         let protocol = if is_http10 { Protocol::Http10 } else { Protocol::Http11 };
-        let Admission { subscription, start } = self.channel.admit(protocol, None);
+        let Admission {
+            subscription, start, ..
+        } = self.channel.admit(protocol, None);
         let last_event_id = back.map(|back| match self.events.checked_sub(back.into()) {
             Some(event) if event > 0 => Bytes::from(format!("id {event}")),
             _ => Bytes::from_static(b"unknown"),

@@ -1,0 +1,52 @@
+//! A log that is shared, before this process knows it: clients that come wait, since neither their
+//! ids nor "from now on" means anything yet.
+
+use crate::sync::{AtomicBool, Notify, Ordering, look_until};
+
+/// Whether a channel's log is known.
+pub(super) struct Opening {
+    /// Whether several processes share it.
+    is_shared: bool,
+    is_open: AtomicBool,
+    /// Notified when it is.
+    opened: Notify,
+}
+
+impl Opening {
+    /// It is, from the start on.
+    pub(super) fn open() -> Self {
+        Self {
+            is_shared: false,
+            is_open: AtomicBool::new(true),
+            opened: Notify::new(),
+        }
+    }
+
+    /// Not yet.
+    pub(super) fn unopened() -> Self {
+        Self {
+            is_shared: true,
+            is_open: AtomicBool::new(false),
+            ..Self::open()
+        }
+    }
+
+    pub(super) fn set_open(&self) {
+        if !self.is_open.swap(true, Ordering::AcqRel) {
+            self.opened.notify_waiters();
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Completes when it is known.
+    pub(super) async fn until_open(&self) {
+        look_until(&self.opened, || self.is_open().then_some(())).await;
+    }
+}

@@ -1,0 +1,48 @@
+//! Clients of a channel whose log is shared, and not known here yet, or not as far as they are.
+
+use super::channel::Channel;
+use crate::log::Epoch;
+use crate::metrics::GapReason;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a client waits for it: then it is told to come back.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+impl Channel {
+    /// Whether its log is known: where several processes share it, only once it has been read.
+    pub(crate) fn is_open(&self) -> bool {
+        match &self.parent {
+            Some(parent) => parent.is_open(),
+            None => self.opening.is_open(),
+        }
+    }
+
+    /// Whether a client may have an id from another instance that has read further. One of the origin's
+    /// may be that, or none at all.
+    pub(super) fn is_ahead(&self, id: &[u8]) -> bool {
+        if let Some(parent) = &self.parent {
+            return parent.is_ahead(id);
+        }
+        if !self.opening.is_shared() || id.is_empty() || self.end().is_some() {
+            return false;
+        }
+        let is_unknown = || self.place_behind(id).gap == Some(GapReason::UnknownId);
+        match self.ids.epoch().position(id) {
+            Some(position) => position > self.log().tip().position,
+            None => self.ids.are_passed() && !Epoch::is_like_ours(id) && is_unknown(),
+        }
+    }
+
+    /// Completes when this instance has read as far as a client has.
+    pub(super) async fn until_level(&self, id: &[u8]) {
+        let log_of = self.parent.as_deref().unwrap_or(self);
+        log_of.followers.until(|| (!self.is_ahead(id)).then_some(())).await;
+    }
+
+    /// Completes when its log is known, or has not become so for too long.
+    pub(super) async fn until_open(&self) {
+        let log_of = self.parent.as_deref().unwrap_or(self);
+        let _ = timeout(WAIT_MAX, log_of.opening.until_open()).await;
+    }
+}

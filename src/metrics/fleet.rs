@@ -1,0 +1,48 @@
+//! The handles of a source's shared log.
+
+use super::definitions;
+use super::series::{counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram};
+use metrics_exporter_prometheus::PrometheusRecorder;
+
+/// Handles of one source's shared log. They are there from the start, at 0.
+pub struct FleetMetrics {
+    /// `fanfare_fleet_leader`.
+    pub leader: Gauge,
+    /// `fanfare_fleet_term`.
+    pub term: Gauge,
+    /// `fanfare_fleet_lease_age_seconds`.
+    pub lease_age_seconds: Gauge,
+    /// `fanfare_fleet_append_seconds`.
+    pub append_seconds: Histogram,
+    /// `fanfare_fleet_resyncs_total`.
+    pub resyncs: Counter,
+    /// `fanfare_fleet_appends_refused_total`.
+    pub appends_refused: Counter,
+    /// `fanfare_fleet_buffered_events`.
+    pub buffered_events: Gauge,
+    /// `fanfare_fleet_consumer_rebuilds_total`.
+    pub consumer_rebuilds: Counter,
+    /// `fanfare_fleet_lag_events`.
+    pub lag_events: Gauge,
+}
+
+impl FleetMetrics {
+    pub(super) fn new(recorder: &PrometheusRecorder, source: &str) -> Self {
+        let (counter, gauge) = (
+            |definition| counter(recorder, definition, &[source]),
+            |definition| gauge(recorder, definition, &[source]),
+        );
+        Self {
+            leader: gauge(&definitions::FLEET_LEADER),
+            term: gauge(&definitions::FLEET_TERM),
+            lease_age_seconds: gauge(&definitions::FLEET_LEASE_AGE_SECONDS),
+            append_seconds: histogram(recorder, &definitions::FLEET_APPEND_SECONDS, &[source]),
+            resyncs: counter(&definitions::FLEET_RESYNCS),
+            appends_refused: counter(&definitions::FLEET_APPENDS_REFUSED),
+            buffered_events: gauge(&definitions::FLEET_BUFFERED_EVENTS),
+            consumer_rebuilds: counter(&definitions::FLEET_CONSUMER_REBUILDS),
+            lag_events: gauge(&definitions::FLEET_LAG_EVENTS),
+        }
+    }
+}
