@@ -9,6 +9,7 @@ pub mod kept;
 mod gzip;
 pub mod log;
 pub mod channel;
+mod fleet;
 pub mod source;
 pub mod delivery;
 

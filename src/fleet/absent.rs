@@ -1,0 +1,74 @@
+//! In the place of an engine, in a program that was built without one.
+
+use super::engine::{Engine, EngineError, Extent, Reader};
+use super::lease::LeaseAnswer;
+use super::pipeline::Answer;
+use super::record::{Message, Stored};
+use crate::config::{self, Source};
+use std::future::Future;
+use std::sync::Arc;
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+#[error("`fleet`: this program was built without the feature `fleet`")]
+pub(crate) struct NoEngine;
+
+/// There is none.
+pub(crate) enum Fleet {}
+
+/// None that can be reached.
+pub(crate) struct NoLog;
+
+impl Fleet {
+    pub(crate) fn new(_: &config::Fleet) -> Result<Self, NoEngine> {
+        Err(NoEngine)
+    }
+
+    pub(crate) fn config(&self) -> &config::Fleet {
+        match *self {}
+    }
+
+    pub(crate) fn log(&self, _: Arc<Source>, _: &str) -> NoLog {
+        NoLog
+    }
+}
+
+fn none<T>() -> Result<T, EngineError> {
+    Err(EngineError(NoEngine.to_string()))
+}
+
+impl Engine for NoLog {
+    type Reader = Self;
+
+    async fn open(&self) -> Result<Extent, EngineError> {
+        none()
+    }
+
+    fn message_bytes_max(&self) -> usize {
+        0
+    }
+
+    async fn extent(&self) -> Result<Extent, EngineError> {
+        none()
+    }
+
+    async fn append(&self, _: u64, _: String, _: Message) -> impl Future<Output = Answer> + Send + 'static {
+        std::future::ready(Answer::Lost)
+    }
+
+    async fn read_from(&self, _: u64) -> Result<Self, EngineError> {
+        none()
+    }
+
+    async fn lease(&self, _: Option<u64>) -> LeaseAnswer {
+        LeaseAnswer::Away
+    }
+
+    async fn release(&self, _: u64) {}
+}
+
+impl Reader for NoLog {
+    async fn next(&mut self) -> Result<Stored, EngineError> {
+        none()
+    }
+}

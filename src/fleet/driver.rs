@@ -1,0 +1,425 @@
+//! Carries out what a [`Member`] says, with an engine: one task per source.
+
+use super::apply::apply;
+use super::engine::{Engine, EngineError, Extent, Reader};
+use super::lease::LeaseAnswer;
+use super::member::{Action, Member, Settings};
+use super::pipeline::{Answer, Append, UNREAD_MAX};
+use super::record::Stored;
+use super::shared::{Lead, Shared};
+use crate::channel::SharedWriter;
+use crate::metrics::FleetMetrics;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, sleep_until, timeout};
+
+/// Between two tries to open the log, or to read it anew.
+const OPEN_EVERY: Duration = Duration::from_millis(500);
+/// Messages that are published before followers are notified, if so many are there at once.
+const BATCH_MAX: usize = 256;
+/// Contents that the pipeline holds at one time: enough for whole messages of small events.
+const PIPELINE_MAX: usize = 4096;
+/// How long a leader that leaves waits for what it has read to be in the log.
+const LAST_APPENDS: Duration = Duration::from_millis(700);
+
+/// What a driver works with.
+pub(crate) struct Parts<E> {
+    pub(crate) engine: Arc<E>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) writer: SharedWriter,
+    pub(crate) metrics: Arc<FleetMetrics>,
+    pub(crate) settings: Settings,
+    /// Messages that are read at a start at the most: what the ring holds.
+    pub(crate) ring_events: u64,
+}
+
+type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+struct Driver<E: Engine> {
+    engine: Arc<E>,
+    shared: Arc<Shared>,
+    writer: SharedWriter,
+    metrics: Arc<FleetMetrics>,
+    member: Member,
+    reader: Option<E::Reader>,
+    /// When the log may be read anew, while there is no reader.
+    read_again: Instant,
+    /// Clients may come once it has been read to here.
+    opened_at: u64,
+    lease: Option<Pending<LeaseAnswer>>,
+    end: Option<Pending<Option<u64>>>,
+    /// By the term that they belong to; 0: a term record.
+    answers: JoinSet<(u64, Answer)>,
+    resyncs: u64,
+}
+
+/// What has happened.
+enum Event {
+    Read(Vec<Stored>),
+    ReadFailed(EngineError),
+    Opened,
+    Answered(u64, Answer),
+    Lease(LeaseAnswer),
+    End(Option<u64>),
+    Arrived,
+    Due,
+    Leaving,
+}
+
+/// Takes part in the fleet for one source, until it is dropped.
+pub(crate) async fn drive<E: Engine>(parts: Parts<E>) {
+    let Parts {
+        engine,
+        shared,
+        writer,
+        metrics,
+        settings,
+        ring_events,
+    } = parts;
+    let extent = opened(&*engine, &shared, writer.channel().name()).await;
+    let shown = extent.first.max((extent.last + 1).saturating_sub(ring_events)).max(1);
+    // What a message says depends on those before it.
+    let first = extent.first.max(shown.saturating_sub(UNREAD_MAX as u64)).max(1);
+    let now = Instant::now();
+    let settings = Settings {
+        message_bytes_max: engine.message_bytes_max(),
+        first_epoch: extent.epoch,
+        publish_behind: shown.min(extent.last + 1) - 1,
+        ..settings
+    };
+    let mut driver = Driver {
+        engine,
+        shared,
+        writer,
+        metrics,
+        member: Member::new(settings, first.min(extent.last + 1) - 1, now, fastrand::u64(..)),
+        reader: None,
+        read_again: now,
+        opened_at: extent.last,
+        lease: None,
+        end: None,
+        answers: JoinSet::new(),
+        resyncs: 0,
+    };
+    driver.run().await;
+}
+
+/// Tries until the log is open.
+async fn opened<E: Engine>(engine: &E, shared: &Shared, source: &str) -> Extent {
+    loop {
+        match engine.open().await {
+            Ok(extent) => {
+                tracing::info!(source, last = extent.last, "the shared log is open");
+                let mut state = shared.locked();
+                (state.error, state.heard) = (None, Some(Instant::now()));
+                return extent;
+            }
+            Err(error) => note_error(shared, source, &error),
+        }
+        sleep(OPEN_EVERY.mul_f64(0.5 + fastrand::f64())).await;
+    }
+}
+
+/// One line per change of state.
+fn note_error(shared: &Shared, source: &str, error: &EngineError) {
+    let mut state = shared.locked();
+    let text = error.to_string();
+    if state.error.as_deref() != Some(&text) {
+        tracing::warn!(source, %error, "the shared log is out of reach");
+        state.error = Some(text);
+    }
+}
+
+impl<E: Engine> Driver<E> {
+    async fn run(&mut self) {
+        let mut is_leaving = false;
+        loop {
+            match self.turn(is_leaving).await {
+                Event::Leaving => {
+                    is_leaving = true;
+                    self.leave().await;
+                }
+                event => self.happened(event),
+            }
+        }
+    }
+
+    /// Does what is to be done, and waits for what happens next.
+    async fn turn(&mut self, is_leaving: bool) -> Event {
+        self.feed();
+        for action in self.member.actions(Instant::now()) {
+            self.act(action).await;
+        }
+        self.show();
+        self.next(is_leaving).await
+    }
+
+    fn happened(&mut self, event: Event) {
+        let now = Instant::now();
+        match event {
+            Event::Read(stored) => self.read(&stored),
+            Event::ReadFailed(error) => self.read_failed(&error),
+            Event::Answered(term, answer) => {
+                if answer == Answer::Refused {
+                    self.metrics.appends_refused.increment(1);
+                }
+                self.answered_in_time(answer != Answer::Lost);
+                match term {
+                    0 => self.member.term_answered(answer, now),
+                    term => self.member.answered(term, answer),
+                }
+            }
+            Event::Lease(answer) => {
+                self.lease = None;
+                self.member.lease(&answer, now);
+            }
+            Event::End(last) => {
+                self.end = None;
+                self.answered_in_time(last.is_some());
+                self.member.end(last, now);
+            }
+            Event::Opened | Event::Arrived | Event::Due | Event::Leaving => {}
+        }
+    }
+
+    /// Gives the pipeline what has come.
+    fn feed(&mut self) {
+        if let Some(pipeline) = self.member.pipeline() {
+            let room = PIPELINE_MAX.saturating_sub(pipeline.waiting());
+            for content in self.shared.inbox.take(room) {
+                pipeline.push(content);
+            }
+        }
+    }
+
+    async fn act(&mut self, action: Action) {
+        match action {
+            Action::Lease(revision) => {
+                let engine = self.engine.clone();
+                self.lease = Some(Box::pin(async move { engine.lease(revision).await }));
+            }
+            Action::AskEnd => {
+                let engine = self.engine.clone();
+                self.end = Some(Box::pin(async move { Some(engine.extent().await.ok()?.last) }));
+            }
+            Action::AppendTerm(append) => self.append(0, append).await,
+            Action::Append(append) => self.append(append.record.term, append).await,
+            Action::Lead { term, places, is_told } => {
+                tracing::info!(source = self.writer.channel().name(), term, "this instance leads");
+                self.shared.inbox.begin(term, is_told);
+                self.shared.lead(Some(Lead {
+                    term,
+                    places,
+                    is_first: term == 1,
+                }));
+            }
+            Action::StopLeading => {
+                tracing::info!(source = self.writer.channel().name(), "this instance leads no more");
+                self.shared.lead(None);
+                self.shared.inbox.clear();
+            }
+            Action::ReadAnew => {
+                self.metrics.consumer_rebuilds.increment(1);
+                self.reader = None;
+                self.read_again = Instant::now();
+            }
+        }
+    }
+
+    async fn append(&mut self, term: u64, append: Append) {
+        let began = Instant::now();
+        let (expected, id) = (append.expected, append.id());
+        let answer = self.engine.append(expected, id, append.record.message()).await;
+        let seconds = self.metrics.append_seconds.clone();
+        self.answers.spawn(async move {
+            let answer = answer.await;
+            if answer == Answer::Stored {
+                seconds.record(began.elapsed().as_secs_f64());
+            }
+            (term, answer)
+        });
+    }
+
+    async fn next(&mut self, is_leaving: bool) -> Event {
+        let due = self.member.due();
+        let Self {
+            engine,
+            shared,
+            writer,
+            member,
+            reader,
+            read_again,
+            lease,
+            end,
+            answers,
+            ..
+        } = self;
+        let leads = member
+            .pipeline()
+            .is_some_and(|pipeline| pipeline.waiting() < PIPELINE_MAX);
+        let behind = member.reading.read();
+        tokio::select! {
+            Some(Ok((term, answer))) = answers.join_next() => Event::Answered(term, answer),
+            answer = pending(lease) => Event::Lease(answer),
+            last = pending(end) => Event::End(last),
+            batch = batch(reader, writer), if reader.is_some() => match batch {
+                Ok(stored) => Event::Read(stored),
+                Err(error) => Event::ReadFailed(error),
+            },
+            opened = reopened(&**engine, behind + 1, *read_again), if reader.is_none() => match opened {
+                Ok(opened) => {
+                    *reader = Some(opened);
+                    Event::Opened
+                }
+                Err(error) => Event::ReadFailed(error),
+            },
+            () = shared.inbox.until_arrived(), if leads => Event::Arrived,
+            () = sleep_until(due.into()) => Event::Due,
+            () = shared.until_leaving(), if !is_leaving => Event::Leaving,
+        }
+    }
+
+    fn read(&mut self, stored: &[Stored]) {
+        self.answered_in_time(true);
+        for stored in stored {
+            let before = match self.writer.epoch() {
+                None => self.member.reading.places().to_vec(),
+                Some(_) => Vec::new(),
+            };
+            let (news, freed) = self.member.read(stored, Instant::now());
+            self.shared.inbox.free(freed);
+            if let Some(news) = news {
+                apply(&mut self.writer, stored, news, &before);
+            }
+        }
+        self.writer.flush();
+        if !self.writer.channel().is_open()
+            && self.writer.epoch().is_some()
+            && self.member.reading.read() >= self.opened_at
+        {
+            self.writer.open();
+        }
+    }
+
+    fn read_failed(&mut self, error: &EngineError) {
+        note_error(&self.shared, self.writer.channel().name(), error);
+        if self.reader.take().is_some() {
+            self.metrics.consumer_rebuilds.increment(1);
+        }
+        self.read_again = Instant::now() + OPEN_EVERY.mul_f64(0.5 + fastrand::f64());
+    }
+
+    /// Whether the engine is within reach, as the last answer says.
+    fn answered_in_time(&self, is_there: bool) {
+        self.shared.inbox.set_away(!is_there);
+        let mut state = self.shared.locked();
+        if is_there {
+            state.heard = Some(Instant::now());
+            if state.error.take().is_some() {
+                tracing::info!(
+                    source = self.writer.channel().name(),
+                    "the shared log is within reach again"
+                );
+            }
+        }
+    }
+
+    /// Leads no more, once all that was read from the origin is in the log, if that is soon.
+    async fn leave(&mut self) {
+        self.member.leave();
+        self.shared.lead(None);
+        self.shared.inbox.close();
+        let flushed = async {
+            loop {
+                let event = self.turn(true).await;
+                self.happened(event);
+                let is_empty = self.member.pipeline().is_none_or(|pipeline| pipeline.is_empty());
+                if is_empty && self.shared.inbox.buffered() == 0 {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(LAST_APPENDS, flushed).await;
+        if let Some(revision) = self.member.resign() {
+            let _ = timeout(LAST_APPENDS, self.engine.release(revision)).await;
+        }
+        self.shared.left();
+    }
+
+    /// Brings what others see up to date.
+    fn show(&mut self) {
+        let now = Instant::now();
+        let reading = &self.member.reading;
+        let leads = self.member.leads();
+        let buffered = self.shared.inbox.buffered();
+        let lag = self.member.seen_end().saturating_sub(reading.read());
+        let lease_age = self.member.lease.age(now);
+        let metrics = &self.metrics;
+        metrics.leader.set(f64::from(u8::from(leads.is_some())));
+        metrics.term.set(reading.term() as f64);
+        metrics.lag_events.set(lag as f64);
+        metrics.buffered_events.set(buffered as f64);
+        metrics
+            .lease_age_seconds
+            .set(lease_age.unwrap_or_default().as_secs_f64());
+        let mut state = self.shared.locked();
+        state.term = reading.term();
+        if state.leader.as_deref() != reading.leader() {
+            state.leader = reading.leader().map(str::to_owned);
+        }
+        state.is_leader = leads.is_some();
+        (state.lag, state.buffered, state.lease_age) = (lag, buffered as u64, lease_age);
+        state.is_open = self.writer.channel().is_open();
+        drop(state);
+        let resyncs = self.member.pipeline().map_or(0, |pipeline| pipeline.resyncs());
+        if resyncs > self.resyncs {
+            self.metrics.resyncs.increment(resyncs - self.resyncs);
+        }
+        self.resyncs = resyncs;
+    }
+}
+
+/// What is awaited, if anything is.
+async fn pending<T>(future: &mut Option<Pending<T>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the log has next, once followers are near enough for it: all that is there at once.
+async fn batch<R: Reader>(reader: &mut Option<R>, writer: &mut SharedWriter) -> Result<Vec<Stored>, EngineError> {
+    let Some(reader) = reader else {
+        return std::future::pending().await;
+    };
+    writer.ready().await;
+    let mut batch = vec![reader.next().await?];
+    while batch.len() < BATCH_MAX
+        && let Some(next) = at_once(reader.next()).await
+    {
+        match next {
+            Ok(stored) => batch.push(stored),
+            // It will be found again.
+            Err(_) => break,
+        }
+    }
+    Ok(batch)
+}
+
+/// What a future has come to, if it has.
+async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        std::task::Poll::Ready(found) => std::task::Poll::Ready(Some(found)),
+        std::task::Poll::Pending => std::task::Poll::Ready(None),
+    })
+    .await
+}
+
+async fn reopened<E: Engine>(engine: &E, from: u64, at: Instant) -> Result<E::Reader, EngineError> {
+    sleep_until(at.into()).await;
+    engine.read_from(from).await
+}

@@ -1,0 +1,269 @@
+//! What a leader has read from its origins and is not in the log yet: bounded in bytes. Over the
+//! bound, events are counted and left out, and a gap says how many once there is room again.
+
+use super::pipeline::Freed;
+use super::record::Content;
+use crate::metrics::GapReason;
+use crate::sync::{Notify, look_until};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where upstreams wait, while the log is within reach, as a part of the bound: the rest is for the
+/// time in which it is not.
+const ROOM_PART: u64 = 4;
+
+/// Shared by the upstreams' sinks and what appends.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    bytes_max: u64,
+    state: Mutex<State>,
+    /// Notified when there is something to append.
+    arrived: Notify,
+    /// Notified when there is room, or no hope of it.
+    room: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The term for which things are taken.
+    term: Option<u64>,
+    queue: VecDeque<Content>,
+    /// Of all that is not in the log yet, whether it has been taken or not.
+    contents: usize,
+    bytes: u64,
+    /// Events that there was no room for.
+    dropped: u64,
+    dropped_of: u32,
+    /// Whether the log is out of reach.
+    is_away: bool,
+    /// Whether a gap has been told, and no event come since.
+    is_told: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new(bytes_max: u64) -> Arc<Self> {
+        Arc::new(Self {
+            bytes_max,
+            state: Mutex::default(),
+            arrived: Notify::new(),
+            room: Notify::new(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change of it is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what comes in this term, and nothing of an older one. `is_told`: its record is a gap.
+    pub(crate) fn begin(&self, term: u64, is_told: bool) {
+        *self.state() = State {
+            term: Some(term),
+            is_told,
+            ..State::default()
+        };
+    }
+
+    /// Takes nothing any more. What was taken may still be appended.
+    pub(crate) fn close(&self) {
+        self.state().term = None;
+        self.room.notify_waiters();
+    }
+
+    /// Lets go of everything.
+    pub(crate) fn clear(&self) {
+        *self.state() = State::default();
+        self.room.notify_waiters();
+    }
+
+    /// More to be appended.
+    pub(crate) fn push(&self, term: u64, content: Content) {
+        let mut state = self.state();
+        if state.term != Some(term) {
+            return;
+        }
+        let is_event = matches!(content, Content::Events { .. });
+        let bound = match state.dropped {
+            0 => self.bytes_max,
+            // Once it is full, some room has to be made before it goes on.
+            _ => self.bytes_max / 2,
+        };
+        if is_event && state.bytes + content.len() as u64 > bound {
+            (state.dropped, state.dropped_of) = (state.dropped + 1, content.upstream());
+            return;
+        }
+        if is_event {
+            state.tell_dropped();
+            state.is_told = false;
+        }
+        state.put(content);
+        drop(state);
+        self.arrived.notify_waiters();
+    }
+
+    /// Events may be missing here, unless that was said and nothing has come since.
+    pub(crate) fn push_gap(&self, term: u64, upstream: u32, reason: GapReason) {
+        let mut state = self.state();
+        if state.term != Some(term) || state.is_told {
+            return;
+        }
+        state.tell_dropped();
+        state.is_told = true;
+        state.put(Content::Gap {
+            upstream,
+            reason,
+            skipped: None,
+        });
+        drop(state);
+        self.arrived.notify_waiters();
+    }
+
+    /// What is next, so many at the most.
+    pub(crate) fn take(&self, max: usize) -> Vec<Content> {
+        let mut state = self.state();
+        let max = max.min(state.queue.len());
+        let mut taken: Vec<Content> = state.queue.drain(..max).collect();
+        if state.queue.is_empty() && state.dropped > 0 && state.bytes <= self.bytes_max / 2 {
+            state.tell_dropped();
+            taken.extend(state.queue.pop_front());
+        }
+        taken
+    }
+
+    /// This has left: it is in the log.
+    pub(crate) fn free(&self, freed: Freed) {
+        if freed.contents == 0 {
+            return;
+        }
+        let mut state = self.state();
+        state.contents = state.contents.saturating_sub(freed.contents);
+        state.bytes = state.bytes.saturating_sub(freed.bytes as u64);
+        drop(state);
+        self.room.notify_waiters();
+        // What was left out may be told by now.
+        self.arrived.notify_waiters();
+    }
+
+    /// Whether the log is out of reach: then upstreams are read on, into what room there is.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        let was_away = std::mem::replace(&mut self.state().is_away, is_away);
+        if is_away && !was_away {
+            self.room.notify_waiters();
+        }
+    }
+
+    /// What is not in the log yet.
+    pub(crate) fn buffered(&self) -> usize {
+        self.state().contents
+    }
+
+    /// Completes when something has come that was not taken.
+    pub(crate) async fn until_arrived(&self) {
+        look_until(&self.arrived, || {
+            let state = self.state();
+            let is_due = state.dropped > 0 && state.bytes <= self.bytes_max / 2;
+            (!state.queue.is_empty() || is_due).then_some(())
+        })
+        .await;
+    }
+
+    /// Completes when more may be read.
+    pub(crate) async fn until_room(&self, term: u64) {
+        look_until(&self.room, || {
+            let state = self.state();
+            let has_room = state.bytes <= self.bytes_max / ROOM_PART;
+            (has_room || state.is_away || state.term != Some(term)).then_some(())
+        })
+        .await;
+    }
+
+    /// Whether what has been handed over is enough for now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.state().bytes > self.bytes_max / ROOM_PART
+    }
+}
+
+impl State {
+    fn put(&mut self, content: Content) {
+        if !matches!(content, Content::Moved { .. }) {
+            self.contents += 1;
+            self.bytes += content.len() as u64;
+        }
+        self.queue.push_back(content);
+    }
+
+    fn tell_dropped(&mut self) {
+        let dropped = std::mem::take(&mut self.dropped);
+        if dropped > 0 {
+            self.put(Content::Gap {
+                upstream: self.dropped_of,
+                reason: GapReason::Skipped,
+                skipped: Some(dropped),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn event(len: usize) -> Content {
+        Content::Events {
+            upstream: 0,
+            blocks: vec![b'x'; len].into(),
+        }
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_told() {
+        let inbox = Inbox::new(100);
+        inbox.push(1, event(1));
+        assert_eq!(inbox.take(9), []);
+        inbox.begin(1, false);
+        inbox.push(1, event(90));
+        inbox.push(1, event(20));
+        inbox.push(1, event(5));
+        inbox.push(0, event(5));
+        assert_eq!(inbox.take(9), [event(90)]);
+        assert_eq!(inbox.take(9), []);
+        inbox.free(Freed { contents: 1, bytes: 90 });
+        let gap = Content::Gap {
+            upstream: 0,
+            reason: GapReason::Skipped,
+            skipped: Some(2),
+        };
+        assert_eq!(inbox.take(9), std::slice::from_ref(&gap));
+        inbox.free(Freed { contents: 1, bytes: 0 });
+        assert_eq!(inbox.buffered(), 0);
+        inbox.push(1, event(99));
+        inbox.push(1, event(99));
+        inbox.free(Freed { contents: 1, bytes: 99 });
+        // Before the event that comes next.
+        inbox.push(1, event(3));
+        let told = inbox.take(9);
+        assert!(matches!(told[1], Content::Gap { skipped: Some(1), .. }), "{told:?}");
+        assert_eq!(told[2], event(3));
+    }
+
+    #[test]
+    fn a_gap_is_told_once() {
+        let inbox = Inbox::new(100);
+        inbox.begin(1, true);
+        inbox.push_gap(1, 0, GapReason::UpstreamReconnected);
+        assert_eq!(inbox.take(9), []);
+        inbox.push(1, event(1));
+        inbox.push_gap(1, 0, GapReason::UpstreamReconnected);
+        inbox.push_gap(1, 0, GapReason::UpstreamReconnected);
+        assert_eq!(inbox.take(9).len(), 2);
+        inbox.push(
+            1,
+            Content::Moved {
+                upstream: 0,
+                id: Bytes::new(),
+            },
+        );
+        assert_eq!(inbox.buffered(), 2);
+    }
+}

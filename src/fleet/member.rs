@@ -1,0 +1,486 @@
+//! One instance's part in the fleet, for one source: a state machine without I/O or clock. It is told
+//! what has happened, and says what is to be done.
+//!
+//! - It reads the log, and what it has read is what it publishes: also a leader.
+//! - It tries for the lease. Who has it asks where the log ends, reads to there, and appends a *term
+//!   record* that expects this end. From then on an append of an older leader is refused, since the
+//!   sequence that it expects has passed; or it lands behind what its leader has not read, and counts
+//!   for nothing.
+//! - Who reads its own term record leads, until it reads another's.
+
+use super::lease::{Lease, LeaseAnswer};
+use super::pipeline::{Answer, Append, Freed, Pipeline};
+use super::reading::{Reading, Turn};
+use super::record::{Content, Record, Stored};
+use bytes::Bytes;
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether the log has been read to its end.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// After what went wrong, the next try waits so long.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+/// Looks in a row that have to find the log shorter than it was read: the first may have been
+/// answered by a server that has fallen behind.
+const SHORTER_LOOKS: u32 = 3;
+/// And between them some time passes.
+const SHORTER_EVERY: Duration = Duration::from_millis(1500);
+
+/// What a member is made with.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Its name, for people.
+    pub(crate) instance: String,
+    /// What its term records are known by: of this process alone.
+    pub(crate) token: String,
+    /// Of its source.
+    pub(crate) upstreams: usize,
+    /// Bytes of a message that the engine takes.
+    pub(crate) message_bytes_max: usize,
+    /// What is read up to here is known, and not published.
+    pub(crate) publish_behind: u64,
+    /// A leader appends something at least so often.
+    pub(crate) checkpoint_every: Duration,
+    /// The name that the numbering of a log has into which nothing has been written yet.
+    pub(crate) first_epoch: Option<String>,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Ask for the lease, or for its renewal from this revision on.
+    Lease(Option<u64>),
+    /// Ask the log's leader where the log ends.
+    AskEnd,
+    /// Append a term record.
+    AppendTerm(Append),
+    /// Append.
+    Append(Append),
+    /// Begin to feed the log: this instance leads. The ids are where the origins go on.
+    /// `is_told`: that events may be missing here.
+    Lead {
+        term: u64,
+        places: Vec<Bytes>,
+        is_told: bool,
+    },
+    /// Stop it.
+    StopLeading,
+    /// Read anew from behind what has been read: the reader has fallen silent, or the log is another.
+    ReadAnew,
+}
+
+/// What a message that has been read is to the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct News {
+    /// Messages before it are gone.
+    pub(crate) skipped: bool,
+    /// It says something.
+    pub(crate) counts: bool,
+    /// The first under another name of the numbering than what was read before.
+    pub(crate) is_anew: bool,
+}
+
+#[derive(Debug)]
+enum Role {
+    Following,
+    /// It has the lease, and is about to lead.
+    Standing(Standing),
+    Leading(Box<Pipeline>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Standing {
+    /// The log's end has to be asked for, from this time on.
+    Asking(Instant),
+    /// It has to be read up to here.
+    Reading(u64),
+    /// The term record is on its way.
+    Appending,
+    /// It has been answered, and not been read.
+    Appended,
+}
+
+/// The question where the log ends.
+#[derive(Debug)]
+struct EndQuestion {
+    /// What is asked at the moment.
+    asked: Option<Asked>,
+    /// It is not asked again before.
+    not_before: Instant,
+    next_look: Instant,
+    /// Where the log ended when it was asked last.
+    seen: u64,
+    /// Where it ended at some look, and when that was: it has to be read so far in time.
+    mark: (u64, Instant),
+    /// Answers in a row by which it was shorter than it had been read.
+    shorter: u32,
+}
+
+/// Who wanted to know when it was asked: who has come since needs a later answer.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    read: u64,
+    for_term: bool,
+    for_pipeline: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Member {
+    settings: Settings,
+    pub(crate) reading: Reading,
+    pub(crate) lease: Lease,
+    role: Role,
+    end: EndQuestion,
+    /// Term records that were sent.
+    attempts: u64,
+    /// When the log has grown last, as far as is known here.
+    grown: Instant,
+    /// It leaves: it leads no more, once all that it was given is in the log.
+    is_leaving: bool,
+    actions: Vec<Action>,
+}
+
+impl Member {
+    /// One that reads from behind this message on.
+    pub(crate) fn new(settings: Settings, behind: u64, now: Instant, seed: u64) -> Self {
+        Self {
+            settings,
+            reading: Reading::behind(behind),
+            lease: Lease::new(now, seed),
+            role: Role::Following,
+            end: EndQuestion {
+                asked: None,
+                not_before: now,
+                next_look: now + LOOK_EVERY,
+                seen: behind,
+                mark: (behind, now),
+                shorter: 0,
+            },
+            attempts: 0,
+            grown: now,
+            is_leaving: false,
+            actions: Vec::new(),
+        }
+    }
+
+    /// The term that it leads in.
+    pub(crate) fn leads(&self) -> Option<u64> {
+        match &self.role {
+            Role::Leading(pipeline) => Some(pipeline.term()),
+            Role::Following | Role::Standing(_) => None,
+        }
+    }
+
+    /// What it is to append, while it leads.
+    pub(crate) fn pipeline(&mut self) -> Option<&mut Pipeline> {
+        match &mut self.role {
+            Role::Leading(pipeline) => Some(pipeline),
+            Role::Following | Role::Standing(_) => None,
+        }
+    }
+
+    /// How far the log had grown when it was looked at last.
+    pub(crate) fn seen_end(&self) -> u64 {
+        self.end.seen.max(self.reading.read())
+    }
+
+    /// When there is something to do, if nothing happens before.
+    pub(crate) fn due(&self) -> Instant {
+        let mut due = self.end.next_look;
+        if let Some(lease) = self.lease.due() {
+            due = due.min(lease);
+        }
+        match &self.role {
+            Role::Standing(Standing::Asking(at)) => due = due.min(*at),
+            Role::Leading(pipeline) if pipeline.wants_end() => due = self.end.not_before.min(due),
+            Role::Leading(_) => due = due.min(self.grown + self.settings.checkpoint_every),
+            Role::Following | Role::Standing(_) => {}
+        }
+        match self.end.asked {
+            Some(_) => self.lease.due().unwrap_or(self.end.next_look).max(due),
+            None => due,
+        }
+    }
+
+    /// What is to be done by now.
+    pub(crate) fn actions(&mut self, now: Instant) -> Vec<Action> {
+        if let Some(revision) = self.lease.ask(now) {
+            self.actions.push(Action::Lease(revision));
+        }
+        self.stand(now);
+        if let Role::Leading(pipeline) = &mut self.role {
+            if pipeline.is_empty() && self.grown + self.settings.checkpoint_every <= now {
+                self.grown = now;
+                pipeline.push(Content::Checkpoint);
+            }
+            while let Some(append) = pipeline.next_append(self.reading.read()) {
+                self.actions.push(Action::Append(append));
+            }
+        }
+        self.ask_end(now);
+        std::mem::take(&mut self.actions)
+    }
+
+    fn ask_end(&mut self, now: Instant) {
+        let asked = Asked {
+            read: self.reading.read(),
+            for_term: matches!(self.role, Role::Standing(Standing::Asking(at)) if at <= now),
+            for_pipeline: matches!(&self.role, Role::Leading(pipeline) if pipeline.wants_end()),
+        };
+        let is_wanted = asked.for_term || asked.for_pipeline || self.end.next_look <= now;
+        if is_wanted && self.end.asked.is_none() && self.end.not_before <= now {
+            self.end.next_look = now + LOOK_EVERY;
+            self.end.asked = Some(asked);
+            self.actions.push(Action::AskEnd);
+        }
+    }
+
+    /// The next step towards a term.
+    fn stand(&mut self, now: Instant) {
+        let must = self.reading.is_lost() && !self.is_leaving;
+        if must && matches!(self.role, Role::Following) {
+            // It alone may know: the lease waits for this.
+            self.role = Role::Standing(Standing::Asking(now));
+        }
+        match self.role {
+            Role::Standing(Standing::Reading(last)) if self.reading.read() >= last => {
+                self.attempts += 1;
+                let record = self.term_record();
+                self.role = Role::Standing(Standing::Appending);
+                self.actions.push(Action::AppendTerm(Append {
+                    expected: self.reading.read(),
+                    attempt: 0,
+                    record,
+                }));
+            }
+            _ => {}
+        }
+    }
+
+    fn term_record(&self) -> Record {
+        let first = self.settings.first_epoch.as_deref();
+        let known = match self.reading.is_lost() {
+            true => None,
+            false => self.reading.epoch().or(first.filter(|_| self.reading.read() == 0)),
+        };
+        Record {
+            epoch: known.map_or_else(|| crate::log::Epoch::new().name().to_owned(), str::to_owned),
+            term: 0,
+            number: 0,
+            read: 0,
+            places: self.reading.places().to_vec(),
+            content: Content::Term {
+                token: format!("{}.{}", self.settings.token, self.attempts),
+                instance: self.settings.instance.clone(),
+                resumes: self.reading.resumes(self.settings.upstreams),
+            },
+        }
+    }
+}
+
+/// What has happened.
+impl Member {
+    /// What came of [`Action::Lease`].
+    pub(crate) fn lease(&mut self, answer: &LeaseAnswer, now: Instant) {
+        let is_held = self.lease.answered(answer, now);
+        match (&self.role, is_held) {
+            (Role::Following, true) if *answer != LeaseAnswer::Away && !self.is_leaving => {
+                self.role = Role::Standing(Standing::Asking(now));
+            }
+            // Another leads, or is about to.
+            (Role::Standing(_), false) if !self.reading.is_lost() => self.role = Role::Following,
+            (Role::Leading(_), false) if *answer == LeaseAnswer::Other => self.stop_leading(),
+            _ => {}
+        }
+    }
+
+    /// What came of [`Action::AskEnd`]; `None`: no answer.
+    pub(crate) fn end(&mut self, last: Option<u64>, now: Instant) {
+        let Some(asked) = self.end.asked.take() else { return };
+        match last {
+            None => self.end.not_before = now + TRY_AGAIN,
+            Some(last) if last < asked.read => {
+                self.end.shorter += 1;
+                self.end.not_before = now + SHORTER_EVERY;
+                self.end.next_look = self.end.not_before;
+                if self.end.shorter >= SHORTER_LOOKS {
+                    self.log_lost(last, now);
+                }
+            }
+            Some(last) => {
+                self.end.shorter = 0;
+                self.end.seen = last;
+                self.look_at_reader(last, now);
+                self.end_is(last, asked, now);
+            }
+        }
+    }
+
+    /// What was there at a look has been read a while later, or the reader has fallen silent.
+    fn look_at_reader(&mut self, last: u64, now: Instant) {
+        let (end, at) = self.end.mark;
+        if self.reading.read() >= end {
+            self.end.mark = (last, now);
+        } else if now.saturating_duration_since(at) >= LOOK_EVERY {
+            self.end.mark = (end, now);
+            self.actions.push(Action::ReadAnew);
+        }
+    }
+
+    fn end_is(&mut self, last: u64, asked: Asked, now: Instant) {
+        let read = self.reading.read();
+        match &mut self.role {
+            Role::Standing(standing @ Standing::Asking(_)) if asked.for_term => *standing = Standing::Reading(last),
+            // It was answered, and is not there.
+            Role::Standing(standing @ Standing::Appended) if asked.read >= last => *standing = Standing::Asking(now),
+            // What was there a while ago is no more.
+            Role::Standing(standing @ Standing::Reading(_)) if *standing > Standing::Reading(last) => {
+                *standing = Standing::Asking(now);
+            }
+            Role::Leading(pipeline) if asked.for_pipeline => pipeline.end(last, read),
+            Role::Leading(pipeline) if pipeline.waits_beyond(last) => pipeline.end_again(last, read),
+            Role::Leading(pipeline) if asked.read >= last => pipeline.look_again(),
+            Role::Following | Role::Standing(_) | Role::Leading(_) => {}
+        }
+    }
+
+    fn log_lost(&mut self, last: u64, now: Instant) {
+        self.end.shorter = 0;
+        self.end.seen = last;
+        self.end.mark = (last, now);
+        self.end.not_before = now;
+        self.reading.lost(last);
+        if matches!(self.role, Role::Leading(_)) {
+            self.stop_leading();
+        }
+        self.role = Role::Standing(Standing::Asking(now));
+        self.actions.push(Action::ReadAnew);
+    }
+
+    /// What came of [`Action::AppendTerm`]. Whether it is in the log will be read.
+    pub(crate) fn term_answered(&mut self, answer: Answer, now: Instant) {
+        if let Role::Standing(standing @ Standing::Appending) = &mut self.role {
+            *standing = match answer {
+                Answer::Stored => Standing::Appended,
+                Answer::Refused | Answer::Lost => Standing::Asking(now + TRY_AGAIN),
+            };
+        }
+    }
+
+    /// What came of an [`Action::Append`] of this term.
+    pub(crate) fn answered(&mut self, term: u64, answer: Answer) {
+        if let Role::Leading(pipeline) = &mut self.role
+            && pipeline.term() == term
+        {
+            pipeline.answered(answer);
+        }
+    }
+
+    /// A message has been read. What it is to the ring; `None`: nothing. And what of this instance's
+    /// own is in the log with it.
+    pub(crate) fn read(&mut self, stored: &Stored, now: Instant) -> (Option<News>, Freed) {
+        let epoch = self.reading.epoch().map(str::to_owned);
+        let (skipped, counts) = match self.reading.take(stored) {
+            Turn::Again => return (None, Freed::default()),
+            Turn::Elsewhere => {
+                // What was read is not in the log any more; where it is another is not known.
+                self.log_lost(stored.sequence - 1, now);
+                return (None, Freed::default());
+            }
+            Turn::Next { skipped, counts } => (skipped, counts),
+        };
+        self.grown = now;
+        let is_anew = epoch.is_some() && epoch.as_deref() != self.reading.epoch();
+        let freed = match stored.record.as_ref().filter(|_| counts) {
+            Some(record) => self.record(stored.sequence, record, now),
+            None => {
+                if let Role::Leading(pipeline) = &mut self.role {
+                    pipeline.disturbed();
+                }
+                Freed::default()
+            }
+        };
+        if let Role::Leading(pipeline) = &mut self.role {
+            pipeline.goes_on(self.reading.read());
+        }
+        // Until it has another name, its numbers are those of what has been read before.
+        let is_news = !self.reading.is_lost() && (counts || skipped) && stored.sequence > self.settings.publish_behind;
+        let news = is_news.then_some(News {
+            skipped,
+            is_anew,
+            counts,
+        });
+        (news, freed)
+    }
+
+    fn record(&mut self, sequence: u64, record: &Record, now: Instant) -> Freed {
+        if let Content::Term { token, .. } = &record.content {
+            let is_own = token
+                .strip_prefix(&self.settings.token)
+                .is_some_and(|rest| rest.starts_with('.'));
+            match is_own && !self.is_leaving {
+                true => self.begin_term(sequence, record),
+                false => self.other_leads(now),
+            }
+            return Freed::default();
+        }
+        match &mut self.role {
+            Role::Leading(pipeline) if pipeline.term() == record.term => pipeline.read_back(record.number),
+            Role::Leading(pipeline) if record.term > pipeline.term() => {
+                self.other_leads(now);
+                Freed::default()
+            }
+            _ => Freed::default(),
+        }
+    }
+
+    fn begin_term(&mut self, term: u64, record: &Record) {
+        if matches!(self.role, Role::Leading(_)) {
+            // One that was given up, and has arrived after all. It is the newest: it counts.
+            self.actions.push(Action::StopLeading);
+        }
+        let places = record.places.clone();
+        let pipeline = Pipeline::new(
+            term,
+            record.epoch.clone(),
+            places.clone(),
+            self.settings.message_bytes_max,
+        );
+        self.role = Role::Leading(Box::new(pipeline));
+        let is_told = matches!(record.content, Content::Term { resumes: false, .. });
+        self.actions.push(Action::Lead { term, places, is_told });
+    }
+
+    fn other_leads(&mut self, now: Instant) {
+        match self.role {
+            Role::Leading(_) => self.stop_leading(),
+            Role::Standing(_) => self.role = Role::Following,
+            Role::Following => {}
+        }
+        // Whose it is by now.
+        if self.lease.is_held() {
+            self.lease.hurry(now);
+        }
+    }
+
+    fn stop_leading(&mut self) {
+        self.role = Role::Following;
+        self.actions.push(Action::StopLeading);
+    }
+
+    /// It will lead no more. A leader ends once its pipeline is empty: see [`Member::resign`].
+    pub(crate) fn leave(&mut self) {
+        self.is_leaving = true;
+        if matches!(self.role, Role::Standing(_)) {
+            self.role = Role::Following;
+        }
+    }
+
+    /// It leads no more. The lease's revision, to be deleted, if it is held.
+    pub(crate) fn resign(&mut self) -> Option<u64> {
+        if matches!(self.role, Role::Leading(_)) {
+            self.stop_leading();
+        }
+        self.lease.give_up()
+    }
+}

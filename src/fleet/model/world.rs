@@ -1,0 +1,567 @@
+//! Members, an engine, an origin, and what is between them.
+
+use super::super::inbox::Inbox;
+use super::super::member::{Action, Member, Settings};
+use super::super::pipeline::{Answer, UNREAD_MAX};
+use super::super::record::{Content, Record, Stored, blocks};
+use super::engine::{Engine, Heard, OnItsWay, Parcel, Said};
+use crate::metrics::GapReason;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What happens next.
+#[derive(Debug, Clone)]
+pub(super) enum Choice {
+    /// One of the messages on their way arrives.
+    Deliver(usize),
+    /// One is lost.
+    Lose(usize),
+    /// One arrives twice.
+    Double(usize),
+    /// The origin sends another event: to whoever is connected.
+    Origin,
+    /// A member's reader brings the next messages, so many at once.
+    Read(usize, usize),
+    /// So many milliseconds pass.
+    Pass(u64),
+    /// A member is killed, and starts anew.
+    Restart(usize),
+    /// What a member and the engine say to each other is lost.
+    CutOff(usize),
+    Mend(usize),
+    /// A member does nothing.
+    StandStill(usize),
+    GoOn(usize),
+    /// The engine forgets a member's lease.
+    ExpireLease(usize),
+}
+
+struct Instance {
+    member: Member,
+    inbox: Arc<Inbox>,
+    life: u64,
+    /// Where its reader is.
+    reader: u64,
+    /// The term in which it is connected to the origin, and the event that it got last.
+    connected: Option<(u64, u64)>,
+    is_cut_off: bool,
+    stands_still: bool,
+    /// What happened to it while it stood still.
+    missed: VecDeque<Heard>,
+    /// What it has published: sequence, and name of the numbering.
+    ring: Vec<(u64, String)>,
+    /// Where it began to read.
+    behind: u64,
+}
+
+pub(super) struct World {
+    engine: Engine,
+    instances: Vec<Instance>,
+    on_their_way: Vec<OnItsWay>,
+    now: Instant,
+    /// Whether the origin gives ids, and can go on behind one.
+    has_ids: bool,
+    /// The event that the origin sent last.
+    sent: u64,
+    lives: u64,
+    lost: bool,
+}
+
+fn event(n: u64, has_ids: bool) -> Bytes {
+    match has_ids {
+        true => format!("id: {n}\ndata: {n}\n\n").into(),
+        false => format!("data: {n}\n\n").into(),
+    }
+}
+
+fn number(block: &Bytes) -> u64 {
+    let text = std::str::from_utf8(block).unwrap();
+    text.trim_end().rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+impl Instance {
+    /// One that publishes from behind this message on. It reads as much before that as its judgement
+    /// takes.
+    fn new(n: usize, life: u64, behind: u64, now: Instant) -> Self {
+        let from = behind.saturating_sub(UNREAD_MAX as u64);
+        let settings = Settings {
+            instance: format!("i{n}"),
+            token: format!("t{life}"),
+            upstreams: 1,
+            message_bytes_max: 1 << 20,
+            checkpoint_every: Duration::from_secs(60),
+            first_epoch: None,
+            publish_behind: behind,
+        };
+        Self {
+            member: Member::new(settings, from, now, life),
+            inbox: Inbox::new(1 << 20),
+            life,
+            reader: from,
+            connected: None,
+            is_cut_off: false,
+            stands_still: false,
+            missed: VecDeque::new(),
+            ring: Vec::new(),
+            behind,
+        }
+    }
+}
+
+impl World {
+    pub(super) fn new(instances: usize, has_ids: bool) -> Self {
+        let now = Instant::now();
+        Self {
+            engine: Engine::new(),
+            instances: (0..instances).map(|n| Instance::new(n, n as u64 + 1, 0, now)).collect(),
+            on_their_way: Vec::new(),
+            now,
+            has_ids,
+            sent: 0,
+            lives: instances as u64,
+            lost: false,
+        }
+    }
+
+    pub(super) fn step(&mut self, choice: &Choice) {
+        match choice {
+            Choice::Deliver(which) => self.deliver(*which),
+            Choice::Lose(which) => self.lose(*which),
+            Choice::Double(which) => self.double(*which),
+            Choice::Origin => self.origin_sends(),
+            Choice::Read(n, messages) => (0..*messages).for_each(|_| self.read(*n)),
+            Choice::Pass(millis) => self.now += Duration::from_millis(*millis),
+            Choice::Restart(n) => self.restart(*n),
+            Choice::CutOff(n) => self.instances[*n].is_cut_off = true,
+            Choice::Mend(n) => self.instances[*n].is_cut_off = false,
+            Choice::StandStill(n) => self.instances[*n].stands_still = true,
+            Choice::GoOn(n) => self.go_on(*n),
+            Choice::ExpireLease(n) => {
+                if self.engine.lease.is_some_and(|(holder, ..)| holder == *n) {
+                    self.engine.lease = None;
+                }
+            }
+        }
+        self.act();
+    }
+
+    /// Lets every member do what it has to.
+    fn act(&mut self) {
+        for n in 0..self.instances.len() {
+            let instance = &mut self.instances[n];
+            if instance.stands_still {
+                continue;
+            }
+            if let Some(pipeline) = instance.member.pipeline() {
+                instance
+                    .inbox
+                    .take(64)
+                    .into_iter()
+                    .for_each(|content| pipeline.push(content));
+            }
+            for action in instance.member.actions(self.now) {
+                self.carry_out(n, action);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, n: usize, action: Action) {
+        let life = self.instances[n].life;
+        let said = match action {
+            Action::Lease(_) => Said::Lease,
+            Action::AskEnd => Said::AskEnd,
+            Action::AppendTerm(append) => Said::Append {
+                term: 0,
+                expected: append.expected,
+                record: append.record,
+            },
+            Action::Append(append) => Said::Append {
+                term: append.record.term,
+                expected: append.expected,
+                record: append.record,
+            },
+            Action::Lead { term, places, is_told } => return self.connect(n, term, &places, is_told),
+            Action::StopLeading => {
+                self.instances[n].connected = None;
+                return self.instances[n].inbox.clear();
+            }
+            Action::ReadAnew => {
+                let instance = &mut self.instances[n];
+                instance.reader = instance.member.reading.read();
+                return;
+            }
+        };
+        self.on_their_way.push(OnItsWay::There(Parcel {
+            member: n,
+            life,
+            what: said,
+            is_double: false,
+        }));
+    }
+
+    /// A leader connects to the origin: with an id, it goes on behind it.
+    fn connect(&mut self, n: usize, term: u64, places: &[Bytes], is_told: bool) {
+        let place = places.first().filter(|place| !place.is_empty());
+        let place = place.map(|place| std::str::from_utf8(place).unwrap().parse().unwrap());
+        let instance = &mut self.instances[n];
+        instance.inbox.begin(term, is_told);
+        // Without an id, it gets what comes from now on.
+        let from = match (self.has_ids, place) {
+            (true, Some(place)) => place,
+            (true, None) if term == 1 => 0,
+            _ => self.sent,
+        };
+        if self.has_ids && place.is_none() && term != 1 {
+            instance.inbox.push_gap(term, 0, GapReason::UpstreamReconnected);
+        }
+        instance.connected = Some((term, from));
+        self.supply(n);
+    }
+
+    fn origin_sends(&mut self) {
+        self.sent += 1;
+        for n in 0..self.instances.len() {
+            self.supply(n);
+        }
+    }
+
+    fn supply(&mut self, n: usize) {
+        let (sent, has_ids) = (self.sent, self.has_ids);
+        let instance = &mut self.instances[n];
+        let Some((term, got)) = &mut instance.connected else {
+            return;
+        };
+        for event_number in *got + 1..=sent {
+            let content = Content::Events {
+                upstream: 0,
+                blocks: event(event_number, has_ids),
+            };
+            instance.inbox.push(*term, content);
+        }
+        *got = sent;
+    }
+
+    fn deliver(&mut self, which: usize) {
+        if self.on_their_way.is_empty() {
+            return;
+        }
+        let at = which % self.on_their_way.len();
+        match self.on_their_way.remove(at) {
+            OnItsWay::There(parcel) => self.arrive(&parcel),
+            OnItsWay::Back(parcel) => self.come_back(parcel),
+        }
+    }
+
+    fn arrive(&mut self, parcel: &Parcel<Said>) {
+        if self.instances[parcel.member].is_cut_off {
+            return self.vain(parcel);
+        }
+        let heard = self.engine.take(parcel, self.now);
+        if !parcel.is_double {
+            self.on_their_way.push(OnItsWay::Back(Parcel {
+                member: parcel.member,
+                life: parcel.life,
+                what: heard,
+                is_double: false,
+            }));
+        }
+    }
+
+    /// It was lost: who waits for its answer gives up.
+    fn vain(&mut self, parcel: &Parcel<Said>) {
+        if parcel.is_double {
+            return;
+        }
+        let heard = match &parcel.what {
+            Said::Lease => Heard::Lease(super::super::lease::LeaseAnswer::Away),
+            Said::AskEnd => Heard::End(None),
+            Said::Append { term, .. } => Heard::Answer(*term, Answer::Lost),
+        };
+        self.hear(parcel.member, parcel.life, heard);
+    }
+
+    fn come_back(&mut self, parcel: Parcel<Heard>) {
+        let what = match self.instances[parcel.member].is_cut_off {
+            false => parcel.what,
+            true => lost(&parcel.what),
+        };
+        self.hear(parcel.member, parcel.life, what);
+    }
+
+    fn hear(&mut self, n: usize, life: u64, heard: Heard) {
+        let now = self.now;
+        let instance = &mut self.instances[n];
+        if instance.life != life {
+            return;
+        }
+        if instance.stands_still {
+            return instance.missed.push_back(heard);
+        }
+        match heard {
+            Heard::Lease(answer) => instance.member.lease(&answer, now),
+            Heard::End(last) => instance.member.end(last, now),
+            Heard::Answer(0, answer) => instance.member.term_answered(answer, now),
+            Heard::Answer(term, answer) => instance.member.answered(term, answer),
+        }
+    }
+
+    fn lose(&mut self, which: usize) {
+        if self.on_their_way.is_empty() {
+            return;
+        }
+        let at = which % self.on_their_way.len();
+        // An append that is lost to who sent it may arrive all the same, later: it stays on its way.
+        match self.on_their_way[at].clone() {
+            OnItsWay::There(parcel) => {
+                self.vain(&parcel);
+                self.on_their_way[at] = OnItsWay::There(Parcel {
+                    is_double: true,
+                    ..parcel
+                });
+            }
+            OnItsWay::Back(parcel) => {
+                self.on_their_way.remove(at);
+                self.hear(parcel.member, parcel.life, lost(&parcel.what));
+            }
+        }
+    }
+
+    fn double(&mut self, which: usize) {
+        if self.on_their_way.is_empty() {
+            return;
+        }
+        let at = which % self.on_their_way.len();
+        if let OnItsWay::There(parcel) = self.on_their_way[at].clone() {
+            self.on_their_way.push(OnItsWay::There(Parcel {
+                is_double: true,
+                ..parcel
+            }));
+        }
+    }
+
+    fn read(&mut self, n: usize) {
+        let now = self.now;
+        let instance = &mut self.instances[n];
+        if instance.stands_still || instance.is_cut_off {
+            return;
+        }
+        let Some(record) = self.engine.log.get(instance.reader as usize) else {
+            return;
+        };
+        let stored = Stored {
+            sequence: instance.reader + 1,
+            // As it would have travelled.
+            record: Some(record.clone()),
+            age: Duration::ZERO,
+        };
+        instance.reader += 1;
+        let (news, freed) = instance.member.read(&stored, now);
+        instance.inbox.free(freed);
+        if news.is_some() {
+            instance.ring.push((stored.sequence, record.epoch.clone()));
+        }
+    }
+
+    fn restart(&mut self, n: usize) {
+        self.lives += 1;
+        // It reads as much before what it publishes as the judgement of that takes.
+        let behind = self.engine.log.len().saturating_sub(5) as u64;
+        let is_cut_off = self.instances[n].is_cut_off;
+        self.instances[n] = Instance {
+            is_cut_off,
+            ..Instance::new(n, self.lives, behind, self.now)
+        };
+    }
+
+    fn go_on(&mut self, n: usize) {
+        self.instances[n].stands_still = false;
+        let life = self.instances[n].life;
+        while let Some(heard) = self.instances[n].missed.pop_front() {
+            self.hear(n, life, heard);
+        }
+    }
+
+    /// The engine comes back with less than it had.
+    pub(super) fn lose_newest(&mut self) {
+        let keep = self.engine.log.len().saturating_sub(3);
+        self.lost |= keep < self.engine.log.len();
+        self.engine.log.truncate(keep);
+        self.instances
+            .iter_mut()
+            .for_each(|instance| instance.reader = instance.reader.min(keep as u64));
+    }
+
+    /// Everything works, for as long as it takes.
+    pub(super) fn heal(&mut self) {
+        for n in 0..self.instances.len() {
+            self.instances[n].is_cut_off = false;
+            self.go_on(n);
+        }
+        self.settle(|_| false);
+    }
+
+    /// Everything that can happen happens, in order, until `done` or for two minutes.
+    pub(super) fn settle(&mut self, done: impl Fn(&Self) -> bool) {
+        for _ in 0..1200 {
+            self.act();
+            for _ in 0..8 {
+                while !self.on_their_way.is_empty() {
+                    self.deliver(0);
+                }
+                for n in 0..self.instances.len() {
+                    for _ in 0..32 {
+                        self.read(n);
+                    }
+                }
+                self.act();
+            }
+            if done(self) {
+                return;
+            }
+            self.now += Duration::from_millis(100);
+        }
+    }
+
+    pub(super) fn leader(&self) -> Option<usize> {
+        self.instances
+            .iter()
+            .position(|instance| instance.member.leads().is_some() && !instance.stands_still)
+    }
+
+    pub(super) fn terms(&self) -> usize {
+        self.engine.log.iter().filter(|record| Engine::is_term(record)).count()
+    }
+
+    pub(super) fn gaps(&self) -> usize {
+        self.engine.log.iter().filter(|record| is_gap(&record.content)).count()
+    }
+
+    /// What the log says, to who has all of it: the newest leader's messages, by their numbers.
+    fn said(&self) -> Vec<(u64, &Record)> {
+        let (mut term, mut number) = (0, 0);
+        let mut said = Vec::new();
+        for (record, sequence) in self.engine.log.iter().zip(1..) {
+            if Engine::is_term(record) {
+                (term, number) = (sequence, 0);
+            } else if (record.term, record.number) == (term, number + 1) {
+                number += 1;
+            } else {
+                continue;
+            }
+            said.push((sequence, record));
+        }
+        said
+    }
+
+    /// What always holds.
+    pub(super) fn check(&self) {
+        self.check_events();
+        self.check_rings();
+    }
+
+    fn check_events(&self) {
+        // Where the engine has lost messages, a term record may be among them.
+        if self.lost {
+            return;
+        }
+        let (mut last, mut is_told) = (0, true);
+        for (_, record) in self.said() {
+            is_told |= is_gap(&record.content);
+            let Content::Events { blocks: payload, .. } = &record.content else {
+                continue;
+            };
+            for block in blocks(payload) {
+                let number = number(&block);
+                assert!(number > last, "{number} comes after {last}");
+                // An origin with ids goes on where the log ends, if that holds any.
+                let may_miss = is_told && (!self.has_ids || last == 0);
+                assert!(
+                    number == last + 1 || may_miss,
+                    "{number} comes after {last}, and no gap between them"
+                );
+                (last, is_told) = (number, false);
+            }
+        }
+    }
+
+    /// What members have published is what the log says, in its order, each once.
+    fn check_rings(&self) {
+        let said: Vec<(u64, &str)> = self
+            .said()
+            .into_iter()
+            .map(|(sequence, record)| (sequence, record.epoch.as_str()))
+            .collect();
+        for instance in &self.instances {
+            for pair in instance.ring.windows(2) {
+                let ((before, name), (after, same)) = (&pair[0], &pair[1]);
+                assert!(name != same || after > before, "{:?}", instance.ring);
+            }
+            if self.lost {
+                continue;
+            }
+            let read = instance.member.reading.read();
+            let wanted: Vec<(u64, &str)> = said
+                .iter()
+                .copied()
+                .filter(|(sequence, _)| *sequence > instance.behind && *sequence <= read)
+                .collect();
+            let ring: Vec<(u64, &str)> = instance
+                .ring
+                .iter()
+                .map(|(sequence, name)| (*sequence, name.as_str()))
+                .collect();
+            assert_eq!(ring, wanted);
+        }
+    }
+
+    /// All that the origin has sent to whoever is connected is in the log, and has been read.
+    pub(super) fn check_all_arrived(&self) {
+        let members: Vec<&Member> = self.instances.iter().map(|instance| &instance.member).collect();
+        let log: Vec<_> = self
+            .engine
+            .log
+            .iter()
+            .map(|r| (r.term, r.number, r.read, r.epoch.clone(), Engine::is_term(r)))
+            .collect();
+        let leader = self
+            .leader()
+            .unwrap_or_else(|| panic!("none leads: {members:#?} {log:?} {:?}", self.engine.lease));
+        assert_eq!(
+            self.instances
+                .iter()
+                .filter(|instance| instance.member.leads().is_some())
+                .count(),
+            1
+        );
+        let log = &self.engine.log;
+        let said = self.said();
+        for instance in &self.instances {
+            assert_eq!(instance.member.reading.read(), log.len() as u64);
+            assert_eq!(instance.inbox.buffered(), 0);
+        }
+        let newest = said.iter().rev().find_map(|(_, record)| match &record.content {
+            Content::Events { blocks: payload, .. } => blocks(payload).last().map(|block| number(&block)),
+            _ => None,
+        });
+        let (_, got) = self.instances[leader].connected.expect("the leader is connected");
+        assert_eq!(got, self.sent);
+        // Where the log has held no id yet, a new leader begins with what comes, and a gap is told.
+        if let Some(newest) = newest.filter(|_| self.has_ids && !self.lost) {
+            assert_eq!(newest, self.sent);
+        }
+    }
+}
+
+fn is_gap(content: &Content) -> bool {
+    matches!(content, Content::Gap { .. } | Content::Term { resumes: false, .. })
+}
+
+fn lost(heard: &Heard) -> Heard {
+    match heard {
+        Heard::Lease(_) => Heard::Lease(super::super::lease::LeaseAnswer::Away),
+        Heard::End(_) => Heard::End(None),
+        Heard::Answer(term, _) => Heard::Answer(*term, Answer::Lost),
+    }
+}

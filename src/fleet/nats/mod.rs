@@ -1,0 +1,189 @@
+//! The engine: NATS JetStream. A stream per source, a bucket for the leases.
+
+mod connection;
+mod lease;
+mod names;
+mod reader;
+mod stream;
+
+use super::engine::{Engine, EngineError, Extent};
+use super::lease::LeaseAnswer;
+use super::pipeline::Answer;
+use super::record::Message;
+use crate::config::{self, Source};
+use async_nats::HeaderMap;
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::kv::Store;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::Stream;
+use bytes::Bytes;
+use connection::Connection;
+use names::Names;
+use reader::StreamReader;
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// What the engine takes if it has not said anything else yet.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// The fleet's engine, as the configuration names it. Nothing is connected before a source needs it.
+pub(crate) struct Fleet(Arc<Connection>);
+
+/// One source's log.
+pub(crate) struct StreamLog {
+    connection: Arc<Connection>,
+    source: Arc<Source>,
+    names: Names,
+    /// Who holds a lease: this instance, in this process.
+    holder: Bytes,
+    stream: OnceCell<Stream>,
+    store: OnceCell<Store>,
+}
+
+impl Fleet {
+    /// Never fails in a program that has the engine.
+    pub(crate) fn new(config: &config::Fleet) -> Result<Self, Infallible> {
+        Ok(Self(Arc::new(Connection::new(config.clone()))))
+    }
+
+    /// How it is used.
+    pub(crate) fn config(&self) -> &config::Fleet {
+        &self.0.config
+    }
+
+    /// A source's log. `token`: what no other process is called.
+    pub(crate) fn log(&self, source: Arc<Source>, token: &str) -> StreamLog {
+        StreamLog {
+            names: Names::of(&self.config().name, &source.name),
+            holder: format!("{} {token}", self.config().instance).into(),
+            connection: self.0.clone(),
+            source,
+            stream: OnceCell::new(),
+            store: OnceCell::new(),
+        }
+    }
+}
+
+impl StreamLog {
+    async fn stream(&self) -> Result<&Stream, EngineError> {
+        self.stream
+            .get()
+            .ok_or_else(|| EngineError("the stream has not been opened".to_owned()))
+    }
+
+    async fn store(&self) -> Result<&Store, EngineError> {
+        let (config, names) = (&self.connection.config, &self.names);
+        self.store
+            .get_or_try_init(async || stream::bucket(self.connection.context().await?, config, names).await)
+            .await
+    }
+}
+
+impl Engine for StreamLog {
+    type Reader = StreamReader;
+
+    async fn open(&self) -> Result<Extent, EngineError> {
+        let context = self.connection.context().await?;
+        let (stream, extent) = stream::open(context, &self.connection.config, &self.source, &self.names).await?;
+        self.store().await?;
+        // Opened once.
+        let _ = self.stream.set(stream);
+        Ok(extent)
+    }
+
+    fn message_bytes_max(&self) -> usize {
+        self.payload_max().unwrap_or(MESSAGE_BYTES_MAX)
+    }
+
+    async fn extent(&self) -> Result<Extent, EngineError> {
+        let info = self
+            .stream()
+            .await?
+            .get_info()
+            .await
+            .map_err(|error| stream::said(&error))?;
+        Ok(stream::extent(&info))
+    }
+
+    async fn append(
+        &self,
+        expected: u64,
+        id: String,
+        message: Message,
+    ) -> impl Future<Output = Answer> + Send + 'static {
+        let sent = self.send(expected, &id, message).await;
+        async move {
+            let answer = match sent {
+                Ok(answer) => answer.await,
+                Err(answer) => return answer,
+            };
+            match answer.map_err(|error| error.kind()) {
+                Ok(_) => Answer::Stored,
+                Err(kind) => refused_or_lost(kind),
+            }
+        }
+    }
+
+    async fn read_from(&self, sequence: u64) -> Result<StreamReader, EngineError> {
+        let context = self.connection.context().await?;
+        StreamReader::open(self.stream().await?, context.client().new_inbox(), sequence).await
+    }
+
+    async fn lease(&self, revision: Option<u64>) -> LeaseAnswer {
+        match self.store().await {
+            Ok(store) => lease::hold(store, &self.names.lease, &self.holder, revision).await,
+            Err(_) => LeaseAnswer::Away,
+        }
+    }
+
+    async fn release(&self, revision: u64) {
+        if let Ok(store) = self.store().await
+            && let Err(error) = store.delete_expect_revision(&self.names.lease, Some(revision)).await
+        {
+            tracing::debug!(source = self.source.name, %error, "the lease could not be given back: it expires");
+        }
+    }
+}
+
+impl StreamLog {
+    fn payload_max(&self) -> Option<usize> {
+        let context = self.connection.opened()?;
+        Some(context.client().max_payload()).filter(|&max| max > 0)
+    }
+
+    async fn send(
+        &self,
+        expected: u64,
+        id: &str,
+        message: Message,
+    ) -> Result<async_nats::jetstream::context::PublishAckFuture, Answer> {
+        let context = self.connection.context().await.map_err(|_| Answer::Lost)?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in message.fields {
+            headers.append(name, value);
+        }
+        let publish = PublishMessage::build()
+            .headers(headers)
+            .payload(message.payload)
+            .message_id(id)
+            .expected_last_sequence(expected);
+        let sent = context.send_publish(self.names.subject.clone(), publish).await;
+        sent.map_err(|error| refused_or_lost(error.kind()))
+    }
+}
+
+/// Whether the engine has said no, or nothing that says what became of it.
+fn refused_or_lost(kind: PublishErrorKind) -> Answer {
+    match kind {
+        PublishErrorKind::WrongLastSequence
+        | PublishErrorKind::WrongLastMessageId
+        | PublishErrorKind::MaxPayloadExceeded => Answer::Refused,
+        PublishErrorKind::StreamNotFound
+        | PublishErrorKind::TimedOut
+        | PublishErrorKind::BrokenPipe
+        | PublishErrorKind::MaxAckPending
+        | PublishErrorKind::Other => Answer::Lost,
+    }
+}
