@@ -168,6 +168,8 @@ pub struct SourceStatus {
     pub derived_channels: u64,
     /// The newest event; `None` before the first one, and for templated sources.
     pub head: Option<HeadStatus>,
+    /// How its log is shared with other instances; `None`: it is not.
+    pub fleet: Option<FleetStatus>,
     /// What can be replayed.
     pub log: LogStatus,
     /// Clients with an open event stream.
@@ -285,6 +287,27 @@ pub enum LogDirState {
     Kept,
     /// It can't be written: what comes is in memory alone.
     Memory,
+}
+
+/// A log that is shared with other instances.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct FleetStatus {
+    /// Whether this instance leads: it is the one that is connected to the origin.
+    pub is_leader: bool,
+    /// The name of the one that does; `None`: not known.
+    pub leader: Option<String>,
+    /// The term in force: where in the log it began; 0: not known.
+    pub term: u64,
+    /// Messages of the log that have not been read here.
+    pub lag_events: u64,
+    /// Events of the origin that are not in the log yet; of the leader.
+    pub buffered_events: u64,
+    /// Since the engine has confirmed that this instance has the lease; `None`: it has none.
+    pub lease_age_seconds: Option<f64>,
+    /// Since the engine gave a sign of life; `None`: it never has.
+    pub heard_seconds: Option<f64>,
+    /// Why it is out of reach; holds no secret.
+    pub error: Option<String>,
 }
 
 /// Clients, by protocol.

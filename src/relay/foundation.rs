@@ -17,6 +17,7 @@ use crate::admin::Admin;
 use crate::config::{Config, Listen};
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
+use crate::fleet::Fleet;
 use crate::handover::ControlSocket;
 use crate::http::{Router, Server, Snapshot};
 use crate::kept::Directories;
@@ -100,7 +101,20 @@ impl Foundation {
         let descriptors = Descriptors::at_start(config);
         let budget = descriptors.divided_for(config);
         let quotas = Quotas::new(&config.limits, &budget);
-        let registry = Registry::new(runtime, metrics.clone(), quotas.clone(), critical.clone(), directories);
+        let fleet = match &config.fleet {
+            None => None,
+            Some(fleet) => Some(Arc::new(
+                Fleet::new(fleet).map_err(|error| StartError::Fleet(error.to_string()))?,
+            )),
+        };
+        let registry = Registry::new(
+            runtime,
+            metrics.clone(),
+            quotas.clone(),
+            critical.clone(),
+            directories,
+            fleet,
+        );
         // The admin's thread has its listener: another process gets this.
         let admin = sockets.admin.as_ref().filter(|_| sockets.control.is_some());
         let admin_socket =

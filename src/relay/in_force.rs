@@ -98,12 +98,17 @@ impl InForce {
             admin: before.admin,
             workers: before.workers,
             handover: before.handover.clone(),
+            fleet: before.fleet.clone(),
             ..wanted
         });
         if plan.is_empty() && plan.not_in_force == self.record().not_in_force() {
             // An origin that has ended its stream is asked again all the same.
             self.registry().change(&plan.sources).remove(removal(&after));
             return self.reload_certificates();
+        }
+        if after.fleet.is_none() && after.sources.iter().any(|source| source.fleet) {
+            let why = "a source shares its log, and `fleet` is in force after a restart only";
+            return Reloaded::Rejected(why.to_owned());
         }
         let bound = match self.listeners.bind(&after.listen) {
             Ok(bound) => bound,

@@ -28,6 +28,7 @@ pub(super) fn announce(config: &Config, budget: &Budget, metrics: &Metrics, list
         RefuseReason::ProxiedRequests => proxies,
         RefuseReason::Channels => has_channels,
         RefuseReason::Handshakes => has_tls,
+        RefuseReason::Log => config.fleet.is_some(),
         RefuseReason::Origin => proxies || has_channels,
         _ => true,
     });

@@ -6,6 +6,7 @@
 
 mod activation;
 mod budget;
+mod fleet_status;
 mod foundation;
 mod handover;
 mod in_force;
@@ -193,6 +194,8 @@ impl Relay {
     pub async fn drain(self) -> bool {
         // A reload that is under way is waited for, and none begins after it.
         self.in_force.announce_drain();
+        // Others lead from here on, while clients are still served here.
+        self.status.registry.leave_fleet();
         let mut drain = self.drain_settings();
         if self.in_force.hand_over.is_done() {
             // New clients go to the other process.
@@ -217,6 +220,12 @@ impl Relay {
         }
         let all_left = empty && self.quotas.cut() == 0;
         self.close_kept().await;
+        if tokio::time::timeout(LEAVE_FLEET_MAX, self.status.registry.left_fleet())
+            .await
+            .is_err()
+        {
+            tracing::warn!("this instance could not leave the fleet in order: another leads once its lease has ended");
+        }
         let left_here = self.quotas.clients() + self.quotas.cut();
         self.in_force.hand_over.tell_left(left_here as u64);
         if all_left {
@@ -251,6 +260,9 @@ impl Relay {
         }
     }
 }
+
+/// How long it may take to give back a lease: the engine may be away.
+const LEAVE_FLEET_MAX: Duration = Duration::from_secs(2);
 
 /// How long the logs on disk may take to be closed.
 const CLOSE_MAX: Duration = Duration::from_secs(5);

@@ -40,6 +40,9 @@ pub enum StartError {
     /// A directory for logs can't be used.
     #[error("can't start: {0}")]
     LogDir(#[from] DirectoryError),
+    /// There is no engine for a log that instances share.
+    #[error("can't start: {0}")]
+    Fleet(String),
     /// The system refused a thread or a poll.
     #[error("can't start: {0}")]
     System(#[from] io::Error),

@@ -1,5 +1,6 @@
 //! What the admin listener sees of the relay.
 
+use super::fleet_status::{fleet_status, followed, not_within_reach};
 use super::handover::HandOver;
 use super::liveness::Liveness;
 use super::reload::Record;
@@ -118,7 +119,7 @@ impl StatusProvider for RelayStatus {
         Readiness {
             draining: self.quotas.drain_announced(),
             required: required().map(|plain| plain.channel.name().to_owned()).collect(),
-            reasons: required().flat_map(not_ready).collect(),
+            reasons: required().flat_map(what_is_missing).collect(),
         }
     }
 
@@ -137,6 +138,17 @@ impl StatusProvider for RelayStatus {
             clients: self.quotas.clients() as u64,
             totals: self.metrics.totals(),
             sources: counted.collect(),
+        }
+    }
+}
+
+/// What keeps a source from being ready. Where another instance feeds its log, no upstream does.
+fn what_is_missing(plain: &Plain) -> Vec<NotReady> {
+    match plain.fleet() {
+        None => not_ready(plain).collect(),
+        Some(state) => {
+            let upstreams = not_ready(plain).filter(|_| state.is_leader);
+            not_within_reach(plain, &state).into_iter().chain(upstreams).collect()
         }
     }
 }
@@ -194,11 +206,15 @@ fn source_status(live: &LiveSource, reports: impl Iterator<Item = SourceReport>,
         slowest.extend(report.slowest);
         keep_slowest(&mut slowest);
     }
+    let fleet = match live {
+        LiveSource::Plain(plain) => plain.fleet(),
+        LiveSource::Templated(_) => None,
+    };
     SourceStatus {
         name: source.name.clone(),
         paths: source.paths.clone(),
         required: source.required,
-        state: snapshots.state(),
+        state: fleet.as_ref().and_then(followed).unwrap_or_else(|| snapshots.state()),
         upstreams: upstreams.collect(),
         channels: snapshots.channels.len() as u64,
         derived_channels: snapshots
@@ -210,6 +226,7 @@ fn source_status(live: &LiveSource, reports: impl Iterator<Item = SourceReport>,
             LiveSource::Plain(plain) => head(&plain.channel),
             LiveSource::Templated(_) => None,
         },
+        fleet: fleet.as_ref().map(fleet_status),
         log: snapshots.log(log_dir(live, source.log.dir.as_deref())),
         clients: counts,
         lag: LagStatus {

@@ -29,7 +29,7 @@ fn registry(config: &Config) -> Registry {
     let runtime = UpstreamRuntime::start(1).expect("a thread");
     let critical = CriticalTasks::default();
     let directories = Arc::new(Directories::new(critical.clone()));
-    Registry::new(runtime, Metrics::new(), quotas, critical, directories)
+    Registry::new(runtime, Metrics::new(), quotas, critical, directories, None)
 }
 
 fn started(config: &Config) -> Registry {

@@ -47,7 +47,9 @@ impl Registry {
     /// Which sources go on in a process that has these: by the rule of a reload.
     pub(crate) fn going_on(&self, there: &[Basis]) -> GoingOn {
         let list = self.list();
-        let here = list.iter().map(|live| Basis::of(&live.settings().load()));
+        // What is shared with other instances is found there, and read anew: also by the successor.
+        let own = list.iter().filter(|live| !live.settings().load().fleet);
+        let here = own.map(|live| Basis::of(&live.settings().load()));
         let goes_on = |here: &Basis| {
             let after = there.iter().find(|after| after.name() == here.name());
             after.is_some_and(|after| here.can_go_on_as(after))

@@ -11,6 +11,7 @@ use super::templated::Templated;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Removal, Settings, metrics_of};
 use crate::config::Source;
+use crate::fleet::Shared;
 use crate::kept::KeptLogState;
 use crate::upstream::StatusCell;
 use std::io::Read;
@@ -154,6 +155,14 @@ impl LiveSource {
                 .kept
                 .follow(&plain.channel, &source, directory.as_ref(), None, on_disk),
             Self::Templated(templated) => templated.0.keep_in(&source, directory.as_ref(), on_disk),
+        }
+    }
+
+    /// What its shared log is led by, if it has one.
+    pub(super) fn sharing(&self) -> Option<&Arc<Shared>> {
+        match self {
+            Self::Plain(plain) => plain.shared(),
+            Self::Templated(_) => None,
         }
     }
 

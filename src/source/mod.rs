@@ -16,6 +16,7 @@ mod keeping;
 mod live_source;
 mod plain;
 mod registry;
+mod sharing;
 mod sink;
 mod surroundings;
 mod taken_upstreams;

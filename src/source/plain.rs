@@ -2,14 +2,17 @@
 
 use super::ask_origin;
 use super::keeping::KeptSlot;
+use super::sharing::{Sharing, feed_while_leading};
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, KeepsDerived, Settings, metrics_of};
 use crate::config::Source;
+use crate::fleet::{FleetState, Shared};
 use crate::kept::Opened;
 use crate::upstream::StatusCell;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 /// A plain source, which is at work once it has begun. Dropping it closes its upstreams.
@@ -24,11 +27,21 @@ pub(crate) struct Plain {
     tasks: Mutex<JoinSet<()>>,
     pub(super) kept: KeptSlot,
     _derived: KeepsDerived,
+    /// If its log is shared with other instances.
+    sharing: Option<Box<Sharing>>,
+    upstreams: Handle,
 }
 
 impl Plain {
     /// Opens the channel, which goes on behind what is kept of it.
     pub(super) fn open(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
+        if let Some((channel, sharing)) = Sharing::channel(source, surroundings) {
+            let plain = Self::of(source, (channel, KeptSlot::none()), false, surroundings);
+            return Self {
+                sharing: Some(Box::new(sharing)),
+                ..plain
+            };
+        }
         let metrics = metrics_of(source, &surroundings.metrics);
         let directory = surroundings.directory_of(source);
         let opened = directory.map(|directory| Opened::plain(&directory, source, &metrics));
@@ -68,6 +81,8 @@ impl Plain {
             is_asking,
             tasks: Mutex::default(),
             kept,
+            sharing: None,
+            upstreams: surroundings.upstreams.clone(),
         }
     }
 
@@ -76,6 +91,17 @@ impl Plain {
     pub(super) fn begin(&self, surroundings: &Surroundings, taken: &mut TakenUpstreams) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let (runners, channel, name) = (&self.runners, &self.channel, self.channel.name());
+        if let Some(sharing) = &self.sharing {
+            sharing.begin(&channel.settings().snapshot(), surroundings);
+            let part = format!("the leading of source {name}");
+            let shared = sharing.shared().clone();
+            let leading = feed_while_leading(runners.clone(), channel.clone(), self.statuses.clone(), shared);
+            tasks.spawn_on(
+                surroundings.critical.clone().watch(part, leading),
+                &surroundings.upstreams,
+            );
+            return;
+        }
         let mut taken = taken.of(name, Vec::new(), runners.len());
         for (n, (runner, status)) in runners.iter().zip(&*self.statuses).enumerate() {
             let taken = taken[n].take();
@@ -112,6 +138,19 @@ impl Plain {
     /// Closes the upstreams. Nothing will come any more.
     pub(super) fn close(&self) {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        if let Some(sharing) = &self.sharing {
+            sharing.close(&self.upstreams);
+        }
+    }
+
+    /// How its log is shared, if it is.
+    pub(super) fn shared(&self) -> Option<&Arc<Shared>> {
+        self.sharing.as_deref().map(Sharing::shared)
+    }
+
+    /// How its shared log stands; `None`: it is this process's alone.
+    pub(crate) fn fleet(&self) -> Option<FleetState> {
+        self.sharing.as_deref().map(Sharing::state)
     }
 
     /// The configured names of its upstreams.

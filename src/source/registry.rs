@@ -13,6 +13,7 @@ use super::taken_upstreams::TakenUpstreams;
 use crate::channel::{Channel, Removal, Settings};
 use crate::config::Source;
 use crate::critical::CriticalTasks;
+use crate::fleet::Fleet;
 use crate::kept::Directories;
 use crate::metrics::Metrics;
 use crate::quotas::Quotas;
@@ -64,6 +65,7 @@ impl Registry {
         quotas: Arc<Quotas>,
         critical: CriticalTasks,
         directories: Arc<Directories>,
+        fleet: Option<Arc<Fleet>>,
     ) -> Self {
         let sources: Arc<Sources> = Arc::default();
         let mut sweeping = JoinSet::new();
@@ -80,6 +82,7 @@ impl Registry {
                 critical,
                 upstreams: runtime.handle().clone(),
                 directories,
+                fleet,
             },
             changing: Mutex::default(),
             _sweep: sweeping,
@@ -176,6 +179,23 @@ impl Registry {
     /// is written.
     pub(crate) fn close_kept(&self) {
         self.list().iter().for_each(|live| live.close_kept());
+    }
+
+    /// This process leads no more where logs are shared: others do from now on. Clients are served on.
+    pub(crate) fn leave_fleet(&self) {
+        self.list()
+            .iter()
+            .filter_map(|live| live.sharing())
+            .for_each(|shared| shared.leave());
+    }
+
+    /// Completes when it leads nowhere.
+    pub(crate) async fn left_fleet(&self) {
+        for live in self.list().iter() {
+            if let Some(shared) = live.sharing() {
+                shared.until_left().await;
+            }
+        }
     }
 
     /// Tasks of upstreams that have not ended.

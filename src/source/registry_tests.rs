@@ -72,7 +72,7 @@ fn registry(config: &Config) -> Registry {
     let runtime = UpstreamRuntime::start(1).unwrap();
     let critical = CriticalTasks::default();
     let directories = Arc::new(Directories::new(critical.clone()));
-    let registry = Registry::new(runtime, Metrics::new(), quotas, critical, directories);
+    let registry = Registry::new(runtime, Metrics::new(), quotas, critical, directories, None);
     config.sources.iter().for_each(|source| registry.add(source));
     registry
 }

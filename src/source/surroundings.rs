@@ -1,6 +1,7 @@
 //! What a source at work needs of the process around it.
 
 use crate::critical::CriticalTasks;
+use crate::fleet::Fleet;
 use crate::kept::Directories;
 use crate::metrics::Metrics;
 use crate::quotas::Quotas;
@@ -16,4 +17,6 @@ pub(super) struct Surroundings {
     pub(super) upstreams: Handle,
     /// Where logs may be kept.
     pub(super) directories: Arc<Directories>,
+    /// The engine of shared logs, if there is one.
+    pub(super) fleet: Option<Arc<Fleet>>,
 }

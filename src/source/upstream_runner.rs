@@ -3,6 +3,7 @@
 use crate::channel::{Channel, Publisher};
 use crate::config::{Forward, Source, Target};
 use crate::event_stream::ParserOptions;
+use crate::fleet::{Inbox, Lead, LeaderSink};
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::upstream::handover::Taken;
 use crate::upstream::{self, Fixed, Handles, Options, Phase, Reports, Setup, Sink, StatusCell};
@@ -156,6 +157,45 @@ impl UpstreamRunner {
             };
             upstream::wait_ended(&status, ended, wait).await;
             publisher = channel.publisher_again(n);
+        }
+    }
+}
+
+/// While this instance leads.
+impl UpstreamRunner {
+    /// Keeps a shared log supplied, as [`keep`](Self::keep) does a channel.
+    pub(crate) async fn keep_leading(
+        &self,
+        n: usize,
+        channel: Arc<Channel>,
+        status: Arc<StatusCell>,
+        inbox: Arc<Inbox>,
+        lead: Lead,
+    ) {
+        let mut comes_back = channel.end().is_some();
+        let mut place = lead.places.get(n).filter(|place| !place.is_empty());
+        loop {
+            if channel.has_terminated() {
+                return status.ended();
+            }
+            let mut setups = self.setup.subscribe();
+            let sink = LeaderSink::new(inbox.clone(), channel.clone(), &lead, n, comes_back);
+            tokio::select! {
+                () = self.run(&channel, place.take(), Target::clone, sink, status.clone(), None) => {}
+                () = channel.terminated() => continue,
+            }
+            if status.phase() != Phase::Ended {
+                return;
+            }
+            let ended = Instant::now();
+            tokio::select! {
+                () = channel.settings().sleep(ended, |source| source.retry_ended_after) => {}
+                () = self.again.notified() => {}
+                // Its last event is in the log by now.
+                () = channel.terminated() => {}
+                _ = setups.changed() => {}
+            }
+            comes_back = true;
         }
     }
 }

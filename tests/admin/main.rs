@@ -101,6 +101,7 @@ fn source(clients: ClientCounts) -> SourceStatus {
         }],
         channels: 1,
         derived_channels: 0,
+        fleet: None,
         head: Some(HeadStatus {
             id: Some("<7>".into()),
             age_seconds: 0.25,

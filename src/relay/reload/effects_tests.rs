@@ -39,6 +39,11 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "{ url: http://o/, read_timeout: 1s }",
         "{ url: http://o/ }",
     ),
+    (
+        "fleet",
+        "{ nats: nats://a:4222, instance: a }",
+        "{ nats: nats://b:4222, instance: a }",
+    ),
     ("sources.NAME.ids", "pass", "assign"),
     ("sources.NAME.start", "live", "latest"),
     ("sources.NAME.log", "{ events: 1 }", "{ events: 2 }"),

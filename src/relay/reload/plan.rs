@@ -160,7 +160,8 @@ fn fixed(before: &Config, after: &Config) -> Vec<&'static str> {
     let admin = (before.admin != after.admin).then_some("admin");
     let workers = (before.workers != after.workers).then_some("workers");
     let handover = (before.handover != after.handover).then_some("handover");
-    admin.into_iter().chain(workers).chain(handover).collect()
+    let fleet = (before.fleet != after.fleet).then_some("fleet");
+    [admin, workers, handover, fleet].into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,160 @@
+//! A source whose log is shared with other instances: what takes part in the fleet for it, and its
+//! upstreams, which are run while this instance leads.
+
+use super::surroundings::Surroundings;
+use super::upstream_runner::UpstreamRunner;
+use crate::channel::{Channel, Settings, SharedWriter, metrics_of};
+use crate::config::Source;
+use crate::fleet::{self, Fleet, FleetState, Lead, Parts, Shared, drive};
+use crate::upstream::StatusCell;
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How long the driver of a source that is no more is given to leave the fleet in order.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
+/// A leader appends something this often within the time for which the engine keeps it: so the log is
+/// never empty, and what is known by its last message stays known.
+const CHECKPOINTS_PER_AGE: u32 = 4;
+/// The engine keeps messages for a minute at least.
+const AGE_MIN: Duration = Duration::from_secs(60);
+
+/// See the module.
+pub(super) struct Sharing {
+    shared: Arc<Shared>,
+    /// Until it begins.
+    writer: Mutex<Option<SharedWriter>>,
+    driver: Mutex<JoinSet<()>>,
+}
+
+impl Sharing {
+    /// A channel whose log is shared, if the source says so.
+    pub(super) fn channel(source: &Arc<Source>, surroundings: &Surroundings) -> Option<(Arc<Channel>, Self)> {
+        let fleet = surroundings.fleet.as_ref().filter(|_| source.fleet)?;
+        let metrics = metrics_of(source, &surroundings.metrics);
+        let (channel, writer) = Channel::shared(Settings::new(source.clone()), metrics);
+        let sharing = Self {
+            shared: Shared::new(fleet.config().buffer),
+            writer: Mutex::new(Some(writer)),
+            driver: Mutex::default(),
+        };
+        Some((channel, sharing))
+    }
+
+    /// Takes part in the fleet from now on.
+    pub(super) fn begin(&self, source: &Arc<Source>, surroundings: &Surroundings) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(writer), Some(fleet)) = (writer, &surroundings.fleet) else {
+            return;
+        };
+        let part = format!("the shared log of source {}", source.name);
+        let drive = drive(self.parts(source, surroundings, fleet, writer));
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        driver.spawn_on(
+            surroundings.critical.clone().watch(part, drive),
+            &surroundings.upstreams,
+        );
+    }
+
+    fn parts(
+        &self,
+        source: &Arc<Source>,
+        surroundings: &Surroundings,
+        fleet: &Fleet,
+        writer: SharedWriter,
+    ) -> Parts<impl fleet::Engine> {
+        let token = format!("{:016x}", fastrand::u64(..));
+        Parts {
+            engine: Arc::new(fleet.log(source.clone(), &token)),
+            shared: self.shared.clone(),
+            writer,
+            metrics: surroundings.metrics.fleet(&source.name),
+            settings: fleet::Settings {
+                instance: fleet.config().instance.clone(),
+                token,
+                upstreams: source.upstreams.len(),
+                message_bytes_max: 0,
+                checkpoint_every: source.log.age.max(AGE_MIN) / CHECKPOINTS_PER_AGE,
+                first_epoch: None,
+                publish_behind: 0,
+            },
+            ring_events: source.log.events as u64,
+        }
+    }
+
+    /// How it stands.
+    pub(super) fn state(&self) -> FleetState {
+        self.shared.state()
+    }
+
+    /// What its sinks write to, and when they are to.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The source is no more. What takes part for it ends within a moment, in order if it can.
+    pub(super) fn close(&self, surroundings: &tokio::runtime::Handle) {
+        let driver = std::mem::take(&mut *self.driver.lock().unwrap_or_else(PoisonError::into_inner));
+        if driver.is_empty() {
+            return;
+        }
+        self.shared.leave();
+        let shared = self.shared.clone();
+        surroundings.spawn(async move {
+            let _ = timeout(LEAVE_MAX, shared.until_left()).await;
+            drop(driver);
+        });
+    }
+}
+
+/// Runs the upstreams of a source while this instance leads. Never completes.
+pub(super) async fn feed_while_leading(
+    runners: Arc<[UpstreamRunner]>,
+    channel: Arc<Channel>,
+    statuses: Arc<[Arc<StatusCell>]>,
+    shared: Arc<Shared>,
+) {
+    let mut leading = shared.leading();
+    loop {
+        let lead = leading
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|lead| lead.clone());
+        let Some(lead) = lead else { return };
+        let feeding = async {
+            feed(&runners, &channel, &statuses, &shared, &lead).await;
+            // Nothing more comes in this term.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = feeding => {}
+            _ = leading.wait_for(|now| now.as_ref() != Some(&lead)) => {}
+        }
+    }
+}
+
+/// Runs them all, until each has come to its end.
+async fn feed(
+    runners: &Arc<[UpstreamRunner]>,
+    channel: &Arc<Channel>,
+    statuses: &[Arc<StatusCell>],
+    shared: &Arc<Shared>,
+    lead: &Lead,
+) {
+    let mut running = JoinSet::new();
+    for (n, status) in statuses.iter().enumerate() {
+        let (runners, channel, status) = (runners.clone(), channel.clone(), status.clone());
+        let (inbox, lead) = (shared.inbox.clone(), lead.clone());
+        running.spawn(async move { runners[n].keep_leading(n, channel, status, inbox, lead).await });
+    }
+    while let Some(ended) = running.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            resume_unwind(error.into_panic());
+        }
+    }
+}
