@@ -31,9 +31,10 @@ pub(crate) const ROOMS: &[Room] = &[
     ("channel", "sync config metrics event_stream gzip log"),
     ("kept", "critical sync config metrics log channel"),
     ("upstream", "wake_up_batching redaction config metrics event_stream"),
+    ("fleet", "sync config metrics event_stream log channel upstream"),
     (
         "source",
-        "critical path config metrics quotas event_stream log channel kept upstream",
+        "critical path config metrics quotas event_stream log channel kept upstream fleet",
     ),
     (
         "delivery",
@@ -54,7 +55,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("admin", "metrics quotas net access http auxiliary_http status"),
     (
         "relay",
-        "timestamp critical access_log config metrics quotas net log channel kept upstream source delivery access proxy http handover status admin",
+        "timestamp critical access_log config metrics quotas net log channel kept upstream fleet source delivery access proxy http handover status admin",
     ),
     // Clients, for the demo and the load harness; it reads streams by itself.
     ("crowd", ""),
