@@ -77,7 +77,8 @@ pub(crate) struct RunArgs {
     pub(crate) scenarios: Vec<Scenario>,
     /// What to test: fanfare, before, naive, floor, origin, nginx, nchan,
     /// durable-streams, pushpin, or
-    /// 'name=N;command=C;url=U[;publish=U]'; behind @ what clients speak: clear, tls, h2c-20, h2-20
+    /// 'name=N;command=C;url=U[;publish=U]'; behind @ what clients speak: clear, tls, h2c-20,
+    /// h2-20, gzip, tls+gzip
     #[arg(long, default_value = "fanfare")]
     pub(crate) server: Contender,
     #[command(flatten)]
@@ -227,6 +228,7 @@ impl Common {
             wire: Wire {
                 tls: false,
                 http2_streams: self.swarm.http2_streams,
+                gzip: false,
             },
             connecting_max: self.swarm.connecting_max,
         }

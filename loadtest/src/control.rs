@@ -226,6 +226,9 @@ pub(crate) struct Totals {
     pub(crate) counts: Counts,
     pub(crate) opened: u64,
     pub(crate) reopened: u64,
+    /// Streams that were opened with gzip.
+    #[serde(default)]
+    pub(crate) compressed: u64,
     /// Connections that were refused, or timed out.
     pub(crate) refused_connections: u64,
     /// Why the first connection that failed did.

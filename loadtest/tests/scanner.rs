@@ -1,6 +1,6 @@
 //! The scanner against a plain reference, on every split of the bytes.
 
-use fanfare_loadtest::scan::{BadChunk, Found, Framing, Progress, Scanner};
+use fanfare_loadtest::scan::{BadBody, Found, Framing, Progress, Scanner};
 use fanfare_loadtest::stamp::Stamp;
 
 const GAP: &[u8] = b"fanfare.gap";
@@ -78,7 +78,7 @@ fn found() -> Vec<Found> {
 fn scan<'a>(
     framing: Framing,
     parts: impl IntoIterator<Item = &'a [u8]>,
-) -> (Vec<Found>, Vec<u8>, Result<Progress, BadChunk>) {
+) -> (Vec<Found>, Vec<u8>, Result<Progress, BadBody>) {
     let mut scanner = Scanner::new(framing, Vec::new());
     let mut all = Vec::new();
     let mut progress = Ok(Progress::Open);
@@ -172,7 +172,7 @@ fn broken_chunks_are_noticed() {
         b"3\r\nabc\rX",
         b"11111111111111111\r\n",
     ] {
-        assert_eq!(scan(Framing::Chunked, broken.chunks(1)).2, Err(BadChunk), "{broken:?}");
+        assert_eq!(scan(Framing::Chunked, broken.chunks(1)).2, Err(BadBody), "{broken:?}");
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Head {
     pub framing: Framing,
     /// Whether the content type is `text/event-stream`.
     pub event_stream: bool,
+    /// Whether the body is compressed with gzip.
+    pub gzip: bool,
     /// Length of the head: where the body begins.
     pub len: usize,
 }
@@ -39,6 +41,7 @@ impl Head {
             status,
             framing: Framing::ToEnd,
             event_stream: false,
+            gzip: false,
             len: end + 4,
         };
         for line in lines {
@@ -50,6 +53,8 @@ impl Head {
                 head.framing = Framing::Length(value.parse().map_err(|_| Malformed)?);
             } else if name.eq_ignore_ascii_case("content-type") {
                 head.event_stream = is_event_stream(value);
+            } else if name.eq_ignore_ascii_case("content-encoding") {
+                head.gzip = value.eq_ignore_ascii_case("gzip");
             }
         }
         Ok(Some(head))
@@ -84,6 +89,7 @@ mod tests {
             status: 200,
             framing: Framing::Chunked,
             event_stream: true,
+            gzip: false,
             len: bytes.len() - 3,
         };
         for cut in 0..head.len {

@@ -12,6 +12,7 @@ mod client;
 pub mod clock;
 mod engine;
 pub mod head;
+mod inflate;
 mod latency;
 mod orders;
 mod rate;
@@ -19,6 +20,7 @@ pub mod scan;
 mod socket;
 pub mod stamp;
 pub mod tally;
+mod words;
 
 pub use client::{Asked, Client, Kind, Stage};
 pub use engine::{Finished, run};

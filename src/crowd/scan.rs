@@ -1,11 +1,12 @@
 //! Finds events in the bytes of a response body, however they are split over reads.
 //!
-//! Two layers, both incremental: the body's framing (chunked, by length, to the end of the
-//! connection), then lines and blocks as in WHATWG HTML 9.2.5-9.2.6. It keeps no event: of each
+//! Layers, all incremental: the body's framing (chunked, by length, to the end of the connection),
+//! gzip where the body is compressed, then lines and blocks as in WHATWG HTML 9.2.5-9.2.6. It keeps no event: of each
 //! block only the [`Stamp`] at the beginning of its data and the last event ID survive. Nothing is
 //! allocated in the steady state: the buffers for a line that is split over reads, and for ids, are
 //! kept and grow to the largest that was seen (at most [`LINE_PREFIX_BYTES_MAX`]).
 
+use super::inflate::Inflater;
 use super::stamp::Stamp;
 
 /// How much of a line is looked at, in bytes: the stamp fits many times; longer ids can't be
@@ -50,14 +51,16 @@ pub enum Progress {
     Ended,
 }
 
-/// The chunked framing is broken.
+/// The chunked framing is broken, or what is compressed in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadChunk;
+pub struct BadBody;
 
 /// The scanner of one response body.
 #[derive(Debug)]
 pub struct Scanner {
     body: Body,
+    /// For a compressed body.
+    inflater: Option<Box<Inflater>>,
     text: Text,
 }
 
@@ -104,6 +107,7 @@ impl Scanner {
         };
         Self {
             body,
+            inflater: None,
             text: Text {
                 last_id,
                 at_start: true,
@@ -123,6 +127,11 @@ impl Scanner {
         self.text.counts_lines = true;
     }
 
+    /// The body is compressed with gzip.
+    pub fn inflate(&mut self) {
+        self.inflater = Some(Box::new(Inflater::new()));
+    }
+
     /// Gives the last event ID to a successor.
     pub fn take_last_id(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.text.last_id)
@@ -134,7 +143,7 @@ impl Scanner {
         mut bytes: &[u8],
         gap_event: &[u8],
         sink: &mut impl FnMut(Found),
-    ) -> Result<Progress, BadChunk> {
+    ) -> Result<Progress, BadBody> {
         while let Some(&first) = bytes.first() {
             match &mut self.body {
                 Body::Data { left } => {
@@ -144,19 +153,19 @@ impl Scanner {
                     if *left == 0 {
                         self.body = Body::DataEnd { seen: 0 };
                     }
-                    self.text.feed(data, gap_event, sink);
+                    self.content(data, gap_event, sink)?;
                     bytes = rest;
                     continue;
                 }
                 Body::Plain { left: None } => {
-                    self.text.feed(bytes, gap_event, sink);
+                    self.content(bytes, gap_event, sink)?;
                     return Ok(Progress::Open);
                 }
                 Body::Plain { left: Some(left) } => {
                     let here = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= here as u64;
                     let ended = *left == 0;
-                    self.text.feed(&bytes[..here], gap_event, sink);
+                    self.content(&bytes[..here], gap_event, sink)?;
                     if ended {
                         self.body = Body::Ended;
                     }
@@ -173,15 +182,27 @@ impl Scanner {
             Progress::Open
         })
     }
+
+    /// Bytes that the framing carries.
+    fn content(&mut self, bytes: &[u8], gap_event: &[u8], sink: &mut impl FnMut(Found)) -> Result<(), BadBody> {
+        let text = &mut self.text;
+        match &mut self.inflater {
+            None => text.feed(bytes, gap_event, sink),
+            Some(inflater) => inflater
+                .feed(bytes, |piece| text.feed(piece, gap_event, sink))
+                .map_err(|_| BadBody)?,
+        }
+        Ok(())
+    }
 }
 
 impl Body {
     /// One byte of framing.
-    fn step(self, byte: u8) -> Result<Self, BadChunk> {
+    fn step(self, byte: u8) -> Result<Self, BadBody> {
         /// 16 hexadecimal digits fill a u64.
         const SIZE_DIGITS_MAX: u8 = 16;
         Ok(match (self, byte) {
-            (Body::Size { digits: 0, .. }, b'\n') => return Err(BadChunk),
+            (Body::Size { digits: 0, .. }, b'\n') => return Err(BadBody),
             (Body::Size { size: 0, .. }, b'\n') => Body::Trailer { line_empty: true },
             (Body::Size { size, .. }, b'\n') => Body::Data { left: size },
             (Body::Size { size, digits, .. }, b'\r' | b';' | b' ' | b'\t') if digits > 0 => Body::Size {
@@ -191,9 +212,9 @@ impl Body {
             },
             (state @ Body::Size { extension: true, .. }, _) => state,
             (Body::Size { size, digits, .. }, byte) => {
-                let digit = char::from(byte).to_digit(16).ok_or(BadChunk)?;
+                let digit = char::from(byte).to_digit(16).ok_or(BadBody)?;
                 if digits == SIZE_DIGITS_MAX {
-                    return Err(BadChunk);
+                    return Err(BadBody);
                 }
                 Body::Size {
                     size: size << 4 | u64::from(digit),
@@ -207,7 +228,7 @@ impl Body {
                 digits: 0,
                 extension: false,
             },
-            (Body::DataEnd { .. }, _) => return Err(BadChunk),
+            (Body::DataEnd { .. }, _) => return Err(BadBody),
             (Body::Trailer { line_empty: true }, b'\n') => Body::Ended,
             (Body::Trailer { .. }, b'\n') => Body::Trailer { line_empty: true },
             (state @ Body::Trailer { .. }, b'\r') => state,

@@ -1,11 +1,12 @@
 //! What is written into each event and read back by its clients: sequence number, time of the write,
 //! time of the schedule.
 //!
-//! `{"seq":7,"t_ns":1234,"t_sched":1230,"pad":"xxx"}`: the stamp stands first, so that a scanner
+//! `{"seq":7,"t_ns":1234,"t_sched":1230,"pad":"stament port"}`: the stamp stands first, so that a scanner
 //! needs only the beginning of a line. `ch` follows where there are several streams, to notice an
 //! event that strayed into another stream. Times are CLOCK_MONOTONIC nanoseconds: they compare on
 //! one machine only.
 
+use super::words;
 use std::io::Write;
 
 /// What one event says about itself.
@@ -24,10 +25,8 @@ pub struct Stamp {
 
 /// The terminal event's mark in the stamp, for streams with an end.
 const END_MARK: &str = ",\"state\":\"COMPLETED\"";
-/// What data is filled up with, piece by piece.
-const PAD: [u8; 256] = [b'x'; 256];
 
-/// Appends the data of one event to `out`, padded to `size_bytes`.
+/// Appends the data of one event to `out`, filled up to `size_bytes` with words.
 pub fn write_data(out: &mut Vec<u8>, stamp: &Stamp, size_bytes: usize, end: bool) {
     let from = out.len();
     put(
@@ -44,12 +43,8 @@ pub fn write_data(out: &mut Vec<u8>, stamp: &Stamp, size_bytes: usize, end: bool
         out.extend_from_slice(END_MARK.as_bytes());
     }
     out.extend_from_slice(b",\"pad\":\"");
-    let mut missing = size_bytes.saturating_sub(out.len() - from + 2);
-    while missing > 0 {
-        let take = missing.min(PAD.len());
-        out.extend_from_slice(&PAD[..take]);
-        missing -= take;
-    }
+    let missing = size_bytes.saturating_sub(out.len() - from + 2);
+    words::write(out, stamp.seq, missing);
     out.extend_from_slice(b"\"}");
 }
 

@@ -51,6 +51,7 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("deliveries_per_s", "deliveries", "/s", 0, Higher),
     metric("delivered_share", "of what the schedule asks", "%", 1, Higher),
     metric("mib_per_s", "bytes read by clients", "MiB/s", 1, Neither),
+    metric("bytes_per_delivery", "  for each delivery", "B", 0, Lower),
     metric("cpu_us_per_delivery", "server CPU per delivery", "µs", 3, Lower),
     metric("cpu_user_us_per_delivery", "  of it user", "µs", 3, Lower),
     metric("cpu_system_us_per_delivery", "  of it system", "µs", 3, Lower),
@@ -221,6 +222,7 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("stalled", "stalled clients", "", 0, Neither),
     metric("stalled_ended", "  of them ended by the server", "", 0, Neither),
     metric("reopened", "streams opened again", "", 0, Neither),
+    metric("compressed", "streams compressed with gzip", "", 0, Neither),
     metric("over", "streams that are over (204)", "", 0, Neither),
     metric("skipped", "writes skipped by the floor", "", 0, Neither),
     metric(

@@ -91,6 +91,9 @@ impl Outcome {
         self.values.set("deliveries", delivered as f64);
         self.values.set("deliveries_per_s", delivered as f64 / seconds);
         self.values.set("mib_per_s", bytes as f64 / seconds / 1_048_576.0);
+        if delivered > 0 {
+            self.values.set("bytes_per_delivery", bytes as f64 / delivered as f64);
+        }
         let share = |ns: fn(&Window) -> u64| {
             windows
                 .iter()
@@ -173,6 +176,7 @@ impl Outcome {
             ("stalled", sum(|totals| totals.stalled)),
             ("stalled_ended", sum(|totals| totals.stalled_ended)),
             ("reopened", sum(|totals| totals.reopened)),
+            ("compressed", sum(|totals| totals.compressed)),
             ("over", sum(|totals| totals.over)),
         ];
         for (name, value) in numbers {

@@ -129,6 +129,11 @@ fn crowd(running: &Running, resumes: bool, wire: Wire, plan: &Plan, bench: &Benc
         http2_streams: wire.http2_streams,
         http2_windows: (plan.scenario == Scenario::FrozenStreams).then_some(NARROW_WINDOWS),
         ca: running.authority(),
+        headers: wire
+            .gzip
+            .then(|| "Accept-Encoding: gzip".to_owned())
+            .into_iter()
+            .collect(),
         connecting_max: bench.connecting_max,
         streams: plan.streams,
         repeats: plan.thundering_herd.map_or(1, ThunderingHerd::repeats),

@@ -9,6 +9,7 @@ use super::socket::Socket;
 use bytes::Bytes;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Request};
 use std::cell::RefCell;
 use std::future::Future;
@@ -21,11 +22,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Flow-control windows of a stream and of a connection, in bytes: large enough that the reader, and not the window, sets the pace.
 const WINDOWS_BYTES: [u32; 2] = [1024 * 1024, 16 * 1024 * 1024];
 
+/// What a response's head says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) event_stream: bool,
+    /// Whether it is compressed with gzip.
+    pub(crate) gzip: bool,
+}
+
 /// What happened on one client's stream.
 #[derive(Debug)]
 pub(crate) enum Happened {
-    /// The response's head: its status, and whether it is an event stream.
-    Head(u16, bool),
+    /// The response's head.
+    Head(Answered),
     Data(Bytes),
     /// The stream is over, or broke.
     End,
@@ -197,8 +207,15 @@ impl Stream {
                     return false;
                 }
                 Poll::Ready(Ok(response)) => {
-                    let event_stream = is_event_stream(response.headers());
-                    out.push((self.client, Happened::Head(response.status().as_u16(), event_stream)));
+                    let answered = Answered {
+                        status: response.status().as_u16(),
+                        event_stream: is_event_stream(response.headers()),
+                        gzip: response
+                            .headers()
+                            .get(CONTENT_ENCODING)
+                            .is_some_and(|coding| coding == "gzip"),
+                    };
+                    out.push((self.client, Happened::Head(answered)));
                     self.stage = Stage::Body(response.into_body());
                 }
             }
@@ -232,9 +249,7 @@ impl Stream {
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    let content_type = headers
-        .get(http::header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(crate::head::is_event_stream)
 }
 

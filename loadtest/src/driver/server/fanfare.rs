@@ -25,6 +25,7 @@ pub(super) fn start(
     (wire, certificates): (Wire, Option<Certificates>),
     directory: Directory,
 ) -> Result<Running> {
+    let programs = &programs.compressing(wire.gzip);
     let source = origin(plan, programs)?;
     let path = match plan.is_templated() {
         true => format!("{JOBS_PATH}{{job}}"),

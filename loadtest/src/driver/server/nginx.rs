@@ -65,10 +65,19 @@ fn main(folder: &str, server: &str) -> String {
     )
 }
 
+/// What makes nginx compress streams, for each client anew.
+pub(super) fn gzip(wire: Wire) -> &'static str {
+    match wire.gzip {
+        true => "    gzip on;\n    gzip_types text/event-stream;\n    gzip_proxied any;\n    gzip_min_length 0;\n",
+        false => "",
+    }
+}
+
 /// The server and its upstream.
 fn server(address: SocketAddr, relay: SocketAddr, wire: Wire, certificates: Option<&Certificates>) -> String {
     let tls = if wire.tls { " ssl" } else { "" };
     let http2 = if wire.http2_streams > 0 { " http2" } else { "" };
+    let gzip = gzip(wire);
     let certificates = certificates.map_or_else(String::new, |files| {
         format!(
             "    ssl_certificate {};\n    ssl_certificate_key {};\n",
@@ -77,7 +86,7 @@ fn server(address: SocketAddr, relay: SocketAddr, wire: Wire, certificates: Opti
         )
     });
     format!(
-        "  upstream fanfare {{ server {relay}; }}\n  server {{\n    listen {address}{tls}{http2} backlog=4096;\n{certificates}    \
+        "  upstream fanfare {{ server {relay}; }}\n  server {{\n    listen {address}{tls}{http2} backlog=4096;\n{certificates}{gzip}    \
          http2_max_concurrent_streams {STREAMS_MAX};\n    keepalive_requests 1000000000;\n    location / {{\n      \
          proxy_pass http://fanfare;\n      proxy_http_version 1.1;\n      proxy_set_header Connection \"\";\n      \
          proxy_set_header Host $http_host;\n      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n      \

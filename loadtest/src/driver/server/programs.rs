@@ -27,6 +27,15 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
+    /// The same, where the relay is to compress its streams.
+    pub(super) fn compressing(&self, compresses: bool) -> Self {
+        let mut programs = self.clone();
+        programs
+            .source_yaml
+            .extend(compresses.then(|| "compress: gzip".to_owned()));
+        programs
+    }
+
     pub(super) fn fanfare(&self) -> Result<PathBuf> {
         let hint = "build it with `cargo build --release`, or name it with --fanfare";
         find(&self.fanfare, "fanfare", hint)

@@ -5,7 +5,7 @@ use crate::clock::now_ns;
 use crate::head::Head;
 use crate::scan::Framing;
 use crate::swarm::client::{Kind, Stage, path};
-use crate::swarm::h2::{Happened, Http2};
+use crate::swarm::h2::{Answered, Happened, Http2};
 use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use http::{HeaderMap, Request};
 use mio::Token;
@@ -113,8 +113,16 @@ impl Swarm {
     fn happened(&mut self, index: usize, what: Happened, read_ns: u64, polled_ns: u64) {
         match (what, &self.clients[index].stage) {
             (_, Stage::Away | Stage::GivenUp) => {}
-            (Happened::Head(200, true), _) => {
+            (
+                Happened::Head(Answered {
+                    status: 200,
+                    event_stream: true,
+                    gzip,
+                }),
+                _,
+            ) => {
                 let head = Head {
+                    gzip,
                     status: 200,
                     framing: Framing::ToEnd,
                     event_stream: true,
@@ -122,11 +130,11 @@ impl Swarm {
                 };
                 self.live(index, &head, read_ns);
             }
-            (Happened::Head(204, _), _) => {
+            (Happened::Head(Answered { status: 204, .. }), _) => {
                 self.totals.over += 1;
                 self.drop_connection(index);
             }
-            (Happened::Head(status, _), _) => self.refused(index, Some(status)),
+            (Happened::Head(answered), _) => self.refused(index, Some(answered.status)),
             (Happened::Data(data), Stage::Live) => {
                 self.window.read(data.len(), read_ns.saturating_sub(polled_ns));
                 self.bytes += data.len() as u64;

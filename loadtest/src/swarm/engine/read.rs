@@ -153,6 +153,10 @@ impl Swarm {
         self.totals.opened += 1;
         self.totals.reopened += u64::from(client.returning);
         client.opened(head.framing, self.setup.first_seq, self.setup.resume);
+        if head.gzip {
+            client.scanner.inflate();
+            self.totals.compressed += 1;
+        }
         if self.setup.wrapped {
             client.scanner.count_lines();
         }
