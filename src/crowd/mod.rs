@@ -11,6 +11,7 @@
 mod client;
 pub mod clock;
 mod engine;
+mod filler;
 pub mod head;
 mod inflate;
 mod latency;
@@ -20,7 +21,6 @@ pub mod scan;
 mod socket;
 pub mod stamp;
 pub mod tally;
-mod words;
 
 pub use client::{Asked, Client, Kind, Stage};
 pub use engine::{Finished, run};

@@ -1,12 +1,12 @@
 //! What is written into each event and read back by its clients: sequence number, time of the write,
 //! time of the schedule.
 //!
-//! `{"seq":7,"t_ns":1234,"t_sched":1230,"pad":"stament port"}`: the stamp stands first, so that a scanner
+//! `{"seq":7,"t_ns":1234,"t_sched":1230,"pad":"stament"}`: the stamp stands first, so that a scanner
 //! needs only the beginning of a line. `ch` follows where there are several streams, to notice an
 //! event that strayed into another stream. Times are CLOCK_MONOTONIC nanoseconds: they compare on
 //! one machine only.
 
-use super::words;
+use super::filler;
 use std::io::Write;
 
 /// What one event says about itself.
@@ -26,7 +26,7 @@ pub struct Stamp {
 /// The terminal event's mark in the stamp, for streams with an end.
 const END_MARK: &str = ",\"state\":\"COMPLETED\"";
 
-/// Appends the data of one event to `out`, filled up to `size_bytes` with words.
+/// Appends the data of one event to `out`, filled up to `size_bytes`.
 pub fn write_data(out: &mut Vec<u8>, stamp: &Stamp, size_bytes: usize, end: bool) {
     let from = out.len();
     put(
@@ -42,10 +42,8 @@ pub fn write_data(out: &mut Vec<u8>, stamp: &Stamp, size_bytes: usize, end: bool
     if end {
         out.extend_from_slice(END_MARK.as_bytes());
     }
-    out.extend_from_slice(b",\"pad\":\"");
-    let missing = size_bytes.saturating_sub(out.len() - from + 2);
-    words::write(out, stamp.seq, missing);
-    out.extend_from_slice(b"\"}");
+    let missing = size_bytes.saturating_sub(out.len() - from);
+    filler::write(out, stamp.seq, missing);
 }
 
 fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {

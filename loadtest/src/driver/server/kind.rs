@@ -118,7 +118,7 @@ impl Server {
             Server::Floor | Server::Origin | Server::DurableStreams | Server::Pushpin if !wire.is_clear() => {
                 Some("speaks HTTP/1.1 in clear only")
             }
-            Server::Naive if wire.gzip => Some("does not compress event streams"),
+            Server::Naive | Server::Nchan if wire.gzip => Some("does not compress event streams"),
             Server::Nchan if wire.http2_streams > 0 => Some("is measured over HTTP/1.1 only"),
             Server::Naive if wire.tls => Some("has no TLS"),
             Server::Command(_) if wire.tls => Some("has its own certificates: say https in its URL"),

@@ -4,7 +4,7 @@ use super::certificates::Certificates;
 use super::directory::Directory;
 use super::probe::{free_address, wait_for_port};
 use super::programs::{NCHAN_MODULE, Programs};
-use super::{PATH, Running, nginx, publisher, target};
+use super::{PATH, Running, publisher, target};
 use crate::driver::child;
 use crate::driver::plan::Plan;
 use crate::driver::wire::Wire;
@@ -29,7 +29,6 @@ pub(super) fn start(
         format!("    ssl_certificate {certificate};\n    ssl_certificate_key {key};\n")
     });
     let ssl = if wire.tls { " ssl" } else { "" };
-    let gzip = nginx::gzip(wire);
     let folder = directory.path.display();
     let descriptors = crate::control::raise_descriptor_limit();
     let connections = descriptors.saturating_sub(100);
@@ -40,7 +39,7 @@ pub(super) fn start(
          http {{\n  access_log off;\n  client_body_temp_path {folder}/body;\n  proxy_temp_path {folder}/proxy;\n  \
          fastcgi_temp_path {folder}/fastcgi;\n  uwsgi_temp_path {folder}/uwsgi;\n  scgi_temp_path {folder}/scgi;\n  \
          nchan_shared_memory_size 512M;\n  keepalive_requests 1000000000;\n  server {{\n    listen {address}{ssl} backlog=4096;\n\
-         {tls}{gzip}    listen {publish};\n    \
+         {tls}    listen {publish};\n    \
          location = /pub {{ nchan_publisher; nchan_channel_id load; nchan_message_buffer_length {}; \
          client_max_body_size 2m; client_body_buffer_size 2m; }}\n    \
          location = {PATH} {{ nchan_subscriber eventsource; nchan_channel_id load; }}\n  }}\n}}\n",

@@ -65,19 +65,14 @@ fn main(folder: &str, server: &str) -> String {
     )
 }
 
-/// What makes nginx compress streams, for each client anew.
-pub(super) fn gzip(wire: Wire) -> &'static str {
-    match wire.gzip {
-        true => "    gzip on;\n    gzip_types text/event-stream;\n    gzip_proxied any;\n    gzip_min_length 0;\n",
-        false => "",
-    }
-}
-
 /// The server and its upstream.
 fn server(address: SocketAddr, relay: SocketAddr, wire: Wire, certificates: Option<&Certificates>) -> String {
     let tls = if wire.tls { " ssl" } else { "" };
     let http2 = if wire.http2_streams > 0 { " http2" } else { "" };
-    let gzip = gzip(wire);
+    let gzip = match wire.gzip {
+        true => "    gzip on;\n    gzip_types text/event-stream;\n    gzip_proxied any;\n    gzip_min_length 0;\n",
+        false => "",
+    };
     let certificates = certificates.map_or_else(String::new, |files| {
         format!(
             "    ssl_certificate {};\n    ssl_certificate_key {};\n",
