@@ -46,11 +46,12 @@ pub fn upgrade(args: &UpgradeArgs, out: &mut impl Write, err: &mut impl Write) -
     }
 }
 
-/// The socket that the file names.
+/// The socket that the file names. Nothing else of it has to be readable here: the service's secrets
+/// are not this shell's.
 fn socket(file: Option<&Path>) -> Result<PathBuf, String> {
     let file = find(file).map_err(|error| error.to_string())?;
-    let loaded = config::load(&file).map_err(|mistakes| mistakes.to_string())?;
-    loaded.config.handover.ok_or_else(|| {
+    let socket = config::handover(&file).map_err(|mistakes| mistakes.to_string())?;
+    socket.ok_or_else(|| {
         let file = file.display();
         format!("{file}: no `handover`: without that socket no process can take over")
     })

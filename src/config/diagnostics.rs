@@ -190,6 +190,12 @@ impl Collector {
         self.warnings.borrow_mut().push(Diagnostic { file, ..warning });
     }
 
+    /// The mistakes that concern a key, without all others.
+    pub(super) fn only(self, key: &str) -> Self {
+        self.mistakes.borrow_mut().retain(|mistake| mistake.key == key);
+        self
+    }
+
     /// Whether there is no mistake so far.
     pub(super) fn is_clean(&self) -> bool {
         self.mistakes.borrow().is_empty()

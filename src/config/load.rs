@@ -95,6 +95,18 @@ fn reading_of(reader: impl Read, file_name: &str) -> Reading {
     }
 }
 
+/// The text of a file, which is called so in messages.
+pub(super) fn text_of_file(path: &Path, name: &str) -> Result<String, Diagnostics> {
+    let file = std::fs::File::open(path).map_err(|error| unreadable(name, &error))?;
+    let text = text_of(file, name)?;
+    Ok(without_bom(&text).to_owned())
+}
+
+/// Editors on some systems begin a file with it.
+fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 fn text_of(reader: impl Read, file_name: &str) -> Result<String, Diagnostics> {
     // One byte more than a file may have: what is too long is told of, and a device without an end
     // ends.
@@ -114,9 +126,7 @@ pub fn read(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -
 
 fn reading(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Reading {
     let diagnostics = Collector::new(file_name);
-    // Editors on some systems begin a file with it.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let node = yaml::parse(text, env, &diagnostics);
+    let node = yaml::parse(without_bom(text), env, &diagnostics);
     let read = match &node {
         Some(node) if !is_empty(node) => {
             let root = Item::root(&diagnostics, node);

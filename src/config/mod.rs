@@ -22,6 +22,7 @@ mod end_rules;
 mod field;
 mod files;
 mod fleet;
+mod handover;
 mod headers;
 mod heartbeat;
 mod interpolate;
@@ -81,6 +82,7 @@ pub use upstream::{Target, Upstream};
 // The file: for the command line alone (`tests/layers/` holds that).
 pub use diagnostics::{Diagnostic, Diagnostics, Place, Severity};
 pub use effect::Effect;
+pub use handover::handover;
 pub use load::{Loaded, Reading, load, load_from, print, read, read_again};
 pub use machine::Machine;
 pub use schema::{json_schema, key_table};

@@ -57,6 +57,11 @@ impl TestProcess {
         Self::begin(file, arguments).started().await
     }
 
+    /// The same with these variables in its environment.
+    pub async fn start_within(file: &std::path::Path, environment: &[(&str, &str)]) -> Self {
+        Self::spawn(file, None, environment, &[]).started().await
+    }
+
     /// One that is about to start.
     pub fn begin(file: &std::path::Path, arguments: &[&str]) -> Self {
         Self::spawn(file, None, &[], arguments)

@@ -2,6 +2,7 @@
 //! nothing.
 
 mod clients;
+mod command;
 mod drained;
 mod failures;
 mod filtered;
