@@ -59,7 +59,7 @@ pub use followers::Follower;
 pub(crate) use history::History;
 pub use history::HistoryPlace;
 pub(crate) use history_writer::{HistoryWriter, Meeting};
-pub(crate) use past::Past;
+pub(crate) use past::{Left, Past};
 pub use possible::metrics_of;
 pub use publisher::Publisher;
 pub use removal::Removal;

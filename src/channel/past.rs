@@ -64,9 +64,22 @@ impl Channel {
         self.ids.epoch()
     }
 
-    /// From now on numbers are given only as far as they are reserved.
-    pub(crate) fn keep(&self, reserved: Arc<Reserved>) {
-        self.writer_state().reserve(Some(reserved));
+    /// From now on numbers are given only as far as they are reserved. `has_places`: whether it is
+    /// kept of some upstream where it goes on.
+    pub(crate) fn keep(&self, reserved: Arc<Reserved>, has_places: bool) {
+        let mut writer_state = self.writer_state();
+        writer_state.reserve(Some(reserved));
+        writer_state.has_places |= has_places;
+    }
+
+    /// The number that the next entry would get.
+    pub(crate) fn next_position(&self) -> Position {
+        self.writer_state().next_position()
+    }
+
+    /// The next entry gets this number, or a higher one.
+    pub(crate) fn go_on_at(&self, next: Position) {
+        self.writer_state().skip_to(next);
     }
 
     /// Its log is kept no longer. What is still published gets numbers that no later life of the

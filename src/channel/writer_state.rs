@@ -25,7 +25,7 @@ pub(super) struct WriterState {
     /// Up to where numbers may be given, if the log is kept on disk.
     reserved: Option<Arc<Reserved>>,
     /// Whether an upstream has an id to go on behind: before that there is none to be kept.
-    has_places: bool,
+    pub(super) has_places: bool,
     gauged_events: f64,
     gauged_bytes: f64,
 }

@@ -7,7 +7,7 @@ use super::clock::Clock;
 use super::disk::{Disk, DiskFile};
 use super::numbers::{Numbers, NumbersFile};
 use super::record::{Moved, Record};
-use super::recovery::{Recovered, recover};
+use super::recovery::{Recovered, Wanted, recover};
 use super::segment::{Head, put_record};
 use super::segments::{Segment, outlived, segment_name};
 use crate::log::{Entry, Moves};
@@ -56,9 +56,13 @@ pub(super) struct ChannelFiles {
 
 impl ChannelFiles {
     /// A folder with what is in it, which is to go on.
-    pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> io::Result<(Self, Option<Numbers>, Recovered)> {
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        wanted: Wanted,
+    ) -> io::Result<(Self, Option<Numbers>, Recovered)> {
         let (numbers_file, numbers) = NumbersFile::open(&*disk, dir)?;
-        let recovered = recover(&*disk, dir)?;
+        let recovered = recover(&*disk, dir, wanted)?;
         let mut files = Self::in_folder(disk, dir, numbers_file);
         files.is_made = true;
         files.is_past_unsynced = true;
@@ -282,6 +286,11 @@ impl ChannelFiles {
         self.open = None;
     }
 
+    /// Whether some upstream has an id to go on behind.
+    pub(super) fn has_places(&self) -> bool {
+        self.places.iter().any(|(_, id)| !id.is_empty())
+    }
+
     /// Whether it stands on disk which numbers may be given.
     pub(super) fn has_numbers(&self) -> bool {
         self.is_made && !self.numbers.is_fresh()
@@ -289,7 +298,7 @@ impl ChannelFiles {
 
     /// Whether there is something that a loss of power would take.
     pub(super) fn is_unsynced(&self) -> bool {
-        self.is_unsynced
+        self.is_unsynced || self.is_past_unsynced
     }
 
     /// The position of the last event that was written, if there is one.

@@ -99,7 +99,8 @@ impl Scene {
 
     /// Another process finds the folder: what is in it is a run without a hole.
     fn restart(&mut self) {
-        let (files, numbers, recovered) = ChannelFiles::open(Arc::new(self.disk.clone()), Path::new(DIR)).unwrap();
+        let (files, numbers, recovered) =
+            ChannelFiles::open(Arc::new(self.disk.clone()), Path::new(DIR), Wanted::Entries).unwrap();
         let positions: Vec<u64> = recovered.entries.iter().map(|(position, _)| position.get()).collect();
         let first = positions.first().copied().unwrap_or(recovered.before + 1);
         let run: Vec<u64> = (first..first + positions.len() as u64).collect();
@@ -190,7 +191,7 @@ fn a_damaged_byte_costs_what_is_behind_it() {
     assert_eq!(segments.len(), 3);
     let len = scene.disk.read(&segments[1]).unwrap().len();
     scene.disk.damage(&segments[1], len - 1);
-    let (_, _, recovered) = ChannelFiles::open(Arc::new(scene.disk.clone()), Path::new(DIR)).unwrap();
+    let (_, _, recovered) = ChannelFiles::open(Arc::new(scene.disk.clone()), Path::new(DIR), Wanted::Entries).unwrap();
     assert_eq!(recovered.entries.len(), 9);
     let cut = recovered.cut.unwrap();
     assert!(segments[1].ends_with(&cut.file), "{cut:?}");

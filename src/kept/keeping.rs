@@ -3,8 +3,9 @@
 use super::directory::Directory;
 use super::files::ChannelFiles;
 use super::kept_log::{FollowingDisk, KeptLog};
-use crate::channel::{Channel, Coding, Follower};
+use crate::channel::{Channel, Coding, Follower, Left};
 use crate::log::Reserved;
+use std::io;
 use std::sync::Arc;
 
 /// How the log of a channel is kept, for people.
@@ -35,6 +36,7 @@ impl Keeping {
         directory: &Arc<Directory>,
         stays_open: bool,
     ) -> Self {
+        let has_places = files.has_places();
         let kept = Arc::new(KeptLog::new(
             &channel,
             files,
@@ -42,7 +44,7 @@ impl Keeping {
             directory.work(),
             stays_open,
         ));
-        channel.keep(reserved);
+        channel.keep(reserved, has_places);
         let follower: Arc<dyn Follower> = Arc::new(FollowingDisk(kept.clone()));
         channel.join(follower.clone(), Coding::Identity);
         follower.notify();
@@ -77,13 +79,22 @@ impl Keeping {
     /// Ends it in order. Blocks for as long as writing the rest takes; after this nothing is
     /// written, and dropping it does nothing.
     pub(crate) fn close(&self) {
+        self.end(KeptLog::finish);
+    }
+
+    /// The same for a process that goes on with the channel and its numbering: nothing is synced that
+    /// would not have been, so that it takes no longer than a write.
+    pub(crate) fn hand_over(&self) {
+        self.end(KeptLog::leave);
+    }
+
+    fn end(&self, by: impl FnOnce(&KeptLog, &mut ChannelFiles, Left) -> io::Result<()>) {
         self.channel.leave(&self.follower, Coding::Identity);
         let Some(mut files) = self.kept.files().take() else {
             return;
         };
         let left = self.channel.left(self.kept.reserved());
-        let closed = self.kept.finish(&mut files, left.head, left.next);
-        if let Err(error) = closed {
+        if let Err(error) = by(&self.kept, &mut files, left) {
             self.kept.failed(&error);
         }
         self.kept.gauge(0.0);

@@ -3,7 +3,7 @@
 use super::files::{ChannelFiles, SegmentBounds};
 use super::numbers::Numbers;
 use super::work::{Due, Task, Work};
-use crate::channel::{Channel, Follower, Settings};
+use crate::channel::{Channel, Follower, Left, Settings};
 use crate::config::{self, Source};
 use crate::log::{Cursor, Entry, Log, Position, Read, Reserved};
 use crate::metrics::SourceMetrics;
@@ -245,7 +245,7 @@ impl KeptLog {
 
     /// The last of it: up to this entry, synced whatever the settings say, and the number with which
     /// the next start goes on.
-    pub(super) fn finish(&self, files: &mut ChannelFiles, head: Cursor, next: Position) -> io::Result<()> {
+    pub(super) fn finish(&self, files: &mut ChannelFiles, Left { head, next }: Left) -> io::Result<()> {
         let source = self.settings.snapshot();
         if !files.has_numbers() && head == Cursor::START {
             // It has never been of any use.
@@ -258,6 +258,24 @@ impl KeptLog {
         self.catch_up(files, &source, head)?;
         files.sync()?;
         files.reserve(&self.numbers(next.get(), true))
+    }
+
+    /// The last of it, for a process that knows what this one does, and goes on at once: up to this
+    /// entry. What is reserved stays reserved for that one. Where numbers have been left out, which it
+    /// can't tell from the log, it is told where it goes on.
+    pub(super) fn leave(&self, files: &mut ChannelFiles, left: Left) -> io::Result<()> {
+        if !files.has_numbers() {
+            return self.finish(files, left);
+        }
+        let source = self.settings.snapshot();
+        self.catch_up(files, &source, left.head)?;
+        if source.log.sync == config::Sync::Always {
+            files.sync()?;
+        }
+        match left.next == self.log.tip().position.next() {
+            true => Ok(()),
+            false => files.reserve(&self.numbers(left.next.get(), true)),
+        }
     }
 
     /// Returns when it is to be tried again.

@@ -30,6 +30,7 @@ mod opened;
 mod opened_tests;
 mod record;
 mod recovery;
+mod running;
 mod segment;
 mod segments;
 #[cfg(test)]
@@ -42,3 +43,4 @@ pub(crate) use directory::Directory;
 pub use directory_error::DirectoryError;
 pub(crate) use keeping::{Keeping, KeptLogState};
 pub(crate) use opened::{KeptChannels, Opened};
+pub(crate) use running::{Folder, OnDisk};

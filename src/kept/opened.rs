@@ -6,7 +6,7 @@ use super::keeping::Keeping;
 use super::kept_log::RESERVED_AT_A_TIME;
 use super::names;
 use super::numbers::Numbers;
-use super::recovery::Recovered;
+use super::recovery::{Recovered, Wanted};
 use crate::channel::{Channel, Past};
 use crate::config::Source;
 use crate::log::{Epoch, Kind, Position, Reserved};
@@ -14,14 +14,14 @@ use crate::metrics::SourceMetrics;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A channel's folder before there is a channel.
 pub(crate) struct Opened {
-    directory: Arc<Directory>,
-    files: ChannelFiles,
-    reserved: Arc<Reserved>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) files: ChannelFiles,
+    pub(super) reserved: Arc<Reserved>,
     past: Option<Past>,
     stays_open: bool,
 }
@@ -50,7 +50,7 @@ impl Opened {
     }
 
     /// A folder in which nothing is of use.
-    fn fresh(directory: &Arc<Directory>, dir: &Path, stays_open: bool) -> Self {
+    pub(super) fn fresh(directory: &Arc<Directory>, dir: &Path, stays_open: bool) -> Self {
         Self {
             files: ChannelFiles::fresh(directory.disk().clone(), dir),
             directory: directory.clone(),
@@ -58,44 +58,6 @@ impl Opened {
             past: None,
             stays_open,
         }
-    }
-
-    /// For a log that is there already, and kept from now on: numbers may be given as far as this.
-    pub(crate) fn for_running(
-        directory: &Arc<Directory>,
-        source: &Source,
-        channel: &Channel,
-        key: Option<&str>,
-    ) -> Self {
-        let dir = match key {
-            None => directory.of_source(&source.name).join(names::PLAIN),
-            Some(key) => new_folder(&directory.of_source(&source.name), key),
-        };
-        let mut opened = Self::fresh(directory, &dir, key.is_none());
-        let below = channel.tip().position.get().saturating_add(RESERVED_AT_A_TIME);
-        opened.reserved = Arc::new(Reserved::below(Position::new(below)));
-        opened
-    }
-
-    /// Reserves its numbers before any is given: those of a numbering that stands on disk already,
-    /// up to where another process has ended. Blocks until they are on disk.
-    pub(crate) fn reserved_at_once(mut self, source: &Source, channel: &Channel) -> Self {
-        let next = channel.tip().position.get().saturating_add(1);
-        let numbers = Numbers {
-            epoch: channel.epoch().name().to_owned(),
-            below: next.saturating_add(RESERVED_AT_A_TIME),
-            is_clean: false,
-        };
-        let below = match self.files.reserve(&numbers) {
-            Ok(()) => numbers.below,
-            Err(error) => {
-                channel.metrics().log_dir_errors.increment(1);
-                tracing::error!(source = source.name, %error, "no numbers can be reserved on disk: the numbering jumps");
-                next
-            }
-        };
-        self.reserved = Arc::new(Reserved::below(Position::new(below)));
-        self
     }
 
     /// The folder of a plain source's one channel. What can't be read is set aside.
@@ -118,7 +80,7 @@ impl Opened {
         stays_open: bool,
     ) -> Self {
         let mut opened = Self::fresh(directory, dir, stays_open);
-        match ChannelFiles::open(directory.disk().clone(), dir) {
+        match ChannelFiles::open(directory.disk().clone(), dir, Wanted::Entries) {
             Ok((files, numbers, recovered)) => opened.goes_on(files, numbers, recovered, source, metrics),
             Err(error) => {
                 metrics.log_dir_errors.increment(1);
@@ -279,16 +241,8 @@ impl KeptChannels {
 
     /// The folder of a channel. One that is not on disk costs nothing here.
     pub(crate) fn open(&self, source: &Source, metrics: &SourceMetrics, key: &str) -> Opened {
-        let found = self
-            .found
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&names::of_channel(key));
-        let mut found = found.unwrap_or_default();
-        let opened = found
-            .pop()
-            .map(|newest| Opened::found(&self.directory, &self.folder.join(newest), source, metrics, false));
-        self.remove(found);
+        let newest = self.claim(key);
+        let opened = newest.map(|newest| Opened::found(&self.directory, &newest, source, metrics, false));
         match opened {
             Some(opened) if opened.past.is_some() => opened,
             Some(opened) => {
@@ -300,7 +254,25 @@ impl KeptChannels {
     }
 
     fn begin(&self, key: &str) -> Opened {
-        Opened::fresh(&self.directory, &new_folder(&self.folder, key), false)
+        Opened::fresh(&self.directory, &self.new_folder(key), false)
+    }
+
+    /// A folder that has not been used before: one of the same channel may still be there.
+    pub(super) fn new_folder(&self, key: &str) -> PathBuf {
+        self.folder.join(format!("{}-{:020}", names::of_channel(key), nanos()))
+    }
+
+    /// The newest folder of a channel, which is not known here any more. Older ones are removed.
+    pub(super) fn claim(&self, key: &str) -> Option<PathBuf> {
+        let found = self.found().remove(&names::of_channel(key));
+        let mut found = found.unwrap_or_default();
+        let newest = found.pop();
+        self.remove(found);
+        newest.map(|newest| self.folder.join(newest))
+    }
+
+    fn found(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes what no client has come back for in time.
@@ -308,7 +280,7 @@ impl KeptChannels {
         if now.saturating_duration_since(self.since) < source.idle_timeout.max(source.linger) {
             return;
         }
-        let found = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
+        let found = std::mem::take(&mut *self.found());
         self.remove(found.into_values().flatten().collect());
     }
 
@@ -318,11 +290,6 @@ impl KeptChannels {
             self.directory.work().remove(files);
         }
     }
-}
-
-/// A folder that has not been used before: one of the same channel may still be there.
-fn new_folder(of_source: &Path, key: &str) -> PathBuf {
-    of_source.join(format!("{}-{:020}", names::of_channel(key), nanos()))
 }
 
 fn nanos() -> u128 {

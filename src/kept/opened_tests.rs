@@ -7,6 +7,8 @@ use super::kept_log::RESERVED_AT_A_TIME;
 use super::names;
 use super::numbers::Numbers;
 use super::opened::Opened;
+use super::recovery::Wanted;
+use super::running::{Folder, OnDisk};
 use crate::channel::{Channel, Settings};
 use crate::config::Source;
 use crate::critical::CriticalTasks;
@@ -42,40 +44,57 @@ impl Scene {
 
     fn on_disk(&self) -> Option<Numbers> {
         let disk = self.directory.disk().clone();
-        ChannelFiles::open(disk, &self.folder()).expect("it can be read").1
+        ChannelFiles::open(disk, &self.folder(), Wanted::Ends)
+            .expect("it can be read")
+            .1
     }
 
-    fn running(&self) -> Opened {
-        Opened::for_running(&self.directory, &self.source, &self.channel, None)
+    fn opened(&self, on_disk: OnDisk) -> Opened {
+        let folder = Folder::Plain(&self.directory);
+        Opened::for_running(&folder, &self.source, &self.channel, on_disk)
     }
 
-    fn reserved(&self) -> Opened {
-        self.running().reserved_at_once(&self.source, &self.channel)
+    /// As the process before has left it.
+    fn left(&self, below: u64, is_clean: bool) -> Numbers {
+        let left = Numbers {
+            epoch: self.channel.epoch().name().to_owned(),
+            below,
+            is_clean,
+        };
+        let mut files = ChannelFiles::fresh(self.directory.disk().clone(), &self.folder());
+        files.reserve(&left).expect("a disk");
+        left
     }
 }
 
 #[test]
 fn numbers_are_on_disk_before_the_next_process_may_give_any() {
     let scene = Scene::new();
-    // As the process before has left it: nothing beyond has been given.
-    let ended = Numbers {
-        epoch: scene.channel.epoch().name().to_owned(),
-        below: 1,
-        is_clean: true,
-    };
-    let mut files = ChannelFiles::fresh(scene.directory.disk().clone(), &scene.folder());
-    files.reserve(&ended).expect("a disk");
-    drop(scene.running());
-    assert_eq!(scene.on_disk(), Some(ended.clone()));
+    // Nothing beyond has been given.
+    let left = scene.left(70_000, true);
+    drop(scene.opened(OnDisk::Nothing));
+    assert_eq!(scene.on_disk(), Some(left.clone()));
 
-    let opened = scene.reserved();
+    let opened = scene.opened(OnDisk::All);
     let reserved = Numbers {
-        below: 1 + RESERVED_AT_A_TIME,
+        below: 70_000 + RESERVED_AT_A_TIME,
         is_clean: false,
-        ..ended
+        ..left
     };
     assert_eq!(scene.on_disk(), Some(reserved.clone()));
     assert_eq!(opened.may_give().expect("so far").get(), reserved.below);
+    assert_eq!(scene.channel.next_position().get(), 70_000);
+}
+
+/// What the process before has reserved is the next one's.
+#[test]
+fn what_is_reserved_is_not_reserved_again() {
+    let scene = Scene::new();
+    let left = scene.left(RESERVED_AT_A_TIME, false);
+    let opened = scene.opened(OnDisk::All);
+    assert_eq!(scene.on_disk(), Some(left));
+    assert_eq!(opened.may_give().expect("so far").get(), RESERVED_AT_A_TIME);
+    assert_eq!(scene.channel.next_position().get(), 1);
 }
 
 #[test]
@@ -83,5 +102,6 @@ fn what_can_not_be_reserved_is_not_given() {
     let scene = Scene::new();
     let in_the_way = scene.directory.of_source("s");
     std::fs::write(&in_the_way, "no folder").expect("a disk");
-    assert_eq!(scene.reserved().may_give().expect("nothing more").get(), 1);
+    let opened = scene.opened(OnDisk::All);
+    assert_eq!(opened.may_give().expect("nothing more").get(), 1);
 }

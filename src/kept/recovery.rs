@@ -34,11 +34,20 @@ pub(super) struct Cut {
     pub(super) lost_bytes: u64,
 }
 
+/// What is wanted of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// All of it.
+    Entries,
+    /// How far it goes, and where the upstreams stand: the entries are in memory.
+    Ends,
+}
+
 /// Reads a channel's folder, and cuts it at the first thing that is not whole.
-pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> io::Result<Recovered> {
+pub(super) fn recover(disk: &dyn Disk, dir: &Path, wanted: Wanted) -> io::Result<Recovered> {
     let mut sequences: Vec<u64> = disk.list(dir)?.iter().filter_map(|name| sequence_of(name)).collect();
     sequences.sort_unstable();
-    let clock = Clock::now();
+    let clock = (wanted == Wanted::Entries).then(Clock::now);
     let mut recovered = Recovered::default();
     // What came before the log started over: it counts if that was not done to its end.
     let mut replaced = Recovered::default();
@@ -109,8 +118,8 @@ fn cut(
 
 impl Recovered {
     /// Takes in what a segment holds, if it goes on behind the one before it. Returns up to where
-    /// it is whole.
-    fn add(&mut self, sequence: u64, scanned: Scan<'_>, clock: Clock) -> usize {
+    /// it is whole. `clock`: by which the entries are read; without it they are not wanted.
+    fn add(&mut self, sequence: u64, scanned: Scan<'_>, clock: Option<Clock>) -> usize {
         let Some(head) = scanned.head else { return 0 };
         if !self.segments.is_empty() && self.newest() != head.before {
             return 0;
@@ -125,8 +134,10 @@ impl Recovered {
             {
                 *place = Bytes::copy_from_slice(id);
             }
-            self.entries
-                .push((Position::new(record.position), draft(record, clock)));
+            if let Some(clock) = clock {
+                self.entries
+                    .push((Position::new(record.position), draft(record, clock)));
+            }
         }
         self.segments.push(Segment {
             sequence,

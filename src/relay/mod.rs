@@ -28,6 +28,7 @@ use crate::config::{Config, Drain};
 use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
 use crate::http::Server;
+use crate::kept::OnDisk;
 use crate::quotas::Quotas;
 use crate::status::StatusProvider;
 use budget::raised_limit;
@@ -100,7 +101,7 @@ impl Relay {
         let mut taken = predecessor.receive(&foundation.registry, &config.sources, &foundation.quotas)?;
         // The process before has closed them by now; if this fails it opens them again.
         foundation.open_log_dirs(&config)?;
-        foundation.registry.keep();
+        foundation.registry.keep(OnDisk::All);
         let in_force = foundation.build(config);
         predecessor.held(&mut taken)?;
         let counts = taken.counts();

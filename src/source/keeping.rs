@@ -3,22 +3,13 @@
 use super::surroundings::Surroundings;
 use crate::channel::{Channel, Settings};
 use crate::config::Source;
-use crate::kept::{Directory, Keeping, KeptLogState, Opened};
+use crate::kept::{Directory, Folder, Keeping, KeptLogState, OnDisk, Opened};
 use crate::log::Epoch;
 use crate::metrics::SourceMetrics;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What keeps a channel's log; nothing, if it is in memory alone.
 pub(super) struct KeptSlot(Mutex<Option<Keeping>>);
-
-/// What a directory may know of the numbering of a channel that is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OnDisk {
-    /// Nothing: it has been in memory alone, or elsewhere.
-    Nothing,
-    /// Where it stood at a hand-over: numbers beyond are given only once that is said there.
-    Numbers,
-}
 
 impl KeptSlot {
     /// A channel that goes on behind what was opened, or begins; and what keeps its log from now on.
@@ -47,20 +38,12 @@ impl KeptSlot {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on it is kept where these settings say. What is kept elsewhere is removed: with the
-    /// channel's numbers given on, it would be a past that never was. `key`: the channel's, of a
-    /// source with parameters.
-    pub(super) fn follow(
-        &self,
-        channel: &Arc<Channel>,
-        source: &Source,
-        wanted: Option<&Arc<Directory>>,
-        key: Option<&str>,
-        on_disk: OnDisk,
-    ) {
+    /// From now on it is kept there; `None`: in memory alone. What is kept elsewhere is removed: with
+    /// the channel's numbers given on, it would be a past that never was.
+    pub(super) fn follow(&self, channel: &Arc<Channel>, source: &Source, wanted: Option<&Folder<'_>>, on_disk: OnDisk) {
         let mut keeping = self.keeping();
         let is_there = match (&*keeping, wanted) {
-            (Some(keeping), Some(wanted)) => Arc::ptr_eq(keeping.directory(), wanted),
+            (Some(keeping), Some(wanted)) => Arc::ptr_eq(keeping.directory(), wanted.directory()),
             (None, None) => true,
             _ => false,
         };
@@ -70,14 +53,7 @@ impl KeptSlot {
         if let Some(keeping) = keeping.take() {
             keeping.discard();
         }
-        *keeping = wanted.map(|directory| {
-            let opened = Opened::for_running(directory, source, channel, key);
-            let opened = match on_disk {
-                OnDisk::Nothing => opened,
-                OnDisk::Numbers => opened.reserved_at_once(source, channel),
-            };
-            opened.keep(channel)
-        });
+        *keeping = wanted.map(|folder| Opened::for_running(folder, source, channel, on_disk).keep(channel));
     }
 
     /// To be called about once a second.
@@ -91,6 +67,13 @@ impl KeptSlot {
     /// written.
     pub(super) fn close(&self) {
         drop(self.keeping().take());
+    }
+
+    /// Leaves it to the next process, which goes on with the channel. Blocks while the rest is written.
+    pub(super) fn hand_over(&self) {
+        if let Some(keeping) = self.keeping().take() {
+            keeping.hand_over();
+        }
     }
 
     /// The channel is no more, and so is its log.

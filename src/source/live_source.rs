@@ -3,7 +3,6 @@
 use super::carried::{CarriedChannel, CarriedChannelError};
 use super::change::Change;
 use super::channel_list::ChannelUpstreams;
-use super::keeping::OnDisk;
 use super::plain::Plain;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
@@ -12,7 +11,7 @@ use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Removal, Settings, metrics_of};
 use crate::config::Source;
 use crate::fleet::Shared;
-use crate::kept::KeptLogState;
+use crate::kept::{Folder, KeptLogState, OnDisk};
 use crate::upstream::StatusCell;
 use std::io::Read;
 use std::sync::Arc;
@@ -151,9 +150,10 @@ impl LiveSource {
         let source = self.settings().snapshot();
         let directory = surroundings.directory_of(&source);
         match self {
-            Self::Plain(plain) => plain
-                .kept
-                .follow(&plain.channel, &source, directory.as_ref(), None, on_disk),
+            Self::Plain(plain) => {
+                let folder = directory.as_ref().map(Folder::Plain);
+                plain.kept.follow(&plain.channel, &source, folder.as_ref(), on_disk);
+            }
             Self::Templated(templated) => templated.0.keep_in(&source, directory.as_ref(), on_disk),
         }
     }
@@ -171,6 +171,14 @@ impl LiveSource {
         match self {
             Self::Plain(plain) => plain.kept.close(),
             Self::Templated(templated) => templated.0.close_kept(),
+        }
+    }
+
+    /// Leaves what is kept of its logs to the next process. Blocks while the rest is written.
+    pub(super) fn hand_over_kept(&self) {
+        match self {
+            Self::Plain(plain) => plain.kept.hand_over(),
+            Self::Templated(templated) => templated.0.hand_over_kept(),
         }
     }
 

@@ -6,7 +6,6 @@
 
 use super::carried::{CarriedChannel, CarriedChannelError};
 use super::change::Change;
-use super::keeping::OnDisk;
 use super::live_source::LiveSource;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
@@ -14,7 +13,7 @@ use crate::channel::{Channel, Removal, Settings};
 use crate::config::Source;
 use crate::critical::CriticalTasks;
 use crate::fleet::Fleet;
-use crate::kept::Directories;
+use crate::kept::{Directories, OnDisk};
 use crate::metrics::Metrics;
 use crate::quotas::Quotas;
 use crate::upstream::UpstreamRuntime;
@@ -169,10 +168,18 @@ impl Registry {
     }
 
     /// After a hand-over, or one that has failed: keeps all logs where the settings say, in
-    /// directories that have been opened since. Blocks until the numbers that follow are reserved.
-    pub(crate) fn keep(&self) {
-        let keep = |live: &Arc<LiveSource>| live.keep(&self.surroundings, OnDisk::Numbers);
-        self.list().iter().for_each(keep);
+    /// directories that have been opened since. Blocks until it is known what is there, and the numbers
+    /// that follow are reserved.
+    pub(crate) fn keep(&self, on_disk: OnDisk) {
+        self.list()
+            .iter()
+            .for_each(|live| live.keep(&self.surroundings, on_disk));
+    }
+
+    /// Leaves what is kept of the logs to a process that takes over, or to this one again. Blocks while
+    /// the rest is written.
+    pub(crate) fn hand_over_kept(&self) {
+        self.list().iter().for_each(|live| live.hand_over_kept());
     }
 
     /// Ends the keeping of all logs in order: the next process goes on there. Blocks while the rest

@@ -5,13 +5,13 @@ use super::carried::{CarriedChannel, CarriedChannelError};
 use super::channel_life::ChannelLife;
 use super::channel_list::{ChannelList, ChannelUpstreams, OpenChannel, OpenOutcome, make_room};
 use super::first_response::{First, FirstResponse};
-use super::keeping::{KeptSlot, OnDisk};
+use super::keeping::KeptSlot;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, KeepsDerived, Removal, Settings, metrics_of};
 use crate::config::Source;
-use crate::kept::{Directory, KeptChannels, KeptLogState};
+use crate::kept::{Directory, Folder, KeptChannels, KeptLogState, OnDisk};
 use crate::log::WantedStart;
 use crate::metrics::{Protocol, SourceMetrics};
 use crate::path::{BadParameter, Parameters, Template};
@@ -148,14 +148,22 @@ impl Templated {
             *kept = directory.map(|directory| Arc::new(KeptChannels::new(directory, source)));
         }
         for (parameters, open) in channels.iter() {
-            open.kept
-                .follow(&open.channel, source, directory, Some(&parameters.key()), on_disk);
+            let key = parameters.key();
+            let folder = kept.as_ref().map(|kept| Folder::Job(kept, &key));
+            open.kept.follow(&open.channel, source, folder.as_ref(), on_disk);
         }
     }
 
     /// Ends the keeping of all logs in order.
     pub(super) fn close_kept(&self) {
         self.list.lock().values().for_each(|open| open.kept.close());
+    }
+
+    /// Leaves all logs to the next process, and the directory with them.
+    pub(super) fn hand_over_kept(&self) {
+        let channels = self.list.lock();
+        channels.values().for_each(|open| open.kept.hand_over());
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Lets go of what is kept for no one. To be called about once a second.

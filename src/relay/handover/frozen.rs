@@ -6,6 +6,7 @@ use crate::channel::Removal;
 use crate::delivery::{Given, Taker};
 use crate::handover::{DESCRIPTORS_MAX, Kind, Link, LinkError};
 use crate::http::Unasked;
+use crate::kept::OnDisk;
 use crate::relay::in_force::InForce;
 use crate::relay::log_dirs::log_dirs;
 use crate::source::{Basis, FrozenUpstreams, GivenChannel, GoingOn};
@@ -95,11 +96,11 @@ impl<'a> Frozen<'a> {
         })
     }
 
-    /// Ends the keeping of logs on disk: the new process has to have them before it gives a number.
+    /// Leaves the logs on disk: the new process has to have them before it gives a number.
     fn close_log_dirs(&mut self) {
         let registry = self.in_force.registry();
         self.are_log_dirs_closed = true;
-        registry.close_kept();
+        registry.hand_over_kept();
         registry.directories().retain(std::iter::empty());
     }
 
@@ -109,7 +110,7 @@ impl<'a> Frozen<'a> {
         let deadline = Instant::now() + STOPPED_WITHIN;
         loop {
             match registry.directories().add(log_dirs(&self.in_force.config())) {
-                Ok(()) => return registry.keep(),
+                Ok(()) => return registry.keep(OnDisk::AllBefore),
                 Err(error) if Instant::now() >= deadline => {
                     return tracing::error!(%error, "logs are kept in memory alone from now on");
                 }
