@@ -171,6 +171,14 @@ async fn live(
     };
     let manager = ServiceManager::from_environment()?;
     started(&relay, &manager)?;
+    let exit = until_left(relay, &manager, leave).await;
+    // On the thread that only waits. Its last word may be which process is the service from now on.
+    manager.flush();
+    Ok(exit)
+}
+
+/// Serves until a signal, or another process, ends that; then leaves in order.
+async fn until_left(relay: Relay, manager: &ServiceManager, mut leave: LeaveSignals) -> Exit {
     manager.ready(format_args!("{} listeners for clients", relay.addresses().len()));
     let liveness = relay.liveness();
     // On a thread of the runtime that serves requests: stuck, it says nothing either.
@@ -192,14 +200,14 @@ async fn live(
             // Its clients come back, and resume: here, once a supervisor has started us anew, or at
             // another instance.
             tracing::error!("{part} has failed: the process ends");
-            return Ok(Exit::Failed);
+            return Exit::Failed;
         }
     }
     tokio::select! {
-        drained = relay.drain() => Ok(if drained { Exit::Done } else { Exit::Failed }),
+        drained = relay.drain() => if drained { Exit::Done } else { Exit::Failed },
         () = leave.again() => {
             tracing::warn!("second signal: everything is cut");
-            Ok(Exit::Failed)
+            Exit::Failed
         }
     }
 }

@@ -8,7 +8,7 @@ use sd_notify::NotifyState;
 use std::fmt::Display;
 use std::future::Future;
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 /// So many checks in the time within which the manager wants to hear: one may take its whole share,
@@ -18,13 +18,24 @@ const CHECKS_PER_TIMEOUT: u32 = 3;
 /// Beyond the longest drain: threads end, log lines are written.
 const AFTER_DRAIN: Duration = Duration::from_secs(10);
 
+/// How long the last messages may take to be sent before the process ends.
+const SENT_WITHIN: Duration = Duration::from_secs(2);
+
 /// Messages that wait for a manager that does not read: what comes beyond is dropped.
 const WAITING_MAX: usize = 8;
 
 /// The manager, if there is one. Clones tell the same one.
 #[derive(Debug, Clone)]
 pub struct ServiceManager {
-    messages: Option<SyncSender<String>>,
+    messages: Option<SyncSender<Message>>,
+}
+
+/// What its thread does, in this order.
+#[derive(Debug)]
+enum Message {
+    Send(String),
+    /// Says that all before has been sent.
+    Answer(std::sync::mpsc::Sender<()>),
 }
 
 impl ServiceManager {
@@ -103,7 +114,18 @@ impl ServiceManager {
         if let Some(messages) = &self.messages {
             let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
             // Full: the manager has not read for long, and hears of what is left.
-            let _ = messages.try_send(lines.join("\n"));
+            let _ = messages.try_send(Message::Send(lines.join("\n")));
+        }
+    }
+
+    /// Waits until all that it was told has been sent: who ends before may have said nothing of who
+    /// comes after. Blocks, for two seconds at the most.
+    pub fn flush(&self) {
+        if let Some(messages) = &self.messages {
+            let (sender, sent) = channel();
+            if messages.try_send(Message::Answer(sender)).is_ok() {
+                let _ = sent.recv_timeout(SENT_WITHIN);
+            }
         }
     }
 }
@@ -121,10 +143,16 @@ impl Drop for Reloading {
 }
 
 /// Until the last [`ServiceManager`] is gone.
-fn send_all(messages: &Receiver<String>) {
+fn send_all(messages: &Receiver<Message>) {
     for message in messages {
-        if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&message)]) {
-            tracing::warn!(%error, "the service manager can't be told what the process does");
+        match message {
+            Message::Send(message) => {
+                if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&message)]) {
+                    tracing::warn!(%error, "the service manager can't be told what the process does");
+                }
+            }
+            // Its asker may wait no longer.
+            Message::Answer(sent) => drop(sent.send(())),
         }
     }
 }

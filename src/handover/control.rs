@@ -123,6 +123,14 @@ impl ControlSocket {
         }
     }
 
+    /// Removes its file, unless it was handed over: no other process finds this one any more.
+    pub fn remove(&self) {
+        if !self.is_handed_over.swap(true, Ordering::AcqRel) {
+            // It may have been removed by hand.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
     /// Another process has it from now on: its file stays.
     pub fn handed_over(&self) {
         self.is_handed_over.store(true, Ordering::Release);
@@ -143,10 +151,7 @@ impl AsRawFd for ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        if !self.is_handed_over.load(Ordering::Acquire) {
-            // It may have been removed by hand.
-            let _ = std::fs::remove_file(&self.path);
-        }
+        self.remove();
     }
 }
 

@@ -33,7 +33,7 @@ use crate::quotas::Quotas;
 use crate::status::StatusProvider;
 use budget::raised_limit;
 use foundation::{Foundation, Sockets};
-use handover::Predecessor;
+use handover::{HandOver, Predecessor};
 use in_force::InForce;
 use status_provider::RelayStatus;
 use std::net::SocketAddr;
@@ -57,8 +57,18 @@ pub struct Relay {
     status: Arc<RelayStatus>,
     critical: CriticalTasks,
     _connections: Connections,
+    _findable: Findable,
     /// Says how many lines of the access log were left out.
     _reports: JoinSet<()>,
+}
+
+/// Where another process finds this one: not beyond the relay's end.
+struct Findable(Arc<HandOver>);
+
+impl Drop for Findable {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// Those that no shard has: they end with the relay.
@@ -118,6 +128,7 @@ impl Relay {
             status: in_force.status.clone(),
             critical: in_force.critical.clone(),
             _connections: Connections(in_force.server.clone()),
+            _findable: Findable(in_force.hand_over.clone()),
             _reports: reports(in_force.access_log.clone()),
             in_force,
         }

@@ -2,7 +2,7 @@
 //! while its threads are, leaving when it drains.
 
 use crate::support::client::get;
-use crate::support::origin::{Conn, TestOrigin, within};
+use crate::support::origin::{Conn, PATIENCE, TestOrigin, within};
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup};
 use crate::tools::file;
@@ -73,6 +73,14 @@ impl Manager {
         let ago = Duration::new(now.tv_sec as u64, now.tv_nsec as u32) - Duration::from_micros(micros);
         assert!(ago < Duration::from_secs(20), "{ago:?}");
         assert_eq!(self.told().await, ["READY=1"]);
+    }
+
+    /// Until it says that it leaves.
+    async fn told_to_stop(&self) {
+        within("the word that it leaves", async {
+            while self.told().await[0] != "STOPPING=1" {}
+        })
+        .await;
     }
 
     /// Until one comes.
@@ -160,7 +168,7 @@ async fn it_is_alive_while_it_leaves() {
     let manager = Manager::new();
     let (process, _conn) = manager.start("{ delay: 60s, timeout: 60s }").await;
     process.terminate();
-    while manager.told().await[0] != "STOPPING=1" {}
+    manager.told_to_stop().await;
     for _ in 0..4 {
         manager.alive().await;
     }
@@ -263,7 +271,10 @@ async fn an_upgrade_is_told_as_another_main_process() {
     assert_eq!(manager.told().await[0], "READY=1");
     process.signal(rustix::process::Signal::USR2);
     let (mut main, mut ready, mut reloading) = (None, false, false);
+    // Signs of life come all the time: what does not come has to be waited for by the clock.
+    let deadline = Instant::now() + PATIENCE;
     while main.is_none() || !ready {
+        assert!(Instant::now() < deadline, "main process {main:?}, ready {ready}");
         let message = manager.told().await;
         reloading |= message[0] == "RELOADING=1" && message[1].starts_with("MONOTONIC_USEC=");
         assert!(reloading || message == ["WATCHDOG=1"], "{message:?}");
@@ -278,5 +289,5 @@ async fn an_upgrade_is_told_as_another_main_process() {
     let main = rustix::process::Pid::from_raw(main.unwrap()).unwrap();
     // It is no child of the story's.
     rustix::process::kill_process(main, rustix::process::Signal::TERM).unwrap();
-    while manager.told().await[0] != "STOPPING=1" {}
+    manager.told_to_stop().await;
 }

@@ -15,8 +15,10 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long connections without a request are waited for: each of them only has to be woken.
-const GATHERED_WITHIN: Duration = Duration::from_millis(50);
+/// How long connections without a request are waited for. Each of them only has to be woken, which takes
+/// microseconds; where the machine has more to do than it can, one that is not waited for would be
+/// refused.
+const GATHERED_WITHIN: Duration = Duration::from_millis(500);
 /// Between two looks at whether they have come.
 const LOOK_EVERY: Duration = Duration::from_micros(200);
 /// How long upstreams may take to hold still, and shards.
@@ -142,9 +144,6 @@ impl<'a> Frozen<'a> {
         in_force.registry().let_go(&self.going_on, Removal { spread });
         let is_taken = |place: usize| u32::try_from(place).is_ok_and(|place| listeners.contains(&place));
         in_force.listeners.handed_over(is_taken);
-        if let Some(control) = &in_force.hand_over.control {
-            control.handed_over();
-        }
         in_force.stop_answering();
         if let Some(admin) = in_force.admin.get() {
             admin.close();

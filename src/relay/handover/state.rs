@@ -103,6 +103,9 @@ impl HandOver {
         }
         last_word()?;
         known.under_way = UnderWay::Over;
+        if let Some(control) = &self.control {
+            control.handed_over();
+        }
         Ok(())
     }
 
@@ -111,6 +114,14 @@ impl HandOver {
     pub(in crate::relay) fn leave(&self) {
         if let UnderWay::Giving(breaker) = std::mem::replace(&mut self.known().under_way, UnderWay::Over) {
             breaker.break_off();
+        }
+    }
+
+    /// The process ends. Whatever thread still answers another process: none finds this one any more.
+    pub(in crate::relay) fn end(&self) {
+        self.leave();
+        if let Some(control) = &self.control {
+            control.remove();
         }
     }
 
