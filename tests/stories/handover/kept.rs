@@ -125,9 +125,7 @@ async fn numbers_that_are_left_out_stay_left_out() {
     process.exit().await;
     let _between = house.start().await;
     let process = house.take_over().await;
-    let back = get(PATH).last_event_id(&client.last_event_id);
-    let mut back = back.open(process.address).await;
-    back.opened().await;
+    let mut back = joined(process.address).await;
     let n = origin.publish();
     assert_eq!(next(&mut back).await, n);
     let id = String::from_utf8(back.last_event_id).unwrap();

@@ -4,11 +4,14 @@
 use super::House;
 use super::numbered::{NumberedOrigin, joined, next};
 use crate::support::client::get;
+use crate::support::origin::PATIENCE;
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup};
 use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
+/// Between looks at what can't be awaited.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Bytes of an event's data.
 const EVENT: usize = 16 * 1024;
 /// Events in the log.
@@ -35,6 +38,23 @@ fn most_until_its_end(process: u32) -> std::thread::JoinHandle<u64> {
         }
         most
     })
+}
+
+/// Until a process holds no more than this: what only the hand-over needed has gone back.
+async fn gives_back(process: &TestProcess, bytes: u64) {
+    let gone = async {
+        while memory(process.id(), "VmRSS:").unwrap() > bytes {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let gone = tokio::time::timeout(PATIENCE, gone).await;
+    let held = memory(process.id(), "VmRSS:").unwrap();
+    assert!(
+        gone.is_ok(),
+        "{} MiB are held, and {} were to be",
+        held / MIB,
+        bytes / MIB
+    );
 }
 
 /// The most of a process so far counts from here on.
@@ -67,6 +87,7 @@ async fn both_processes_together_need_the_log_twice_and_little_more() {
     clients.truncate(STALLED);
     process.eventually_clients(STALLED + 1).await;
     let log = EVENTS * EVENT as u64;
+    let at_first = memory(process.id(), "VmRSS:").unwrap();
     for _ in 0..3 {
         forget_the_most(&process);
         let before = memory(process.id(), "VmRSS:").unwrap();
@@ -79,6 +100,7 @@ async fn both_processes_together_need_the_log_twice_and_little_more() {
         assert!(newest < log + 48 * MIB, "the new process: {} MiB", newest / MIB);
         let n = origin.publish();
         assert_eq!(next(&mut reads).await, n);
+        gives_back(&new, at_first + 12 * MIB).await;
         process = new;
     }
 }
