@@ -21,7 +21,11 @@ pub fn carried_log(bytes: &[u8]) {
     assert!(log.events() <= LIMITS.events as u64);
     let given = given(&writer, now);
     let (again, same) = Writer::take(&given[..], LIMITS, now).expect("as it was written");
-    assert_eq!(self::given(&again, now), given);
+    let once = self::given(&again, now);
+    // Ids that come back the same have one hash: one that is forgotten may go for one that is kept.
+    assert!(once.len() <= given.len());
+    let (twice, _) = Writer::take(&once[..], LIMITS, now).expect("as it was written");
+    assert_eq!(self::given(&twice, now), once);
     assert_eq!((same.head(), same.tail()), (log.head(), log.tail()));
     let epoch = Epoch::named("e");
     for cursor in kept(&log) {
@@ -62,5 +66,8 @@ mod tests {
         assert_eq!((log.events(), log.head()), (4, Cursor::nth(7)));
         let empty = include_bytes!("../../fuzz/seeds/carried_log/empty");
         assert!(Writer::take(&empty[..], LIMITS, Instant::now()).is_ok());
+        let alike = include_bytes!("../../fuzz/seeds/carried_log/ids_that_come_back_the_same");
+        assert!(Writer::take(&alike[..], LIMITS, Instant::now()).is_ok());
+        carried_log(alike);
     }
 }
