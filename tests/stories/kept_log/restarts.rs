@@ -57,7 +57,7 @@ async fn after_a_kill_numbers_go_on_above_what_may_have_been_given() {
     reader.until(6).await;
     let after = reader.last_event_id();
     assert_eq!(parts(&before).0, parts(&after).0);
-    assert!(parts(&after).1 > 65_536, "{after}");
+    assert!(parts(&after).1 >= 65_536, "{after}");
     // One whose id lies in the hole is told, and gets nothing twice.
     let epoch = parts(&before).0.to_owned();
     let lost = super::Reader::start_behind(scene.address, "/events", &format!("{epoch}.100"));
