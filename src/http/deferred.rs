@@ -11,7 +11,7 @@ use crate::channel::{Admission, Channel, HistoryLookup, HistoryPlace};
 use crate::delivery::{Framing, Joining};
 use crate::metrics::RefuseReason;
 use crate::quotas::ClientPermit;
-use crate::source::FirstResponse;
+use crate::source::{FirstResponse, Reading};
 use hyper::{Request, Version};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -30,6 +30,8 @@ pub(super) type Outcome = Result<StreamStart, Response>;
 pub(super) enum Served {
     Now(Outcome),
     Later(Box<Waiting>),
+    /// The log of its channel is being read: then it is decided anew.
+    Reading(Reading),
     /// Its source is no more: what is in its place now is to decide.
     Gone,
 }
@@ -37,7 +39,8 @@ pub(super) enum Served {
 /// What the waiting came to.
 pub(super) enum Waited {
     For(Outcome),
-    /// The source that it waited for is no more: what is in its place now is to decide.
+    /// What it waited for decides now: what is in the place of a source that is no more, or a channel
+    /// whose log has been read.
     AskAnew,
 }
 
@@ -45,6 +48,8 @@ pub(super) enum Waited {
 pub(super) enum Deferred {
     /// Whether it may be served is being found out.
     Checked(Box<PendingCheck>),
+    /// It may, and the log of its channel is being read.
+    Reading(Reading, Wants),
     /// It may, is in, and waits.
     Waiting(Box<Waiting>),
 }
@@ -67,6 +72,7 @@ impl Deferred {
     pub(super) fn is_stream(&self) -> bool {
         match self {
             Self::Checked(check) => check.wants == Wants::Stream,
+            Self::Reading(_, wants) => *wants == Wants::Stream,
             Self::Waiting(waiting) => waiting.wait.is_none(),
         }
     }
@@ -75,6 +81,10 @@ impl Deferred {
     pub(super) async fn outcome(self, server: &Server, hurry: impl Future<Output = ()>) -> Waited {
         let waiting = match self {
             Self::Waiting(waiting) => waiting,
+            Self::Reading(reading, _) => {
+                reading.done().await;
+                return Waited::AskAnew;
+            }
             Self::Checked(mut check) => {
                 let grant = match check.verdict(server).await {
                     Ok(grant) => grant,
@@ -83,6 +93,10 @@ impl Deferred {
                 match server.serve(check.asked(), Some(grant)) {
                     Served::Now(outcome) => return Waited::For(outcome),
                     Served::Later(waiting) => waiting,
+                    Served::Reading(reading) => {
+                        reading.done().await;
+                        return Waited::AskAnew;
+                    }
                     Served::Gone => return Waited::AskAnew,
                 }
             }

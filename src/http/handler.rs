@@ -90,10 +90,12 @@ impl Server {
             found,
             wants,
         };
+        let wants = asked.wants;
         match access_check::check(snapshot, &asked) {
             Checked::In(grant) => match self.serve(asked, grant) {
                 Served::Now(outcome) => Decision::Now(outcome),
                 Served::Later(waiting) => Decision::Later(Box::new(Deferred::Waiting(waiting))),
+                Served::Reading(reading) => Decision::Later(Box::new(Deferred::Reading(reading, wants))),
                 // The snapshot is older than what holds now.
                 Served::Gone => self.handle(&self.snapshot.load(), request, peer),
             },
@@ -205,6 +207,7 @@ impl Server {
             OpenOutcome::Refused(status) => {
                 return served(self.origin_refused(request, &templated.settings().load(), status));
             }
+            OpenOutcome::Reading(reading) => return Served::Reading(reading),
             OpenOutcome::Gone => return Served::Gone,
             OpenOutcome::Full(reason) => return served(self.refuse(request, &templated.settings().load(), reason)),
         };

@@ -22,6 +22,7 @@ mod frame;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod keeping;
+mod kept_channels;
 mod kept_log;
 mod names;
 mod numbers;
@@ -42,5 +43,6 @@ pub use directories::Directories;
 pub(crate) use directory::Directory;
 pub use directory_error::DirectoryError;
 pub(crate) use keeping::{Keeping, KeptLogState};
-pub(crate) use opened::{KeptChannels, Opened};
+pub(crate) use kept_channels::KeptChannels;
+pub(crate) use opened::Opened;
 pub(crate) use running::{Folder, OnDisk};

@@ -11,11 +11,10 @@ use crate::channel::{Channel, Past};
 use crate::config::Source;
 use crate::log::{Epoch, Kind, Position, Reserved};
 use crate::metrics::SourceMetrics;
-use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A channel's folder before there is a channel.
 pub(crate) struct Opened {
@@ -49,6 +48,11 @@ impl Opened {
         self.reserved.limit()
     }
 
+    /// Whether there is something to go on from.
+    pub(super) fn has_past(&self) -> bool {
+        self.past.is_some()
+    }
+
     /// A folder in which nothing is of use.
     pub(super) fn fresh(directory: &Arc<Directory>, dir: &Path, stays_open: bool) -> Self {
         Self {
@@ -72,7 +76,7 @@ impl Opened {
     }
 
     /// The folder, as it is.
-    fn found(
+    pub(super) fn found(
         directory: &Arc<Directory>,
         dir: &Path,
         source: &Source,
@@ -200,99 +204,8 @@ fn set_aside(directory: &Directory, dir: &Path) -> String {
     }
 }
 
-/// What a source with parameters has kept of its channels before they are opened.
-pub(crate) struct KeptChannels {
-    directory: Arc<Directory>,
-    folder: PathBuf,
-    /// By what their names begin with, the newest last.
-    found: Mutex<HashMap<String, Vec<String>>>,
-    since: Instant,
-}
-
-impl KeptChannels {
-    /// What there is of a source.
-    pub(crate) fn new(directory: &Arc<Directory>, source: &Source) -> Self {
-        let folder = directory.of_source(&source.name);
-        let mut names = directory.disk().list(&folder).unwrap_or_else(|error| {
-            tracing::error!(source = source.name, %error, "the logs on disk can't be listed: channels begin anew");
-            Vec::new()
-        });
-        names.sort_unstable();
-        let mut found: HashMap<String, Vec<String>> = HashMap::new();
-        for name in names {
-            if let Some((hash, opened)) = name.split_once('-')
-                && opened.bytes().all(|byte| byte.is_ascii_digit())
-            {
-                found.entry(hash.to_owned()).or_default().push(name);
-            }
-        }
-        Self {
-            directory: directory.clone(),
-            folder,
-            found: Mutex::new(found),
-            since: Instant::now(),
-        }
-    }
-
-    /// The directory.
-    pub(crate) fn directory(&self) -> &Arc<Directory> {
-        &self.directory
-    }
-
-    /// The folder of a channel. One that is not on disk costs nothing here.
-    pub(crate) fn open(&self, source: &Source, metrics: &SourceMetrics, key: &str) -> Opened {
-        let newest = self.claim(key);
-        let opened = newest.map(|newest| Opened::found(&self.directory, &newest, source, metrics, false));
-        match opened {
-            Some(opened) if opened.past.is_some() => opened,
-            Some(opened) => {
-                self.directory.work().remove(opened.files);
-                self.begin(key)
-            }
-            None => self.begin(key),
-        }
-    }
-
-    fn begin(&self, key: &str) -> Opened {
-        Opened::fresh(&self.directory, &self.new_folder(key), false)
-    }
-
-    /// A folder that has not been used before: one of the same channel may still be there.
-    pub(super) fn new_folder(&self, key: &str) -> PathBuf {
-        self.folder.join(format!("{}-{:020}", names::of_channel(key), nanos()))
-    }
-
-    /// The newest folder of a channel, which is not known here any more. Older ones are removed.
-    pub(super) fn claim(&self, key: &str) -> Option<PathBuf> {
-        let found = self.found().remove(&names::of_channel(key));
-        let mut found = found.unwrap_or_default();
-        let newest = found.pop();
-        self.remove(found);
-        newest.map(|newest| self.folder.join(newest))
-    }
-
-    fn found(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Removes what no client has come back for in time.
-    pub(crate) fn expire(&self, source: &Source, now: Instant) {
-        if now.saturating_duration_since(self.since) < source.idle_timeout.max(source.linger) {
-            return;
-        }
-        let found = std::mem::take(&mut *self.found());
-        self.remove(found.into_values().flatten().collect());
-    }
-
-    fn remove(&self, names: Vec<String>) {
-        for name in names {
-            let files = ChannelFiles::fresh(self.directory.disk().clone(), &self.folder.join(name));
-            self.directory.work().remove(files);
-        }
-    }
-}
-
-fn nanos() -> u128 {
+/// Now, as a name tells it.
+pub(super) fn nanos() -> u128 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

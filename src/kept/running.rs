@@ -3,10 +3,11 @@
 
 use super::directory::Directory;
 use super::files::ChannelFiles;
+use super::kept_channels::KeptChannels;
 use super::kept_log::RESERVED_AT_A_TIME;
 use super::names;
 use super::numbers::Numbers;
-use super::opened::{KeptChannels, Opened};
+use super::opened::Opened;
 use super::recovery::{Recovered, Wanted};
 use crate::channel::Channel;
 use crate::config::Source;

@@ -5,6 +5,7 @@
 
 use super::first_response::{First, FirstResponse};
 use super::keeping::KeptSlot;
+use super::reading::Reading;
 use crate::channel::{Admission, Channel, KeepsDerived};
 use crate::log::WantedStart;
 use crate::metrics::{Protocol, RefuseReason};
@@ -42,6 +43,8 @@ pub(crate) enum OpenOutcome {
     In(Admission),
     /// The origin has been asked: the first answer decides.
     Asking(Admission, FirstResponse),
+    /// Its log is being read from disk: who asks again then finds the channel, or opens it.
+    Reading(Reading),
     /// The origin has refused this channel a moment ago.
     Refused(StatusCode),
     /// The source is no more.

@@ -3,9 +3,10 @@
 
 use super::carried::{CarriedChannel, CarriedChannelError};
 use super::channel_life::ChannelLife;
-use super::channel_list::{ChannelList, ChannelUpstreams, OpenChannel, OpenOutcome, make_room};
+use super::channel_list::{ChannelList, ChannelUpstreams, Channels, OpenChannel, OpenOutcome, make_room};
 use super::first_response::{First, FirstResponse};
 use super::keeping::KeptSlot;
+use super::reading::{Found, ReadChannel, Reading, Readings};
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
@@ -13,16 +14,23 @@ use crate::channel::{Channel, KeepsDerived, Removal, Settings, metrics_of};
 use crate::config::Source;
 use crate::kept::{Directory, Folder, KeptChannels, KeptLogState, OnDisk};
 use crate::log::WantedStart;
-use crate::metrics::{Protocol, SourceMetrics};
+use crate::metrics::{Protocol, RefuseReason, SourceMetrics};
 use crate::path::{BadParameter, Parameters, Template};
 use crate::quotas::{ChannelPermit, Quotas, UpstreamsPermit};
 use crate::upstream::StatusCell;
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
+
+/// How long a hand-over waits for logs that are being read.
+const READ_WITHIN: Duration = Duration::from_secs(1);
+/// Between two looks at whether they are.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// A templated source and its channels.
 pub struct Templated {
@@ -39,6 +47,7 @@ pub struct Templated {
     tasks: Mutex<Option<JoinSet<()>>>,
     /// Lives that are to begin where those of a predecessor have stopped.
     taken: Mutex<Vec<(ChannelLife, UpstreamsPermit)>>,
+    readings: Readings,
     /// Where the logs are kept, if they are.
     kept: Mutex<Option<Arc<KeptChannels>>>,
 }
@@ -55,6 +64,7 @@ impl Templated {
             upstreams: surroundings.upstreams.clone(),
             tasks: Mutex::new(Some(JoinSet::new())),
             taken: Mutex::default(),
+            readings: Readings::default(),
             kept: Mutex::new(
                 surroundings
                     .directory_of(&source)
@@ -159,8 +169,14 @@ impl Templated {
         self.list.lock().values().for_each(|open| open.kept.close());
     }
 
-    /// Leaves all logs to the next process, and the directory with them.
+    /// Leaves all logs to the next process, and the directory with them, unless the disk takes too long
+    /// for one that is being read.
     pub(super) fn hand_over_kept(&self) {
+        let deadline = Instant::now() + READ_WITHIN;
+        while self.readings.are_under_way() && Instant::now() < deadline {
+            sleep(LOOK_EVERY);
+        }
+        self.readings.all().put_back();
         let channels = self.list.lock();
         channels.values().for_each(|open| open.kept.hand_over());
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -171,6 +187,10 @@ impl Templated {
         self.list.lock().values().for_each(|open| open.kept.sweep());
         if let Some(kept) = self.kept() {
             kept.expire(&self.settings.load(), now);
+        }
+        let unclaimed = self.readings.unclaimed(now);
+        if !unclaimed.is_empty() {
+            self.upstreams.spawn_blocking(|| unclaimed.put_back());
         }
     }
 
@@ -221,44 +241,92 @@ impl Templated {
         matches!(*open.first.borrow(), First::Open).then(|| open.channel.clone())
     }
 
-    /// Lets a client in. Opens the channel if it is the first. `wanted`: where it wants to start, if
-    /// it says so.
-    pub(crate) fn enter(&self, parameters: Parameters, protocol: Protocol, wanted: Option<WantedStart>) -> OpenOutcome {
+    /// Lets a client in. Opens the channel if it is the first; if a log of it is on disk, once that has
+    /// been read. `wanted`: where it wants to start, if it says so.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        parameters: Parameters,
+        protocol: Protocol,
+        wanted: Option<WantedStart>,
+    ) -> OpenOutcome {
         let mut channels = self.list.lock();
         if let Some(open) = channels.get(&parameters) {
             return open.enter(protocol, wanted);
         }
-        let permit = match self.quotas.open_channel() {
-            Err(_) if make_room(&mut channels) => self.quotas.open_channel(),
-            permit => permit,
+        let kept = self.kept();
+        let read = match self.readings.find(&parameters) {
+            Found::Reading(reading) => return OpenOutcome::Reading(reading),
+            Found::Read(read) => Some(*read).filter(|read| read.is_of(kept.as_ref())),
+            Found::Nothing => None,
         };
-        let permits = permit.and_then(|permit| Ok((permit, self.quotas.open_upstreams(self.runners.len())?)));
-        let (permit, upstreams) = match permits {
-            Ok(permits) => permits,
-            Err(reason) => return OpenOutcome::Full(reason),
+        let (made, permits) = match read {
+            Some(read) => ((read.channel, read.kept), read.permits),
+            None => {
+                let permits = match self.permits(&mut channels) {
+                    Ok(permits) => permits,
+                    Err(reason) => return OpenOutcome::Full(reason),
+                };
+                let key = parameters.key();
+                if let Some(kept) = &kept
+                    && let Some(folder) = kept.claim(&key)
+                {
+                    return OpenOutcome::Reading(self.read(parameters, permits, (kept.clone(), folder)));
+                }
+                let opened = kept.map(|kept| kept.begin(&key));
+                let made = KeptSlot::channel(self.settings.clone(), self.metrics.clone(), opened);
+                (made, permits)
+            }
         };
-        let Some((open, outcome)) = self.open(&parameters, permit, upstreams, (protocol, wanted)) else {
+        let Some((open, outcome)) = self.open(&parameters, made, permits, (protocol, wanted)) else {
             return OpenOutcome::Gone;
         };
         channels.insert(parameters, open);
         outcome
     }
 
-    /// A new channel, with its first client. `None`: the source is closed.
+    /// Room for another channel.
+    fn permits(&self, channels: &mut Channels) -> Result<(ChannelPermit, UpstreamsPermit), RefuseReason> {
+        let permit = match self.quotas.open_channel() {
+            Err(_) if make_room(channels) => self.quotas.open_channel(),
+            permit => permit,
+        };
+        Ok((permit?, self.quotas.open_upstreams(self.runners.len())?))
+    }
+
+    /// Reads the log of a channel, beside all that goes on.
+    fn read(
+        self: &Arc<Self>,
+        parameters: Parameters,
+        permits: (ChannelPermit, UpstreamsPermit),
+        (kept, folder): (Arc<KeptChannels>, PathBuf),
+    ) -> Reading {
+        let (done, reading) = self.readings.begin(&parameters);
+        let (this, places) = (self.clone(), self.readings.places());
+        self.upstreams.spawn(async move {
+            let _place = places.acquire().await;
+            let read = spawn_blocking(move || {
+                let opened = kept.read(&folder, &this.settings.snapshot(), &this.metrics, &parameters.key());
+                let made = KeptSlot::channel(this.settings.clone(), this.metrics.clone(), Some(opened));
+                let read = ReadChannel::new(made, permits, (kept, folder));
+                this.readings.read(parameters, read);
+                drop(done);
+            });
+            // A panic in it has been said, and the channel begins anew.
+            let _ = read.await;
+        });
+        reading
+    }
+
+    /// Opens a channel, with its first client. `None`: the source is closed.
     fn open(
         &self,
         parameters: &Parameters,
-        permit: ChannelPermit,
-        upstreams: UpstreamsPermit,
+        (channel, kept): (Arc<Channel>, KeptSlot),
+        (permit, upstreams): (ChannelPermit, UpstreamsPermit),
         (protocol, wanted): (Protocol, Option<WantedStart>),
     ) -> Option<(OpenChannel, OpenOutcome)> {
         let mut tasks = self.tasks();
         let tasks = tasks.as_mut()?;
-        let opened = self.kept().map(|kept| {
-            let source = self.settings.snapshot();
-            kept.open(&source, &self.metrics, &parameters.key())
-        });
-        let (channel, kept) = KeptSlot::channel(self.settings.clone(), self.metrics.clone(), opened);
         let first = match channel.has_terminated() {
             true => FirstResponse::known(self.runners.len()),
             false => FirstResponse::new(self.runners.len()),

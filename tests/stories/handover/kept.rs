@@ -171,6 +171,8 @@ async fn a_kept_log_stays_where_the_hand_over_fails() {
     house.write(&bad);
     let (code, said) = house.run(&["serve", "--takeover"]).await;
     assert_eq!(code, 1, "{said}");
+    let failed = "fanfare_handed_over_total{outcome=\"failed\"}";
+    process.eventually_metric(failed, 1.0).await;
     house.write(&good);
     let n = origin.publish();
     assert_eq!(next(&mut client).await, n);

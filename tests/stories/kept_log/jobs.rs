@@ -1,7 +1,7 @@
 //! Channels of a source with parameters: what is kept of each, and for how long.
 
 use super::recorded_origin::{Ids, RecordedOrigin};
-use super::{Reader, Scene, files, kill};
+use super::{Reader, Scene, end, files, kill};
 use std::time::Duration;
 
 const JOBS: &str = "path: /jobs/{job}\nids: pass\nend_when: { data: 5XXX }\nidle_timeout: 1s\nlinger: 2s";
@@ -70,4 +70,49 @@ async fn gone(scene: &Scene) {
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A disk that takes its time for one log: who comes for that waits, and no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_slow_to_read_holds_up_its_own_clients_and_no_others() {
+    let scene = Scene::new(
+        RecordedOrigin::start(Ids::Given).await,
+        "path: /jobs/{job}\nids: pass",
+        "sync: none",
+    )
+    .await;
+    let process = scene.start().await;
+    let reader = Reader::start(scene.address, "/jobs/slow");
+    scene.origin.until_asked(1).await;
+    reader.opened().await;
+    scene.origin.publish(3);
+    reader.until(3).await;
+    end(process).await;
+    let file = files(&scene.dir(), ".events").remove(0);
+    let (bytes, whole) = (std::fs::read(&file).unwrap(), file.with_extension("whole"));
+    std::fs::rename(&file, &whole).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let process = scene.start().await;
+    // From here on the log is being read: someone has opened the pipe.
+    let mut pipe = tokio::task::spawn_blocking({
+        let file = file.clone();
+        move || std::fs::OpenOptions::new().write(true).open(file).unwrap()
+    })
+    .await
+    .unwrap();
+    for n in 0..20 {
+        let mut other = crate::support::client::get(&format!("/jobs/{n}"))
+            .open(scene.address)
+            .await;
+        other.opened().await;
+    }
+    scene.origin.publish(1);
+    assert_eq!(reader.events(), [1, 2, 3]);
+    std::fs::rename(&whole, &file).unwrap();
+    std::io::Write::write_all(&mut pipe, &bytes).unwrap();
+    drop(pipe);
+    reader.until(4).await;
+    assert_eq!((reader.events(), reader.gaps()), ((1..=4).collect(), 0));
+    kill(process).await;
 }
