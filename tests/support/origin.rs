@@ -104,16 +104,20 @@ impl TestOrigin {
         .await
     }
 
-    /// Likewise, however long it takes.
+    /// Likewise, however long it takes. A connection that ends without a request is none.
     pub async fn accept_request(&self) -> Conn {
-        let (tcp, _) = self.listener.accept().await.expect("a connection");
-        let mut conn = Conn {
-            io: Io::Plain(tcp),
-            request: RequestHead::default(),
-            chunked: false,
-        };
-        conn.request = conn.io.read_head().await;
-        conn
+        loop {
+            let (tcp, _) = self.listener.accept().await.expect("a connection");
+            let mut conn = Conn {
+                io: Io::Plain(tcp),
+                request: RequestHead::default(),
+                chunked: false,
+            };
+            if let Ok(request) = conn.io.try_read_head().await {
+                conn.request = request;
+                return conn;
+            }
+        }
     }
 
     /// The next connection, of which nothing has been read.
@@ -327,14 +331,23 @@ impl RequestHead {
 
 impl Io {
     async fn read_head(&mut self) -> RequestHead {
+        self.try_read_head().await.unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    async fn try_read_head(&mut self) -> Result<RequestHead, String> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             match self.read_u8().await {
                 Ok(byte) => head.push(byte),
-                Err(error) => panic!("no request head but {:?}: {error}", String::from_utf8_lossy(&head)),
+                Err(error) => {
+                    return Err(format!(
+                        "no request head but {:?}: {error}",
+                        String::from_utf8_lossy(&head)
+                    ));
+                }
             }
         }
-        RequestHead::parse(&head)
+        Ok(RequestHead::parse(&head))
     }
 
     fn tcp(&self) -> &TcpStream {

@@ -6,9 +6,9 @@ use super::numbered::{NumberedOrigin, joined, next};
 use crate::support::client::{TestClient, ask, get};
 use crate::support::frames::{DATA, END_STREAM, FramePeer, HEADERS};
 use crate::support::origin::{TestOrigin, within};
-use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup};
 use crate::support::tls::{Authority, Dial, NAME, VERSIONS};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Streams that are drained end within this.
@@ -27,8 +27,8 @@ fn secured(origin: &NumberedOrigin) -> (House, Authority) {
     (house, authority)
 }
 
-async fn over_tls(dial: &Dial, process: &TestProcess) -> TestClient {
-    let io = dial.connect(process.address).await;
+pub(super) async fn over_tls(dial: &Dial, address: SocketAddr) -> TestClient {
+    let io = dial.connect(address).await;
     let mut client = TestClient::new(Box::new(io), &get(PATH)).await;
     assert_eq!(client.read_head().await.status, 200);
     client.opened().await;
@@ -36,7 +36,7 @@ async fn over_tls(dial: &Dial, process: &TestProcess) -> TestClient {
 }
 
 /// Its stream ends in order within the spread, and it is told when to come back.
-async fn assert_drained(client: &mut TestClient) {
+pub(super) async fn assert_drained(client: &mut TestClient) {
     let began = Instant::now();
     assert_eq!(client.try_next_event().await.map(|event| event.data), None);
     assert!(
@@ -56,7 +56,7 @@ async fn clients_over_tls_are_drained_and_come_back_to_the_new_process() {
     let dial = authority.client(NAME, VERSIONS, None);
     let mut clients = Vec::new();
     for _ in 0..5 {
-        clients.push(over_tls(&dial, &process).await);
+        clients.push(over_tls(&dial, process.address).await);
     }
     let first = origin.publish();
     for client in &mut clients {
@@ -66,7 +66,7 @@ async fn clients_over_tls_are_drained_and_come_back_to_the_new_process() {
     let waiting = dial.connect(process.address).await;
     let new = house.take_over().await;
     assert_eq!(new.address, process.address);
-    let mut newcomer = over_tls(&dial, &new).await;
+    let mut newcomer = over_tls(&dial, new.address).await;
     for client in &mut clients {
         assert_drained(client).await;
     }

@@ -4,6 +4,7 @@
 mod clients;
 mod command;
 mod drained;
+mod every_kind;
 mod failures;
 mod filtered;
 mod kept;
