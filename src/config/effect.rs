@@ -31,7 +31,9 @@ impl Effect {
         match (key, of_source) {
             ("admin" | "workers" | "handover", _) => Self::Restart,
             (key, None) if key == "fleet" || key.starts_with("fleet.") => Self::Restart,
-            (_, Some("path" | "ids" | "fleet")) => Self::Replaces,
+            (_, Some("path" | "ids" | "fleet" | "log.history" | "log.history.events" | "log.history.age")) => {
+                Self::Replaces
+            }
             (_, Some("event_bytes_max" | "comments" | "upstream")) => Self::Reconnects,
             (_, Some(key)) if key.starts_with("upstream.") => Self::Reconnects,
             _ => Self::Live,

@@ -238,6 +238,9 @@ fn names_differ(section: &Section<'_>, source: &Source) {
 /// What a log that is shared can't be together with.
 fn shared_log(section: &Section<'_>, source: &mut Source) {
     if !source.fleet {
+        if source.log.history.is_some() {
+            section.mistake_at("log", "`history` without `fleet: true`", "both, or a larger log");
+        }
         return;
     }
     let mistake = |what: &str, expected: &str| section.mistake_at("fleet", what, expected);
@@ -255,6 +258,12 @@ fn shared_log(section: &Section<'_>, source: &mut Source) {
     }
     if source.ids == Ids::Auto {
         source.ids = Ids::Assign;
+    }
+    if source.ids == Ids::Pass && source.log.history.is_some() {
+        mistake(
+            "`log.history` beside `ids: pass`, which this version does not support",
+            "`ids: assign`",
+        );
     }
 }
 

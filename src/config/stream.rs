@@ -5,7 +5,7 @@ use super::field::Presence as _;
 use super::files::{folder_path, print_path};
 use super::item::Section;
 use super::shape::Shape;
-use super::table::{Unsupported, section};
+use super::table::{nested, section};
 use serde_json::{Map, Value as Json};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,12 +32,22 @@ section! {
         pub sync: Sync = SYNC.or("interval"),
         /// The most that a loss of power takes with `sync: interval`.
         pub sync_every: Duration = SOME_DURATION.or("1s"),
+        /// What a log that is shared keeps beyond that, in its engine, for clients that were away for longer.
+        pub history: Option<LogHistory> = nested().optional(),
     }
-    unsupported = [
-        Unsupported("history", &[], "a history shared with other instances"),
-    ];
     check = no_effect;
     printed = leave_out_what_has_no_effect;
+}
+
+section! {
+    /// What a log that is shared keeps in its engine; whichever is reached first.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct LogHistory {
+        /// Events.
+        pub events: usize = number(Count(1..=COUNT_MAX)).or("1000000"),
+        /// Age of the oldest event.
+        pub age: Duration = SOME_DURATION.or("7d"),
+    }
 }
 
 /// What `sync_every` is where it has no effect: its default.
@@ -106,6 +116,18 @@ pub struct LogLimits {
 }
 
 impl KeptLog {
+    /// The bounds of a log that is shared, in its engine.
+    pub fn shared_limits(&self) -> LogLimits {
+        match self.history {
+            Some(LogHistory { events, age }) => LogLimits {
+                events: events.max(self.events),
+                age: age.max(self.age),
+                bytes: u64::MAX,
+            },
+            None => self.limits(),
+        }
+    }
+
     /// The bounds alone.
     pub fn limits(&self) -> LogLimits {
         let Self { events, bytes, age, .. } = self;
