@@ -3,6 +3,7 @@
 use super::asks::Found;
 use super::channel::Channel;
 use super::history::{History, HistoryPlace};
+use super::older::NotNow;
 use crate::log::{Epoch, Position};
 use crate::metrics::GapReason;
 use bytes::Bytes;
@@ -43,6 +44,9 @@ impl Channel {
         if !self.is_open() || self.is_ahead(id) {
             return Some(asking());
         }
+        if self.older(id).is_some() {
+            return Some(asking());
+        }
         if self.catching_up.is_open() && self.is_the_origins(id) && self.may_still_come(id) {
             return Some(asking());
         }
@@ -68,23 +72,24 @@ impl Channel {
 
 impl PendingHistory {
     /// Completes when it has turned out whether there is something.
-    pub(crate) async fn answered(self) -> Option<HistoryPlace> {
+    pub(crate) async fn answered(self) -> Result<Option<HistoryPlace>, NotNow> {
         if !self.channel.is_open() {
             self.channel.until_open().await;
         }
         if self.channel.is_ahead(&self.id) {
             let _ = timeout(AHEAD_MAX, self.channel.until_level(&self.id)).await;
-            return None;
+            return Ok(None);
+        }
+        if let Some((older, wanted)) = self.channel.older(&self.id) {
+            return older.piece(wanted).await;
         }
         if self.channel.may_still_come(&self.id) {
             // Whatever comes of it, the log says.
             let _ = timeout(WAIT_MAX, self.channel.has_come(&self.id)).await;
-            return None;
+            return Ok(None);
         }
-        timeout(WAIT_MAX, self.channel.asks.decided(&self.id))
-            .await
-            .ok()
-            .flatten()
+        let decided = timeout(WAIT_MAX, self.channel.asks.decided(&self.id)).await;
+        Ok(decided.ok().flatten())
     }
 }
 

@@ -10,6 +10,7 @@ use super::end_rules::is_terminal;
 use super::followers::Followers;
 use super::ids::Ids;
 use super::membership::Membership;
+use super::older::Older;
 use super::opening::Opening;
 use super::removal::Removal;
 use super::settings::Settings;
@@ -46,6 +47,8 @@ pub struct Channel {
     /// What it is derived from, if it is.
     pub(super) parent: Option<Arc<Self>>,
     pub(super) opening: Opening,
+    /// What reads a shared log further back than the ring, if anything does.
+    pub(super) older: OnceLock<Arc<dyn Older>>,
     /// Whether its stream had begun before this process.
     pub(super) goes_on: bool,
     /// The ids behind which the upstreams begin; empty: none.
@@ -138,6 +141,7 @@ impl Channel {
             derivations: Derivations::new(),
             parent: parts.parent,
             opening: parts.opening,
+            older: OnceLock::new(),
             goes_on: parts.goes_on,
             places: parts.places,
             removal: OnceLock::new(),

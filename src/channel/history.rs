@@ -5,9 +5,12 @@
 //! one. It is shared by all clients whose ids it holds.
 
 use super::compression::Coding;
+use crate::config::LogLimits;
 use crate::log::{Cursor, Entry, Log, Read, comes_back_as, plain_of};
 use bytes::{Bytes, BytesMut};
+use std::any::Any;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// The events that the origin returned for an id, up to the channel's log.
 #[derive(Debug)]
@@ -16,6 +19,10 @@ pub(crate) struct History {
     asked: Bytes,
     log: Log,
     entries: Vec<Arc<Entry>>,
+    /// Where the channel's log goes on; `None`: not right behind this.
+    next: Option<Cursor>,
+    /// Let go when what is rendered is no longer needed.
+    held: Option<Arc<dyn Any + Send + Sync>>,
     /// Whole chunks and the blocks alone, in clear and compressed.
     rendered: [OnceLock<Rendered>; 4],
 }
@@ -46,7 +53,36 @@ impl History {
             entries: log.tail().up_to(end).filter_map(entry).collect(),
             asked,
             log,
+            // It ends right before the log's first event.
+            next: Some(Cursor::FIRST),
+            held: None,
             rendered: Default::default(),
+        }
+    }
+
+    /// All of what was read of a shared log behind an id, for one client. See [`super::older`].
+    pub(super) fn piece(
+        asked: Bytes,
+        entries: Vec<Arc<Entry>>,
+        next: Option<Cursor>,
+        held: Arc<dyn Any + Send + Sync>,
+    ) -> HistoryPlace {
+        let (_, log) = Log::new(LogLimits {
+            events: 1,
+            bytes: 1,
+            age: Duration::MAX,
+        });
+        let history = Self {
+            asked,
+            log,
+            entries,
+            next,
+            held: Some(held),
+            rendered: Default::default(),
+        };
+        HistoryPlace {
+            history: Arc::new(history),
+            from: 0,
         }
     }
 
@@ -81,8 +117,10 @@ impl History {
 }
 
 impl HistoryPlace {
-    /// Where the client goes on in the channel's log.
-    pub(crate) const NEXT: Cursor = Cursor::FIRST;
+    /// Where the client goes on in the channel's log. `None`: it has to come back for what is between.
+    pub(crate) fn next(&self) -> Option<Cursor> {
+        self.history.next
+    }
 
     /// What the client gets of it.
     pub(crate) fn entries(&self) -> &[Arc<Entry>] {
@@ -99,21 +137,40 @@ impl HistoryPlace {
             (Coding::Gzip, true) => (gzip_chunked, Entry::alone),
             (Coding::Gzip, false) => (gzip_plain, |entry| plain_of(&entry.alone())),
         };
-        let rendered = rendered.get_or_init(|| Rendered::of(&history.entries, of));
+        let rendered = rendered.get_or_init(|| Rendered::of(&history.entries, of, history.held.clone()));
         let start = rendered.starts.get(self.from).copied();
         rendered.bytes.slice(start.unwrap_or(rendered.bytes.len())..)
     }
 }
 
 impl Rendered {
-    fn of(entries: &[Arc<Entry>], bytes_of: impl Fn(&Entry) -> Bytes) -> Self {
+    fn of(
+        entries: &[Arc<Entry>],
+        bytes_of: impl Fn(&Entry) -> Bytes,
+        held: Option<Arc<dyn Any + Send + Sync>>,
+    ) -> Self {
         let mut bytes = BytesMut::new();
         let mut starts = Vec::with_capacity(entries.len());
         for entry in entries {
             starts.push(bytes.len());
             bytes.extend_from_slice(&bytes_of(entry));
         }
-        let bytes = bytes.freeze();
+        let bytes = match held {
+            Some(held) => Bytes::from_owner(Held { bytes, _held: held }),
+            None => bytes.freeze(),
+        };
         Self { bytes, starts }
+    }
+}
+
+/// Bytes, and what is let go with the last of them.
+struct Held {
+    bytes: BytesMut,
+    _held: Arc<dyn Any + Send + Sync>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }

@@ -5,8 +5,9 @@ use super::channel::Channel;
 use super::opening::Opening;
 use super::publisher::Publisher;
 use super::settings::Settings;
+use super::shared_place::Place;
 use crate::event_stream::Item;
-use crate::log::{BEHIND_ALL, Epoch, Position, SharedNumbering};
+use crate::log::{Epoch, Position, SharedNumbering};
 use crate::metrics::{GapReason, SourceMetrics};
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,25 +18,6 @@ pub(crate) struct SharedWriter {
     numbering: SharedNumbering,
     /// In the order of the configuration's upstreams.
     publishers: Vec<Publisher>,
-}
-
-/// Where something stands in a shared log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// The message.
-    pub(crate) sequence: u64,
-    /// Which event of it, from 1 on; 0: it holds one.
-    pub(crate) number: u32,
-}
-
-impl Place {
-    /// Behind all that a message holds.
-    pub(crate) fn behind(sequence: u64) -> Self {
-        Self {
-            sequence,
-            number: BEHIND_ALL,
-        }
-    }
 }
 
 impl Channel {
@@ -76,7 +58,7 @@ impl SharedWriter {
     /// The log begins behind this message, under this name. Once, before anything is published.
     pub(crate) fn begin(&mut self, epoch: &str, behind: u64) {
         self.numbering.begin(epoch, Position::START);
-        let position = self.numbering.position(behind, BEHIND_ALL);
+        let position = self.position(Place::behind(behind));
         self.channel.writer_state().begin_behind(position);
     }
 
@@ -153,9 +135,14 @@ impl SharedWriter {
         }
     }
 
+    /// As the channel's log counts.
+    pub(crate) fn position(&self, place: Place) -> Position {
+        self.numbering.position(place.sequence, place.number)
+    }
+
     /// What is published next stands here.
     fn at(&self, place: Place) {
-        let position = self.numbering.position(place.sequence, place.number);
+        let position = self.position(place);
         self.channel.writer_state().skip_to(position);
     }
 }

@@ -13,7 +13,7 @@ use super::sink::Sink;
 use super::slow_client::SlowState;
 use crate::channel::{Channel, Coding, HistoryPlace, gap_block, retry_block};
 use crate::config::Forward;
-use crate::log::{ResumePoint, StartPoint};
+use crate::log::{Cursor, ResumePoint, StartPoint};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -49,7 +49,8 @@ impl Shard {
         let side = |key| ShardChannel::new(channel.clone(), coding, WakeFlag::new(mailbox_sender.clone(), key));
         let channel_key = self.channels.key_of(&channel, coding, side);
 
-        let place = place(&channel, last_event_id.as_deref(), start, history.is_some());
+        let after = history.as_ref().and_then(|history| history.next());
+        let place = place(&channel, last_event_id.as_deref(), start, after);
         count_resume(&channel, last_event_id.as_deref(), &place);
         let mut member = (coding == Coding::Gzip).then(Member::default);
         let blocks = opening_blocks(channel.opening_retry(), &channel, &place);
@@ -127,10 +128,10 @@ impl Shard {
 }
 
 /// Where a client's stream goes on in the log: behind its history, if it gets one.
-fn place(channel: &Channel, last_event_id: Option<&[u8]>, start: StartPoint, has_history: bool) -> ResumePoint {
-    match (last_event_id, has_history) {
-        (Some(id), true) => ResumePoint {
-            next: HistoryPlace::NEXT,
+fn place(channel: &Channel, last_event_id: Option<&[u8]>, start: StartPoint, after: Option<Cursor>) -> ResumePoint {
+    match (last_event_id, after) {
+        (Some(id), Some(next)) => ResumePoint {
+            next,
             id: Bytes::copy_from_slice(id),
             gap: None,
         },

@@ -7,7 +7,7 @@ use super::response::{self, Response};
 use super::server::Server;
 use super::stream_start::{StreamHead, StreamStart};
 use super::{coding, long_poll, stream_head};
-use crate::channel::{Admission, Channel, HistoryLookup, HistoryPlace};
+use crate::channel::{Admission, Channel, HistoryLookup, HistoryPlace, NotNow};
 use crate::delivery::{Framing, Joining};
 use crate::metrics::RefuseReason;
 use crate::quotas::ClientPermit;
@@ -118,8 +118,7 @@ impl Waiting {
         } = self;
         let channel = admission.subscription.channel().clone();
         let asked = Instant::now();
-        let mut hurry = pin!(hurry);
-        let mut hurried = false;
+        let (mut hurry, mut hurried) = (pin!(hurry), false);
         if let Some(first) = first {
             let wait = wait.map(|wait| wait.max(FIRST_ANSWER_MIN));
             let refused = unless_hurried(first.wait(), wait, hurry.as_mut(), &mut hurried).await;
@@ -130,18 +129,19 @@ impl Waiting {
                 return Waited::For(Err(server.origin_refused(&request, &channel.settings().load(), status)));
             }
         }
-        let history = match history.map(|history| history_place(history, server)) {
-            Some(place) => unless_hurried(place, wait, hurry.as_mut(), &mut hurried)
-                .await
-                .flatten(),
-            None => None,
+        let found = found(history, server, wait, (hurry.as_mut(), &mut hurried)).await;
+        let history = match served(&channel, &request, server, found) {
+            Ok(history) => history,
+            Err(instead) => return instead,
         };
-        if let Some(instead) = not_served(&channel, &request, server) {
-            return instead;
-        }
         admission.opened();
         let Some(wait) = wait else {
-            return Waited::For(join(&request, permit, peer, admission, history));
+            return Waited::For(
+                match part_for(&request, &channel, server, (&permit, history.as_ref())) {
+                    Some(part) => Err(part),
+                    None => join(&request, permit, peer, admission, history),
+                },
+            );
         };
         let last_event_id = request::last_event_id(&request);
         if channel.is_over_for(last_event_id.as_deref(), Some(admission.start)) {
@@ -169,23 +169,60 @@ impl Waiting {
     }
 }
 
-/// What becomes of a client that can't be served here: its source is no more, or the log that instances
-/// share is not known yet, so that neither its id nor "from now on" means anything.
-fn not_served(channel: &Channel, request: &Request<()>, server: &Server) -> Option<Waited> {
+/// What a client gets that can be served here, before the log. Else what becomes of it: its source is no
+/// more, or the log that instances share is not known yet, so that neither its id nor "from now on" means
+/// anything, or not within reach.
+#[expect(
+    clippy::result_large_err,
+    reason = "it is moved once per answered request; a box would be an allocation more"
+)]
+fn served(
+    channel: &Channel,
+    request: &Request<()>,
+    server: &Server,
+    found: Option<Result<Option<HistoryPlace>, NotNow>>,
+) -> Result<Option<HistoryPlace>, Waited> {
     if channel.removal().is_some() {
-        return Some(Waited::AskAnew);
+        return Err(Waited::AskAnew);
     }
-    let refusal = || server.refuse(request, &channel.settings().load(), RefuseReason::Log);
-    (!channel.is_open()).then(|| Waited::For(Err(refusal())))
+    match found.unwrap_or(Ok(None)) {
+        Ok(history) if channel.is_open() => Ok(history),
+        Ok(_) | Err(NotNow) => {
+            let refusal = server.refuse(request, &channel.settings().load(), RefuseReason::Log);
+            Err(Waited::For(Err(refusal)))
+        }
+    }
+}
+
+/// A part of what a client has missed, if it gets that alone, and still may read it.
+fn part_for(
+    request: &Request<()>,
+    channel: &Channel,
+    server: &Server,
+    (permit, history): (&ClientPermit, Option<&HistoryPlace>),
+) -> Option<Response> {
+    let part = history.filter(|history| history.next().is_none())?;
+    let gone = access_check::gone(&server.snapshot.load(), request, channel, permit.grant());
+    Some(gone.unwrap_or_else(|| response::part(request, channel, part)))
+}
+
+/// What a client's history has come to, if it is waited for to its end.
+async fn found(
+    history: Option<HistoryLookup>,
+    server: &Server,
+    wait: Option<Duration>,
+    (hurry, hurried): (Pin<&mut impl Future<Output = ()>>, &mut bool),
+) -> Option<Result<Option<HistoryPlace>, NotNow>> {
+    unless_hurried(history_place(history?, server), wait, hurry, hurried).await
 }
 
 /// Where a client goes on in what the origin returns, once that is known. `None`: nowhere.
-async fn history_place(history: HistoryLookup, server: &Server) -> Option<HistoryPlace> {
+async fn history_place(history: HistoryLookup, server: &Server) -> Result<Option<HistoryPlace>, NotNow> {
     match history {
-        HistoryLookup::Found(place) => Some(place),
+        HistoryLookup::Found(place) => Ok(Some(place)),
         HistoryLookup::Asking(pending) => tokio::select! {
             place = pending.answered() => place,
-            () = server.quotas.leaving() => None,
+            () = server.quotas.leaving() => Ok(None),
         },
     }
 }

@@ -40,6 +40,8 @@ struct News {
     events: Vec<Value>,
     bytes: u64,
     gap: Option<Value>,
+    /// A history has more, or does not reach the log: what follows comes with the next answer.
+    is_part: bool,
 }
 
 /// The document: what follows `last_event_id`; or nothing after `wait`, when `leaving` completes,
@@ -59,6 +61,9 @@ pub(super) async fn news(
     };
     tokio::pin!(leaving);
     loop {
+        if news.is_part {
+            break;
+        }
         news.read(channel);
         let ended = channel.end().is_some_and(|end| news.next > end.last);
         if !news.events.is_empty() || news.gap.is_some() || ended || channel.removal().is_some() {
@@ -91,22 +96,27 @@ impl News {
             events: Vec::new(),
             bytes: 0,
             gap: place.gap.map(|reason| gap(channel, reason)),
+            is_part: false,
         }
     }
 
     /// What a history holds, up to a bound of the answer: what is left of it comes with the next.
     fn of(history: &HistoryPlace, id: Bytes) -> Self {
         let mut news = Self {
-            next: HistoryPlace::NEXT,
+            next: history.next().unwrap_or(Cursor::FIRST),
             id,
             events: Vec::new(),
             bytes: 0,
             gap: None,
+            is_part: history.next().is_none(),
         };
-        let mut entries = history.entries().iter();
-        while !news.is_full()
-            && let Some(entry) = entries.next()
-        {
+        for entry in history.entries() {
+            // A gap is said before what follows it.
+            let is_gap_behind = entry.kind() == Kind::Gap && !news.events.is_empty();
+            if news.is_full() || is_gap_behind {
+                news.is_part = true;
+                break;
+            }
             news.id = entry.id().clone();
             news.push(entry);
         }

@@ -3,17 +3,19 @@
 use super::stream_head::STREAM_HEADERS;
 use super::{coding, cors, problem, request};
 use crate::access::Answer;
-use crate::channel::retry_block;
+use crate::channel::{Channel, Coding, HistoryPlace, retry_block};
 use crate::config::{Refuse, Source};
 use crate::metrics::RefuseReason;
 use crate::path::BadParameter;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use hyper::{Request, StatusCode};
+use std::time::Duration;
 
 /// What hyper writes: a response of our own, or an origin's.
 pub(crate) type Response = hyper::Response<Body>;
@@ -28,6 +30,9 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 const ACCEPT: HeaderValue = HeaderValue::from_static("Accept");
 /// For what is true at this moment only.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// When a client comes back for the next part of what it has missed: soon, and not all at one time.
+const PART_RETRY: Duration = Duration::from_millis(200);
+const PART_RETRY_JITTER: f64 = 0.5;
 /// The longest time after which a request that found too many others is to be made again.
 const BUSY_SECONDS_MAX: u64 = 5;
 
@@ -210,6 +215,19 @@ fn come_back(source: &Source) -> Response {
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// A part of what a client has missed: its stream ends behind it, and it comes back for the rest.
+pub(super) fn part<B>(request: &Request<B>, channel: &Channel, part: &HistoryPlace) -> Response {
+    let retry = crate::delivery::jittered(PART_RETRY, PART_RETRY_JITTER);
+    let events = part.bytes(false, Coding::Identity);
+    let metrics = channel.metrics();
+    metrics.deliveries.increment(part.entries().len() as u64);
+    metrics.bytes_sent.increment(events.len() as u64);
+    let blocks = [Bytes::from(retry_block(retry)), events].map(|bytes| Ok(Frame::data(bytes)));
+    let mut response = Response::new(StreamBody::new(tokio_stream::iter(blocks)).boxed_unsync());
+    response.headers_mut().extend(STREAM_HEADERS);
+    with_cors(response, request, &channel.settings().load())
 }
 
 /// An error.

@@ -76,6 +76,15 @@ impl Epoch {
         }
     }
 
+    /// Where a position stands in a log that is shared, under the name that it has by now: the message, and
+    /// the event's number in it.
+    pub(crate) fn shared_place(&self, position: Position) -> Option<(String, u64, u32)> {
+        match &self.0 {
+            Form::Own(_) => None,
+            Form::Shared(numbering) => numbering.place(position),
+        }
+    }
+
     /// The position that an id of this epoch names.
     pub fn position(&self, id: &[u8]) -> Option<Position> {
         match &self.0 {

@@ -69,6 +69,16 @@ impl SharedNumbering {
         Position::new(base + (sequence << NUMBER_BITS) + u64::from(number))
     }
 
+    /// The name by now, and what a position stands for under it: the message's sequence, and the event's
+    /// number in it. `None`: it is an earlier name's.
+    pub(super) fn place(&self, position: Position) -> Option<(String, u64, u32)> {
+        let eras = self.0.load()?;
+        let era = eras.last()?;
+        let rest = position.get().checked_sub(era.base)?;
+        let number = rest & ((1 << NUMBER_BITS) - 1);
+        Some((era.name.clone(), rest >> NUMBER_BITS, u32::try_from(number).ok()?))
+    }
+
     /// The id of the event at a position, and of the place after it; empty: there is no name yet.
     pub(super) fn id(&self, position: Position) -> String {
         let eras = self.0.load().unwrap_or_default();
