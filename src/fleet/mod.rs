@@ -18,6 +18,7 @@
 mod apply;
 mod driver;
 mod engine;
+mod history;
 mod inbox;
 mod lease;
 mod member;
@@ -33,6 +34,7 @@ mod sink;
 
 pub(crate) use driver::{Parts, drive};
 pub(crate) use engine::Engine;
+pub(crate) use history::Histories;
 pub(crate) use inbox::Inbox;
 pub(crate) use member::Settings;
 pub(crate) use nats::Fleet;

@@ -169,6 +169,9 @@ table! {
     FLEET_CONSUMER_REBUILDS: Counter "fanfare_fleet_consumer_rebuilds_total" in Count, ["source"], &[],
         "How often the shared log had to be read anew, since its consumer failed or fell silent.",
         "One after each disturbance of the engine.";
+    FLEET_HISTORY_READS: Counter "fanfare_fleet_history_reads_total" in Count, ["source"], &[],
+        "How often the shared log was read for a client whose id this instance holds no more.",
+        "A client that was away for longer than `log` takes one for each MiB; a rate of its own: `log` is too short.";
     FLEET_LAG_EVENTS: Gauge "fanfare_fleet_lag_events" in Count, ["source"], &[],
         "Messages of the shared log that this instance has not read, as of the last look.",
         "More than some hundred: its clients are behind those of other instances.";

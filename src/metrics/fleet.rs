@@ -23,6 +23,8 @@ pub struct FleetMetrics {
     pub buffered_events: Gauge,
     /// `fanfare_fleet_consumer_rebuilds_total`.
     pub consumer_rebuilds: Counter,
+    /// `fanfare_fleet_history_reads_total`.
+    pub history_reads: Counter,
     /// `fanfare_fleet_lag_events`.
     pub lag_events: Gauge,
 }
@@ -42,6 +44,7 @@ impl FleetMetrics {
             appends_refused: counter(&definitions::FLEET_APPENDS_REFUSED),
             buffered_events: gauge(&definitions::FLEET_BUFFERED_EVENTS),
             consumer_rebuilds: counter(&definitions::FLEET_CONSUMER_REBUILDS),
+            history_reads: counter(&definitions::FLEET_HISTORY_READS),
             lag_events: gauge(&definitions::FLEET_LAG_EVENTS),
         }
     }

@@ -5,7 +5,7 @@ use super::surroundings::Surroundings;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Settings, SharedWriter, metrics_of};
 use crate::config::Source;
-use crate::fleet::{self, Fleet, FleetState, Lead, Parts, Shared, drive};
+use crate::fleet::{self, Fleet, FleetState, Histories, Lead, Parts, Shared, drive};
 use crate::upstream::StatusCell;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,17 +66,23 @@ impl Sharing {
         writer: SharedWriter,
     ) -> Parts<impl fleet::Engine> {
         let token = format!("{:016x}", fastrand::u64(..));
+        let engine = Arc::new(fleet.log(source.clone(), &token));
+        let metrics = surroundings.metrics.fleet(&source.name);
+        if source.log.history.is_some() {
+            let histories = Histories::new(engine.clone(), source, fleet.pieces(), metrics.history_reads.clone());
+            writer.channel().reads_older(Arc::new(histories));
+        }
         Parts {
-            engine: Arc::new(fleet.log(source.clone(), &token)),
+            engine,
             shared: self.shared.clone(),
             writer,
-            metrics: surroundings.metrics.fleet(&source.name),
+            metrics,
             settings: fleet::Settings {
                 instance: fleet.config().instance.clone(),
                 token,
                 upstreams: source.upstreams.len(),
                 message_bytes_max: 0,
-                checkpoint_every: source.log.age.max(AGE_MIN) / CHECKPOINTS_PER_AGE,
+                checkpoint_every: source.log.shared_limits().age.max(AGE_MIN) / CHECKPOINTS_PER_AGE,
                 first_epoch: None,
                 publish_behind: 0,
             },

@@ -7,6 +7,7 @@ mod reader;
 mod stream;
 
 use super::engine::{Engine, EngineError, Extent};
+use super::history::PIECES_MAX;
 use super::lease::LeaseAnswer;
 use super::pipeline::Answer;
 use super::record::Message;
@@ -23,13 +24,16 @@ use reader::StreamReader;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// What the engine takes if it has not said anything else yet.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// The fleet's engine, as the configuration names it. Nothing is connected before a source needs it.
-pub(crate) struct Fleet(Arc<Connection>);
+pub(crate) struct Fleet {
+    connection: Arc<Connection>,
+    pieces: Arc<Semaphore>,
+}
 
 /// One source's log.
 pub(crate) struct StreamLog {
@@ -45,12 +49,20 @@ pub(crate) struct StreamLog {
 impl Fleet {
     /// Never fails in a program that has the engine.
     pub(crate) fn new(config: &config::Fleet) -> Result<Self, Infallible> {
-        Ok(Self(Arc::new(Connection::new(config.clone()))))
+        Ok(Self {
+            connection: Arc::new(Connection::new(config.clone())),
+            pieces: Arc::new(Semaphore::new(PIECES_MAX)),
+        })
     }
 
     /// How it is used.
     pub(crate) fn config(&self) -> &config::Fleet {
-        &self.0.config
+        &self.connection.config
+    }
+
+    /// As many pieces of logs as may be in memory.
+    pub(crate) fn pieces(&self) -> Arc<Semaphore> {
+        self.pieces.clone()
     }
 
     /// A source's log. `token`: what no other process is called.
@@ -58,7 +70,7 @@ impl Fleet {
         StreamLog {
             names: Names::of(&self.config().name, &source.name),
             holder: format!("{} {token}", self.config().instance).into(),
-            connection: self.0.clone(),
+            connection: self.connection.clone(),
             source,
             stream: OnceCell::new(),
             store: OnceCell::new(),

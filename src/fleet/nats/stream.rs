@@ -16,12 +16,14 @@ const EPOCH: &str = "fanfare-epoch";
 const AGE_MIN: Duration = Duration::from_secs(60);
 /// What a message has beside the bytes that its events have as clients get them.
 const OVERHEAD: u64 = 2;
+/// As the engine says it.
+const UNBOUNDED: i64 = -1;
 /// How long the engine knows again what was sent twice; not longer than it keeps messages.
 const DUPLICATES: Duration = Duration::from_secs(60);
 
 /// What a source's stream should be.
 pub(super) fn wanted(fleet: &config::Fleet, source: &Source, names: &Names) -> Config {
-    let limits = source.log.limits();
+    let limits = source.log.shared_limits();
     Config {
         name: names.stream.clone(),
         subjects: vec![names.subjects.clone()],
@@ -30,7 +32,7 @@ pub(super) fn wanted(fleet: &config::Fleet, source: &Source, names: &Names) -> C
         storage: StorageType::File,
         num_replicas: fleet.replicas,
         max_messages: i64::try_from(limits.events).unwrap_or(i64::MAX),
-        max_bytes: i64::try_from(limits.bytes.saturating_mul(OVERHEAD)).unwrap_or(i64::MAX),
+        max_bytes: i64::try_from(limits.bytes.saturating_mul(OVERHEAD)).unwrap_or(UNBOUNDED),
         max_age: limits.age.max(AGE_MIN),
         duplicate_window: DUPLICATES,
         description: Some(format!("fanfare: the log of source {}", source.name)),
