@@ -65,6 +65,11 @@ impl<'a> Event<'a> {
         self.fields.id_line(self.block)
     }
 
+    /// Where the line that the type is from is in the block, with its line end.
+    pub fn type_line(&self) -> Option<Range<usize>> {
+        self.fields.type_line(self.block)
+    }
+
     /// The event type. Empty: the default, `message`.
     pub fn event_type(&self) -> &'a [u8] {
         &self.block[self.fields.event_type()]

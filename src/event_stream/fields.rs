@@ -195,6 +195,17 @@ impl Fields {
         Some(start..id.end + 1)
     }
 
+    /// Where the last `event` line is, with its line end.
+    pub(super) fn type_line(&self, block: &[u8]) -> Option<Range<usize>> {
+        let value = self.event_type();
+        // A value begins behind its field's name.
+        if value.start == 0 {
+            return None;
+        }
+        let start = memrchr(b'\n', &block[..value.start]).map_or(0, |line_end| line_end + 1);
+        Some(start..value.end + 1)
+    }
+
     /// Where the event type is.
     pub(super) fn event_type(&self) -> Range<usize> {
         self.event_type.range()

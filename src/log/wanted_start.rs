@@ -71,10 +71,15 @@ impl Log {
 
     /// With the oldest entry, where what came before it is wanted too.
     fn all_there_is(&self) -> StartPoint {
-        match self.tail() == Cursor::FIRST && self.shared.start == Position::START {
+        match self.holds_all() {
             true => StartPoint::At(Cursor::FIRST),
             false => StartPoint::OldestOfMore,
         }
+    }
+
+    /// Whether nothing has been let go of all that there was.
+    pub(crate) fn holds_all(&self) -> bool {
+        self.tail() == Cursor::FIRST && self.shared.start == Position::START
     }
 }
 

@@ -39,6 +39,11 @@ pub(crate) fn encode_component(value: &str) -> impl std::fmt::Display {
     utf8_percent_encode(value, COMPONENT)
 }
 
+/// The same of bytes, which need not be a text.
+pub(crate) fn encode_bytes(value: &[u8]) -> impl std::fmt::Display {
+    percent_encode(value, COMPONENT)
+}
+
 /// A segment as all its equivalents are written: what need not be encoded is not, the rest is in
 /// upper case. One that is not percent-encoded has no equivalents.
 pub(super) fn canonical(segment: &str) -> Cow<'_, str> {
