@@ -135,6 +135,7 @@ impl Inner {
                 name: name.into(),
             }),
             expires,
+            further: Vec::new(),
         })
     }
 

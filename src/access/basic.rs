@@ -146,6 +146,7 @@ fn verdict(known: bool, user: &NamedSecret) -> Verdict {
                 name: user.name.as_str().into(),
             }),
             expires: None,
+            further: Vec::new(),
         }),
         false => Verdict::Denied(Denial::new(DenyReason::Invalid)),
     }

@@ -54,5 +54,6 @@ fn grant_of(token: &NamedSecret) -> Grant {
             name: token.name.as_str().into(),
         }),
         expires: None,
+        further: Vec::new(),
     }
 }

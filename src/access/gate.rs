@@ -107,7 +107,7 @@ impl Gate {
 
     /// Whether a client may stay whom this let in: before the last reload, perhaps.
     pub fn holds(&self, grant: &Grant) -> bool {
-        self.bases.contains(&grant.basis)
+        grant.rests_on(&|basis| self.bases.contains(basis))
     }
 
     /// What a 401 says about which credentials are taken (RFC 9110, 11.6.1).

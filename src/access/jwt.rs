@@ -239,6 +239,7 @@ impl Inner {
             basis: self.basis,
             user: user.map(|name| User { kind: "jwt", name }),
             expires: Some(expires),
+            further: Vec::new(),
         })
     }
 }

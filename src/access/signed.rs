@@ -92,6 +92,7 @@ impl Signed {
                 name: key_id.into(),
             }),
             expires,
+            further: Vec::new(),
         })
     }
 }

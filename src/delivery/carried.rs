@@ -148,6 +148,7 @@ impl CarriedGrant {
             basis: self.basis,
             user,
             expires,
+            further: Vec::new(),
         })
     }
 }

@@ -275,6 +275,7 @@ fn grant(basis: u8, seconds: Option<u64>) -> Option<Grant> {
         basis: [basis; 32],
         user: None,
         expires: seconds.map(|seconds| SystemTime::now() + Duration::from_secs(seconds)),
+        further: Vec::new(),
     })
 }
 

@@ -70,6 +70,7 @@ mod tests {
                 name: "a".into(),
             }),
             expires: None,
+            further: Vec::new(),
         });
         let take = || {
             quotas

@@ -36,6 +36,7 @@ fn who_a_client_is_and_how_long_it_may_stay_goes_on() {
             name: "a".into(),
         }),
         expires: Some(expires),
+        further: Vec::new(),
     }));
     world.join(None, false);
     world.grant = None;
