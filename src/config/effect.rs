@@ -34,6 +34,7 @@ impl Effect {
             (_, Some("path" | "ids" | "fleet" | "log.history" | "log.history.events" | "log.history.age")) => {
                 Self::Replaces
             }
+            (key, None) if key.starts_with("combine.") => Self::Replaces,
             (_, Some("event_bytes_max" | "comments" | "upstream")) => Self::Reconnects,
             (_, Some(key)) if key.starts_with("upstream.") => Self::Reconnects,
             _ => Self::Live,

@@ -13,6 +13,7 @@ mod access;
 mod addresses;
 mod around;
 mod codec;
+mod combine;
 mod cors;
 mod credentials;
 mod diagnostics;
@@ -61,6 +62,7 @@ pub use access::{
     PasswordHash, SignedAccess, read_signing_keys,
 };
 pub use addresses::{ADMIN, LISTEN, Listen, Network, parse_listen};
+pub use combine::Combine;
 pub use cors::Cors;
 pub use credentials::Credentials;
 pub use end_rules::EndWhen;

@@ -3,6 +3,7 @@
 use super::access::{ADMIN_ACCESS, Access};
 use super::addresses::{self, ADDRESS_FORM, ADMIN_ADDRESS, NETWORK, Network, SOCKET_PATH};
 use super::codec::{AtLeastOne, Codec as _, Count, Custom, Flag, List, OneOrMore, Word};
+use super::combine::{self, Combine};
 use super::diagnostics::{Collector, Diagnostics};
 use super::field::{NoKey, Presence as _};
 use super::fleet::Fleet;
@@ -15,7 +16,7 @@ use super::paths::{ClientPath, Overlap};
 use super::process::{Drain, Limits};
 use super::shape::Shape;
 use super::source::{self, Source};
-use super::table::{Table, Unsupported, nested, section};
+use super::table::{Table, nested, section};
 use super::url::PUBLIC_URL;
 use serde_json::{Map, Value as Json};
 use std::net::SocketAddr;
@@ -55,14 +56,13 @@ section! {
         pub access_log: bool = Flag.or("false"),
         /// The event streams, by name; the name is a label of metrics.
         pub sources: Vec<Arc<Source>> = SOURCES.needed("at least one source, by name"),
+        /// Streams that are put together from several sources, each at a path of its own.
+        pub combine: Vec<Combine> = List(nested::<Combine>(), "a list of mappings with `path` and `sources`").or("[]"),
         /// What goes to the origin as it is, in the order of the list.
         pub pass: Vec<Pass> = List(nested::<Pass>(), "a list of mappings with `prefix` and `to`").or("[]"),
         /// The files that it names, as they were when it was read.
         pub files: NamedFiles = NoKey(NamedFiles::default),
     }
-    unsupported = [
-        Unsupported("combine", &[], "streams put together from several sources"),
-    ];
     check = check;
 }
 
@@ -129,7 +129,7 @@ fn sources(item: &Item<'_>) -> Option<Vec<Arc<Source>>> {
 
 fn check(section: &Section<'_>, config: Option<&mut Config>) {
     addresses::check(section);
-    if let Some(config) = config {
+    if let Some(config) = &config {
         listener::check(section, &config.listen, &config.trusted_proxies);
         if config.limits.clients_per_user > 0 && config.sources.iter().all(|source| source.access.is_empty()) {
             section.warn_at(
@@ -140,6 +140,7 @@ fn check(section: &Section<'_>, config: Option<&mut Config>) {
     }
     paths_are_told_apart(section);
     fleet_and_sources(section);
+    combine::check(section, config.map(|config| &*config.sources));
     pass::check(section);
 }
 
@@ -160,33 +161,39 @@ fn fleet_and_sources(section: &Section<'_>) {
     }
 }
 
-/// Every path leads to one source.
+/// Every path leads to one source, or to several that are combined there.
 fn paths_are_told_apart(section: &Section<'_>) {
     let Some(sources) = section.present("sources").filter(|item| item.scalar().is_none()) else {
         return;
     };
+    let entries = sources.entries("").unwrap_or_default();
+    let of_sources = entries.iter().flat_map(|(entry, item)| {
+        let paths = source::paths(item).into_iter();
+        paths.map(|(path, at)| (path, at, entry.key.as_str()))
+    });
+    let combined = combine::paths(section)
+        .into_iter()
+        .map(|(path, at)| (path, at, "combine"));
     let mut served: Vec<(ClientPath, &str, usize)> = Vec::new();
-    for (entry, item) in sources.entries("").unwrap_or_default() {
-        for (path, at) in source::paths(&item) {
-            for (other, name, line) in &served {
-                // Made only where two clash: there are as many pairs as sources squared.
-                let whose = || format!("the path of `{name}` in line {line}");
-                match path.against(other) {
-                    Overlap::None => {}
-                    Overlap::Same => at.mistake(format!("{} is also {}", at.found(), whose()), "each path once"),
-                    Overlap::Ambiguous => at.mistake(
-                        format!("{} and {} fit the same requests", at.found(), whose()),
-                        "templated paths that can be told apart",
-                    ),
-                    Overlap::LiteralFirst => at.warn(format!(
-                        "{} and {} fit the same request: the path without parameters wins",
-                        at.found(),
-                        whose()
-                    )),
-                }
+    for (path, at, name) in of_sources.chain(combined) {
+        for (other, name, line) in &served {
+            // Made only where two clash: there are as many pairs as sources squared.
+            let whose = || format!("the path of `{name}` in line {line}");
+            match path.against(other) {
+                Overlap::None => {}
+                Overlap::Same => at.mistake(format!("{} is also {}", at.found(), whose()), "each path once"),
+                Overlap::Ambiguous => at.mistake(
+                    format!("{} and {} fit the same requests", at.found(), whose()),
+                    "templated paths that can be told apart",
+                ),
+                Overlap::LiteralFirst => at.warn(format!(
+                    "{} and {} fit the same request: the path without parameters wins",
+                    at.found(),
+                    whose()
+                )),
             }
-            served.push((path, &entry.key, at.node.place.line));
         }
+        served.push((path, name, at.node.place.line));
     }
 }
 

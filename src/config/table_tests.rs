@@ -12,7 +12,8 @@ use std::time::Duration;
 
 /// Keys that contradict others, name files, or have no effect at some sources: they have tests of
 /// their own.
-const APART: [&str; 16] = [
+const APART: [&str; 17] = [
+    "combine",
     "access",
     "admin_access",
     "idle_timeout",

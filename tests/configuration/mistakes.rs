@@ -69,10 +69,6 @@ f.yaml:28:45: sources.c.end_when[1]: not exactly one rule; expected `{event: NAM
 fn what_can_not_take_effect_is_never_ignored() {
     for (text, place) in [
         (
-            with("combine: [ { path: /all } ]").replace("    combine", "combine"),
-            "f.yaml:5:1: combine: not supported by this version",
-        ),
-        (
             with("live_event: fanfare.gap"),
             "f.yaml:5:17: sources.s.live_event: `gap_event` and `live_event` are both \"fanfare.gap\"; expected names that differ",
         ),
@@ -129,6 +125,60 @@ fn a_key_that_was_renamed_names_the_new_one() {
         told.contains("upstream.silence: `silence` is now named `read_timeout`"),
         "{told}"
     );
+}
+
+#[test]
+fn what_is_combined_has_to_be_there() {
+    let file = |combine: &str| {
+        format!(
+            "sources:\n  a: {{path: /a, upstream: 'http://o/'}}\n  jobs: {{path: '/jobs/{{job}}', upstream: 'http://o/'}}\ncombine:\n  - {combine}\n"
+        )
+    };
+    for (combine, told) in [
+        (
+            "{path: /all, sources: [b]}",
+            "f.yaml:5:28: combine[0].sources[0]: there is no source `b`; expected `a`",
+        ),
+        (
+            "{path: /all, sources: [job]}",
+            "f.yaml:5:28: combine[0].sources[0]: there is no source `job`; expected `jobs`",
+        ),
+        (
+            "{path: /all, sources: [a, a]}",
+            "f.yaml:5:31: combine[0].sources[1]: `a` a second time; expected each source once",
+        ),
+        (
+            "{path: /all, sources: jobs}",
+            "f.yaml:5:27: combine[0].sources: `jobs` has parameters in its path",
+        ),
+        (
+            "{path: /a, sources: [a]}",
+            "f.yaml:5:12: combine[0].path: `/a` is also the path of `a` in line 2; expected each path once",
+        ),
+        (
+            "{path: '/x/{y}', sources: [a]}",
+            "f.yaml:5:12: combine[0].path: `/x/{y}` has parameters; expected a path without them",
+        ),
+        (
+            "{path: /all, sources: []}",
+            "f.yaml:5:27: combine[0].sources: an empty list",
+        ),
+        ("{path: /all}", "f.yaml:5:5: combine[0].sources: missing"),
+        (
+            "{path: /all, sources: [a], prefix: true}",
+            "f.yaml:5:32: combine[0].prefix: unknown key",
+        ),
+    ] {
+        let said = wrong(&file(combine));
+        assert!(said.starts_with(told), "{said}");
+    }
+    assert_eq!(right(&file("{path: /all, sources: [a]}")).config.combine.len(), 1);
+    let differ = "sources:\n  a: {path: /a, upstream: 'http://o/', compress: gzip, cors: {origins: '*'}}\n  b: {path: /b, upstream: \
+                  'http://o/'}\ncombine: [{path: /all, sources: [a, b]}]\n";
+    let warnings = right(differ).warnings;
+    let told: Vec<_> = warnings.iter().map(|warning| warning.what.as_str()).collect();
+    assert!(told.iter().any(|what| what.contains("no CORS headers")), "{told:?}");
+    assert!(told.iter().any(|what| what.contains("not compressed")), "{told:?}");
 }
 
 #[test]
