@@ -7,7 +7,7 @@
 mod pass;
 
 use bytes::Bytes;
-use fanfare::channel::{Admission, Channel, Filter, Settings};
+use fanfare::channel::{Admission, Channel, Filter, LongIds, Publisher, Settings};
 use fanfare::config::{self, LogLimits};
 use fanfare::event_stream::{Item, Parser, ParserOptions};
 use fanfare::log::{Draft, Epoch, Kind, Log, Moves, Numbering, Writer};
@@ -35,6 +35,8 @@ fn main() -> io::Result<ExitCode> {
         (Some("resume"), Some(times)) => resume(times),
         (Some("filter"), Some(times)) => filter(times),
         (Some("pass"), Some(times)) => pass::pass(times)?,
+        (Some("publish"), Some(times)) => publish(times, false),
+        (Some("join"), Some(times)) => publish(times, true),
         _ => {
             return Ok(ExitCode::from(2));
         }
@@ -132,6 +134,40 @@ fn filter(times: u64) {
         });
         let block = format!("event: kind{n}\ndata: {{\"section\":{{\"id\":{n}}},\"text\":\"{data}\"}}\n\n");
         parser.push(Bytes::from(block));
+        while let Some(item) = parser.next_item() {
+            publisher.item(item, Instant::now());
+        }
+        publisher.flush();
+    }
+}
+
+/// Events of two sources in turn, 200 bytes each and with ids, in a read each; `joined`: and they are
+/// put together for the clients of both.
+fn publish(times: u64, joined: bool) {
+    let metrics = Metrics::new();
+    let channels = ["a", "b"].map(|name| {
+        let yaml = format!("sources:\n  {name}: {{ path: /s, upstream: \"http://127.0.0.1:9/\" }}\n");
+        let Ok(loaded) = config::read(&yaml, "bench.yaml", &|_| None) else {
+            unreachable!("it is a configuration")
+        };
+        let settings = Settings::new(loaded.config.sources[0].clone());
+        Channel::new(settings, metrics.source(name), Epoch::new())
+    });
+    let mut publishers: [Publisher; 2] = channels.each_ref().map(|channel| channel.publisher(0));
+    let _client = joined.then(|| {
+        let named = channels.iter().map(|channel| (channel.name().into(), channel.clone()));
+        let around = (channels[0].settings().clone(), metrics.source("/all"));
+        let joined = Channel::joining(named.collect(), false, around, Arc::new(LongIds::new()));
+        joined.admit(Protocol::Http11, None)
+    });
+    let data = "x".repeat(160);
+    for n in 0..times {
+        let mut parser = Parser::new(ParserOptions {
+            event_bytes_max: 1 << 20,
+            comments: false,
+        });
+        parser.push(Bytes::from(format!("id: {n:08}\nevent: update\ndata: {data}\n\n")));
+        let publisher = &mut publishers[(n % 2) as usize];
         while let Some(item) = parser.next_item() {
             publisher.item(item, Instant::now());
         }

@@ -47,7 +47,8 @@ impl Channel {
         if self.older(id).is_some() {
             return Some(asking());
         }
-        if self.catching_up.is_open() && self.is_the_origins(id) && self.may_still_come(id) {
+        let is_catching_up = self.catching_up.is_open() && self.is_the_origins(id);
+        if (is_catching_up || self.lineage.join().is_some()) && self.may_still_come(id) {
             return Some(asking());
         }
         if self.asks.is_over() || !self.is_the_origins(id) {

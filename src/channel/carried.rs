@@ -6,6 +6,7 @@
 use super::channel::{Channel, Parts};
 use super::end::{Cause, End, Ending};
 use super::ids::Ids;
+use super::lineage::Lineage;
 use super::membership::Membership;
 use super::opening::Opening;
 use super::settings::Settings;
@@ -87,7 +88,7 @@ impl Channel {
         settings: Settings,
         metrics: Arc<SourceMetrics>,
     ) -> Result<Arc<Self>, CarriedLogError> {
-        Self::take_as(state, log, (settings, metrics), None)
+        Self::take_as(state, log, (settings, metrics), Lineage::Upstreams)
     }
 
     /// The same where it may be derived from another.
@@ -95,7 +96,7 @@ impl Channel {
         state: &CarriedChannelState,
         log: impl Read,
         (settings, metrics): (Settings, Arc<SourceMetrics>),
-        parent: Option<Arc<Self>>,
+        lineage: Lineage<Self>,
     ) -> Result<Arc<Self>, CarriedLogError> {
         state.check()?;
         let now = Instant::now();
@@ -117,8 +118,8 @@ impl Channel {
             origin_retry: state.origin_retry_ms.map(Duration::from_millis),
             goes_on: true,
             places: Box::default(),
-            parent,
             opening: Opening::open(),
+            lineage,
         };
         Ok(Self::of(parts, settings, metrics))
     }

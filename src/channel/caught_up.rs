@@ -31,11 +31,22 @@ impl Channel {
 
     /// Whether the origin may still send the event of an id.
     pub(super) fn may_still_come(&self, id: &[u8]) -> bool {
+        if let Some(join) = self.lineage.join() {
+            return join.named(id).any(|(source, id)| source.may_still_come(&id));
+        }
         self.catching_up.is_open() && self.place_behind(id).gap == Some(GapReason::UnknownId)
     }
 
     /// Completes when the log holds an id, or will not.
     pub(super) async fn has_come(&self, id: &[u8]) {
-        self.followers.until(|| (!self.may_still_come(id)).then_some(())).await;
+        let Some(join) = self.lineage.join() else {
+            return self.followers.until(|| (!self.may_still_come(id)).then_some(())).await;
+        };
+        for (source, id) in join.named(id) {
+            source
+                .followers
+                .until(|| (!source.may_still_come(&id)).then_some(()))
+                .await;
+        }
     }
 }

@@ -9,6 +9,8 @@ use super::end::{Cause, End, Ending};
 use super::end_rules::is_terminal;
 use super::followers::Followers;
 use super::ids::Ids;
+use super::joins::Joins;
+use super::lineage::Lineage;
 use super::membership::Membership;
 use super::older::Older;
 use super::opening::Opening;
@@ -44,11 +46,11 @@ pub struct Channel {
     pub(super) asks: Asks,
     pub(super) catching_up: CatchingUp,
     pub(super) derivations: Derivations<Self>,
-    /// What it is derived from, if it is.
-    pub(super) parent: Option<Arc<Self>>,
     pub(super) opening: Opening,
     /// What reads a shared log further back than the ring, if anything does.
     pub(super) older: OnceLock<Arc<dyn Older>>,
+    pub(super) joins: Joins<Self>,
+    pub(super) lineage: Lineage<Self>,
     /// Whether its stream had begun before this process.
     pub(super) goes_on: bool,
     /// The ids behind which the upstreams begin; empty: none.
@@ -72,19 +74,18 @@ pub(super) struct Parts {
     pub(super) goes_on: bool,
     /// The ids behind which the upstreams begin; empty: none.
     pub(super) places: Box<[Bytes]>,
-    /// See [`Channel::parent`].
-    pub(super) parent: Option<Arc<Channel>>,
     pub(super) opening: Opening,
+    pub(super) lineage: Lineage<Channel>,
 }
 
 impl Channel {
     /// A channel with an empty log, whose numbering is `epoch`.
     pub fn new(settings: Settings, metrics: Arc<SourceMetrics>, epoch: Epoch) -> Arc<Self> {
-        Self::beginning(settings, metrics, (epoch, Position::START), Vec::new(), false)
+        Self::empty_behind(settings, metrics, (epoch, Position::START), Vec::new(), false)
     }
 
     /// A channel with an empty log that goes on behind a position.
-    pub(super) fn beginning(
+    pub(super) fn empty_behind(
         settings: Settings,
         metrics: Arc<SourceMetrics>,
         begin: (Epoch, Position),
@@ -116,15 +117,15 @@ impl Channel {
             ending: Ending::new(upstreams),
             membership: Membership::new(),
             origin_retry: None,
-            parent: None,
+            lineage: Lineage::Upstreams,
         };
         Self::of(parts, settings, metrics)
     }
 
     pub(super) fn of(parts: Parts, settings: Settings, metrics: Arc<SourceMetrics>) -> Arc<Self> {
-        match parts.parent {
-            None => metrics.channels.increment(1.0),
-            Some(_) => metrics.derived_channels.add(1.0),
+        match parts.lineage {
+            Lineage::Upstreams => metrics.channels.increment(1.0),
+            Lineage::Filtered(..) | Lineage::Joined(_) => metrics.derived_channels.add(1.0),
         }
         let channel = Self {
             name: settings.load().name.as_str().into(),
@@ -139,9 +140,10 @@ impl Channel {
             asks: Asks::new(),
             catching_up: CatchingUp::new(),
             derivations: Derivations::new(),
-            parent: parts.parent,
             opening: parts.opening,
             older: OnceLock::new(),
+            joins: Joins::new(),
+            lineage: parts.lineage,
             goes_on: parts.goes_on,
             places: parts.places,
             removal: OnceLock::new(),
@@ -160,6 +162,15 @@ impl Channel {
     /// The configured name of its source.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The configured names of the sources whose events it has.
+    pub fn sources(&self) -> Vec<&str> {
+        match &self.lineage {
+            Lineage::Upstreams => vec![self.name()],
+            Lineage::Filtered(whole, _) => whole.sources(),
+            Lineage::Joined(join) => join.sources.iter().map(|source| &*source.name).collect(),
+        }
     }
 
     /// The settings of its source, which may be replaced at any time.
@@ -209,6 +220,8 @@ impl Channel {
         }
         writer_state.gauge(self.log.events() as f64, self.log.bytes() as f64, &self.metrics);
         drop(writer_state);
+        self.trim_joined();
+        self.joins.forget_gone();
         self.sweep_derived(now);
     }
 
@@ -227,8 +240,8 @@ impl Channel {
 
     /// The reconnection time that the origin named last.
     pub fn origin_retry(&self) -> Option<Duration> {
-        if let Some(parent) = &self.parent {
-            return parent.origin_retry();
+        if let Some(whole) = self.lineage.whole() {
+            return whole.origin_retry();
         }
         self.origin_retry
             .load(Ordering::Relaxed)
@@ -263,7 +276,7 @@ impl Channel {
 
     /// How its clients leave, if its source is no more.
     pub fn removal(&self) -> Option<Removal> {
-        let of_parent = || self.parent.as_ref().and_then(|parent| parent.removal());
+        let of_parent = || self.lineage.parents().find_map(|parent| parent.removal());
         self.removal.get().copied().or_else(of_parent)
     }
 }
@@ -337,10 +350,13 @@ impl Channel {
     /// 204, on which an EventSource stops. `admitted`: where it starts without one, if it has been
     /// let in already.
     pub fn is_over_for(&self, last_event_id: Option<&[u8]>, admitted: Option<StartPoint>) -> bool {
-        if let Some(parent) = &self.parent {
-            return parent.is_over_for(last_event_id, admitted);
+        if let Some(whole) = self.lineage.whole() {
+            return whole.is_over_for(last_event_id, admitted);
         }
         let Some(end) = self.end() else { return false };
+        if let Some(join) = self.lineage.join() {
+            return self.is_joined_over_for(join, &end, last_event_id, admitted);
+        }
         let id = last_event_id.filter(|id| !id.is_empty());
         let has_all = id.is_some_and(|id| comes_back_as(&end.id, id) || self.ids.is_own(id, end.position));
         // One that was let in before the end gets the rest, however long its answer took.
@@ -362,9 +378,9 @@ impl Channel {
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        match self.parent {
-            None => self.metrics.channels.decrement(1.0),
-            Some(_) => self.metrics.derived_channels.add(-1.0),
+        match self.lineage {
+            Lineage::Upstreams => self.metrics.channels.decrement(1.0),
+            Lineage::Filtered(..) | Lineage::Joined(_) => self.metrics.derived_channels.add(-1.0),
         }
         let writer_state = self.writer_state.get_mut().unwrap_or_else(PoisonError::into_inner);
         writer_state.gauge(0.0, 0.0, &self.metrics);

@@ -6,6 +6,7 @@ use super::deriving::{Derived, Parent};
 use super::end::{Cause, End, Ending};
 use super::filter::Filter;
 use super::ids::Ids;
+use super::lineage::Lineage;
 use super::membership::Membership;
 use super::opening::Opening;
 use super::subscription::Admission;
@@ -69,12 +70,12 @@ impl Admission {
 impl Channel {
     /// The channel with what a filter lets through.
     fn filtered(self: &Arc<Self>, filter: &Arc<Filter>) -> Arc<Self> {
-        let make = |before| self.deriving(before);
+        let make = |before| self.deriving(filter, before);
         self.derivations.enter(&self.as_parent(), filter.clone(), make)
     }
 
     /// An empty channel that is derived from this one, behind a position.
-    fn deriving(self: &Arc<Self>, before: Position) -> Arc<Self> {
+    fn deriving(self: &Arc<Self>, filter: &Arc<Filter>, before: Position) -> Arc<Self> {
         let source = self.settings().snapshot();
         let (writer, log) = Log::continuing(before, source.log.limits());
         let upstreams = source.upstreams.len();
@@ -88,8 +89,8 @@ impl Channel {
             origin_retry: None,
             goes_on: false,
             places: Box::default(),
-            parent: Some(self.clone()),
             opening: Opening::open(),
+            lineage: Lineage::Filtered(self.clone(), filter.clone()),
         };
         Self::of(parts, self.settings().clone(), self.metrics().clone())
     }
@@ -111,6 +112,9 @@ impl Channel {
         if self.derivations.are_any() {
             self.derivations.follow(&self.as_parent());
         }
+        if self.joins.are_any() {
+            self.joins.all().iter().for_each(|joined| joined.take_in());
+        }
     }
 
     /// Wakes the followers, also of what is derived: something else has changed.
@@ -118,6 +122,9 @@ impl Channel {
         self.notify_followers();
         if self.derivations.are_any() {
             self.derivations.follow_change(&self.as_parent());
+        }
+        if self.joins.are_any() {
+            self.joins.all().iter().for_each(|joined| joined.take_in_change());
         }
     }
 
@@ -128,6 +135,7 @@ impl Channel {
             self.followers.offered(),
             self.compression.offered(),
             self.derivations.offered(),
+            self.offered_in_joins(),
         ];
         all.into_iter().flatten().min()
     }
@@ -154,11 +162,12 @@ impl Channel {
         log: impl Read,
     ) -> Result<Arc<Self>, CarriedLogError> {
         let (settings, metrics) = (self.settings().clone(), self.metrics().clone());
-        let channel = Self::take_as(state, log, (settings, metrics), Some(self.clone()))?;
         // Those that are there are there, however many there may be now.
-        if let Some(filter) = self.settings().filters().choose(filter, usize::MAX) {
-            self.derivations.take(&self.as_parent(), filter, &channel);
-        }
+        let chosen = self.settings().filters().choose(filter, usize::MAX);
+        let filter = chosen.unwrap_or_else(|| Arc::new(filter.clone()));
+        let lineage = Lineage::Filtered(self.clone(), filter.clone());
+        let channel = Self::take_as(state, log, (settings, metrics), lineage)?;
+        self.derivations.take(&self.as_parent(), filter, &channel);
         Ok(channel)
     }
 
@@ -201,7 +210,7 @@ impl Channel {
                 return None;
             }
             let id = parent.place(None, StartPoint::At(done)).id;
-            let back = (!id.is_empty()).then(|| parent.place_behind(&id))?;
+            let back = (!id.is_empty()).then(|| parent.place_in_log(&id))?;
             (back.gap.is_none() && back.next == done).then_some(id)
         });
         match newest {

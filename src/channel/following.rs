@@ -57,9 +57,7 @@ impl Channel {
     /// To be called by a follower after it has moved on.
     pub fn progressed(&self) {
         self.backpressure.progressed();
-        if let Some(parent) = &self.parent {
-            parent.progressed();
-        }
+        self.lineage.parents().for_each(|parent| parent.progressed());
     }
 
     /// Whether a follower this far behind makes the publishing side wait.

@@ -105,6 +105,14 @@ impl History {
         })
     }
 
+    /// All of it.
+    pub(super) fn whole(self: &Arc<Self>) -> HistoryPlace {
+        HistoryPlace {
+            history: self.clone(),
+            from: 0,
+        }
+    }
+
     /// Whether another one has all of it.
     pub(super) fn is_part_of(&self, other: &Arc<Self>) -> bool {
         other.place(&self.asked).is_some()
@@ -120,6 +128,20 @@ impl HistoryPlace {
     /// Where the client goes on in the channel's log. `None`: it has to come back for what is between.
     pub(crate) fn next(&self) -> Option<Cursor> {
         self.history.next
+    }
+
+    /// Of what the client gets of it, only those that fit.
+    pub(super) fn only(&self, fits: impl Fn(&Entry) -> bool) -> Self {
+        let entries = self.entries().iter().filter(|entry| fits(entry));
+        let history = History {
+            asked: self.history.asked.clone(),
+            log: self.history.log.clone(),
+            entries: entries.cloned().collect(),
+            next: self.history.next,
+            held: self.history.held.clone(),
+            rendered: Default::default(),
+        };
+        Arc::new(history).whole()
     }
 
     /// What the client gets of it.

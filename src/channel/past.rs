@@ -41,7 +41,7 @@ impl Channel {
             .map(|draft| draft.received);
         let is_passed = newest.is_some_and(|draft| draft.indexed);
         let goes_on = newest.is_some() || past.places.iter().any(|place| !place.is_empty());
-        let channel = Self::beginning(settings, metrics, (past.epoch, past.before), past.places, goes_on);
+        let channel = Self::empty_behind(settings, metrics, (past.epoch, past.before), past.places, goes_on);
         channel.writer_state().restore(past.entries, past.next);
         if is_passed {
             channel.ids.go_on_passing();

@@ -28,7 +28,8 @@ pub fn metrics_of(source: &Source, metrics: &Metrics) -> Arc<SourceMetrics> {
             _ => true,
         },
         keeps_log: source.log.dir.is_some(),
-        derives: source.filters > 0,
+        // One without upstreams is put together from others.
+        derives: source.filters > 0 || source.upstreams.is_empty(),
         compresses: source.compress == Compress::Gzip,
     });
     handles

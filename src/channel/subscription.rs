@@ -46,7 +46,7 @@ impl Channel {
 
     /// Counts a client in that has its place already.
     pub fn subscribe(self: &Arc<Self>, protocol: Protocol) -> Subscription {
-        self.lineage().for_each(|channel| channel.membership.enter());
+        self.each_of_lineage(&|channel| channel.membership.enter());
         self.metrics().clients[protocol.index()].increment(1.0);
         Subscription {
             channel: self.clone(),
@@ -56,9 +56,10 @@ impl Channel {
 }
 
 impl Channel {
-    /// It, and what it is derived from: a client of it is a client of all of them.
-    fn lineage(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |channel| channel.parent.as_deref())
+    /// It, and what it is computed from: a client of it is a client of all of them.
+    fn each_of_lineage(&self, of: &impl Fn(&Self)) {
+        of(self);
+        self.lineage.parents().for_each(|parent| parent.each_of_lineage(of));
     }
 }
 
@@ -76,7 +77,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.channel.lineage().for_each(|channel| channel.membership.leave());
+        self.channel.each_of_lineage(&|channel| channel.membership.leave());
         // Whoever sees by this that a client is gone finds room in its place.
         self.channel.metrics().clients[self.protocol.index()].decrement(1.0);
     }

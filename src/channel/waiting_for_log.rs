@@ -1,6 +1,7 @@
 //! Clients of a channel whose log is shared, and not known here yet, or not as far as they are.
 
 use super::channel::Channel;
+use super::lineage::Lineage;
 use crate::log::Epoch;
 use crate::metrics::GapReason;
 use std::time::Duration;
@@ -12,17 +13,19 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 impl Channel {
     /// Whether its log is known: where several processes share it, only once it has been read.
     pub(crate) fn is_open(&self) -> bool {
-        match &self.parent {
-            Some(parent) => parent.is_open(),
-            None => self.opening.is_open(),
+        match &self.lineage {
+            Lineage::Upstreams => self.opening.is_open(),
+            Lineage::Filtered(..) | Lineage::Joined(_) => self.lineage.parents().all(|parent| parent.is_open()),
         }
     }
 
     /// Whether a client may have an id from another instance that has read further. One of the origin's
     /// may be that, or none at all.
     pub(super) fn is_ahead(&self, id: &[u8]) -> bool {
-        if let Some(parent) = &self.parent {
-            return parent.is_ahead(id);
+        match &self.lineage {
+            Lineage::Filtered(whole, _) => return whole.is_ahead(id),
+            Lineage::Joined(join) => return join.named(id).any(|(source, id)| source.is_ahead(&id)),
+            Lineage::Upstreams => {}
         }
         if !self.opening.is_shared() || id.is_empty() || self.end().is_some() {
             return false;
@@ -36,13 +39,18 @@ impl Channel {
 
     /// Completes when this instance has read as far as a client has.
     pub(super) async fn until_level(&self, id: &[u8]) {
-        let log_of = self.parent.as_deref().unwrap_or(self);
-        log_of.followers.until(|| (!self.is_ahead(id)).then_some(())).await;
+        let whole = self.lineage.whole().map_or(self, |whole| whole);
+        let Some(join) = whole.lineage.join() else {
+            return whole.followers.until(|| (!self.is_ahead(id)).then_some(())).await;
+        };
+        for (source, id) in join.named(id) {
+            source.followers.until(|| (!source.is_ahead(&id)).then_some(())).await;
+        }
     }
 
     /// Completes when its log is known, or has not become so for too long.
     pub(super) async fn until_open(&self) {
-        let log_of = self.parent.as_deref().unwrap_or(self);
+        let log_of = self.lineage.whole().map_or(self, |whole| whole);
         let _ = timeout(WAIT_MAX, log_of.opening.until_open()).await;
     }
 }

@@ -6,7 +6,7 @@ use super::end::{Cause, Ending};
 use super::ids::{AtUpstream, IdInForce, Ids};
 use crate::config::LogLimits;
 use crate::event_stream::Event;
-use crate::log::{Draft, Kind, Moves, Position, Reserved, Tip, Writer, frame};
+use crate::log::{Cursor, Draft, Kind, Moves, Position, Reserved, Tip, Writer, frame};
 use crate::metrics::SourceMetrics;
 use bytes::Bytes;
 use std::io;
@@ -130,11 +130,7 @@ impl WriterState {
             return;
         };
         // Before the event: a shard that sees it has to see what it is.
-        let last = Tip {
-            cursor: self.writer.log().head().next(),
-            position: self.writer.next_position(),
-            id: self.id.clone(),
-        };
+        let last = self.next_tip(self.id.clone());
         ending.set(Cause::Terminal, last);
         let moves = self.moves(at);
         self.put(frame, Kind::Terminal, received, moves);
@@ -159,6 +155,20 @@ impl WriterState {
     pub(super) fn append(&mut self, frame: Bytes, kind: Kind, received: Instant) {
         self.keep_to_what_is_reserved();
         self.put(frame, kind, received, Moves::Nothing);
+    }
+
+    /// Appends what was put together elsewhere, under the next position.
+    pub(super) fn append_draft(&mut self, draft: Draft) -> Cursor {
+        self.writer.append(draft)
+    }
+
+    /// The entry that comes next, with the id that will be in force behind it.
+    pub(super) fn next_tip(&self, id: Bytes) -> Tip {
+        Tip {
+            cursor: self.writer.log().head().next(),
+            position: self.writer.next_position(),
+            id,
+        }
     }
 
     /// Appends what was given a position elsewhere.

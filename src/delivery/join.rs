@@ -11,9 +11,8 @@ use super::shard::Shard;
 use super::shard_channel::ShardChannel;
 use super::sink::Sink;
 use super::slow_client::SlowState;
-use crate::channel::{Channel, Coding, HistoryPlace, gap_block, retry_block};
+use crate::channel::{Beginning, Channel, Coding, HistoryPlace, gap_block, retry_block};
 use crate::config::Forward;
-use crate::log::{Cursor, ResumePoint, StartPoint};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 
@@ -49,17 +48,17 @@ impl Shard {
         let side = |key| ShardChannel::new(channel.clone(), coding, WakeFlag::new(mailbox_sender.clone(), key));
         let channel_key = self.channels.key_of(&channel, coding, side);
 
-        let after = history.as_ref().and_then(|history| history.next());
-        let place = place(&channel, last_event_id.as_deref(), start, after);
-        count_resume(&channel, last_event_id.as_deref(), &place);
+        let beginning = channel.beginning(last_event_id.as_deref(), start, history.map(|history| *history));
+        count_resume(&channel, last_event_id.as_deref(), &beginning);
         let mut member = (coding == Coding::Gzip).then(Member::default);
-        let blocks = opening_blocks(channel.opening_retry(), &channel, &place);
+        let blocks = opening_blocks(channel.opening_retry(), &channel, &beginning);
+        let Beginning { next, before, .. } = beginning;
         let opening = opening(head, framing, member.as_mut(), &blocks);
         let now = self.clock.tick();
         let shard_channel = &mut self.channels[channel_key];
         let mut client = Client {
             sink,
-            next: place.next,
+            next,
             rest: None,
             subscription,
             permit,
@@ -81,9 +80,9 @@ impl Shard {
         };
         shard_channel.clients.push(reference.key);
         shard_channel.members.extend(member);
-        self.accounts.open(reference.key, &client, history.as_deref());
+        self.accounts.open(reference.key, &client, before.as_ref());
         self.limit_life(&mut client, &channel.settings().load(), now);
-        let flow = self.write_beginning(&mut client, opening, history.as_deref());
+        let flow = self.write_beginning(&mut client, opening, before.as_ref());
         let key = self.clients.insert(client);
         self.bound_unread(key);
         self.begun(key, flow);
@@ -127,39 +126,25 @@ impl Shard {
     }
 }
 
-/// Where a client's stream goes on in the log: behind its history, if it gets one.
-fn place(channel: &Channel, last_event_id: Option<&[u8]>, start: StartPoint, after: Option<Cursor>) -> ResumePoint {
-    match (last_event_id, after) {
-        (Some(id), Some(next)) => ResumePoint {
-            next,
-            id: Bytes::copy_from_slice(id),
-            gap: None,
-        },
-        (id, _) => channel.place(id, start),
-    }
-}
-
 /// `mean` ± `part` of it, evenly spread.
 pub(crate) fn jittered(mean: Duration, part: f64) -> Duration {
     mean.mul_f64((1.0 + part * (2.0 * fastrand::f64() - 1.0)).max(0.0))
 }
 
 /// What stands before the log: a comment so that every proxy on the way sees the stream open, the
-/// reconnection time, the id of the place, and the gap event if the place is not where the client
-/// wanted to go on.
-fn opening_blocks(retry: Option<Duration>, channel: &Channel, place: &ResumePoint) -> Vec<u8> {
+/// reconnection time, the id of the place, and a gap event for each source in which the place is not
+/// where the client wanted to go on.
+fn opening_blocks(retry: Option<Duration>, channel: &Channel, beginning: &Beginning) -> Vec<u8> {
     let settings = channel.settings().load();
     let retry = retry.map(retry_block).unwrap_or_default();
-    let gap = match (place.gap, &settings.gap_event) {
-        (Some(reason), Some(event_type)) => gap_block(event_type, reason, channel.name(), None),
-        _ => String::new(),
-    };
+    let gap = |(reason, source): &(_, Box<str>)| Some(gap_block(settings.gap_event.as_deref()?, *reason, source, None));
+    let gaps: String = beginning.gaps.iter().filter_map(gap).collect();
     // After a gap the client's own id names nothing here: an empty one takes its place too.
-    let id: [&[u8]; 3] = match place.id.is_empty() && place.gap.is_none() {
+    let id: [&[u8]; 3] = match beginning.id.is_empty() && beginning.gaps.is_empty() {
         true => [b"", b"", b""],
-        false => [b"id: ", &place.id, b"\n\n"],
+        false => [b"id: ", &beginning.id, b"\n\n"],
     };
-    let parts: [&[u8]; 6] = [b":\n\n", retry.as_bytes(), id[0], id[1], id[2], gap.as_bytes()];
+    let parts: [&[u8]; 6] = [b":\n\n", retry.as_bytes(), id[0], id[1], id[2], gaps.as_bytes()];
     parts.concat()
 }
 
@@ -172,15 +157,18 @@ fn opening(head: &[u8], framing: Framing, member: Option<&mut Member>, blocks: &
     out.freeze()
 }
 
-fn count_resume(channel: &Channel, last_event_id: Option<&[u8]>, place: &ResumePoint) {
+fn count_resume(channel: &Channel, last_event_id: Option<&[u8]>, beginning: &Beginning) {
     let metrics = channel.metrics();
-    if let Some(reason) = place.gap {
-        metrics.gaps[reason as usize].increment(1);
+    for (reason, _) in &beginning.gaps {
+        metrics.gaps[*reason as usize].increment(1);
     }
     // One that starts somewhere does not come back.
-    match (last_event_id.is_some_and(|id| !id.is_empty()), place.gap) {
-        (true, Some(_)) => metrics.resumes_gap.increment(1),
-        (true, None) => metrics.resumes_exact.increment(1),
+    match (
+        last_event_id.is_some_and(|id| !id.is_empty()),
+        beginning.gaps.is_empty(),
+    ) {
+        (true, false) => metrics.resumes_gap.increment(1),
+        (true, true) => metrics.resumes_exact.increment(1),
         (false, _) => {}
     }
 }

@@ -5,9 +5,9 @@
 //! (several events share one, or there is none), it is one of the relay's own numbering, which only
 //! this channel's log understands. So a client that polls again gets every event once.
 
-use crate::channel::{Channel, HistoryPlace};
+use crate::channel::{Beginning, Channel, HistoryPlace};
 use crate::event_stream::Event;
-use crate::log::{Cursor, Entry, Kind, Read, ResumePoint, StartPoint};
+use crate::log::{Cursor, Entry, Kind, Read, StartPoint};
 use crate::metrics::GapReason;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -40,8 +40,9 @@ struct News {
     events: Vec<Value>,
     bytes: u64,
     gap: Option<Value>,
-    /// A history has more, or does not reach the log: what follows comes with the next answer.
-    is_part: bool,
+    /// What is left of what comes before the log, or between that and the log, comes with the next
+    /// answer.
+    is_cut: bool,
 }
 
 /// The document: what follows `last_event_id`; or nothing after `wait`, when `leaving` completes,
@@ -55,13 +56,11 @@ pub(super) async fn news(
     leaving: impl Future<Output = ()>,
 ) -> (Value, bool) {
     let deadline = Instant::now() + wait;
-    let mut news = match history {
-        Some(history) => News::of(&history, last_event_id.unwrap_or_default()),
-        None => News::at(channel, || channel.place(last_event_id.as_deref(), start)),
-    };
+    let id = last_event_id.as_deref();
+    let mut news = News::at(channel, || channel.beginning(id, start, history.clone()));
     tokio::pin!(leaving);
     loop {
-        if news.is_part {
+        if news.is_cut {
             break;
         }
         news.read(channel);
@@ -82,49 +81,50 @@ pub(super) async fn news(
 }
 
 impl News {
-    fn at(channel: &Channel, place: impl Fn() -> ResumePoint) -> Self {
-        let (place, id) = loop {
-            let place = place();
+    fn at(channel: &Channel, beginning: impl Fn() -> Beginning) -> Self {
+        let (beginning, id) = loop {
+            let beginning = beginning();
+            let id = match beginning.before {
+                // Behind it, each entry names its place.
+                Some(_) => Some(beginning.id.clone()),
+                None => id_of(channel, &beginning),
+            };
             // Unknown if the log has let the place go since: then there is another.
-            if let Some(id) = id_of(channel, &place) {
-                break (place, id);
+            if let Some(id) = id {
+                break (beginning, id);
             }
         };
-        Self {
-            next: place.next,
-            id,
-            events: Vec::new(),
-            bytes: 0,
-            gap: place.gap.map(|reason| gap(channel, reason)),
-            is_part: false,
-        }
-    }
-
-    /// What a history holds, up to a bound of the answer: what is left of it comes with the next.
-    fn of(history: &HistoryPlace, id: Bytes) -> Self {
         let mut news = Self {
-            next: history.next().unwrap_or(Cursor::FIRST),
+            next: beginning.next,
             id,
             events: Vec::new(),
             bytes: 0,
-            gap: None,
-            is_part: history.next().is_none(),
+            gap: gap(channel, &beginning.gaps),
+            is_cut: false,
         };
-        for entry in history.entries() {
-            // A gap is said before what follows it.
-            let is_gap_behind = entry.kind() == Kind::Gap && !news.events.is_empty();
-            if news.is_full() || is_gap_behind {
-                news.is_part = true;
-                break;
-            }
-            news.id = entry.id().clone();
-            news.push(entry);
+        if let Some(before) = &beginning.before {
+            news.read_before(before);
+            // Nothing is known of what stands between it and the log.
+            news.is_cut |= before.next().is_none();
         }
         news
     }
 
+    /// What comes before the log, up to a bound of the answer: what is left of it comes with the next.
+    fn read_before(&mut self, before: &HistoryPlace) {
+        for entry in before.entries() {
+            let gap_behind = entry.kind() == Kind::Gap && !(self.events.is_empty() && self.gap.is_none());
+            if self.is_full() || gap_behind {
+                self.is_cut = true;
+                return;
+            }
+            self.id = entry.id().clone();
+            self.push(entry);
+        }
+    }
+
     fn is_full(&self) -> bool {
-        self.events.len() >= EVENTS_MAX || self.bytes >= BYTES_MAX
+        self.is_cut || self.events.len() >= EVENTS_MAX || self.bytes >= BYTES_MAX
     }
 
     /// Reads on, up to the head or a bound of the answer.
@@ -140,7 +140,7 @@ impl News {
                 }
                 Read::NotYet => return,
                 Read::Gone if self.events.is_empty() => {
-                    *self = Self::at(channel, || channel.place_behind(&self.id));
+                    *self = Self::at(channel, || channel.beginning(Some(&self.id), StartPoint::Oldest, None));
                 }
                 // It will be said with the next answer.
                 Read::Gone => return,
@@ -182,7 +182,7 @@ impl News {
 
 /// The id of a place: its own, where that leads here. So it does at the relay's siblings, and in
 /// its next process.
-fn id_of(channel: &Channel, place: &ResumePoint) -> Option<Bytes> {
+fn id_of(channel: &Channel, place: &Beginning) -> Option<Bytes> {
     let leads_here = || {
         let again = channel.place_behind(&place.id);
         again.gap.is_none() && again.next == place.next
@@ -202,9 +202,21 @@ fn event_json(event: &Event<'_>, id: &[u8]) -> Value {
     json!({ "id": text(id), "event": event_type, "data": text(&event.data()) })
 }
 
-fn gap(channel: &Channel, reason: GapReason) -> Value {
-    channel.metrics().gaps[reason.index()].increment(1);
-    json!({ "reason": reason.label(), "source": channel.name() })
+/// The gap before the first event; of several sources', the first, with all of them.
+fn gap(channel: &Channel, gaps: &[(GapReason, Box<str>)]) -> Option<Value> {
+    let said = gaps.iter().map(|(reason, source)| {
+        channel.metrics().gaps[reason.index()].increment(1);
+        json!({ "reason": reason.label(), "source": source })
+    });
+    let mut said: Vec<Value> = said.collect();
+    match said.len() {
+        0 | 1 => said.pop(),
+        _ => {
+            let mut first = said[0].clone();
+            first["all"] = said.into();
+            Some(first)
+        }
+    }
 }
 
 /// Invalid UTF-8 is replaced, as a client's decoder would.

@@ -28,7 +28,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("event_stream", ""),
     ("gzip", ""),
     ("log", "sync config metrics gzip"),
-    ("channel", "sync config metrics event_stream gzip log"),
+    ("channel", "sync path config metrics event_stream gzip log"),
     ("kept", "critical sync config metrics log channel"),
     ("upstream", "wake_up_batching redaction config metrics event_stream"),
     ("fleet", "sync config metrics event_stream log channel upstream"),
