@@ -112,6 +112,31 @@ pub struct Status {
     pub totals: Totals,
     /// In the order of the configuration.
     pub sources: Vec<SourceStatus>,
+    /// The combined paths, in the order of the configuration.
+    pub combined: Vec<CombinedStatus>,
+}
+
+/// A path at which several sources are one stream.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct CombinedStatus {
+    /// The path, as configured: the `source` label of its metrics.
+    pub path: String,
+    /// The names of its sources.
+    pub sources: Vec<String>,
+    /// Joined channels: one for each set of sources that clients have asked for.
+    pub joined_channels: u64,
+    /// Channels that are computed from those, for filters that clients have chosen.
+    pub derived_channels: u64,
+    /// What can be replayed.
+    pub log: LogStatus,
+    /// Clients with an open event stream.
+    pub clients: ClientCounts,
+    /// How far the clients are behind the head.
+    pub lag: LagStatus,
+    /// The slowest first, as far as the shards name them.
+    pub slowest: Vec<ClientStatus>,
+    /// What has been counted since the start.
+    pub totals: SourceTotals,
 }
 
 /// What there may be only so many of at one time; `None`: there is no such bound.

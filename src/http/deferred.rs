@@ -90,7 +90,7 @@ impl Deferred {
                     Ok(grant) => grant,
                     Err(response) => return Waited::For(Err(response)),
                 };
-                match server.serve(check.asked(), Some(grant)) {
+                match server.serve(check.asked(), grant) {
                     Served::Now(outcome) => return Waited::For(outcome),
                     Served::Later(waiting) => waiting,
                     Served::Reading(reading) => {

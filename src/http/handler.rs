@@ -17,7 +17,7 @@ use crate::metrics::{Protocol, RefuseReason};
 use crate::path::BadParameter;
 use crate::proxy::Proxy;
 use crate::quotas::{ClientPermit, Grant};
-use crate::source::{FirstResponse, OpenOutcome, Templated};
+use crate::source::{CombinedOutcome, FirstResponse, OpenOutcome, Templated};
 use hyper::{Method, Request, StatusCode, Version};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ impl Server {
             return answered(response::options());
         }
         let found = match snapshot.router.route(path, snapshot.proxy.as_ref()) {
-            Ok(Route::Source(found)) => found,
+            Ok(Route::Source(found)) => found.picking(request::parameters(request, "source")),
             Ok(Route::Proxy(proxy, at)) => return self.proxy(proxy, at),
             Ok(Route::Nothing) => {
                 self.refused(RefuseReason::NotFound);
@@ -100,7 +100,7 @@ impl Server {
                 Served::Gone => self.handle(&self.snapshot.load(), request, peer),
             },
             Checked::Out(response) => answered(response),
-            Checked::Later(check) => Decision::Later(Box::new(Deferred::Checked(Box::new(check)))),
+            Checked::Later(check) => Decision::Later(Box::new(Deferred::Checked(check))),
         }
     }
 
@@ -138,6 +138,11 @@ impl Server {
         match (asked.wants, found) {
             (Wants::Head, SourceMatch::Templated(templated, Err(bad))) => {
                 served(self.bad_parameter(request, templated, *bad))
+            }
+            (_, SourceMatch::Combined(combined, Some(Err(unknown)))) => {
+                self.refused(RefuseReason::BadRequest);
+                let said = unknown.to_string();
+                served(response::bad_query(request, &combined.settings().load(), &said))
             }
             (Wants::Head, _) => served(response::head(request, &found.source())),
             _ => self.let_in(asked, grant, wanted),
@@ -188,28 +193,35 @@ impl Server {
     /// Counts a client in, wherever what it asks for is.
     fn enter(&self, newcomer: Newcomer<'_>, found: SourceMatch, protocol: Protocol, wanted: Wanted) -> Served {
         let request = newcomer.request;
-        let (templated, parameters) = match found {
-            SourceMatch::Plain(channel) => {
-                let admission = channel.admit(protocol, wanted.start);
-                return match self.filtered(request, admission, wanted.filter) {
-                    Ok(admission) => newcomer.join(admission),
-                    Err(refusal) => served(refusal),
-                };
+        let (admission, first) = match found {
+            SourceMatch::Plain(channel) => (channel.admit(protocol, wanted.start), None),
+            SourceMatch::Combined(combined, picked) => {
+                let Some(Ok(picked)) = picked else { return Served::Gone };
+                match combined.enter(&picked, protocol, wanted.start) {
+                    CombinedOutcome::In(admission) => (admission, None),
+                    CombinedOutcome::Gone => return Served::Gone,
+                    CombinedOutcome::Full(reason) => {
+                        return served(self.refuse(request, &combined.settings().load(), reason));
+                    }
+                }
             }
-            SourceMatch::Templated(templated, Ok(parameters)) => (templated, parameters),
+            SourceMatch::Templated(templated, Ok(parameters)) => {
+                match templated.enter(parameters, protocol, wanted.start) {
+                    OpenOutcome::In(admission) => (admission, None),
+                    OpenOutcome::Asking(admission, first) => (admission, Some(first)),
+                    OpenOutcome::Reading(reading) => return Served::Reading(reading),
+                    OpenOutcome::Gone => return Served::Gone,
+                    OpenOutcome::Refused(status) => {
+                        return served(self.origin_refused(request, &templated.settings().load(), status));
+                    }
+                    OpenOutcome::Full(reason) => {
+                        return served(self.refuse(request, &templated.settings().load(), reason));
+                    }
+                }
+            }
             SourceMatch::Templated(templated, Err(bad)) => {
                 return served(self.bad_parameter(request, &templated, bad));
             }
-        };
-        let (admission, first) = match templated.enter(parameters, protocol, wanted.start) {
-            OpenOutcome::In(admission) => (admission, None),
-            OpenOutcome::Asking(admission, first) => (admission, Some(first)),
-            OpenOutcome::Refused(status) => {
-                return served(self.origin_refused(request, &templated.settings().load(), status));
-            }
-            OpenOutcome::Reading(reading) => return Served::Reading(reading),
-            OpenOutcome::Gone => return Served::Gone,
-            OpenOutcome::Full(reason) => return served(self.refuse(request, &templated.settings().load(), reason)),
         };
         match (self.filtered(request, admission, wanted.filter), first) {
             (Ok(admission), None) => newcomer.join(admission),

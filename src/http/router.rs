@@ -4,7 +4,7 @@ use crate::channel::Channel;
 use crate::config::Source;
 use crate::path::{self, BadParameter, BadPath, Parameters};
 use crate::proxy::Proxy;
-use crate::source::Templated;
+use crate::source::{Combined, Picked, Templated, UnknownSource};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub struct Router {
     plain: HashMap<String, Arc<Channel>>,
     templated: Vec<Arc<Templated>>,
+    combined: HashMap<String, Arc<Combined>>,
 }
 
 /// A source, as a router takes it.
@@ -30,6 +31,8 @@ pub(crate) enum SourceMatch {
     Plain(Arc<Channel>),
     /// The channel with these parameters, which may have to be opened.
     Templated(Arc<Templated>, Result<Parameters, BadParameter>),
+    /// Those of the sources of a combined path that are asked for, as one; all, until that is known.
+    Combined(Arc<Combined>, Option<Result<Picked, UnknownSource>>),
 }
 
 /// What a request's path leads to.
@@ -68,6 +71,17 @@ impl Router {
         router
     }
 
+    /// The same with combined paths.
+    #[must_use]
+    pub(crate) fn with_combined<'a>(mut self, combined: impl IntoIterator<Item = &'a Arc<Combined>>) -> Self {
+        for combined in combined {
+            let path = path::normalise(combined.path());
+            let path = path.map_or_else(|_| combined.path().to_owned(), Into::into);
+            self.combined.insert(path, combined.clone());
+        }
+        self
+    }
+
     /// What a request's path leads to. A source's path is the source's in every spelling; what a
     /// proxy passes on must lead to the same entry, and to no source, however its origin reads it.
     pub(crate) fn route<'a>(&self, path: &str, proxy: Option<&'a Arc<Proxy>>) -> Result<Route<'a>, BadPath> {
@@ -92,6 +106,9 @@ impl Router {
         if let Some(channel) = self.plain.get(path) {
             return Some(SourceMatch::Plain(channel.clone()));
         }
+        if let Some(combined) = self.combined.get(path) {
+            return Some(SourceMatch::Combined(combined.clone(), None));
+        }
         self.templated.iter().find_map(|templated| {
             let parameters = templated.fit(path)?;
             Some(SourceMatch::Templated(templated.clone(), parameters))
@@ -104,6 +121,27 @@ impl SourceMatch {
         match self {
             SourceMatch::Plain(channel) => channel.settings().snapshot(),
             SourceMatch::Templated(templated, _) => templated.settings().snapshot(),
+            SourceMatch::Combined(combined, _) => combined.settings().snapshot(),
+        }
+    }
+
+    /// The same where it is known which sources a request asks for, by their names.
+    pub(crate) fn picking(self, names: impl Iterator<Item = Vec<u8>>) -> Self {
+        match self {
+            Self::Combined(combined, _) => {
+                let picked = combined.pick(names);
+                Self::Combined(combined, Some(picked))
+            }
+            plain => plain,
+        }
+    }
+
+    /// The names of the sources that are read: who may read is asked for each of them.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self {
+            Self::Plain(_) | Self::Templated(..) => vec![self.source().name.clone()],
+            Self::Combined(combined, Some(Ok(picked))) => combined.names(picked).map(str::to_owned).collect(),
+            Self::Combined(combined, _) => combined.all_names().map(str::to_owned).collect(),
         }
     }
 
@@ -112,7 +150,8 @@ impl SourceMatch {
         match self {
             SourceMatch::Plain(channel) => Some(channel.clone()),
             SourceMatch::Templated(templated, Ok(parameters)) => templated.find(parameters),
-            SourceMatch::Templated(_, Err(_)) => None,
+            SourceMatch::Combined(combined, Some(Ok(picked))) => combined.find(picked),
+            SourceMatch::Templated(_, Err(_)) | SourceMatch::Combined(..) => None,
         }
     }
 }

@@ -179,8 +179,8 @@ table! {
         "Live channels of the source.",
         "Against `fanfare_limit{limit=\"channels\"}`; 1 for a source without parameters.";
     DERIVED_CHANNELS: Gauge "fanfare_derived_channels" in Count, ["source"], &[],
-        "Channels that are computed from others: one for each filter that clients have chosen, and channel.",
-        "Against `filters` of the source: with as many of them others are refused (`filters`).";
+        "Channels that are computed from others: one for each filter that clients have chosen, and channel; at a combined path, one for each set of sources, too.",
+        "Against `filters` of the source: with as many of them others are refused (`filters`); at a combined path, 64 sets of sources.";
     READY: Gauge "fanfare_ready" in Count, [], &[],
         "1 if every required source is connected and the process is not leaving, as /readyz says; else 0.",
         "Alert on 0.";

@@ -8,7 +8,7 @@ use super::limits;
 use super::listeners::{Bound, Listeners};
 use super::log_dirs::log_dirs;
 use super::reload::Record;
-use super::routes::{links, routed};
+use super::routes::{links, router};
 use super::start_error::{ListenerName, StartError};
 use super::status_provider::RelayStatus;
 use crate::access::Gates;
@@ -19,7 +19,7 @@ use crate::critical::CriticalTasks;
 use crate::delivery::Shards;
 use crate::fleet::Fleet;
 use crate::handover::ControlSocket;
-use crate::http::{Router, Server, Snapshot};
+use crate::http::{Server, Snapshot};
 use crate::kept::Directories;
 use crate::metrics::Metrics;
 use crate::net::{Listener, bind, watch};
@@ -168,6 +168,8 @@ impl Foundation {
             hand_over,
             admin_socket,
         } = self;
+        // There was none.
+        drop(registry.combine(&config.combine, &config.sources));
         let snapshot = snapshot(&config, &registry, &metrics, &quotas, gates);
         let admin_gate = Arc::new(ArcSwapOption::new(snapshot.gates.admin().cloned()));
         let listener_metrics = metrics.listener();
@@ -244,7 +246,7 @@ fn snapshot(
     quotas: &Arc<Quotas>,
     gates: Arc<Gates>,
 ) -> Snapshot {
-    let router = Router::new(registry.list().iter().map(|live| routed(live)));
+    let router = router(registry);
     let proxy = Proxy::new(config, links(registry), metrics, quotas.clone(), None);
     Snapshot::new(config, router, proxy, gates)
 }

@@ -6,7 +6,7 @@ use super::limits;
 use super::listeners::Listeners;
 use super::log_dirs::log_dirs;
 use super::reload::{Plan, Record, Reloaded};
-use super::routes::{links, routed};
+use super::routes::{links, router};
 use super::status_provider::RelayStatus;
 use crate::access::{Gate, Gates};
 use crate::access_log::AccessLog;
@@ -15,7 +15,7 @@ use crate::channel::{Channel, Removal};
 use crate::config::Config;
 use crate::critical::CriticalTasks;
 use crate::delivery::{Shards, StillHolds};
-use crate::http::{Router, Server, Snapshot};
+use crate::http::{Server, Snapshot};
 use crate::metrics::{ListenerMetrics, Metrics, ReloadOutcome};
 use crate::proxy::Proxy;
 use crate::quotas::{Grant, Quotas};
@@ -120,6 +120,7 @@ impl InForce {
             return Reloaded::Rejected(error.to_string());
         }
         let gone = self.registry().change(&plan.sources);
+        let gone_paths = self.registry().combine(&after.combine, &after.sources);
         let budget = self.descriptors.divided_for(&after);
         self.quotas.replace(&after.limits, &budget);
         limits::announce(&after, &budget, self.metrics(), &self.listener_metrics);
@@ -127,6 +128,7 @@ impl InForce {
         self.swap_snapshot(&plan, &after);
         // Only now: those who wait for one of them ask the router again.
         gone.remove(removal(&after));
+        gone_paths.remove(removal(&after));
         directories.retain(log_dirs(&after));
         self.leave_out_metrics(&after);
         if let Err(error) = self.listeners.replace(&after.listen, bound) {
@@ -155,7 +157,7 @@ impl InForce {
 
     fn swap_snapshot(&self, plan: &Plan, after: &Config) {
         let registry = self.registry();
-        let router = Router::new(registry.list().iter().map(|live| routed(live)));
+        let router = router(registry);
         let before = self.server.snapshot();
         let proxy = match plan.is_proxy_changed {
             // Its unused connections stay open.
@@ -174,13 +176,17 @@ impl InForce {
     /// Those whose user, token or key is gone leave; also those on their way to a shard.
     pub(super) fn expire_clients(&self) {
         let gates = self.server.snapshot().gates.clone();
-        let holds = move |channel: &Channel, grant: Option<&Grant>| gates.holds(channel.name(), grant);
+        let holds = move |channel: &Channel, grant: Option<&Grant>| {
+            let mut sources = channel.sources().into_iter();
+            sources.all(|source| gates.holds(source, grant))
+        };
         self.shards.expire(&(Arc::new(holds) as StillHolds));
     }
 
     /// The series of sources and upstreams that there are no more.
     fn leave_out_metrics(&self, config: &Config) {
         let mut live = HashSet::new();
+        live.extend(config.combine.iter().map(|combine| (combine.path.as_str(), None)));
         for source in &config.sources {
             live.insert((source.name.as_str(), None));
             live.extend(

@@ -12,7 +12,8 @@ pub(super) fn announce(config: &Config, budget: &Budget, metrics: &Metrics, list
     if has_tls {
         listeners.announce_handshakes();
     }
-    let has_channels = config.sources.iter().any(|source| source.is_templated());
+    let is_templated = config.sources.iter().any(|source| source.is_templated());
+    let has_channels = is_templated || !config.combine.is_empty();
     metrics.limit(Limit::Clients, limits.clients.min(budget.lasting()));
     metrics.limit(Limit::Descriptors, budget.limit);
     if let Some(bytes) = memory_bytes(Path::new("/")) {
@@ -29,7 +30,7 @@ pub(super) fn announce(config: &Config, budget: &Budget, metrics: &Metrics, list
         RefuseReason::Channels => has_channels,
         RefuseReason::Handshakes => has_tls,
         RefuseReason::Log => config.fleet.is_some(),
-        RefuseReason::Origin => proxies || has_channels,
+        RefuseReason::Origin => proxies || is_templated,
         _ => true,
     });
 }

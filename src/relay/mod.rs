@@ -6,6 +6,7 @@
 
 mod activation;
 mod budget;
+mod clients_snapshot;
 mod fleet_status;
 mod foundation;
 mod handover;

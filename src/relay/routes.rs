@@ -1,11 +1,17 @@
 //! What requests are led to, made of the live sources.
 
-use crate::http::RoutedSource;
+use crate::http::{RoutedSource, Router};
 use crate::proxy::Links;
 use crate::source::{LiveSource, Registry};
 
+/// The router over what is live.
+pub(super) fn router(registry: &Registry) -> Router {
+    let router = Router::new(registry.list().iter().map(|live| routed(live)));
+    router.with_combined(registry.combined().iter())
+}
+
 /// A live source, as the router takes it.
-pub(super) fn routed(live: &LiveSource) -> RoutedSource {
+fn routed(live: &LiveSource) -> RoutedSource {
     match live {
         LiveSource::Plain(plain) => RoutedSource::Plain(plain.channel.clone()),
         LiveSource::Templated(templated) => RoutedSource::Templated(templated.shared().clone()),

@@ -1,19 +1,20 @@
 //! What the admin listener sees of the relay.
 
+use super::clients_snapshot::{ClientsSnapshot, client_status};
 use super::fleet_status::{fleet_status, followed, not_within_reach};
 use super::handover::HandOver;
 use super::liveness::Liveness;
 use super::reload::Record;
 use crate::channel::{Channel, Settings};
-use crate::delivery::{ClientReport, FoundClient, Shards, SourceReport, Whereabouts, keep_slowest};
+use crate::delivery::{FoundClient, Shards, SourceReport, Whereabouts};
 use crate::log::{Cursor, Log, Read, Tip};
 use crate::metrics::{Limit, Metrics, SourceTotals};
 use crate::quotas::Quotas;
-use crate::source::{LiveSource, Plain, Registry};
+use crate::source::{Combined, LiveSource, Plain, Registry};
 use crate::status::{
-    ClientCounts, ClientDetails, ClientStatus, HeadStatus, LagSpread, LagStatus, LastError, LeavingStatus,
-    LimitsStatus, LogDirState, LogDirStatus, LogStatus, NotReady, Quantiles, Readiness, Sample, SourceState,
-    SourceStatus, Status, StatusProvider, UpstreamState, UpstreamStatus, WantedClient,
+    ClientDetails, CombinedStatus, HeadStatus, LastError, LeavingStatus, LimitsStatus, LogDirState, LogDirStatus,
+    LogStatus, NotReady, Readiness, Sample, SourceState, SourceStatus, Status, StatusProvider, UpstreamState,
+    UpstreamStatus, WantedClient,
 };
 use crate::timestamp::Timestamp;
 use crate::upstream::{self, Phase, StatusCell};
@@ -83,6 +84,13 @@ impl StatusProvider for RelayStatus {
                 let parts = reports.iter_mut().filter_map(|report| report.sources.remove(name));
                 source_status(live, parts, self.metrics.totals_of(name))
             });
+            let sources = sources.collect();
+            let paths = self.registry.combined();
+            let combined = paths.iter().map(|combined| {
+                let path = combined.path();
+                let parts = reports.iter_mut().filter_map(|report| report.sources.remove(path));
+                combined_status(combined, parts, self.metrics.totals_of(path))
+            });
             Status {
                 version: env!("CARGO_PKG_VERSION"),
                 uptime_seconds: self.started.elapsed().as_secs_f64(),
@@ -94,7 +102,8 @@ impl StatusProvider for RelayStatus {
                 limits: self.limits(),
                 process: self.metrics.process(),
                 totals: self.metrics.totals(),
-                sources: sources.collect(),
+                sources,
+                combined: combined.collect(),
             }
         })
     }
@@ -195,17 +204,7 @@ fn source_status(live: &LiveSource, reports: impl Iterator<Item = SourceReport>,
     };
     let names = live.upstreams();
     let upstreams = names.iter().enumerate().map(|(n, name)| snapshots.upstream(n, name));
-    let (mut counts, mut lag_events, mut lag_bytes, mut slowest) =
-        (ClientCounts::default(), Vec::new(), Vec::new(), Vec::new());
-    for report in reports {
-        for (count, more) in counts.0.iter_mut().zip(report.by_protocol) {
-            *count += more;
-        }
-        lag_events.extend(report.lag_events);
-        lag_bytes.extend(report.lag_bytes);
-        slowest.extend(report.slowest);
-        keep_slowest(&mut slowest);
-    }
+    let clients = ClientsSnapshot::of(reports);
     let fleet = match live {
         LiveSource::Plain(plain) => plain.fleet(),
         LiveSource::Templated(_) => None,
@@ -217,29 +216,49 @@ fn source_status(live: &LiveSource, reports: impl Iterator<Item = SourceReport>,
         state: fleet.as_ref().and_then(followed).unwrap_or_else(|| snapshots.state()),
         upstreams: upstreams.collect(),
         channels: snapshots.channels.len() as u64,
-        derived_channels: snapshots
-            .channels
-            .iter()
-            .map(|channel| channel.derived_count() as u64)
-            .sum(),
+        derived_channels: snapshots.derived(),
         head: match live {
             LiveSource::Plain(plain) => head(&plain.channel),
             LiveSource::Templated(_) => None,
         },
         fleet: fleet.as_ref().map(fleet_status),
         log: snapshots.log(log_dir(live, source.log.dir.as_deref())),
-        clients: counts,
-        lag: LagStatus {
-            events: Quantiles::of(&mut lag_events),
-            bytes: Quantiles::of(&mut lag_bytes),
-            spread: LagSpread::of(&lag_events),
-        },
-        slowest: slowest.iter().map(client_status).collect(),
+        clients: clients.counts,
+        lag: clients.lag,
+        slowest: clients.slowest,
+        totals,
+    }
+}
+
+fn combined_status(
+    combined: &Combined,
+    reports: impl Iterator<Item = SourceReport>,
+    totals: SourceTotals,
+) -> CombinedStatus {
+    let snapshots = ChannelSnapshots {
+        channels: combined.channels(),
+        upstreams: Vec::new(),
+    };
+    let clients = ClientsSnapshot::of(reports);
+    CombinedStatus {
+        path: combined.path().to_owned(),
+        sources: combined.all_names().map(str::to_owned).collect(),
+        joined_channels: snapshots.channels.len() as u64,
+        derived_channels: snapshots.derived(),
+        log: snapshots.log(None),
+        clients: clients.counts,
+        lag: clients.lag,
+        slowest: clients.slowest,
         totals,
     }
 }
 
 impl ChannelSnapshots {
+    /// Channels that are computed from these.
+    fn derived(&self) -> u64 {
+        self.channels.iter().map(|channel| channel.derived_count() as u64).sum()
+    }
+
     fn state(&self) -> SourceState {
         let all = || self.upstreams.iter().flatten();
         let connected = all().filter(|status| is_connected(status)).count();
@@ -337,17 +356,6 @@ fn head(channel: &Channel) -> Option<HeadStatus> {
         id,
         age_seconds: age.as_secs_f64(),
     })
-}
-
-fn client_status(client: &ClientReport) -> ClientStatus {
-    ClientStatus {
-        peer: client.peer.to_string(),
-        protocol: client.protocol.label(),
-        lag_events: client.lag_events,
-        lag_bytes: client.lag_bytes,
-        connected_seconds: client.connected.as_secs_f64(),
-        stalled_seconds: client.stalled.as_secs_f64(),
-    }
 }
 
 fn client_details(found: &FoundClient) -> ClientDetails {

@@ -6,11 +6,12 @@
 
 use super::carried::{CarriedChannel, CarriedChannelError};
 use super::change::Change;
+use super::combined::{Combined, NamedChannel};
 use super::live_source::LiveSource;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
-use crate::channel::{Channel, Removal, Settings};
-use crate::config::Source;
+use crate::channel::{Channel, LongIds, Removal, Settings};
+use crate::config::{Combine, Source};
 use crate::critical::CriticalTasks;
 use crate::fleet::Fleet;
 use crate::kept::{Directories, OnDisk};
@@ -46,6 +47,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// All live sources. Dropping it closes their upstreams.
 pub(crate) struct Registry {
     sources: Arc<Sources>,
+    combined: Arc<CombinedPaths>,
+    long_ids: Arc<LongIds>,
     surroundings: Surroundings,
     /// Held while the list is changed: each change begins with what the one before has left.
     changing: Mutex<()>,
@@ -54,6 +57,18 @@ pub(crate) struct Registry {
 }
 
 type Sources = ArcSwap<Vec<Arc<LiveSource>>>;
+type CombinedPaths = ArcSwap<Vec<Arc<Combined>>>;
+
+/// Combined paths that are no more, and whose clients are still in.
+#[must_use]
+pub(crate) struct GonePaths(Vec<Arc<Combined>>);
+
+impl GonePaths {
+    /// Ends their clients' streams. The router that is in force has to lead elsewhere by now.
+    pub(crate) fn remove(self, removal: Removal) {
+        self.0.iter().for_each(|combined| combined.remove(removal));
+    }
+}
 
 impl Registry {
     /// An empty one. To be called within the runtime that serves requests, which sweeps the logs;
@@ -67,14 +82,16 @@ impl Registry {
         fleet: Option<Arc<Fleet>>,
     ) -> Self {
         let sources: Arc<Sources> = Arc::default();
+        let combined: Arc<CombinedPaths> = Arc::default();
         let mut sweeping = JoinSet::new();
-        sweeping.spawn(
-            critical
-                .clone()
-                .watch("the sweep of the logs".to_owned(), sweep(sources.clone())),
-        );
+        sweeping.spawn(critical.clone().watch(
+            "the sweep of the logs".to_owned(),
+            sweep(sources.clone(), combined.clone()),
+        ));
         Self {
             sources,
+            combined,
+            long_ids: Arc::new(LongIds::new()),
             surroundings: Surroundings {
                 metrics,
                 quotas,
@@ -137,6 +154,51 @@ impl Registry {
         });
         self.sources.store(Arc::new(live.collect()));
         Gone(gone.into_values().collect())
+    }
+
+    /// The combined paths, in the order of the configuration.
+    pub(crate) fn combined(&self) -> Arc<Vec<Arc<Combined>>> {
+        self.combined.load_full()
+    }
+
+    /// Makes these the combined paths, over the sources that are live. Those that are put together
+    /// from something else now are returned: they are served until they are removed.
+    pub(crate) fn combine(&self, wanted: &[Combine], configured: &[Arc<Source>]) -> GonePaths {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before: Vec<Arc<Combined>> = self.combined().to_vec();
+        let paths = wanted.iter().filter_map(|combine| {
+            let (settings, sources) = (combine.settings(configured)?, self.channels_of(combine));
+            match before.iter().position(|path| path.is_of(combine, &sources)) {
+                Some(at) => {
+                    let same = before.swap_remove(at);
+                    same.follow(settings, &self.surroundings.metrics);
+                    Some(same)
+                }
+                None => {
+                    let Surroundings { metrics, quotas, .. } = &self.surroundings;
+                    let around = (&**metrics, quotas.clone(), self.long_ids.clone());
+                    Some(Combined::new(combine, sources, settings, around))
+                }
+            }
+        });
+        let paths = paths.collect();
+        self.combined.store(Arc::new(paths));
+        GonePaths(before)
+    }
+
+    /// The channels that are combined, in the order of their sources' names.
+    fn channels_of(&self, combine: &Combine) -> Vec<NamedChannel> {
+        let list = self.list();
+        let plain = list.iter().filter_map(|live| match &**live {
+            LiveSource::Plain(plain) => Some(&plain.channel),
+            LiveSource::Templated(_) => None,
+        });
+        let mut sources: Vec<NamedChannel> = plain
+            .filter(|channel| combine.sources.iter().any(|name| *name == *channel.name()))
+            .map(|channel| (channel.name().into(), channel.clone()))
+            .collect();
+        sources.sort_by(|(one, _), (other, _)| one.cmp(other));
+        sources
     }
 
     pub(super) fn open_source(&self, source: &Arc<Source>) -> LiveSource {
@@ -213,7 +275,7 @@ impl Registry {
 }
 
 /// An age-bounded log shrinks also when nothing is published.
-async fn sweep(sources: Arc<Sources>) {
+async fn sweep(sources: Arc<Sources>, combined: Arc<CombinedPaths>) {
     let mut ticks = interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -223,6 +285,9 @@ async fn sweep(sources: Arc<Sources>) {
         // through with it.
         for live in sources.load_full().iter() {
             live.sweep(now);
+        }
+        for combined in combined.load_full().iter() {
+            combined.sweep(now);
         }
     }
 }

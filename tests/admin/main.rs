@@ -78,6 +78,7 @@ fn status() -> Status {
         process: ProcessNumbers::default(),
         totals: Totals::default(),
         sources: vec![source(clients)],
+        combined: Vec::new(),
     }
 }
 

@@ -13,6 +13,7 @@ mod support;
 mod access;
 mod access_log;
 mod ask_origin;
+mod combined;
 mod compression;
 mod crowds;
 mod delivery;

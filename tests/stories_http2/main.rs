@@ -10,6 +10,8 @@ mod support;
 mod access_log;
 #[path = "../stories/ask_origin.rs"]
 mod ask_origin;
+#[path = "../stories/combined/mod.rs"]
+mod combined;
 #[path = "../stories/delivery.rs"]
 mod delivery;
 #[path = "../stories/drain.rs"]

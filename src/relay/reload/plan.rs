@@ -138,6 +138,7 @@ fn rest(config: &Config) -> impl PartialEq + '_ {
         config.public_url.as_ref(),
         &config.trusted_proxies,
         &config.admin_access,
+        &config.combine,
         config.sources.iter().map(|source| &source.name).collect::<Vec<_>>(),
     )
 }

@@ -2,6 +2,7 @@
 //! nothing.
 
 mod clients;
+mod combined;
 mod command;
 mod drained;
 mod every_kind;
