@@ -1,7 +1,10 @@
 //! Carries out what a [`Member`] says, with an engine: one task per source.
 
+mod waits;
+
+use self::waits::{Pending, batch, pending, reopened};
 use super::apply::apply;
-use super::engine::{Engine, EngineError, Extent, Reader};
+use super::engine::{Engine, EngineError, Extent};
 use super::lease::LeaseAnswer;
 use super::member::{Action, Member, Settings};
 use super::pipeline::{Answer, Append, UNREAD_MAX};
@@ -9,8 +12,6 @@ use super::record::Stored;
 use super::shared::{Lead, Shared};
 use crate::channel::SharedWriter;
 use crate::metrics::FleetMetrics;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -18,8 +19,6 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 /// Between two tries to open the log, or to read it anew.
 const OPEN_EVERY: Duration = Duration::from_millis(500);
-/// Messages that are published before followers are notified, if so many are there at once.
-const BATCH_MAX: usize = 256;
 /// Contents that the pipeline holds at one time: enough for whole messages of small events.
 const PIPELINE_MAX: usize = 4096;
 /// How long a leader that leaves waits for what it has read to be in the log.
@@ -35,8 +34,6 @@ pub(crate) struct Parts<E> {
     /// Messages that are read at a start at the most: what the ring holds.
     pub(crate) ring_events: u64,
 }
-
-type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 struct Driver<E: Engine> {
     engine: Arc<E>,
@@ -380,46 +377,4 @@ impl<E: Engine> Driver<E> {
         }
         self.resyncs = resyncs;
     }
-}
-
-/// What is awaited, if anything is.
-async fn pending<T>(future: &mut Option<Pending<T>>) -> T {
-    match future {
-        Some(future) => future.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What the log has next, once followers are near enough for it: all that is there at once.
-async fn batch<R: Reader>(reader: &mut Option<R>, writer: &mut SharedWriter) -> Result<Vec<Stored>, EngineError> {
-    let Some(reader) = reader else {
-        return std::future::pending().await;
-    };
-    writer.ready().await;
-    let mut batch = vec![reader.next().await?];
-    while batch.len() < BATCH_MAX
-        && let Some(next) = at_once(reader.next()).await
-    {
-        match next {
-            Ok(stored) => batch.push(stored),
-            // It will be found again.
-            Err(_) => break,
-        }
-    }
-    Ok(batch)
-}
-
-/// What a future has come to, if it has.
-async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = std::pin::pin!(future);
-    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
-        std::task::Poll::Ready(found) => std::task::Poll::Ready(Some(found)),
-        std::task::Poll::Pending => std::task::Poll::Ready(None),
-    })
-    .await
-}
-
-async fn reopened<E: Engine>(engine: &E, from: u64, at: Instant) -> Result<E::Reader, EngineError> {
-    sleep_until(at.into()).await;
-    engine.read_from(from).await
 }

@@ -19,6 +19,7 @@ mod process;
 mod proxy;
 mod retired;
 mod series;
+mod source;
 mod totals;
 
 use definitions::{Definition, Kind};
@@ -35,7 +36,6 @@ use totals::Total;
 pub(crate) use process::open_descriptors;
 
 pub use access::AccessMetrics;
-pub use definitions::{Possible, SourceMetrics};
 pub use fleet::FleetMetrics;
 pub use labels::{
     CloseReason, DenyReason, EvictReason, GapReason, HandOverOutcome, HandshakeOutcome, Limit, Protocol, RefuseReason,
@@ -45,6 +45,7 @@ pub use late::{LastTime, LateCounter, LateGauge};
 pub use memory::memory_bytes;
 pub use process::ProcessNumbers;
 pub use proxy::ProxyMetrics;
+pub use source::{Possible, SourceMetrics};
 pub use totals::{SourceTotals, Totals};
 
 /// The process's metrics, and the text that Prometheus scrapes.

@@ -42,7 +42,7 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("connect_floor_ratio", "  against the floor, by round", "×", 3, Lower),
     metric(
         "connect_clear_ratio",
-        "  against HTTP/1.1 in clear, by round",
+        "  against clear HTTP/1.1, by round",
         "×",
         3,
         Lower,
@@ -56,13 +56,7 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("cpu_user_us_per_delivery", "  of it user", "µs", 3, Lower),
     metric("cpu_system_us_per_delivery", "  of it system", "µs", 3, Lower),
     metric("cpu_floor_ratio", "  against the floor, by round", "×", 3, Lower),
-    metric(
-        "cpu_clear_ratio",
-        "  against HTTP/1.1 in clear, by round",
-        "×",
-        3,
-        Lower,
-    ),
+    metric("cpu_clear_ratio", "  against clear HTTP/1.1, by round", "×", 3, Lower),
     metric("server_cpu_share", "server CPU", "% of a core", 1, Neither),
     metric("min_ms", "latency, lowest", "ms", 3, Lower),
     metric("mean_ms", "latency, mean", "ms", 3, Lower),

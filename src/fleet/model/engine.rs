@@ -91,3 +91,12 @@ impl Engine {
         matches!(record.content, Content::Term { .. })
     }
 }
+
+/// What is heard instead of an answer that is lost.
+pub(super) fn lost(heard: &Heard) -> Heard {
+    match heard {
+        Heard::Lease(_) => Heard::Lease(super::super::lease::LeaseAnswer::Away),
+        Heard::End(_) => Heard::End(None),
+        Heard::Answer(term, _) => Heard::Answer(*term, Answer::Lost),
+    }
+}
