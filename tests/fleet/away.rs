@@ -27,7 +27,8 @@ async fn engine_restarts(version: Version) {
 
     nats.kill(0);
     feed.publish(300);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    a.eventually_metric(r#"fanfare_fleet_buffered_events{source="s"}"#, 300.0)
+        .await;
     assert!(
         one.events_so_far().is_empty(),
         "nothing that the log has not acknowledged"

@@ -105,22 +105,31 @@ async fn in_parts(relay: &TestRelay, mut id: Vec<u8>, last: &str) -> (Vec<Event>
     }
 }
 
+/// An instance that so many events have come to, all in the log, and the first of them as a client got it that has gone
+/// since.
+async fn gone_after_the_first(nats: &Nats, feed: &Feed, events: u64) -> (TestRelay, Event) {
+    let relay = live(&with_history(&nats.urls(), feed, "a", MUCH)).await;
+    let mut client = relay.client().await;
+    feed.publish(1);
+    let first = client.next_event().await;
+    drop(client);
+    feed.publish(events - 1);
+    relay
+        .eventually_metric(r#"fanfare_events_received_total{source="s"}"#, events as f64)
+        .await;
+    relay
+        .eventually_metric(r#"fanfare_fleet_buffered_events{source="s"}"#, 0.0)
+        .await;
+    (relay, first)
+}
+
 /// More than may be in memory for one client comes in parts, while more is published.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn much_comes_in_parts() {
     const EVENTS: u64 = 100_000;
     let nats = Nats::start(Version::V2_15, 1).await;
     let feed = Feed::start(false).await;
-    let a = live(&with_history(&nats.urls(), &feed, "a", MUCH)).await;
-    let mut client = a.client().await;
-    feed.publish(1);
-    let first = client.next_event().await;
-    drop(client);
-    feed.publish(EVENTS - 1);
-    a.eventually_metric(r#"fanfare_events_received_total{source="s"}"#, EVENTS as f64)
-        .await;
-    a.eventually_metric(r#"fanfare_fleet_buffered_events{source="s"}"#, 0.0)
-        .await;
+    let (a, first) = gone_after_the_first(&nats, &feed, EVENTS).await;
     let publishing = async {
         for _ in 0..100 {
             feed.publish(10);
@@ -231,16 +240,7 @@ async fn a_crowd_that_was_away() {
     const CROWD: usize = 100;
     let nats = Nats::start(Version::V2_15, 1).await;
     let feed = Feed::start(false).await;
-    let a = live(&with_history(&nats.urls(), &feed, "a", MUCH)).await;
-    let mut client = a.client().await;
-    feed.publish(1);
-    let first = client.next_event().await;
-    drop(client);
-    feed.publish(499);
-    a.eventually_metric(r#"fanfare_events_received_total{source="s"}"#, 500.0)
-        .await;
-    a.eventually_metric(r#"fanfare_fleet_buffered_events{source="s"}"#, 0.0)
-        .await;
+    let (a, first) = gone_after_the_first(&nats, &feed, 500).await;
     let crowd = (0..CROWD).map(|_| in_parts(&a, first.id.clone(), "500"));
     let wanted = numbers(2, 500);
     for (history, _) in futures_util::future::join_all(crowd).await {

@@ -1,7 +1,7 @@
 //! Channels of a source with parameters: what is kept of each, and for how long.
 
 use super::recorded_origin::{Ids, RecordedOrigin};
-use super::{Reader, Scene, end, files, kill};
+use super::{Reader, Scene, end, files, is_on_disk, kill};
 use std::time::Duration;
 
 const JOBS: &str = "path: /jobs/{job}\nids: pass\nend_when: { data: 5XXX }\nidle_timeout: 1s\nlinger: 2s";
@@ -20,7 +20,7 @@ async fn a_jobs_log_survives_and_goes_when_nobody_comes_back() {
     reader.opened().await;
     scene.origin.publish(3);
     reader.until(3).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    is_on_disk(&scene.dir(), "id: 3\n").await;
     kill(process).await;
     let kept = files(&scene.dir(), ".events");
     assert_eq!(kept.len(), 1);
@@ -46,7 +46,7 @@ async fn a_job_that_had_ended_is_served_for_as_long_as_it_is_to_be() {
     scene.origin.publish(5);
     reader.until(5).await;
     drop(reader);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    is_on_disk(&scene.dir(), "id: 5\n").await;
     kill(process).await;
     let process = scene.start().await;
     let asked = scene.origin.asked().len();

@@ -99,3 +99,16 @@ fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// Until a file of the directory holds this.
+async fn is_on_disk(dir: &Path, text: &str) {
+    let began = std::time::Instant::now();
+    let holds = |file: &PathBuf| {
+        let bytes = std::fs::read(file).unwrap_or_default();
+        bytes.windows(text.len()).any(|piece| piece == text.as_bytes())
+    };
+    while !files(dir, ".events").iter().any(holds) {
+        assert!(began.elapsed().as_secs() < 20);
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}

@@ -1,7 +1,7 @@
 //! `log.dir` comes, goes and changes while clients are in.
 
 use super::recorded_origin::{Ids, RecordedOrigin};
-use super::{Scene, files, kill};
+use super::{Scene, files, is_on_disk, kill};
 use rustix::process::Signal;
 
 async fn reload(process: &crate::support::process::TestProcess, outcome: &str) {
@@ -90,17 +90,4 @@ async fn a_directory_that_can_t_be_had_changes_nothing() {
     reader.until(2).await;
     kill(process).await;
     assert_eq!(files(&scene.dir(), ".events").len(), 1);
-}
-
-/// Until a file of the directory holds this.
-async fn is_on_disk(dir: &std::path::Path, text: &str) {
-    let began = std::time::Instant::now();
-    let holds = |file: &std::path::PathBuf| {
-        let bytes = std::fs::read(file).unwrap_or_default();
-        bytes.windows(text.len()).any(|piece| piece == text.as_bytes())
-    };
-    while !files(dir, ".events").iter().any(holds) {
-        assert!(began.elapsed().as_secs() < 20);
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
 }
