@@ -26,6 +26,7 @@ const SCRIPT: &[&str] = &[
     include_str!("dashboard/verdict.js"),
     include_str!("dashboard/overview.js"),
     include_str!("dashboard/sources.js"),
+    include_str!("dashboard/shared_log.js"),
     include_str!("dashboard/source.js"),
     include_str!("dashboard/stream.js"),
 ];

@@ -3,6 +3,7 @@
 
 use crate::chromium::browser;
 use crate::foreign::Foreign;
+use crate::nats::{Nats, Version};
 use crate::support::client::get;
 use crate::support::origin::{PATIENCE, TestOrigin};
 use crate::support::relay::{PATH, Setup, TestRelay};
@@ -137,4 +138,36 @@ async fn every_kind_of_viewer_can_read_it_and_it_shows_what_happens() {
     // The relay is gone: the page says that it is old.
     drop(relay);
     shows(&mut page, "that it is old", |shown| holds(&shown["trouble"], "old")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leads_a_shared_log_is_shown_and_that_the_engine_is_away() {
+    let mut nats = Nats::start(Version::V2_15, 1).await;
+    let origin = TestOrigin::start().await;
+    let fleet = format!("fleet: {{ nats: [{}], instance: a, replicas: 1 }}", nats.urls());
+    let relay = Setup::over(&origin).top(&fleet).source("fleet: true").start();
+    let mut conn = origin.accept().await;
+    conn.stream_head().await;
+
+    let mut page = page(&relay).await;
+    is_readable(&mut page).await;
+    let fact = |shown: &Value, name: &str, part: &str| holds(&shown["facts"][name], part);
+    shows(&mut page, "the leader", |shown| {
+        fact(shown, "Leader", "a term ") && fact(shown, "Not in the log", "0 events")
+    })
+    .await;
+    let shown = shows(&mut page, "that all is well", |shown| shown["level"] == "good").await;
+    assert!(holds(&shown["log"], "this instance leads"), "{shown}");
+
+    nats.kill(0);
+    conn.event("data: 1").await;
+    shows(&mut page, "what waits for the engine", |shown| {
+        fact(shown, "Not in the log", "1 event")
+    })
+    .await;
+    let shown = shows(&mut page, "that the engine is away", |shown| {
+        shown["level"] == "bad" && holds(&shown["log"], "out of reach")
+    })
+    .await;
+    assert!(holds(&shown["verdict"], "the shared log"), "{shown}");
 }

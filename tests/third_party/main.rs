@@ -22,6 +22,9 @@ mod foreign;
 mod front;
 mod haproxy;
 mod many_tabs;
+#[allow(dead_code, reason = "other programs use the rest of it")]
+#[path = "../fleet/nats.rs"]
+mod nats;
 mod nghttp2;
 mod nginx;
 mod nginx_behind;

@@ -15,6 +15,7 @@ function showSource(name, told, rates, at) {
     el("div", { class: "charts" },
       chart("Deliveries per second", rate(rates.deliveries), series(1), now, rate),
       chart("Events per second", rate(rates.events), series(0), now, rate)),
+    sharedLog(source),
     el("h2", null, "Upstreams"),
     upstreams(source),
     el("h2", null, "How far clients are behind"),

@@ -91,9 +91,13 @@ async function keys() {
   await page.context().close();
 }
 
-/** What the first screen shows, for as long as the story goes on. */
+/** What the first screen shows, and the source's own page, for as long as the story goes on. */
 async function watch() {
   const { page, errors } = await opened({ viewport: DESK });
+  const source = await opened({ viewport: DESK });
+  await source.page.goto(`${wanted.page}#/source/${encodeURIComponent(wanted.source)}`);
+  const facts = `Object.fromEntries([...document.querySelectorAll("#source .fact")].map((fact) => [fact.firstChild.textContent, [...fact.children].slice(2).map((part) => part.textContent).join(" ")]))`;
+  const log = `[...document.querySelectorAll("#source h2")].find((head) => head.textContent === "Shared log")?.nextSibling.textContent ?? null`;
   const look = `(() => {
     const text = (node) => node?.textContent ?? null;
     const cells = [...document.querySelectorAll("#rows tr")].find((row) => row.dataset.source === ${JSON.stringify(wanted.source)})?.cells ?? [];
@@ -110,7 +114,8 @@ async function watch() {
     };
   })()`;
   for (let last = ""; ; await new Promise((resolve) => setTimeout(resolve, LOOK_MS))) {
-    const shows = { kind: "shows", ...(await page.evaluate(look)), errors };
+    const [first, ofSource, ofLog] = await Promise.all([page.evaluate(look), source.page.evaluate(facts), source.page.evaluate(log)]);
+    const shows = { kind: "shows", ...first, facts: ofSource, log: ofLog, errors: [...errors, ...source.errors] };
     const text = JSON.stringify(shows);
     if (text !== last) tell(shows);
     last = text;
