@@ -11,7 +11,7 @@ use super::membership::Membership;
 use super::opening::Opening;
 use super::settings::Settings;
 use super::writer_state::WriterState;
-use crate::log::{CarriedLogError, Cursor, Epoch, Position, Writer};
+use crate::log::{CarriedLogError, Cursor, Epoch, Position, SharedNumbering, Writer};
 use crate::metrics::SourceMetrics;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -21,8 +21,10 @@ use std::time::{Duration, Instant};
 /// What a channel is, but for its log. Times are counted from the moment at which it is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CarriedChannelState {
-    /// The name of its numbering.
+    /// The name of its numbering; empty where several processes share the log.
     epoch: String,
+    /// The names that a shared log's numbering has had, and what is added to the sequences of each.
+    eras: Vec<(String, u64)>,
     /// Whether clients get the origin's own ids.
     passes_ids: bool,
     /// The id in force, as clients see it; empty: none.
@@ -61,6 +63,12 @@ impl Channel {
         let (id, id_is_passed) = writer_state.id();
         let state = CarriedChannelState {
             epoch: self.ids.epoch().name().to_owned(),
+            eras: self
+                .ids
+                .epoch()
+                .numbering()
+                .map(SharedNumbering::eras)
+                .unwrap_or_default(),
             passes_ids: self.ids.are_passed(),
             id: id.to_vec(),
             id_is_passed,
@@ -103,7 +111,12 @@ impl Channel {
         let source = settings.snapshot();
         let upstreams = source.upstreams.len();
         let (writer, log) = Writer::take(log, source.log.limits(), now)?;
-        let epoch = Epoch::named(state.epoch.as_str());
+        let epoch = match &lineage {
+            // What is derived goes by the numbering of what it is derived from.
+            Lineage::Filtered(parent, _) if !state.eras.is_empty() => parent.ids.epoch().clone(),
+            _ => state.epoch(),
+        };
+        let is_shared = epoch.numbering().is_some();
         let end = state.end.as_ref().map(|end| end.taken(now));
         if end.as_ref().is_some_and(|end| end.last > log.head()) {
             return Err(CarriedLogError::Damaged("it ends behind its last entry"));
@@ -116,9 +129,10 @@ impl Channel {
             ending: Ending::going_on(left.min(upstreams), end),
             membership: Membership::idle_for(Duration::from_millis(state.idle_ms.unwrap_or(0))),
             origin_retry: state.origin_retry_ms.map(Duration::from_millis),
-            goes_on: true,
+            // A shared log says itself where its origins go on.
+            goes_on: !is_shared,
             places: Box::default(),
-            opening: Opening::open(),
+            opening: Opening::going_on(is_shared && matches!(lineage, Lineage::Upstreams)),
             lineage,
         };
         Ok(Self::of(parts, settings, metrics))
@@ -130,10 +144,19 @@ impl CarriedChannelState {
     fn check(&self) -> Result<(), CarriedLogError> {
         let ends_line = |bytes: &[u8]| memchr::memchr2(b'\n', b'\r', bytes).is_some();
         let ends = self.end.as_ref().is_some_and(|end| ends_line(&end.id));
-        if ends || ends_line(&self.id) || !self.epoch.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let mut names = std::iter::once(&self.epoch).chain(self.eras.iter().map(|(name, _)| name));
+        let are_words = names.all(|name| name.bytes().all(|byte| byte.is_ascii_graphic()));
+        if ends || ends_line(&self.id) || !are_words {
             return Err(CarriedLogError::Damaged("an id that ends its line"));
         }
         Ok(())
+    }
+
+    fn epoch(&self) -> Epoch {
+        match self.eras.is_empty() {
+            true => Epoch::named(self.epoch.as_str()),
+            false => Epoch::shared(SharedNumbering::going_on(self.eras.iter().cloned())),
+        }
     }
 
     /// Whether clients that come back after a start are asked for at the origin.

@@ -31,6 +31,14 @@ impl Opening {
         }
     }
 
+    /// It is, in another process before.
+    pub(super) fn going_on(is_shared: bool) -> Self {
+        Self {
+            is_shared,
+            ..Self::open()
+        }
+    }
+
     pub(super) fn set_open(&self) {
         if !self.is_open.swap(true, Ordering::AcqRel) {
             self.opened.notify_waiters();

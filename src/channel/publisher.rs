@@ -113,6 +113,11 @@ impl Publisher {
         }
     }
 
+    /// The id in force at this upstream, and whether the origin has ended its stream for good.
+    pub(super) fn give(&self) -> (Vec<u8>, bool) {
+        (self.id.bytes().to_vec(), self.ended)
+    }
+
     fn at(&self) -> AtUpstream<'_> {
         AtUpstream {
             upstream: self.upstream,

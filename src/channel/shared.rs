@@ -14,10 +14,10 @@ use std::time::Instant;
 
 /// The writing side. There is one: nothing else publishes into its channel.
 pub(crate) struct SharedWriter {
-    channel: Arc<Channel>,
-    numbering: SharedNumbering,
+    pub(super) channel: Arc<Channel>,
+    pub(super) numbering: SharedNumbering,
     /// In the order of the configuration's upstreams.
-    publishers: Vec<Publisher>,
+    pub(super) publishers: Vec<Publisher>,
 }
 
 impl Channel {

@@ -1,5 +1,6 @@
 //! Carries out what a [`Member`] says, with an engine: one task per source.
 
+mod leave;
 mod waits;
 
 use self::waits::{Pending, batch, pending, reopened};
@@ -8,6 +9,7 @@ use super::engine::{Engine, EngineError, Extent};
 use super::lease::LeaseAnswer;
 use super::member::{Action, Member, Settings};
 use super::pipeline::{Answer, Append, UNREAD_MAX};
+use super::reading::Reading;
 use super::record::Stored;
 use super::shared::{Lead, Shared};
 use crate::channel::SharedWriter;
@@ -15,14 +17,12 @@ use crate::metrics::FleetMetrics;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until};
 
 /// Between two tries to open the log, or to read it anew.
 const OPEN_EVERY: Duration = Duration::from_millis(500);
 /// Contents that the pipeline holds at one time: enough for whole messages of small events.
 const PIPELINE_MAX: usize = 4096;
-/// How long a leader that leaves waits for what it has read to be in the log.
-const LAST_APPENDS: Duration = Duration::from_millis(700);
 
 /// What a driver works with.
 pub(crate) struct Parts<E> {
@@ -33,6 +33,15 @@ pub(crate) struct Parts<E> {
     pub(crate) settings: Settings,
     /// Messages that are read at a start at the most: what the ring holds.
     pub(crate) ring_events: u64,
+    /// What the ring holds has been read by another driver: this one goes on behind it.
+    pub(crate) reading: Option<Reading>,
+}
+
+/// What a driver leaves when it is stopped: another goes on with it, here or in the next process.
+pub(crate) struct Stopped {
+    pub(crate) writer: SharedWriter,
+    /// `None`: the log has not been opened yet.
+    pub(crate) reading: Option<Reading>,
 }
 
 struct Driver<E: Engine> {
@@ -53,6 +62,17 @@ struct Driver<E: Engine> {
     resyncs: u64,
 }
 
+/// How far a driver has left the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It takes part.
+    Taking,
+    /// What it has read from the origin is on its way to the log.
+    Leaving,
+    /// It leads no more, and reads on.
+    Left,
+}
+
 /// What has happened.
 enum Event {
     Read(Vec<Stored>),
@@ -64,10 +84,11 @@ enum Event {
     Arrived,
     Due,
     Leaving,
+    Stopping,
 }
 
-/// Takes part in the fleet for one source, until it is dropped.
-pub(crate) async fn drive<E: Engine>(parts: Parts<E>) {
+/// Takes part in the fleet for one source, until it is stopped or dropped.
+pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
     let Parts {
         engine,
         shared,
@@ -75,8 +96,15 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) {
         metrics,
         settings,
         ring_events,
+        reading,
     } = parts;
-    let extent = opened(&*engine, &shared, writer.channel().name()).await;
+    let extent = tokio::select! {
+        extent = opened(&*engine, &shared, writer.channel().name()) => extent,
+        () = shared.until_stopping() => {
+            shared.left();
+            return Stopped { writer, reading };
+        }
+    };
     let shown = extent.first.max((extent.last + 1).saturating_sub(ring_events)).max(1);
     // What a message says depends on those before it.
     let first = extent.first.max(shown.saturating_sub(UNREAD_MAX as u64)).max(1);
@@ -87,12 +115,23 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) {
         publish_behind: shown.min(extent.last + 1) - 1,
         ..settings
     };
+    let seed = fastrand::u64(..);
+    let member = match reading {
+        None => Member::new(settings, first.min(extent.last + 1) - 1, now, seed),
+        Some(reading) => {
+            let settings = Settings {
+                publish_behind: 0,
+                ..settings
+            };
+            Member::going_on(settings, reading, now, seed)
+        }
+    };
     let mut driver = Driver {
         engine,
         shared,
         writer,
         metrics,
-        member: Member::new(settings, first.min(extent.last + 1) - 1, now, fastrand::u64(..)),
+        member,
         reader: None,
         read_again: now,
         opened_at: extent.last,
@@ -102,6 +141,10 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) {
         resyncs: 0,
     };
     driver.run().await;
+    Stopped {
+        writer: driver.writer,
+        reading: Some(driver.member.reading),
+    }
 }
 
 /// Tries until the log is open.
@@ -132,26 +175,27 @@ fn note_error(shared: &Shared, source: &str, error: &EngineError) {
 
 impl<E: Engine> Driver<E> {
     async fn run(&mut self) {
-        let mut is_leaving = false;
+        let mut stage = Stage::Taking;
         loop {
-            match self.turn(is_leaving).await {
+            match self.turn(stage).await {
                 Event::Leaving => {
-                    is_leaving = true;
                     self.leave().await;
+                    stage = Stage::Left;
                 }
+                Event::Stopping => return,
                 event => self.happened(event),
             }
         }
     }
 
     /// Does what is to be done, and waits for what happens next.
-    async fn turn(&mut self, is_leaving: bool) -> Event {
+    async fn turn(&mut self, stage: Stage) -> Event {
         self.feed();
         for action in self.member.actions(Instant::now()) {
             self.act(action).await;
         }
         self.show();
-        self.next(is_leaving).await
+        self.next(stage).await
     }
 
     fn happened(&mut self, event: Event) {
@@ -178,7 +222,7 @@ impl<E: Engine> Driver<E> {
                 self.answered_in_time(last.is_some());
                 self.member.end(last, now);
             }
-            Event::Opened | Event::Arrived | Event::Due | Event::Leaving => {}
+            Event::Opened | Event::Arrived | Event::Due | Event::Leaving | Event::Stopping => {}
         }
     }
 
@@ -240,7 +284,7 @@ impl<E: Engine> Driver<E> {
         });
     }
 
-    async fn next(&mut self, is_leaving: bool) -> Event {
+    async fn next(&mut self, stage: Stage) -> Event {
         let due = self.member.due();
         let Self {
             engine,
@@ -275,7 +319,8 @@ impl<E: Engine> Driver<E> {
             },
             () = shared.inbox.until_arrived(), if leads => Event::Arrived,
             () = sleep_until(due.into()) => Event::Due,
-            () = shared.until_leaving(), if !is_leaving => Event::Leaving,
+            () = shared.until_leaving(), if stage == Stage::Taking => Event::Leaving,
+            () = shared.until_stopping(), if stage == Stage::Left => Event::Stopping,
         }
     }
 
@@ -322,28 +367,6 @@ impl<E: Engine> Driver<E> {
                 );
             }
         }
-    }
-
-    /// Leads no more, once all that was read from the origin is in the log, if that is soon.
-    async fn leave(&mut self) {
-        self.member.leave();
-        self.shared.lead(None);
-        self.shared.inbox.close();
-        let flushed = async {
-            loop {
-                let event = self.turn(true).await;
-                self.happened(event);
-                let is_empty = self.member.pipeline().is_none_or(|pipeline| pipeline.is_empty());
-                if is_empty && self.shared.inbox.buffered() == 0 {
-                    return;
-                }
-            }
-        };
-        let _ = timeout(LAST_APPENDS, flushed).await;
-        if let Some(revision) = self.member.resign() {
-            let _ = timeout(LAST_APPENDS, self.engine.release(revision)).await;
-        }
-        self.shared.left();
     }
 
     /// Brings what others see up to date.

@@ -145,9 +145,15 @@ pub(crate) struct Member {
 impl Member {
     /// One that reads from behind this message on.
     pub(crate) fn new(settings: Settings, behind: u64, now: Instant, seed: u64) -> Self {
+        Self::going_on(settings, Reading::behind(behind), now, seed)
+    }
+
+    /// One that goes on behind what has been read, here or in the process before.
+    pub(crate) fn going_on(settings: Settings, reading: Reading, now: Instant, seed: u64) -> Self {
+        let behind = reading.read();
         Self {
             settings,
-            reading: Reading::behind(behind),
+            reading,
             lease: Lease::new(now, seed),
             role: Role::Following,
             end: EndQuestion {

@@ -32,11 +32,12 @@ mod record;
 mod shared;
 mod sink;
 
-pub(crate) use driver::{Parts, drive};
+pub(crate) use driver::{Parts, Stopped, drive};
 pub(crate) use engine::Engine;
 pub(crate) use history::Histories;
 pub(crate) use inbox::Inbox;
 pub(crate) use member::Settings;
 pub(crate) use nats::Fleet;
+pub(crate) use reading::Reading;
 pub(crate) use shared::{FleetState, Lead, Shared};
 pub(crate) use sink::LeaderSink;

@@ -4,13 +4,14 @@
 use super::pipeline::UNREAD_MAX;
 use super::record::{Content, Record, Stored};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Earlier names of the numbering that are known: what comes late under one of them says nothing.
 const ERAS_MAX: usize = 8;
 
 /// What is known of the log by having read it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reading {
     /// The newest message that has been read, or the one before the first to be.
     read: u64,
@@ -31,6 +32,7 @@ pub(crate) struct Reading {
     /// Names that it had before, the newest last.
     past: Vec<String>,
     /// The ids in force, by upstream; empty: none.
+    #[serde(with = "as_bytes")]
     places: Vec<Bytes>,
     /// It has come back with less than it had, and nobody has said so in it.
     is_lost: bool,
@@ -64,6 +66,18 @@ impl Reading {
             places: Vec::new(),
             is_lost: false,
         }
+    }
+
+    /// Whether it can be what another process has read: its words are words, and it is no larger than one
+    /// gets here.
+    pub(crate) fn is_sound(&self) -> bool {
+        let mut names = self.past.iter().chain(&self.epoch);
+        let ends_line = |place: &Bytes| memchr::memchr2(b'\n', b'\r', place).is_some();
+        self.window.len() <= UNREAD_MAX
+            && self.past.len() <= ERAS_MAX
+            && self.from <= self.read
+            && names.all(|name| name.bytes().all(|byte| byte.is_ascii_graphic()))
+            && !self.places.iter().any(ends_line)
     }
 
     pub(crate) fn read(&self) -> u64 {
@@ -210,5 +224,20 @@ impl Reading {
         self.number = None;
         // Any term that is read from here on is news.
         self.term = self.term.min(last);
+    }
+}
+
+/// Ids on their way to another process.
+mod as_bytes {
+    use bytes::Bytes;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(places: &[Bytes], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(places.iter().map(|place| &place[..]))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Bytes>, D::Error> {
+        let places = Vec::<Vec<u8>>::deserialize(from)?;
+        Ok(places.into_iter().map(Bytes::from).collect())
     }
 }

@@ -50,7 +50,8 @@ pub(crate) struct Shared {
     state: Mutex<FleetState>,
     is_leaving: AtomicBool,
     has_left: AtomicBool,
-    /// Notified when either changes.
+    is_stopping: AtomicBool,
+    /// Notified when one of them changes.
     leaving: Notify,
 }
 
@@ -62,6 +63,7 @@ impl Shared {
             state: Mutex::default(),
             is_leaving: AtomicBool::new(false),
             has_left: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
             leaving: Notify::new(),
         })
     }
@@ -105,5 +107,24 @@ impl Shared {
     pub(crate) async fn until_left(&self) {
         let has_left = || self.has_left.load(Ordering::Acquire).then_some(());
         look_until(&self.leaving, has_left).await;
+    }
+
+    /// Nothing is read any more, once it leads no more: what takes part for it here is given back.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+        self.leave();
+    }
+
+    /// Whether nothing is to be read any more.
+    pub(super) async fn until_stopping(&self) {
+        let is_stopping = || self.is_stopping.load(Ordering::Acquire).then_some(());
+        look_until(&self.leaving, is_stopping).await;
+    }
+
+    /// It takes part again, as if nothing had been. Before another driver begins.
+    pub(crate) fn come_back(&self) {
+        for flag in [&self.is_stopping, &self.is_leaving, &self.has_left] {
+            flag.store(false, Ordering::Release);
+        }
     }
 }

@@ -43,6 +43,14 @@ impl Epoch {
         Self(Form::Shared(numbering))
     }
 
+    /// The numbering, where several processes share the log.
+    pub(crate) fn numbering(&self) -> Option<&SharedNumbering> {
+        match &self.0 {
+            Form::Own(_) => None,
+            Form::Shared(numbering) => Some(numbering),
+        }
+    }
+
     /// Whether an id has the form of those that a numbering of the relay's gives, whichever it is.
     pub(crate) fn is_like_ours(id: &[u8]) -> bool {
         let Some(dot) = id.iter().position(|&byte| byte == b'.') else {

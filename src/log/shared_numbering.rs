@@ -38,6 +38,23 @@ impl SharedNumbering {
         Self(Arc::new(Swap::empty()))
     }
 
+    /// One that another process had, by its names and what is added to the sequences of each; the newest
+    /// last.
+    pub(crate) fn going_on(eras: impl IntoIterator<Item = (String, u64)>) -> Self {
+        let eras: Vec<Era> = eras.into_iter().map(|(name, base)| Era { name, base }).collect();
+        let numbering = Self::new();
+        if !eras.is_empty() {
+            numbering.0.update(|_| eras.clone());
+        }
+        numbering
+    }
+
+    /// The names that it has had, and what is added to the sequences of each.
+    pub(crate) fn eras(&self) -> Vec<(String, u64)> {
+        let eras = self.0.load().unwrap_or_default();
+        eras.iter().map(|era| (era.name.clone(), era.base)).collect()
+    }
+
     /// From now on this is its name. All positions from here on are above `newest`.
     pub(crate) fn begin(&self, name: &str, newest: Position) {
         let base = match newest {

@@ -12,6 +12,7 @@ pub(crate) struct Basis {
     paths: Vec<String>,
     is_templated: bool,
     ids: Ids,
+    is_shared: bool,
     upstreams: Vec<String>,
 }
 
@@ -23,6 +24,7 @@ impl Basis {
             paths: source.paths.clone(),
             is_templated: source.is_templated(),
             ids: source.ids,
+            is_shared: source.fleet,
             upstreams: source.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
         }
     }
@@ -30,6 +32,11 @@ impl Basis {
     /// The source's name.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the channels go on in a process, or under a configuration, that has the source like this.
+    pub(super) fn goes_on_as(&self, after: &Self) -> bool {
+        self.name == after.name && self.can_go_on_as(after)
     }
 
     /// Whether channels go on where this has been replaced by `after`: they are found by the same
@@ -40,7 +47,8 @@ impl Basis {
             // Clients that have come by a path that is gone are to leave; a further one cuts nobody.
             false => self.paths.iter().all(|path| after.paths.contains(path)),
         };
-        paths && self.ids == after.ids && self.merges_the_same(after)
+        let numbers_alike = self.ids == after.ids && self.is_shared == after.is_shared;
+        paths && numbers_alike && self.merges_the_same(after)
     }
 
     /// Whether each upstream stands at its place, under its name or another: the id at which it

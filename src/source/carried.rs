@@ -1,6 +1,7 @@
 //! A channel on its way to a successor process.
 
-use crate::channel::{CarriedChannelState, Filter};
+use crate::channel::{CarriedChannelState, CarriedWriter, Filter};
+use crate::fleet::Reading;
 use crate::log::CarriedLogError;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,15 @@ pub(crate) struct CarriedChannel {
     /// What its clients have chosen of the channel with these parameters, which comes before it.
     pub(crate) filter: Option<Filter>,
     pub(super) state: CarriedChannelState,
+    /// If its log is shared with other instances.
+    pub(super) sharing: Option<CarriedSharing>,
+}
+
+/// How far a shared log has been read, and published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CarriedSharing {
+    pub(super) writer: CarriedWriter,
+    pub(super) reading: Reading,
 }
 
 /// Why a channel could not be taken over.
@@ -28,6 +38,9 @@ pub enum CarriedChannelError {
     /// What it is computed from did not come before it.
     #[error("a channel for a filter without the channel that is filtered")]
     Parent,
+    /// Its log is shared here or there, and not at both.
+    #[error("a channel whose log is shared with others in one of the two processes alone, or was misread there")]
+    Sharing,
     /// It came twice.
     #[error("a channel that there is already")]
     Twice,

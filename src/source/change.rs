@@ -22,10 +22,7 @@ pub(crate) enum Change {
 impl Change {
     /// What becomes of a source. `agree`: whether a file holds what it held before.
     pub(crate) fn of(before: &Source, after: &Source, agree: impl Fn(&Path) -> bool) -> Self {
-        if before.fleet != after.fleet
-            || before.log.history != after.log.history
-            || !Basis::of(before).can_go_on_as(&Basis::of(after))
-        {
+        if before.log.history != after.log.history || !Basis::of(before).can_go_on_as(&Basis::of(after)) {
             return Self::Replaced;
         }
         // Parsers are made for one connection.

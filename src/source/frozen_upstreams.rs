@@ -29,7 +29,10 @@ impl Registry {
     /// their origins, and nothing published. Blocks until they do, and fails if they don't in time.
     pub(crate) fn freeze_upstreams(&self, going_on: &GoingOn, deadline: Instant) -> io::Result<FrozenUpstreams> {
         let list = self.list();
-        let live = list.iter().filter(|live| going_on.has(&live.name()));
+        // Where a log is shared another instance leads by now, or none.
+        let live = list
+            .iter()
+            .filter(|live| going_on.has(&live.name()) && live.sharing().is_none());
         let channels: Vec<_> = live.flat_map(|live| channels_of(live)).collect();
         let mut frozen = FrozenUpstreams {
             statuses: channels

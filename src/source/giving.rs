@@ -2,7 +2,7 @@
 //! the others.
 
 use super::basis::Basis;
-use super::carried::CarriedChannel;
+use super::carried::{CarriedChannel, CarriedSharing};
 use super::live_source::LiveSource;
 use super::registry::Registry;
 use crate::channel::{Channel, Filter, Removal};
@@ -20,12 +20,18 @@ pub(crate) struct GivenChannel {
 pub(crate) struct GoingOn(HashSet<String>);
 
 impl GivenChannel {
-    fn of(parameters: &[(String, String)], filter: Option<Filter>, channel: Arc<Channel>) -> Self {
+    fn of(
+        parameters: &[(String, String)],
+        filter: Option<Filter>,
+        channel: Arc<Channel>,
+        sharing: Option<CarriedSharing>,
+    ) -> Self {
         let carried = CarriedChannel {
             source: channel.name().to_owned(),
             parameters: parameters.to_vec(),
             filter,
             state: channel.give_state(),
+            sharing,
         };
         Self { carried, channel }
     }
@@ -47,13 +53,12 @@ impl Registry {
     /// Which sources go on in a process that has these: by the rule of a reload.
     pub(crate) fn going_on(&self, there: &[Basis]) -> GoingOn {
         let list = self.list();
-        // What is shared with other instances is found there, and read anew: also by the successor.
-        let own = list.iter().filter(|live| !live.settings().load().fleet);
-        let here = own.map(|live| Basis::of(&live.settings().load()));
-        let goes_on = |here: &Basis| {
-            let after = there.iter().find(|after| after.name() == here.name());
-            after.is_some_and(|after| here.can_go_on_as(after))
-        };
+        // What of a shared log can't be given is found there, and read anew, by the successor.
+        let whole = list
+            .iter()
+            .filter(|live| !live.settings().load().fleet || live.gives_shared().is_some());
+        let here = whole.map(|live| Basis::of(&live.settings().load()));
+        let goes_on = |here: &Basis| there.iter().any(|after| here.goes_on_as(after));
         GoingOn(here.filter(goes_on).map(|here| here.name().to_owned()).collect())
     }
 
@@ -63,18 +68,18 @@ impl Registry {
         let list = self.list();
         let live = list.iter().filter(|live| going_on.has(&live.name()));
         let channels = live.flat_map(|live| match &**live {
-            LiveSource::Plain(plain) => vec![(Vec::new(), plain.channel.clone())],
+            LiveSource::Plain(plain) => vec![(Vec::new(), plain.channel.clone(), plain.give_shared())],
             LiveSource::Templated(templated) => {
                 let open = templated.shared().open_to_clients().into_iter();
-                open.map(|(parameters, channel)| (parameters.pairs(), channel))
+                open.map(|(parameters, channel)| (parameters.pairs(), channel, None))
                     .collect()
             }
         });
         // What is derived from a channel comes behind it, as far as that is.
-        let given = channels.flat_map(|(parameters, channel)| {
-            let mut given = vec![GivenChannel::of(&parameters, None, channel.clone())];
+        let given = channels.flat_map(|(parameters, channel, sharing)| {
+            let mut given = vec![GivenChannel::of(&parameters, None, channel.clone(), sharing)];
             for (filter, derived) in channel.derived() {
-                given.push(GivenChannel::of(&parameters, Some((*filter).clone()), derived));
+                given.push(GivenChannel::of(&parameters, Some((*filter).clone()), derived, None));
             }
             given
         });

@@ -1,16 +1,16 @@
 //! A source at work: what makes a configured source live, and ends with it.
 
-use super::carried::{CarriedChannel, CarriedChannelError};
+use super::carried::{CarriedChannel, CarriedChannelError, CarriedSharing};
 use super::change::Change;
 use super::channel_list::ChannelUpstreams;
 use super::plain::Plain;
+use super::sharing::Sharing;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
 use super::templated::Templated;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Removal, Settings, metrics_of};
 use crate::config::Source;
-use crate::fleet::Shared;
 use crate::kept::{Folder, KeptLogState, OnDisk};
 use crate::upstream::StatusCell;
 use std::io::Read;
@@ -74,6 +74,11 @@ impl LiveSource {
         }
         if !carried.parameters.is_empty() {
             return Err(CarriedChannelError::Parameters);
+        }
+        let mut log = log;
+        if let Some((channel, sharing)) = Sharing::take(source, carried, &mut log, surroundings)? {
+            let plain = Plain::go_on_sharing(source, (channel.clone(), sharing), surroundings);
+            return Ok((Self::Plain(plain), channel));
         }
         let (settings, metrics) = (Settings::new(source.clone()), metrics_of(source, &surroundings.metrics));
         let channel = Channel::take(&carried.state, log, settings, metrics)?;
@@ -158,12 +163,27 @@ impl LiveSource {
         }
     }
 
-    /// What its shared log is led by, if it has one.
-    pub(super) fn sharing(&self) -> Option<&Arc<Shared>> {
+    /// What a successor goes on with of a shared log: `None`: it has none, or it has not been stopped.
+    pub(super) fn gives_shared(&self) -> Option<CarriedSharing> {
         match self {
-            Self::Plain(plain) => plain.shared(),
+            Self::Plain(plain) => plain.give_shared(),
             Self::Templated(_) => None,
         }
+    }
+
+    /// What takes part in the fleet for it, if its log is shared.
+    pub(super) fn sharing(&self) -> Option<&Sharing> {
+        match self {
+            Self::Plain(plain) => plain.sharing(),
+            Self::Templated(_) => None,
+        }
+    }
+
+    /// Takes part in the fleet again, if it has stopped: whether it had.
+    pub(super) fn go_on_sharing(&self, surroundings: &Surroundings) -> bool {
+        let source = self.settings().snapshot();
+        self.sharing()
+            .is_none_or(|sharing| sharing.go_on(&source, surroundings))
     }
 
     /// Ends the keeping of its logs in order. Blocks while the rest is written.

@@ -1,6 +1,7 @@
 //! A source without parameters: one channel, and its upstreams, from start to end.
 
 use super::ask_origin;
+use super::carried::CarriedSharing;
 use super::keeping::KeptSlot;
 use super::sharing::{Sharing, feed_while_leading};
 use super::surroundings::Surroundings;
@@ -8,7 +9,7 @@ use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, KeepsDerived, Settings, metrics_of};
 use crate::config::Source;
-use crate::fleet::{FleetState, Shared};
+use crate::fleet::FleetState;
 use crate::kept::Opened;
 use crate::upstream::StatusCell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,12 +36,8 @@ pub(crate) struct Plain {
 impl Plain {
     /// Opens the channel, which goes on behind what is kept of it.
     pub(super) fn open(source: &Arc<Source>, surroundings: &Surroundings) -> Self {
-        if let Some((channel, sharing)) = Sharing::channel(source, surroundings) {
-            let plain = Self::of(source, (channel, KeptSlot::none()), false, surroundings);
-            return Self {
-                sharing: Some(Box::new(sharing)),
-                ..plain
-            };
+        if let Some(shared) = Sharing::channel(source, surroundings) {
+            return Self::go_on_sharing(source, shared, surroundings);
         }
         let metrics = metrics_of(source, &surroundings.metrics);
         let directory = surroundings.directory_of(source);
@@ -59,6 +56,18 @@ impl Plain {
         surroundings: &Surroundings,
     ) -> Self {
         Self::of(source, (channel, KeptSlot::none()), is_asking, surroundings)
+    }
+
+    /// Goes on with a channel of a predecessor whose log is shared with other instances.
+    pub(super) fn go_on_sharing(
+        source: &Arc<Source>,
+        (channel, sharing): (Arc<Channel>, Sharing),
+        surroundings: &Surroundings,
+    ) -> Self {
+        Self {
+            sharing: Some(Box::new(sharing)),
+            ..Self::of(source, (channel, KeptSlot::none()), false, surroundings)
+        }
     }
 
     fn of(
@@ -143,9 +152,14 @@ impl Plain {
         }
     }
 
-    /// How its log is shared, if it is.
-    pub(super) fn shared(&self) -> Option<&Arc<Shared>> {
-        self.sharing.as_deref().map(Sharing::shared)
+    /// What takes part in the fleet for it, if its log is shared.
+    pub(super) fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.as_deref()
+    }
+
+    /// What a successor goes on with of a shared log, which has been stopped.
+    pub(super) fn give_shared(&self) -> Option<CarriedSharing> {
+        self.sharing()?.give()
     }
 
     /// How its shared log stands; `None`: it is this process's alone.

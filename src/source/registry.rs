@@ -111,6 +111,10 @@ impl Registry {
         &self.surroundings.upstreams
     }
 
+    pub(super) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
     /// The live sources, in the order of the configuration.
     pub(crate) fn list(&self) -> Arc<Vec<Arc<LiveSource>>> {
         self.sources.load_full()
@@ -255,14 +259,14 @@ impl Registry {
         self.list()
             .iter()
             .filter_map(|live| live.sharing())
-            .for_each(|shared| shared.leave());
+            .for_each(|sharing| sharing.shared().leave());
     }
 
     /// Completes when it leads nowhere.
     pub(crate) async fn left_fleet(&self) {
         for live in self.list().iter() {
-            if let Some(shared) = live.sharing() {
-                shared.until_left().await;
+            if let Some(sharing) = live.sharing() {
+                sharing.shared().until_left().await;
             }
         }
     }

@@ -1,14 +1,17 @@
 //! A source whose log is shared with other instances: what takes part in the fleet for it, and its
 //! upstreams, which are run while this instance leads.
 
+use super::carried::{CarriedChannel, CarriedChannelError, CarriedSharing};
 use super::surroundings::Surroundings;
 use super::upstream_runner::UpstreamRunner;
-use crate::channel::{Channel, Settings, SharedWriter, metrics_of};
+use crate::channel::{Channel, Settings, metrics_of};
 use crate::config::Source;
-use crate::fleet::{self, Fleet, FleetState, Histories, Lead, Parts, Shared, drive};
+use crate::fleet::{self, Fleet, FleetState, Histories, Lead, Parts, Shared, Stopped, drive};
+use crate::sync::{Notify, look_until};
 use crate::upstream::StatusCell;
+use std::io::Read;
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -24,9 +27,21 @@ const AGE_MIN: Duration = Duration::from_secs(60);
 /// See the module.
 pub(super) struct Sharing {
     shared: Arc<Shared>,
-    /// Until it begins.
-    writer: Mutex<Option<SharedWriter>>,
+    at_rest: Arc<AtRest>,
     driver: Mutex<JoinSet<()>>,
+}
+
+/// What a driver begins with: before it does, and after it has been stopped.
+struct AtRest {
+    stopped: Mutex<Option<Stopped>>,
+    /// Notified when it is there.
+    came: Notify,
+}
+
+impl AtRest {
+    fn locked(&self) -> MutexGuard<'_, Option<Stopped>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Sharing {
@@ -35,27 +50,60 @@ impl Sharing {
         let fleet = surroundings.fleet.as_ref().filter(|_| source.fleet)?;
         let metrics = metrics_of(source, &surroundings.metrics);
         let (channel, writer) = Channel::shared(Settings::new(source.clone()), metrics);
-        let sharing = Self {
-            shared: Shared::new(fleet.config().buffer),
-            writer: Mutex::new(Some(writer)),
-            driver: Mutex::default(),
+        let stopped = Stopped { writer, reading: None };
+        Some((channel, Self::of(stopped, fleet)))
+    }
+
+    /// The same with what a predecessor had.
+    pub(super) fn take(
+        source: &Arc<Source>,
+        carried: &CarriedChannel,
+        log: impl Read,
+        surroundings: &Surroundings,
+    ) -> Result<Option<(Arc<Channel>, Self)>, CarriedChannelError> {
+        let fleet = surroundings.fleet.as_ref().filter(|_| source.fleet);
+        let (sharing, fleet) = match (&carried.sharing, fleet) {
+            (Some(sharing), Some(fleet)) => (sharing, fleet),
+            (None, None) => return Ok(None),
+            (Some(_), None) | (None, Some(_)) => return Err(CarriedChannelError::Sharing),
         };
-        Some((channel, sharing))
+        if !sharing.reading.is_sound() {
+            return Err(CarriedChannelError::Sharing);
+        }
+        let metrics = metrics_of(source, &surroundings.metrics);
+        let state = (&carried.state, &sharing.writer);
+        let (channel, writer) = Channel::take_shared(state, log, Settings::new(source.clone()), metrics)?;
+        let reading = Some(sharing.reading.clone());
+        Ok(Some((channel, Self::of(Stopped { writer, reading }, fleet))))
+    }
+
+    fn of(stopped: Stopped, fleet: &Fleet) -> Self {
+        Self {
+            shared: Shared::new(fleet.config().buffer),
+            at_rest: Arc::new(AtRest {
+                stopped: Mutex::new(Some(stopped)),
+                came: Notify::new(),
+            }),
+            driver: Mutex::default(),
+        }
     }
 
     /// Takes part in the fleet from now on.
     pub(super) fn begin(&self, source: &Arc<Source>, surroundings: &Surroundings) {
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (Some(writer), Some(fleet)) = (writer, &surroundings.fleet) else {
+        let (Some(stopped), Some(fleet)) = (self.at_rest.locked().take(), &surroundings.fleet) else {
             return;
         };
         let part = format!("the shared log of source {}", source.name);
-        let drive = drive(self.parts(source, surroundings, fleet, writer));
+        let drive = drive(self.parts(source, surroundings, fleet, stopped));
+        let drive = Box::pin(surroundings.critical.clone().watch(part, drive));
+        let at_rest = self.at_rest.clone();
         let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        driver.spawn_on(
-            surroundings.critical.clone().watch(part, drive),
-            &surroundings.upstreams,
-        );
+        let driven = async move {
+            let stopped = drive.await;
+            *at_rest.locked() = Some(stopped);
+            at_rest.came.notify_waiters();
+        };
+        driver.spawn_on(driven, &surroundings.upstreams);
     }
 
     fn parts(
@@ -63,7 +111,7 @@ impl Sharing {
         source: &Arc<Source>,
         surroundings: &Surroundings,
         fleet: &Fleet,
-        writer: SharedWriter,
+        Stopped { writer, reading }: Stopped,
     ) -> Parts<impl fleet::Engine> {
         let token = format!("{:016x}", fastrand::u64(..));
         let engine = Arc::new(fleet.log(source.clone(), &token));
@@ -87,7 +135,40 @@ impl Sharing {
                 publish_behind: 0,
             },
             ring_events: source.log.events as u64,
+            reading,
         }
+    }
+
+    /// Takes part no more: another leads, and nothing is read, within a moment.
+    pub(super) fn stop(&self) {
+        self.shared.stop();
+    }
+
+    /// Completes when it takes part no more.
+    pub(super) async fn until_stopped(&self) {
+        look_until(&self.at_rest.came, || self.at_rest.locked().is_some().then_some(())).await;
+    }
+
+    /// What a successor goes on with. `None`: it has not been stopped, or knows nothing yet.
+    pub(super) fn give(&self) -> Option<CarriedSharing> {
+        let at_rest = self.at_rest.locked();
+        let Stopped { writer, reading } = at_rest.as_ref()?;
+        // Before it has been read to its end, its clients wait.
+        let reading = reading.clone().filter(|_| writer.channel().is_open())?;
+        Some(CarriedSharing {
+            writer: writer.give(),
+            reading,
+        })
+    }
+
+    /// Takes part again, if it has stopped: whether it had.
+    pub(super) fn go_on(&self, source: &Arc<Source>, surroundings: &Surroundings) -> bool {
+        let has_stopped = self.at_rest.locked().is_some();
+        if has_stopped {
+            self.shared.come_back();
+            self.begin(source, surroundings);
+        }
+        has_stopped
     }
 
     /// How it stands.

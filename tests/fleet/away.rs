@@ -139,7 +139,7 @@ async fn a_leader_that_is_cut_off_is_followed_by_another() {
     first.eventually_status("/sources/0/fleet/leader", "second").await;
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+pub fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

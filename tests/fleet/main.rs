@@ -9,6 +9,7 @@ mod support;
 
 mod away;
 mod failover;
+mod handover;
 mod history;
 mod metrics;
 mod feed;

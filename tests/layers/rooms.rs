@@ -34,7 +34,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ("fleet", "sync config metrics event_stream log channel upstream"),
     (
         "source",
-        "critical path config metrics quotas event_stream log channel kept upstream fleet",
+        "critical sync path config metrics quotas event_stream log channel kept upstream fleet",
     ),
     (
         "delivery",

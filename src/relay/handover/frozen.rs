@@ -9,7 +9,7 @@ use crate::http::Unasked;
 use crate::kept::OnDisk;
 use crate::relay::in_force::InForce;
 use crate::relay::log_dirs::log_dirs;
-use crate::source::{Basis, FrozenUpstreams, GivenChannel, GoingOn};
+use crate::source::{Basis, FrozenUpstreams, GivenChannel, GoingOn, StoppedSharing};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::thread::sleep;
@@ -29,6 +29,7 @@ const LOG_DIRS_EVERY: Duration = Duration::from_millis(20);
 /// While it is there nothing moves. Dropping it makes everything go on as if nothing had been.
 pub(super) struct Frozen<'a> {
     in_force: &'a InForce,
+    sharing: Option<StoppedSharing<'a>>,
     going_on: GoingOn,
     unasked: Vec<Unasked>,
     upstreams: Option<FrozenUpstreams>,
@@ -40,8 +41,8 @@ pub(super) struct Frozen<'a> {
 
 impl<'a> Frozen<'a> {
     /// Stops what comes in. Called on a thread that is none of a runtime's. `sources`: those of the
-    /// new process.
-    pub(super) fn new(in_force: &'a InForce, sources: &[Basis]) -> Self {
+    /// new process; `sharing`: what takes part in the fleet no more for it.
+    pub(super) fn new(in_force: &'a InForce, sources: &[Basis], sharing: StoppedSharing<'a>) -> Self {
         let server = &in_force.server;
         in_force.runtime.block_on(in_force.listeners.pause());
         server.gather_unasked();
@@ -53,6 +54,7 @@ impl<'a> Frozen<'a> {
             unasked: server.gathered(),
             going_on: in_force.registry().going_on(sources),
             in_force,
+            sharing: Some(sharing),
             upstreams: None,
             channels: Vec::new(),
             clients: None,
@@ -131,6 +133,9 @@ impl<'a> Frozen<'a> {
     pub(super) fn let_go(mut self, listeners: &[u32]) {
         self.is_given = true;
         let in_force = self.in_force;
+        if let Some(sharing) = self.sharing.take() {
+            sharing.let_go();
+        }
         let drain = in_force.config().drain.clone();
         let spread = drain.spread.min(drain.timeout);
         in_force.quotas.drain(spread);
@@ -158,6 +163,7 @@ impl Drop for Frozen<'_> {
         }
         drop(self.clients.take());
         drop(self.upstreams.take());
+        drop(self.sharing.take());
         let _runtime = self.in_force.runtime.enter();
         for unasked in self.unasked.drain(..) {
             self.in_force.server.serve_unasked(unasked);

@@ -1,0 +1,40 @@
+//! A driver leaves the fleet: another instance is to lead.
+
+use super::waits::pending;
+use super::{Driver, Event, Stage};
+use crate::fleet::engine::Engine;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a leader that leaves waits for what it has read to be in the log, and for one answer.
+const LAST_APPENDS: Duration = Duration::from_millis(700);
+
+impl<E: Engine> Driver<E> {
+    /// Leads no more, once all that was read from the origin is in the log, if that is soon.
+    pub(super) async fn leave(&mut self) {
+        self.member.leave();
+        self.shared.lead(None);
+        self.shared.inbox.close();
+        let flushed = async {
+            loop {
+                let is_empty = self.member.pipeline().is_none_or(|pipeline| pipeline.is_empty());
+                if is_empty && self.shared.inbox.buffered() == 0 {
+                    return;
+                }
+                let event = self.turn(Stage::Leaving).await;
+                self.happened(event);
+            }
+        };
+        let _ = timeout(LAST_APPENDS, flushed).await;
+        // One that comes late would be held by nobody for as long as the engine keeps it.
+        if self.lease.is_some()
+            && let Ok(answer) = timeout(LAST_APPENDS, pending(&mut self.lease)).await
+        {
+            self.happened(Event::Lease(answer));
+        }
+        if let Some(revision) = self.member.resign() {
+            let _ = timeout(LAST_APPENDS, self.engine.release(revision)).await;
+        }
+        self.shared.left();
+    }
+}
