@@ -59,7 +59,7 @@ async fn client(process: &TestProcess, id: Option<&[u8]>) -> TestClient {
     client
 }
 
-/// Which of them leads, once one does and all agree on it.
+/// Which of them leads, once one does, is connected to the origin, and all agree on it.
 async fn leader(processes: &[&TestProcess]) -> usize {
     let began = std::time::Instant::now();
     loop {
@@ -67,8 +67,10 @@ async fn leader(processes: &[&TestProcess]) -> usize {
         let mut terms = Vec::new();
         for process in processes {
             let status = process.status().await;
-            let fleet = &status["sources"][0]["fleet"];
-            leaders.push(fleet["is_leader"] == true);
+            let source = &status["sources"][0];
+            let fleet = &source["fleet"];
+            // What comes before it is connected is missed.
+            leaders.push(fleet["is_leader"] == true && source["upstreams"][0]["state"] == "connected");
             terms.push(fleet["term"].as_u64().unwrap());
         }
         let is_agreed = terms[0] > 0 && terms.iter().all(|term| *term == terms[0]);
