@@ -14,9 +14,6 @@ use tokio::time::timeout;
 /// How long a client waits for what the origin returns: then it gets a gap event instead.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
-/// How long a client waits that has been further at another instance of a fleet.
-const AHEAD_MAX: Duration = Duration::from_secs(3);
-
 /// What is known of the events that follow an id.
 pub(crate) enum HistoryLookup {
     /// They are here.
@@ -78,8 +75,7 @@ impl PendingHistory {
             self.channel.until_open().await;
         }
         if self.channel.is_ahead(&self.id) {
-            let _ = timeout(AHEAD_MAX, self.channel.until_level(&self.id)).await;
-            return Ok(None);
+            return self.channel.caught_up_with(&self.id).await.map(|()| None);
         }
         if let Some((older, wanted)) = self.channel.older(&self.id) {
             return older.piece(wanted).await;

@@ -1,7 +1,10 @@
 //! A log that is shared, before this process knows it: clients that come wait, since neither their
-//! ids nor "from now on" means anything yet.
+//! ids nor "from now on" means anything yet. And up to when it is known to have been read whole: an id
+//! that is not in it then is in no log.
 
-use crate::sync::{AtomicBool, Notify, Ordering, look_until};
+use crate::sync::{AtomicBool, Mutex, Notify, Ordering, look_until};
+use std::sync::PoisonError;
+use std::time::Instant;
 
 /// Whether a channel's log is known.
 pub(super) struct Opening {
@@ -10,6 +13,10 @@ pub(super) struct Opening {
     is_open: AtomicBool,
     /// Notified when it is.
     opened: Notify,
+    /// All that it held then has been read.
+    level: Mutex<Option<Instant>>,
+    /// Notified when that changes.
+    leveled: Notify,
 }
 
 impl Opening {
@@ -19,6 +26,8 @@ impl Opening {
             is_shared: false,
             is_open: AtomicBool::new(true),
             opened: Notify::new(),
+            level: Mutex::new(None),
+            leveled: Notify::new(),
         }
     }
 
@@ -56,5 +65,17 @@ impl Opening {
     /// Completes when it is known.
     pub(super) async fn until_open(&self) {
         look_until(&self.opened, || self.is_open().then_some(())).await;
+    }
+
+    /// All that the log held then has been read.
+    pub(super) fn set_level(&self, at: Instant) {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+        self.leveled.notify_waiters();
+    }
+
+    /// Completes when all has been read that the log held at this time, or later.
+    pub(super) async fn until_level(&self, since: Instant) {
+        let level = || *self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        look_until(&self.leveled, || level().filter(|at| *at >= since).map(|_| ())).await;
     }
 }

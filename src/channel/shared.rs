@@ -67,6 +67,11 @@ impl SharedWriter {
         self.channel.opening.set_open();
     }
 
+    /// All that the log held then has been published.
+    pub(crate) fn is_level(&self, at: Instant) {
+        self.channel.opening.set_level(at);
+    }
+
     /// The log has come back with less than it had. What comes is numbered under another name, and
     /// clients are told.
     pub(crate) fn begin_anew(&mut self, epoch: &str, sequence: u64) {

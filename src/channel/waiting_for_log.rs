@@ -2,13 +2,17 @@
 
 use super::channel::Channel;
 use super::lineage::Lineage;
+use super::older::NotNow;
 use crate::log::Epoch;
 use crate::metrics::GapReason;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// How long a client waits for it: then it is told to come back.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long one waits that has been further at another instance: longer than between two looks at where
+/// the log ends.
+const AHEAD_MAX: Duration = Duration::from_secs(7);
 
 impl Channel {
     /// Whether its log is known: where several processes share it, only once it has been read.
@@ -37,8 +41,33 @@ impl Channel {
         }
     }
 
+    /// Completes when this instance has read as far as a client has, or all that there is: then the log
+    /// does not hold its id. If neither can be said, the client is better off elsewhere, or later: it may
+    /// have had events that this instance would take for new ones.
+    pub(super) async fn caught_up_with(&self, id: &[u8]) -> Result<(), NotNow> {
+        let since = Instant::now();
+        let whole = self.lineage.whole().map_or(self, |whole| whole);
+        let all_is_read = async {
+            match whole.lineage.join() {
+                None => whole.opening.until_level(since).await,
+                Some(join) => {
+                    for (source, _) in join.named(id) {
+                        source.opening.until_level(since).await;
+                    }
+                }
+            }
+        };
+        let caught_up = async {
+            tokio::select! {
+                () = self.until_level(id) => {}
+                () = all_is_read => {}
+            }
+        };
+        timeout(AHEAD_MAX, caught_up).await.map_err(|_| NotNow)
+    }
+
     /// Completes when this instance has read as far as a client has.
-    pub(super) async fn until_level(&self, id: &[u8]) {
+    async fn until_level(&self, id: &[u8]) {
         let whole = self.lineage.whole().map_or(self, |whole| whole);
         let Some(join) = whole.lineage.join() else {
             return whole.followers.until(|| (!self.is_ahead(id)).then_some(())).await;
