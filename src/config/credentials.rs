@@ -7,6 +7,7 @@ use super::secret::Secret;
 use super::shape::{Key, Shape};
 use crate::redaction::MASK;
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 /// A secret's file: a password or a token, not a disk.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -126,7 +127,7 @@ pub(super) fn basic(username: &Item<'_>, password: Secret) -> Option<Credentials
 pub(super) fn secret(section: &Section<'_>, key: &'static str, file_key: &'static str) -> Option<Option<Secret>> {
     match (section.get(key), section.get(file_key)) {
         (Some(item), None) => item.secret_text().map(|text| Some(Secret(text.to_owned()))),
-        (None, Some(item)) => secret_file(&item).map(Some),
+        (None, Some(item)) => secret_file(&item).map(|(_, secret)| Some(secret)),
         (None, None) => Some(None),
         (Some(_), Some(_)) => {
             section.mistake_at(file_key, format!("beside `{key}`"), "one of them");
@@ -135,21 +136,29 @@ pub(super) fn secret(section: &Section<'_>, key: &'static str, file_key: &'stati
     }
 }
 
-fn secret_file(item: &Item<'_>) -> Option<Secret> {
+/// The secret in a file, and where that is.
+pub(super) fn secret_file(item: &Item<'_>) -> Option<(PathBuf, Secret)> {
     let path = file_path(item)?;
-    let why = match read_bounded(&path) {
-        // The line end that editors add, and `echo`.
-        Ok(text) => match text.trim_end_matches(['\r', '\n']) {
-            "" => "is empty".to_owned(),
-            secret => return Some(Secret(secret.to_owned())),
-        },
-        Err(why) => format!("can't be read: {why}"),
-    };
-    item.mistake(format!("{} {why}", item.found()), "a file with the secret");
-    None
+    match secret_in(&path) {
+        Ok(secret) => Some((path, secret)),
+        Err(why) => {
+            item.mistake(format!("{} {why}", item.found()), "a file with the secret");
+            None
+        }
+    }
 }
 
-fn read_bounded(path: &std::path::Path) -> Result<String, String> {
+/// The secret in a file, or what is wrong with the file.
+pub(super) fn secret_in(path: &Path) -> Result<Secret, String> {
+    let text = read_bounded(path).map_err(|why| format!("can't be read: {why}"))?;
+    // The line end that editors add, and `echo`.
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err("is empty".to_owned()),
+        secret => Ok(Secret(secret.to_owned())),
+    }
+}
+
+fn read_bounded(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     file.take(FILE_BYTES_MAX + 1)

@@ -2,7 +2,7 @@
 
 use super::codec::Custom;
 use super::codec::{AtLeastOne, Count, Flag, SOME_DURATION, Size, Text, Word, number};
-use super::credentials::secret;
+use super::credentials::{secret, secret_file, secret_in};
 use super::field::{Keys, Presence as _, row};
 use super::files::{CERTIFICATES, PRIVATE_KEY, file_path, print_path};
 use super::item::Section;
@@ -29,12 +29,13 @@ section! {
     pub struct Fleet {
         /// Where the engine's servers are; one, or a list. `tls://` asks for TLS.
         pub nats: Vec<String> = AtLeastOne(NATS, NATS_FORM).needed(NATS_FORM),
-        /// A file with credentials, as NATS' tools write it.
+        /// A file with credentials, as NATS' tools write it: a JWT and its key, or a key alone. It is read
+        /// anew for each connection.
         pub credentials_file: Option<PathBuf> = ANY_FILE.optional(),
         /// A user name, with `password` or `password_file`; instead of `credentials_file`.
         pub user: Option<String> = USER.optional(),
         /// The password.
-        pub password: Option<Secret> = PASSWORD,
+        pub password: Option<FleetPassword> = PASSWORD,
         /// TLS towards the engine.
         pub tls: FleetTls = nested().or("{}"),
         /// This instance's name: another one at each.
@@ -62,8 +63,27 @@ pub enum WhenAway {
     Hold,
 }
 
+/// The password towards the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FleetPassword {
+    /// As it is written.
+    Written(Secret),
+    /// In this file.
+    File(PathBuf),
+}
+
+impl FleetPassword {
+    /// The password as it is now. The error names the file, and nothing that is in it.
+    pub fn read(&self) -> Result<Secret, String> {
+        match self {
+            Self::Written(secret) => Ok(secret.clone()),
+            Self::File(path) => secret_in(path).map_err(|why| format!("{} {why}", path.display())),
+        }
+    }
+}
+
 section! {
-    /// TLS towards the engine.
+    /// TLS towards the engine. The files are read anew for each connection.
     #[derive(Debug, Clone, Default, PartialEq, Eq)]
     pub struct FleetTls {
         /// PEM file of the roots to trust instead of the system's.
@@ -157,22 +177,28 @@ const ANY_FILE: Custom<PathBuf> = Custom {
     print: print_path,
 };
 
-const PASSWORD: Keys<Option<Secret>> = Keys {
+const PASSWORD: Keys<Option<FleetPassword>> = Keys {
     keys: || {
         vec![
             row("password", Shape::Text(&[]), "Password for `user`."),
             row(
                 "password_file",
                 Shape::Text(&[]),
-                "A file with the password, instead of it.",
+                "A file with the password, instead of it. It is read anew for each connection.",
             ),
         ]
     },
-    read: |section| secret(section, "password", "password_file"),
+    read: |section| match (section.get("password"), section.get("password_file")) {
+        (None, Some(item)) => secret_file(&item).map(|(path, _)| Some(FleetPassword::File(path))),
+        _ => secret(section, "password", "password_file").map(|secret| secret.map(FleetPassword::Written)),
+    },
     print: |password, map| {
-        if password.is_some() {
-            map.insert("password".to_owned(), MASK.into());
-        }
+        let (key, value) = match password {
+            None => return,
+            Some(FleetPassword::Written(_)) => ("password", Some(MASK.into())),
+            Some(FleetPassword::File(path)) => ("password_file", print_path(path)),
+        };
+        map.extend(value.map(|value| (key.to_owned(), value)));
     },
 };
 

@@ -67,7 +67,7 @@ pub use cors::Cors;
 pub use credentials::Credentials;
 pub use end_rules::EndWhen;
 pub use files::UpstreamTls;
-pub use fleet::{Fleet, FleetTls, WhenAway};
+pub use fleet::{Fleet, FleetPassword, FleetTls, WhenAway};
 pub use heartbeat::Heartbeat;
 pub use listener::ClientListener;
 pub use listener_tls::{Alpn, CertificateFiles, ListenerTls, TlsVersion};
