@@ -49,6 +49,10 @@ impl Engine for NoLog {
         none()
     }
 
+    fn trouble(&self) -> Option<EngineError> {
+        Some(EngineError(NoEngine.to_string()))
+    }
+
     fn message_bytes_max(&self) -> usize {
         0
     }

@@ -1,11 +1,13 @@
 //! Carries out what a [`Member`] says, with an engine: one task per source.
 
 mod leave;
+mod reach;
 mod waits;
 
+use self::reach::{OPEN_EVERY, note_error, note_trouble, opened};
 use self::waits::{Pending, batch, pending, reopened};
 use super::apply::apply;
-use super::engine::{Engine, EngineError, Extent};
+use super::engine::{Engine, EngineError};
 use super::lease::LeaseAnswer;
 use super::member::{Action, Member, Settings};
 use super::pipeline::{Answer, Append, UNREAD_MAX};
@@ -15,12 +17,10 @@ use super::shared::{Lead, Shared};
 use crate::channel::SharedWriter;
 use crate::metrics::FleetMetrics;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep_until;
 
-/// Between two tries to open the log, or to read it anew.
-const OPEN_EVERY: Duration = Duration::from_millis(500);
 /// Contents that the pipeline holds at one time: enough for whole messages of small events.
 const PIPELINE_MAX: usize = 4096;
 
@@ -57,6 +57,9 @@ struct Driver<E: Engine> {
     opened_at: u64,
     lease: Option<Pending<LeaseAnswer>>,
     end: Option<Pending<Option<u64>>>,
+    /// When the log's end was asked for last, and what the answer was, until it has been read so far.
+    end_asked: Instant,
+    level: Option<(u64, Instant)>,
     /// By the term that they belong to; 0: a term record.
     answers: JoinSet<(u64, Answer)>,
     resyncs: u64,
@@ -137,6 +140,8 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
         opened_at: extent.last,
         lease: None,
         end: None,
+        end_asked: now,
+        level: None,
         answers: JoinSet::new(),
         resyncs: 0,
     };
@@ -144,32 +149,6 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
     Stopped {
         writer: driver.writer,
         reading: Some(driver.member.reading),
-    }
-}
-
-/// Tries until the log is open.
-async fn opened<E: Engine>(engine: &E, shared: &Shared, source: &str) -> Extent {
-    loop {
-        match engine.open().await {
-            Ok(extent) => {
-                tracing::info!(source, last = extent.last, "the shared log is open");
-                let mut state = shared.locked();
-                (state.error, state.heard) = (None, Some(Instant::now()));
-                return extent;
-            }
-            Err(error) => note_error(shared, source, &error),
-        }
-        sleep(OPEN_EVERY.mul_f64(0.5 + fastrand::f64())).await;
-    }
-}
-
-/// One line per change of state.
-fn note_error(shared: &Shared, source: &str, error: &EngineError) {
-    let mut state = shared.locked();
-    let text = error.to_string();
-    if state.error.as_deref() != Some(&text) {
-        tracing::warn!(source, %error, "the shared log is out of reach");
-        state.error = Some(text);
     }
 }
 
@@ -194,6 +173,10 @@ impl<E: Engine> Driver<E> {
         for action in self.member.actions(Instant::now()) {
             self.act(action).await;
         }
+        let read = self.member.reading.read();
+        if let Some((_, at)) = self.level.take_if(|(last, _)| *last <= read) {
+            self.writer.is_level(at);
+        }
         self.show();
         self.next(stage).await
     }
@@ -215,14 +198,20 @@ impl<E: Engine> Driver<E> {
             }
             Event::Lease(answer) => {
                 self.lease = None;
+                if answer == LeaseAnswer::Away {
+                    self.trouble();
+                }
                 self.member.lease(&answer, now);
             }
             Event::End(last) => {
                 self.end = None;
                 self.answered_in_time(last.is_some());
+                self.level = last.map(|last| (last, self.end_asked));
                 self.member.end(last, now);
             }
-            Event::Opened | Event::Arrived | Event::Due | Event::Leaving | Event::Stopping => {}
+            // What the engine does not let through is not always missed by a question.
+            Event::Due => self.trouble(),
+            Event::Opened | Event::Arrived | Event::Leaving | Event::Stopping => {}
         }
     }
 
@@ -243,6 +232,7 @@ impl<E: Engine> Driver<E> {
                 self.lease = Some(Box::pin(async move { engine.lease(revision).await }));
             }
             Action::AskEnd => {
+                self.end_asked = Instant::now();
                 let engine = self.engine.clone();
                 self.end = Some(Box::pin(async move { Some(engine.extent().await.ok()?.last) }));
             }
@@ -354,19 +344,13 @@ impl<E: Engine> Driver<E> {
         self.read_again = Instant::now() + OPEN_EVERY.mul_f64(0.5 + fastrand::f64());
     }
 
-    /// Whether the engine is within reach, as the last answer says.
     fn answered_in_time(&self, is_there: bool) {
-        self.shared.inbox.set_away(!is_there);
-        let mut state = self.shared.locked();
-        if is_there {
-            state.heard = Some(Instant::now());
-            if state.error.take().is_some() {
-                tracing::info!(
-                    source = self.writer.channel().name(),
-                    "the shared log is within reach again"
-                );
-            }
-        }
+        reach::answered(&*self.engine, &self.shared, self.writer.channel().name(), is_there);
+    }
+
+    /// Something got no answer.
+    fn trouble(&self) {
+        note_trouble(&*self.engine, &self.shared, self.writer.channel().name());
     }
 
     /// Brings what others see up to date.

@@ -32,6 +32,9 @@ pub(crate) trait Engine: Send + Sync + 'static {
     /// Opens the log, and makes it if it is to be.
     fn open(&self) -> impl Future<Output = Result<Extent, EngineError>> + Send;
 
+    /// What keeps it from answering at the moment, as far as is known.
+    fn trouble(&self) -> Option<EngineError>;
+
     /// Bytes of a message, fields and all, that it takes.
     fn message_bytes_max(&self) -> usize;
 

@@ -1,16 +1,16 @@
 //! The connection to the engine: one for all sources, made when the first of them needs it.
 
 use super::super::engine::EngineError;
+use super::credentials;
+use super::tls;
+use super::trouble::Trouble;
 use crate::config;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
-use async_nats::{Client, ConnectOptions};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
-use std::path::Path;
+use async_nats::{AuthError, Client, ConnectOptions};
+use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 /// Bounds of the time between two attempts to connect.
@@ -24,6 +24,7 @@ const ANSWERS_MAX: usize = 16 << 10;
 pub(super) struct Connection {
     pub(super) config: config::Fleet,
     context: OnceCell<Context>,
+    trouble: Arc<Trouble>,
 }
 
 impl Connection {
@@ -31,10 +32,12 @@ impl Connection {
         Self {
             config,
             context: OnceCell::new(),
+            trouble: Arc::default(),
         }
     }
 
-    /// Its streams. Connects by itself, and again and again: what is asked for meanwhile gets no answer.
+    /// Its streams. The first connection may fail, and says why. One that is lost is made again by
+    /// itself: what is asked for meanwhile gets no answer.
     pub(super) async fn context(&self) -> Result<&Context, EngineError> {
         self.context
             .get_or_try_init(async || {
@@ -53,62 +56,54 @@ impl Connection {
         self.context.get()
     }
 
+    /// What is wrong with it now.
+    pub(super) fn trouble(&self) -> Option<EngineError> {
+        self.trouble.now()
+    }
+
+    /// Why something has failed that was begun then.
+    pub(super) fn explain(&self, error: EngineError, began: Instant) -> EngineError {
+        self.trouble.explain(error, began)
+    }
+
     async fn connect(&self) -> Result<Client, EngineError> {
         let config = &self.config;
-        let said = |error: &dyn std::fmt::Display| EngineError(error.to_string());
         let (least, most) = RECONNECT;
         let delay = move |attempts: usize| {
             let grown = least.saturating_mul(1 << attempts.min(8)).min(most);
             grown.mul_f64(0.5 + 0.5 * fastrand::f64())
         };
         let is_tls = config.tls.ca.is_some() || config.nats.iter().any(|url| url.starts_with("tls:"));
-        let mut options = ConnectOptions::new()
+        let trouble = self.trouble.clone();
+        let options = self
+            .identified()
             .name(format!("fanfare {}", config.instance))
-            .retry_on_initial_connect()
+            // Those of other programs are none of its business, nor its own of theirs.
+            .custom_inbox_prefix(format!("_INBOX.{}", config.name))
             .reconnect_delay_callback(delay)
             .ping_interval(PING_EVERY)
             .request_timeout(Some(config.append_timeout))
             .require_tls(is_tls)
-            .tls_client_config(tls(&config.tls)?);
-        if let (Some(user), Some(password)) = (&config.user, &config.password) {
-            options = options.user_and_password(user.clone(), password.0.clone());
-        }
-        if let Some(file) = &config.credentials_file {
-            // Its own words can quote the file.
-            options = options
-                .credentials_file(file)
-                .await
-                .map_err(|_| EngineError(format!("{}: no usable credentials", file.display())))?;
-        }
-        options.connect(&config.nats[..]).await.map_err(|error| said(&error))
+            .tls_client_config(tls::config(&config.tls, &self.trouble)?)
+            .event_callback(move |event| {
+                trouble.happened(event);
+                ready(())
+            });
+        let connected = options.connect(&config.nats[..]).await;
+        connected.map_err(|error| EngineError(format!("not connected: {error}")))
     }
-}
 
-/// How TLS is spoken, if it is.
-fn tls(config: &config::FleetTls) -> Result<ClientConfig, EngineError> {
-    let unusable = |file: &Path, what: &str| EngineError(format!("{}: {what}", file.display()));
-    let certificates = |file: &Path| {
-        let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-        found.map_err(|_| unusable(file, "no usable certificates"))
-    };
-    let mut roots = RootCertStore::empty();
-    match &config.ca {
-        Some(file) => roots.add_parsable_certificates(certificates(file)?),
-        None => roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
-    };
-    // Explicit: a process-wide default would be the one that was installed first.
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| EngineError(error.to_string()))?
-        .with_root_certificates(roots);
-    match (&config.cert, &config.key) {
-        (Some(cert), Some(key)) => {
-            let key_der = PrivateKeyDer::from_pem_file(key).map_err(|_| unusable(key, "no private key in it"))?;
-            builder
-                .with_client_auth_cert(certificates(cert)?, key_der)
-                .map_err(|error| unusable(cert, &error.to_string()))
+    /// With what says who the instance is.
+    fn identified(&self) -> ConnectOptions {
+        if !credentials::are_there(&self.config) {
+            return ConnectOptions::new();
         }
-        _ => Ok(builder.with_no_client_auth()),
+        let (config, trouble) = (self.config.clone(), self.trouble.clone());
+        ConnectOptions::with_auth_callback(move |nonce| -> Ready<Result<async_nats::Auth, AuthError>> {
+            ready(credentials::auth(&config, &nonce).map_err(|why| {
+                trouble.found(why.clone());
+                AuthError::new(why)
+            }))
+        })
     }
 }

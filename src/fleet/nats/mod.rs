@@ -1,10 +1,14 @@
 //! The engine: NATS JetStream. A stream per source, a bucket for the leases.
 
+mod clock;
 mod connection;
+mod credentials;
 mod lease;
 mod names;
 mod reader;
 mod stream;
+mod tls;
+mod trouble;
 
 use super::engine::{Engine, EngineError, Extent};
 use super::history::PIECES_MAX;
@@ -18,12 +22,14 @@ use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
+use clock::Clock;
 use connection::Connection;
 use names::Names;
 use reader::StreamReader;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{OnceCell, Semaphore};
 
 /// What the engine takes if it has not said anything else yet.
@@ -42,6 +48,7 @@ pub(crate) struct StreamLog {
     names: Names,
     /// Who holds a lease: this instance, in this process.
     holder: Bytes,
+    clock: Arc<Clock>,
     stream: OnceCell<Stream>,
     store: OnceCell<Store>,
 }
@@ -72,6 +79,7 @@ impl Fleet {
             holder: format!("{} {token}", self.config().instance).into(),
             connection: self.connection.clone(),
             source,
+            clock: Arc::default(),
             stream: OnceCell::new(),
             store: OnceCell::new(),
         }
@@ -83,6 +91,15 @@ impl StreamLog {
         self.stream
             .get()
             .ok_or_else(|| EngineError("the stream has not been opened".to_owned()))
+    }
+
+    async fn open_both(&self) -> Result<Extent, EngineError> {
+        let context = self.connection.context().await?;
+        let (stream, extent) = stream::open(context, &self.connection.config, &self.source, &self.names).await?;
+        self.store().await?;
+        // Opened once.
+        let _ = self.stream.set(stream);
+        Ok(extent)
     }
 
     async fn store(&self) -> Result<&Store, EngineError> {
@@ -97,12 +114,13 @@ impl Engine for StreamLog {
     type Reader = StreamReader;
 
     async fn open(&self) -> Result<Extent, EngineError> {
-        let context = self.connection.context().await?;
-        let (stream, extent) = stream::open(context, &self.connection.config, &self.source, &self.names).await?;
-        self.store().await?;
-        // Opened once.
-        let _ = self.stream.set(stream);
-        Ok(extent)
+        let began = Instant::now();
+        let opened = self.open_both().await;
+        opened.map_err(|error| self.connection.explain(error, began))
+    }
+
+    fn trouble(&self) -> Option<EngineError> {
+        self.connection.trouble()
     }
 
     fn message_bytes_max(&self) -> usize {
@@ -139,8 +157,10 @@ impl Engine for StreamLog {
     }
 
     async fn read_from(&self, sequence: u64) -> Result<StreamReader, EngineError> {
-        let context = self.connection.context().await?;
-        StreamReader::open(self.stream().await?, context.client().new_inbox(), sequence).await
+        let began = Instant::now();
+        let inbox = self.connection.context().await?.client().new_inbox();
+        let opened = StreamReader::open(self.stream().await?, (inbox, self.clock.clone()), sequence).await;
+        opened.map_err(|error| self.connection.explain(error, began))
     }
 
     async fn lease(&self, revision: Option<u64>) -> LeaseAnswer {

@@ -8,6 +8,7 @@ use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, G
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Where the numbering's name stands in a stream's metadata, on servers that have it.
@@ -16,6 +17,8 @@ const EPOCH: &str = "fanfare-epoch";
 const AGE_MIN: Duration = Duration::from_secs(60);
 /// What a message has beside the bytes that its events have as clients get them.
 const OVERHEAD: u64 = 2;
+/// How long a bucket may keep a lease: two renewals may fail, and another leads before people notice.
+const LEASE_AGES: RangeInclusive<Duration> = LEASE_TTL..=Duration::from_secs(60);
 /// As the engine says it.
 const UNBOUNDED: i64 = -1;
 /// How long the engine knows again what was sent twice; not longer than it keeps messages.
@@ -132,23 +135,31 @@ fn exists(error: &CreateStreamError) -> bool {
 
 /// The bucket of leases, which is made if it is to be.
 pub(super) async fn bucket(context: &Context, fleet: &config::Fleet, names: &Names) -> Result<Store, EngineError> {
-    if let Ok(store) = context.get_key_value(&names.bucket).await {
-        return Ok(store);
-    }
-    if !fleet.create {
+    let wanted = bucket_stream(fleet, names);
+    let there = match context.get_stream(&wanted.name).await {
+        Ok(there) => there,
+        Err(error) if is_missing(&error) && fleet.create => match context.create_stream(&wanted).await {
+            Ok(made) => made,
+            // Another instance has made it in the same moment.
+            Err(error) if exists(&error) => context.get_stream(&wanted.name).await.map_err(|error| said(&error))?,
+            Err(error) => return Err(said(&error)),
+        },
+        Err(error) if is_missing(&error) => {
+            return Err(EngineError(format!(
+                "there is no bucket {}, and `create` is false",
+                names.bucket
+            )));
+        }
+        Err(error) => return Err(said(&error)),
+    };
+    let age = there.cached_info().config.max_age;
+    if !LEASE_AGES.contains(&age) {
         return Err(EngineError(format!(
-            "there is no bucket {}, and `create` is false",
+            "the bucket {} keeps a lease for {age:?}: it has to be {LEASE_TTL:?}, so that another can lead",
             names.bucket
         )));
     }
-    let made = context.create_stream(bucket_stream(fleet, names)).await;
-    // Another instance may have made it in the same moment.
-    let found = context.get_key_value(&names.bucket).await;
-    match (made, found) {
-        (_, Ok(store)) => Ok(store),
-        (Err(error), Err(_)) => Err(said(&error)),
-        (Ok(_), Err(error)) => Err(said(&error)),
-    }
+    context.get_key_value(&names.bucket).await.map_err(|error| said(&error))
 }
 
 /// A bucket is a stream of this form. The client asks the server for more before it makes one than the
