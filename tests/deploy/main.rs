@@ -22,6 +22,7 @@ mod commands;
 mod compose;
 mod dashboard;
 mod documented;
+mod fleet;
 mod kubernetes;
 mod monitored;
 mod notify;
