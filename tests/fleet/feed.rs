@@ -15,6 +15,8 @@ pub struct Feed {
 
 struct Shared {
     has_ids: bool,
+    /// Lines of each event beside its data.
+    lines: String,
     /// How many events there are: 1 to this.
     sent: watch::Sender<u64>,
     /// Connections at this moment, and ever.
@@ -26,9 +28,15 @@ struct Shared {
 
 impl Feed {
     pub async fn start(has_ids: bool) -> Self {
+        Self::start_with(has_ids, "").await
+    }
+
+    /// With these lines in each event.
+    pub async fn start_with(has_ids: bool, lines: &str) -> Self {
         let origin = TestOrigin::start().await;
         let shared = Arc::new(Shared {
             has_ids,
+            lines: lines.to_owned(),
             sent: watch::Sender::new(0),
             open: AtomicUsize::new(0),
             opened: AtomicUsize::new(0),
@@ -102,9 +110,10 @@ async fn serve(mut conn: Conn, shared: Arc<Shared>) {
         let now = *sent.borrow_and_update();
         while next < now {
             next += 1;
+            let lines = &shared.lines;
             let block = match shared.has_ids {
-                true => format!("id: {next}\ndata: {next}\n\n"),
-                false => format!("data: {next}\n\n"),
+                true => format!("id: {next}\n{lines}data: {next}\n\n"),
+                false => format!("{lines}data: {next}\n\n"),
             };
             let chunk = format!("{:x}\r\n{block}\r\n", block.len());
             if conn.try_send(chunk).await.is_err() {

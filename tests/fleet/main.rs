@@ -8,16 +8,24 @@
 mod support;
 
 mod away;
+mod chaos;
+mod faults;
 mod failover;
 mod handover;
 mod history;
 mod metrics;
+mod muddle;
 mod feed;
 mod nats;
+mod identity;
 mod numbering;
+mod permissions;
 mod proxy;
+mod scene;
+mod security;
 mod shapes;
 mod starts;
+mod witness;
 
 use feed::Feed;
 use support::client::{Event, TestClient, get};

@@ -2,10 +2,18 @@
 
 use crate::support::origin::PATIENCE;
 use crate::support::ports::free_address;
+use rustix::process::{Pid, Signal, kill_process};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// What the servers' configuration may name; see deploy/fleet/accounts.conf.
+pub const PASSWORDS: [(&str, &str); 3] = [
+    ("RELAY_PASSWORD", "hunter-of-relays"),
+    ("MAKER_PASSWORD", "hunter-of-makers"),
+    ("FIRST_PASSWORD", "hunter-of-first-ones"),
+];
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +76,8 @@ impl Nats {
         nats
     }
 
-    fn write_config(&self, n: usize, more: &str) {
+    /// Writes a server's configuration anew; it holds once the server starts again, or reloads it.
+    pub fn write_config(&self, n: usize, more: &str) {
         let Server { address, route, .. } = &self.servers[n];
         let routes: Vec<String> = self
             .servers
@@ -77,7 +86,7 @@ impl Nats {
             .collect();
         let cluster = match self.servers.len() {
             1 => String::new(),
-            _ => format!("cluster {{ name: c, listen: \"{route}\", routes: {routes:?} }}\n"),
+            _ => format!("cluster {{ name: c, no_advertise: true, listen: \"{route}\", routes: {routes:?} }}\n"),
         };
         let store = self.dir.path().join(format!("store-{n}"));
         let config = format!(
@@ -97,6 +106,7 @@ impl Nats {
         let process = Command::new(self.version.program())
             .arg("-c")
             .arg(self.config(n))
+            .envs(PASSWORDS)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -107,6 +117,21 @@ impl Nats {
             assert!(began.elapsed() < PATIENCE, "nats-server {n} does not listen");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Has a server read its configuration again.
+    pub fn reload(&self, n: usize) {
+        self.signal(n, Signal::HUP);
+    }
+
+    pub fn signal(&self, n: usize, signal: Signal) {
+        let process = self.servers[n].process.as_ref().expect("it runs");
+        kill_process(Pid::from_raw(process.id().cast_signed()).unwrap(), signal).unwrap();
+    }
+
+    /// What a server has said since it was started last.
+    pub fn log(&self, n: usize) -> String {
+        std::fs::read_to_string(self.dir.path().join(format!("log-{n}"))).unwrap()
     }
 
     /// Ends a server without a warning.
