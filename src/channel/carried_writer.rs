@@ -40,7 +40,7 @@ impl Channel {
             let (id, has_ended) = carried.0.get(n).cloned().unwrap_or_default();
             let mut publisher = Publisher::new(channel.clone(), n, has_ended);
             publisher.follow(&id);
-            publisher
+            publisher.of_coalesced()
         };
         let writer = SharedWriter {
             publishers: (0..upstreams).map(publisher).collect(),

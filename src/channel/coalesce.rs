@@ -4,70 +4,66 @@
 //! out at the window's end, not at its start: a client that fetches something on it then sees what
 //! the dropped ones announced too. All are held for the same time, so their order stays.
 
-use super::ids::{AtUpstream, IdInForce};
 use crate::config::LogLimits;
 use crate::event_stream::{Event, OwnedEvent};
 use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
 
-/// What is held back.
-#[derive(Default)]
-pub(super) struct CoalesceBuffer {
+/// What is held back, each event with what has to be known of it then.
+pub(crate) struct CoalesceBuffer<P> {
     /// The oldest first.
-    queue: VecDeque<HeldEvent>,
+    queue: VecDeque<HeldEvent<P>>,
     /// What is in the queue, by content.
     contents: HashSet<Box<[u8]>>,
     bytes: u64,
 }
 
-pub(super) struct HeldEvent {
-    pub(super) event: OwnedEvent,
-    upstream: u32,
-    /// The id in force at its upstream.
-    id: IdInForce,
+/// An event that is held back.
+pub(crate) struct HeldEvent<P> {
+    pub(crate) event: OwnedEvent,
+    pub(crate) place: P,
     due: Instant,
 }
 
-impl HeldEvent {
-    /// Where its upstream stood.
-    pub(super) fn at(&self) -> AtUpstream<'_> {
-        AtUpstream {
-            upstream: self.upstream,
-            id: &self.id,
+impl<P> Default for CoalesceBuffer<P> {
+    fn default() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            contents: HashSet::new(),
+            bytes: 0,
         }
     }
 }
 
-impl CoalesceBuffer {
+impl<P> CoalesceBuffer<P> {
     /// When the oldest is due.
-    pub(super) fn first_due(&self) -> Option<Instant> {
+    pub(crate) fn first_due(&self) -> Option<Instant> {
         self.queue.front().map(|waiting| waiting.due)
     }
 
     /// Holds an event, unless an identical one is held. One that only moves the id keeps its place
     /// in the order.
-    pub(super) fn hold(&mut self, event: &Event<'_>, at: AtUpstream<'_>, due: Instant) {
+    pub(crate) fn hold(&mut self, event: &Event<'_>, place: impl FnOnce() -> P, due: Instant) {
         if event.dispatches() && !self.contents.insert(content(event)) {
             return;
         }
         self.bytes += event.block().len() as u64;
         self.queue.push_back(HeldEvent {
             event: event.to_owned(),
-            upstream: at.upstream,
-            id: at.id.clone(),
+            place: place(),
             due,
         });
     }
 
     /// The oldest, if it is due by `now`, or if more is held than the log could hold.
-    pub(super) fn pop_due(&mut self, limits: LogLimits, now: Instant) -> Option<HeldEvent> {
+    pub(crate) fn pop_due(&mut self, limits: LogLimits, now: Instant) -> Option<HeldEvent<P>> {
         let too_much = self.queue.len() > limits.events || self.bytes > limits.bytes;
         let is_due = self.first_due().is_some_and(|due| due <= now);
         (is_due || too_much).then(|| self.pop()).flatten()
     }
 
     /// The oldest.
-    pub(super) fn pop(&mut self) -> Option<HeldEvent> {
+    pub(crate) fn pop(&mut self) -> Option<HeldEvent<P>> {
         let held = self.queue.pop_front()?;
         let event = held.event.get();
         self.bytes -= event.block().len() as u64;
@@ -108,14 +104,7 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            held.hold(
-                &event(block),
-                AtUpstream {
-                    upstream: 0,
-                    id: &IdInForce::none(),
-                },
-                start + Duration::from_millis(n as u64),
-            );
+            held.hold(&event(block), || (), start + Duration::from_millis(n as u64));
         }
         let mut left = Vec::new();
         while let Some(HeldEvent { event, .. }) = held.pop() {

@@ -37,6 +37,30 @@ pub(super) struct AtUpstream<'a> {
     pub(super) id: &'a IdInForce,
 }
 
+/// The same, kept.
+pub(super) struct WasAtUpstream {
+    upstream: u32,
+    id: IdInForce,
+}
+
+impl AtUpstream<'_> {
+    pub(super) fn to_owned(self) -> WasAtUpstream {
+        WasAtUpstream {
+            upstream: self.upstream,
+            id: self.id.clone(),
+        }
+    }
+}
+
+impl WasAtUpstream {
+    pub(super) fn get(&self) -> AtUpstream<'_> {
+        AtUpstream {
+            upstream: self.upstream,
+            id: &self.id,
+        }
+    }
+}
+
 impl Ids {
     /// The ids of a channel with so many upstreams.
     pub(super) fn new(epoch: Epoch, wanted: config::Ids, upstreams: usize) -> Self {

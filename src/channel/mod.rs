@@ -65,6 +65,7 @@ pub(crate) use blocks::{end_block, gap_block, gap_blocks, live_block, retry_bloc
 pub use carried::CarriedChannelState;
 pub(crate) use carried_writer::CarriedWriter;
 pub use channel::Channel;
+pub(crate) use coalesce::CoalesceBuffer;
 pub use compression::Coding;
 pub(crate) use derived::KeepsDerived;
 pub use derived::TooManyFilters;

@@ -30,6 +30,8 @@ pub struct Publisher {
     connected_before: bool,
     /// Whether the origin has said that this upstream's stream has ended for good.
     ended: bool,
+    /// Whether events wait for others like them, if the source says so.
+    coalesces: bool,
 }
 
 impl Channel {
@@ -83,6 +85,15 @@ impl Publisher {
             unflushed_bytes: 0,
             connected_before: comes_back,
             ended: comes_back,
+            coalesces: true,
+        }
+    }
+
+    /// What it is given has been coalesced before.
+    pub(super) fn of_coalesced(self) -> Self {
+        Self {
+            coalesces: false,
+            ..self
         }
     }
 
@@ -97,8 +108,10 @@ impl Publisher {
         };
         let settings = channel.settings().load();
         let ends = is_terminal(&settings.end_when, event);
-        if !settings.coalesce.is_zero() && !ends {
-            writer_state.held.hold(event, self.at(), received + settings.coalesce);
+        if self.coalesces && !settings.coalesce.is_zero() && !ends {
+            writer_state
+                .held
+                .hold(event, || self.at().to_owned(), received + settings.coalesce);
             channel.held.notify_waiters();
             return;
         }

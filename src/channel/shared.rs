@@ -34,7 +34,7 @@ impl Channel {
             false,
             Opening::unopened(),
         );
-        let publisher = |n| Publisher::new(channel.clone(), n, false);
+        let publisher = |n| Publisher::new(channel.clone(), n, false).of_coalesced();
         let writer = SharedWriter {
             publishers: (0..upstreams).map(publisher).collect(),
             numbering,

@@ -3,7 +3,7 @@
 
 use super::coalesce::CoalesceBuffer;
 use super::end::{Cause, Ending};
-use super::ids::{AtUpstream, IdInForce, Ids};
+use super::ids::{AtUpstream, IdInForce, Ids, WasAtUpstream};
 use crate::config::LogLimits;
 use crate::event_stream::Event;
 use crate::log::{Cursor, Draft, Kind, Moves, Position, Reserved, Tip, Writer, frame};
@@ -17,7 +17,7 @@ use std::time::Instant;
 pub(super) struct WriterState {
     writer: Writer,
     /// Events that wait for others like them.
-    pub(super) held: CoalesceBuffer,
+    pub(super) held: CoalesceBuffer<WasAtUpstream>,
     /// The id in force, as clients see it; empty: none.
     id: Bytes,
     /// Whether `id` came from the origin.
@@ -88,7 +88,7 @@ impl WriterState {
     pub(super) fn release_due(&mut self, ids: &Ids, limits: LogLimits, now: Instant) -> bool {
         let mut any = false;
         while let Some(held) = self.held.pop_due(limits, now) {
-            self.publish(ids, &held.event.get(), held.at(), now);
+            self.publish(ids, &held.event.get(), held.place.get(), now);
             any = true;
         }
         any
@@ -97,7 +97,7 @@ impl WriterState {
     /// Publishes all that is held.
     pub(super) fn release(&mut self, ids: &Ids, now: Instant) {
         while let Some(held) = self.held.pop() {
-            self.publish(ids, &held.event.get(), held.at(), now);
+            self.publish(ids, &held.event.get(), held.place.get(), now);
         }
     }
 

@@ -253,9 +253,6 @@ fn shared_log(section: &Section<'_>, source: &mut Source) {
             "a path without parameters",
         );
     }
-    if !source.coalesce.is_zero() {
-        mistake("beside `coalesce`, which this version does not support", "one of them");
-    }
     if source.ids == Ids::Auto {
         source.ids = Ids::Assign;
     }

@@ -3,8 +3,8 @@
 //!
 //! - `record` is what the log holds; `lease`, `pipeline`, `reading` and `member` are the protocol, as
 //!   state machines without I/O, clock or engine (`model` explores them); `engine` is what they need.
-//! - `driver` carries out what they say; `inbox` and `sink` take what the leader reads from the
-//!   origin; `apply` publishes what has been read back.
+//! - `driver` carries out what they say; `inbox`, `coalescing` and `sink` take what the leader reads
+//!   from the origin; `apply` publishes what has been read back.
 //! - `nats` is the one engine there is. Nothing of it is named outside of its folder.
 //!
 //! It promises that no event is lost, doubled or out of order in silence, whoever leads, and that no
@@ -16,6 +16,7 @@
 )]
 
 mod apply;
+mod coalescing;
 mod driver;
 mod engine;
 mod history;
@@ -32,10 +33,10 @@ mod record;
 mod shared;
 mod sink;
 
+pub(crate) use coalescing::Coalescing;
 pub(crate) use driver::{Parts, Stopped, drive};
 pub(crate) use engine::Engine;
 pub(crate) use history::Histories;
-pub(crate) use inbox::Inbox;
 pub(crate) use member::Settings;
 pub(crate) use nats::Fleet;
 pub(crate) use reading::Reading;

@@ -1,9 +1,8 @@
 //! A leader's side of an upstream: what it yields goes towards the log, not to clients.
 
-use super::inbox::Inbox;
+use super::coalescing::Coalescing;
 use super::record::Content;
 use super::shared::Lead;
-use crate::channel::Channel;
 use crate::event_stream::Item;
 use crate::metrics::GapReason;
 use crate::upstream::{Failure, Resume, Sink, Verdict};
@@ -13,8 +12,7 @@ use std::time::Instant;
 
 /// The sink of one upstream in one term.
 pub(crate) struct LeaderSink {
-    inbox: Arc<Inbox>,
-    channel: Arc<Channel>,
+    way: Arc<Coalescing>,
     term: u64,
     upstream: u32,
     /// Whether events may be missing where it connects and can't resume.
@@ -27,10 +25,9 @@ pub(crate) struct LeaderSink {
 
 impl LeaderSink {
     /// For the `n`th upstream. `comes_back`: the origin had ended it.
-    pub(crate) fn new(inbox: Arc<Inbox>, channel: Arc<Channel>, lead: &Lead, n: usize, comes_back: bool) -> Self {
+    pub(crate) fn new(way: Arc<Coalescing>, lead: &Lead, n: usize, comes_back: bool) -> Self {
         Self {
-            inbox,
-            channel,
+            way,
             term: lead.term,
             upstream: n as u32,
             may_miss: !lead.is_first || comes_back,
@@ -38,49 +35,39 @@ impl LeaderSink {
             is_over: false,
         }
     }
-
-    fn push(&self, content: Content) {
-        self.inbox.push(self.term, content);
-    }
 }
 
 impl Sink for LeaderSink {
     fn connected(&mut self, resume: Resume) {
         let upstream = self.upstream;
         if std::mem::take(&mut self.has_ended) {
-            self.push(Content::Reopened { upstream });
+            self.way.between(Content::Reopened { upstream });
         }
         if std::mem::replace(&mut self.may_miss, true) && resume != Resume::Sent {
-            self.inbox.push_gap(self.term, upstream, GapReason::UpstreamReconnected);
+            self.way.gap(upstream, GapReason::UpstreamReconnected);
         }
     }
 
-    fn item(&mut self, item: Item<'_>, _received: Instant) {
+    fn item(&mut self, item: Item<'_>, received: Instant) {
         if self.is_over {
             return;
         }
         let upstream = self.upstream;
         match item {
-            Item::Event(event) => {
-                self.is_over = self.channel.is_last(&event);
-                self.push(Content::Events {
-                    upstream,
-                    blocks: event.to_owned().into_block(),
-                });
-            }
+            Item::Event(event) => self.is_over = self.way.event(upstream, &event, received),
             Item::Oversized { id, .. } => {
                 if let Some(id) = id {
                     let id = Bytes::copy_from_slice(&id);
-                    self.push(Content::Moved { upstream, id });
+                    self.way.between(Content::Moved { upstream, id });
                 }
-                self.push(Content::Gap {
+                self.way.between(Content::Gap {
                     upstream,
                     reason: GapReason::OversizedEvent,
                     skipped: None,
                 });
             }
-            Item::Comment(line) => self.push(Content::Comment { upstream, line }),
-            Item::Retry(time) => self.push(Content::Retry { upstream, time }),
+            Item::Comment(line) => self.way.beside(Content::Comment { upstream, line }),
+            Item::Retry(time) => self.way.beside(Content::Retry { upstream, time }),
         }
     }
 
@@ -88,7 +75,7 @@ impl Sink for LeaderSink {
     fn flush(&mut self) {}
 
     fn full(&self) -> bool {
-        self.inbox.is_full()
+        self.way.inbox().is_full()
     }
 
     fn is_over(&self) -> bool {
@@ -102,12 +89,12 @@ impl Sink for LeaderSink {
 
     fn ended(&mut self) {
         self.has_ended = true;
-        self.push(Content::Ended {
+        self.way.between(Content::Ended {
             upstream: self.upstream,
         });
     }
 
     async fn ready(&mut self) {
-        self.inbox.until_room(self.term).await;
+        self.way.inbox().until_room(self.term).await;
     }
 }

@@ -6,7 +6,7 @@ use super::surroundings::Surroundings;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Settings, metrics_of};
 use crate::config::Source;
-use crate::fleet::{self, Fleet, FleetState, Histories, Lead, Parts, Shared, Stopped, drive};
+use crate::fleet::{self, Coalescing, Fleet, FleetState, Histories, Lead, Parts, Shared, Stopped, drive};
 use crate::sync::{Notify, look_until};
 use crate::upstream::StatusCell;
 use std::io::Read;
@@ -211,10 +211,13 @@ pub(super) async fn feed_while_leading(
             .ok()
             .and_then(|lead| lead.clone());
         let Some(lead) = lead else { return };
+        let way = Coalescing::new(shared.inbox.clone(), channel.clone(), lead.term);
         let feeding = async {
-            feed(&runners, &channel, &statuses, &shared, &lead).await;
-            // Nothing more comes in this term.
-            std::future::pending::<()>().await;
+            tokio::join!(
+                // What it has read last may still be held back.
+                feed(&runners, &channel, &statuses, &way, &lead),
+                way.release_in_time(),
+            );
         };
         tokio::select! {
             () = feeding => {}
@@ -228,14 +231,14 @@ async fn feed(
     runners: &Arc<[UpstreamRunner]>,
     channel: &Arc<Channel>,
     statuses: &[Arc<StatusCell>],
-    shared: &Arc<Shared>,
+    way: &Arc<Coalescing>,
     lead: &Lead,
 ) {
     let mut running = JoinSet::new();
     for (n, status) in statuses.iter().enumerate() {
         let (runners, channel, status) = (runners.clone(), channel.clone(), status.clone());
-        let (inbox, lead) = (shared.inbox.clone(), lead.clone());
-        running.spawn(async move { runners[n].keep_leading(n, channel, status, inbox, lead).await });
+        let (way, lead) = (way.clone(), lead.clone());
+        running.spawn(async move { runners[n].keep_leading(n, channel, status, way, lead).await });
     }
     while let Some(ended) = running.join_next().await {
         if let Err(error) = ended

@@ -3,7 +3,7 @@
 use crate::channel::{Channel, Publisher};
 use crate::config::{Forward, Source, Target};
 use crate::event_stream::ParserOptions;
-use crate::fleet::{Inbox, Lead, LeaderSink};
+use crate::fleet::{Coalescing, Lead, LeaderSink};
 use crate::metrics::{Metrics, UpstreamMetrics};
 use crate::upstream::handover::Taken;
 use crate::upstream::{self, Fixed, Handles, Options, Phase, Reports, Setup, Sink, StatusCell};
@@ -169,7 +169,7 @@ impl UpstreamRunner {
         n: usize,
         channel: Arc<Channel>,
         status: Arc<StatusCell>,
-        inbox: Arc<Inbox>,
+        way: Arc<Coalescing>,
         lead: Lead,
     ) {
         let mut comes_back = channel.end().is_some();
@@ -179,7 +179,7 @@ impl UpstreamRunner {
                 return status.ended();
             }
             let mut setups = self.setup.subscribe();
-            let sink = LeaderSink::new(inbox.clone(), channel.clone(), &lead, n, comes_back);
+            let sink = LeaderSink::new(way.clone(), &lead, n, comes_back);
             tokio::select! {
                 () = self.run(&channel, place.take(), Target::clone, sink, status.clone(), None) => {}
                 () = channel.terminated() => continue,

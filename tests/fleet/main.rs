@@ -9,6 +9,7 @@ mod support;
 
 mod away;
 mod chaos;
+mod coalesce;
 mod faults;
 mod failover;
 mod handover;
