@@ -334,4 +334,6 @@ pub struct FleetStatus {
     pub heard_seconds: Option<f64>,
     /// Why it is out of reach; holds no secret.
     pub error: Option<String>,
+    /// Whether this instance serves its clients without it meanwhile.
+    pub is_local: bool,
 }

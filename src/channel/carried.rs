@@ -11,7 +11,7 @@ use super::membership::Membership;
 use super::opening::Opening;
 use super::settings::Settings;
 use super::writer_state::WriterState;
-use crate::log::{CarriedLogError, Cursor, Epoch, Position, SharedNumbering, Writer};
+use crate::log::{CarriedLogError, Cursor, Epoch, Era, Position, SharedNumbering, Writer};
 use crate::metrics::SourceMetrics;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 pub struct CarriedChannelState {
     /// The name of its numbering; empty where several processes share the log.
     epoch: String,
-    /// The names that a shared log's numbering has had, and what is added to the sequences of each.
-    eras: Vec<(String, u64)>,
+    /// What a shared log's numbering has been.
+    eras: Vec<Era>,
     /// Whether clients get the origin's own ids.
     passes_ids: bool,
     /// The id in force, as clients see it; empty: none.
@@ -144,7 +144,7 @@ impl CarriedChannelState {
     fn check(&self) -> Result<(), CarriedLogError> {
         let ends_line = |bytes: &[u8]| memchr::memchr2(b'\n', b'\r', bytes).is_some();
         let ends = self.end.as_ref().is_some_and(|end| ends_line(&end.id));
-        let mut names = std::iter::once(&self.epoch).chain(self.eras.iter().map(|(name, _)| name));
+        let mut names = std::iter::once(&*self.epoch).chain(self.eras.iter().map(Era::name));
         let are_words = names.all(|name| name.bytes().all(|byte| byte.is_ascii_graphic()));
         if ends || ends_line(&self.id) || !are_words {
             return Err(CarriedLogError::Damaged("an id that ends its line"));
@@ -155,7 +155,7 @@ impl CarriedChannelState {
     fn epoch(&self) -> Epoch {
         match self.eras.is_empty() {
             true => Epoch::named(self.epoch.as_str()),
-            false => Epoch::shared(SharedNumbering::going_on(self.eras.iter().cloned())),
+            false => Epoch::shared(SharedNumbering::going_on(&self.eras)),
         }
     }
 

@@ -85,6 +85,31 @@ impl SharedWriter {
         );
     }
 
+    /// Whether what came last was numbered by this process alone, or by the one before.
+    pub(crate) fn is_own(&self) -> bool {
+        self.numbering.is_own()
+    }
+
+    /// From now on what comes is numbered by this process alone.
+    pub(crate) fn begin_own(&mut self) {
+        let newest = self.channel.writer_state().newest_position();
+        self.numbering.begin_own(Epoch::new().name(), newest);
+        if newest == Position::START {
+            let position = self.position(Place::behind(0));
+            self.channel.writer_state().begin_behind(position);
+        }
+    }
+
+    /// What comes is the log's again, from this message on. `gap`: events may be missing before it.
+    pub(crate) fn begin_again(&mut self, epoch: &str, sequence: u64, gap: Option<GapReason>) {
+        let newest = self.channel.writer_state().newest_position();
+        let before = sequence.saturating_sub(1);
+        self.numbering.begin_behind(epoch, newest, before);
+        if let Some(reason) = gap {
+            self.gap(0, Place::behind(before), (reason, None), Instant::now());
+        }
+    }
+
     /// The id that is in force at an upstream, where that is known from elsewhere.
     pub(crate) fn follow(&mut self, upstream: usize, id: &[u8]) {
         if let Some(publisher) = self.publishers.get_mut(upstream) {

@@ -50,8 +50,8 @@ section! {
         pub append_timeout: Duration = SOME_DURATION.or("5s"),
         /// How much the leader of a source keeps of what it reads while the engine takes none of it.
         pub buffer: u64 = Size(64 << 10..=1 << 40).or("16MiB"),
-        /// What happens while the engine is away: clients wait.
-        pub when_away: WhenAway = Word(&[("hold", WhenAway::Hold)]).or("hold"),
+        /// What happens while the engine is away: clients wait, or each instance goes on alone.
+        pub when_away: WhenAway = Word(&[("hold", WhenAway::Hold), ("local", WhenAway::Local)]).or("hold"),
     }
     check = check;
 }
@@ -61,6 +61,8 @@ section! {
 pub enum WhenAway {
     /// Clients keep their streams, and get nothing until it is back.
     Hold,
+    /// Each instance connects to the origins itself, and numbers what comes under a name of its own.
+    Local,
 }
 
 /// The password towards the engine.

@@ -12,6 +12,11 @@ use std::time::Instant;
 ///
 /// `before`: the ids in force before it, as far as they are known.
 pub(super) fn apply(writer: &mut SharedWriter, stored: &Stored, news: News, before: &[Bytes]) {
+    apply_behind(writer, stored, news, before, 0);
+}
+
+/// The same without its first `had` events.
+pub(super) fn apply_behind(writer: &mut SharedWriter, stored: &Stored, news: News, before: &[Bytes], had: usize) {
     let now = Instant::now();
     let record = match &stored.record {
         Some(record) if news.counts => record,
@@ -21,7 +26,6 @@ pub(super) fn apply(writer: &mut SharedWriter, stored: &Stored, news: News, befo
         }
         _ => return,
     };
-    let received = now.checked_sub(stored.age).unwrap_or(now);
     let is_first = writer.epoch().is_none();
     if is_first {
         writer.begin(&record.epoch, stored.sequence - 1);
@@ -38,52 +42,72 @@ pub(super) fn apply(writer: &mut SharedWriter, stored: &Stored, news: News, befo
         let place = Place::behind(stored.sequence - 1);
         writer.gap(0, place, (GapReason::Evicted, None), now);
     }
+    publish(writer, stored, record, had, news.is_anew || is_first);
+}
+
+/// The first message behind which the log's numbering holds again, which has begun.
+pub(super) fn apply_back(writer: &mut SharedWriter, stored: &Stored, news: News, had: usize) {
+    if let Some(record) = stored.record.as_ref().filter(|_| news.counts) {
+        inherit(writer, record);
+        publish(writer, stored, record, had, news.is_anew);
+    }
+}
+
+/// `is_told`: that events may be missing before it.
+fn publish(writer: &mut SharedWriter, stored: &Stored, record: &Record, had: usize, is_told: bool) {
+    let now = Instant::now();
+    let received = now.checked_sub(stored.age).unwrap_or(now);
     let at = Place {
         sequence: stored.sequence,
         number: 0,
     };
     match &record.content {
-        Content::Events { upstream, blocks } => events(writer, *upstream as usize, stored.sequence, blocks, received),
-        Content::Comment { upstream, line } => {
-            writer.item(*upstream as usize, at, Item::Comment(line.clone()), received);
+        Content::Events { upstream, blocks } => events(writer, *upstream as usize, at, blocks, (had, received)),
+        // What was lost has been told: the log goes on under another name.
+        Content::Term { resumes: false, .. } => {
+            if is_told {
+                return;
+            }
+            writer.gap(0, at, (GapReason::UpstreamReconnected, None), received);
         }
-        Content::Retry { upstream, time } => writer.item(*upstream as usize, at, Item::Retry(*time), received),
+        content => give(writer, content, at, &record.places, received),
+    }
+}
+
+/// Publishes what an origin has sent, at a place. `places`: the ids in force after it.
+pub(super) fn give(writer: &mut SharedWriter, content: &Content, at: Place, places: &[Bytes], received: Instant) {
+    let upstream = content.upstream() as usize;
+    match content {
+        Content::Events { blocks, .. } => events(writer, upstream, at, blocks, (0, received)),
+        Content::Comment { line, .. } => writer.item(upstream, at, Item::Comment(line.clone()), received),
+        Content::Retry { time, .. } => writer.item(upstream, at, Item::Retry(*time), received),
         Content::Gap {
-            upstream,
             reason: GapReason::OversizedEvent,
             ..
         } => {
-            let id = record.places.get(*upstream as usize).filter(|id| !id.is_empty());
+            let id = places.get(upstream).filter(|id| !id.is_empty());
             let oversized = Item::Oversized {
                 bytes: 0,
                 id: id.cloned(),
             };
-            writer.item(*upstream as usize, at, oversized, received);
+            writer.item(upstream, at, oversized, received);
         }
-        Content::Gap {
-            upstream,
-            reason,
-            skipped,
-        } => writer.gap(*upstream as usize, at, (*reason, *skipped), received),
-        // What was lost has been told: the log goes on under another name.
-        Content::Term { resumes: false, .. } if !news.is_anew && !is_first => {
-            writer.gap(0, at, (GapReason::UpstreamReconnected, None), received);
-        }
-        Content::Ended { upstream } => writer.ended(*upstream as usize),
-        Content::Reopened { upstream } => writer.reopened(*upstream as usize),
+        Content::Gap { reason, skipped, .. } => writer.gap(upstream, at, (*reason, *skipped), received),
+        Content::Ended { .. } => writer.ended(upstream),
+        Content::Reopened { .. } => writer.reopened(upstream),
         Content::Term { .. } | Content::Checkpoint | Content::Moved { .. } => {}
     }
 }
 
-fn events(writer: &mut SharedWriter, upstream: usize, sequence: u64, payload: &Bytes, received: Instant) {
+fn events(writer: &mut SharedWriter, upstream: usize, at: Place, payload: &Bytes, (had, received): (usize, Instant)) {
     let all: Vec<Bytes> = blocks(payload).collect();
     let is_alone = all.len() == 1;
-    for (n, block) in all.into_iter().enumerate() {
+    for (n, block) in all.into_iter().enumerate().skip(had) {
         let number = if is_alone { 0 } else { n as u32 + 1 };
         let Some(event) = Event::parse_block(&block) else {
             continue;
         };
-        writer.item(upstream, Place { sequence, number }, Item::Event(event), received);
+        writer.item(upstream, Place { number, ..at }, Item::Event(event), received);
     }
 }
 

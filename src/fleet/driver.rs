@@ -1,21 +1,25 @@
 //! Carries out what a [`Member`] says, with an engine: one task per source.
 
+mod apart;
 mod leave;
 mod reach;
 mod waits;
 
+use self::apart::Apart;
 use self::reach::{OPEN_EVERY, note_error, note_trouble, opened};
-use self::waits::{Pending, batch, pending, reopened};
-use super::apply::apply;
+use self::waits::{Next, Pending, next_of, pending, probed, reopened};
+use super::apply::{apply_back, apply_behind};
 use super::engine::{Engine, EngineError};
 use super::lease::LeaseAnswer;
-use super::member::{Action, Member, Settings};
+use super::local::{Local, Share};
+use super::member::{Action, Member, News, Settings};
 use super::pipeline::{Answer, Append, UNREAD_MAX};
 use super::reading::Reading;
 use super::record::Stored;
 use super::shared::{Lead, Shared};
 use crate::channel::SharedWriter;
 use crate::metrics::FleetMetrics;
+use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -35,6 +39,8 @@ pub(crate) struct Parts<E> {
     pub(crate) ring_events: u64,
     /// What the ring holds has been read by another driver: this one goes on behind it.
     pub(crate) reading: Option<Reading>,
+    /// What clients get while the engine is away.
+    pub(crate) local: Local,
 }
 
 /// What a driver leaves when it is stopped: another goes on with it, here or in the next process.
@@ -63,6 +69,8 @@ struct Driver<E: Engine> {
     /// By the term that they belong to; 0: a term record.
     answers: JoinSet<(u64, Answer)>,
     resyncs: u64,
+    /// If clients are served while the engine is away.
+    apart: Option<Apart>,
 }
 
 /// How far a driver has left the fleet.
@@ -85,6 +93,8 @@ enum Event {
     Lease(LeaseAnswer),
     End(Option<u64>),
     Arrived,
+    Aside,
+    Probed(Option<u64>),
     Due,
     Leaving,
     Stopping,
@@ -95,14 +105,20 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
     let Parts {
         engine,
         shared,
-        writer,
+        mut writer,
         metrics,
         settings,
         ring_events,
         reading,
+        local,
     } = parts;
+    let source = writer.channel().name().to_owned();
+    let mut apart = Apart::of(local, &writer, (&shared, &metrics), reading.as_ref());
     let extent = tokio::select! {
-        extent = opened(&*engine, &shared, writer.channel().name()) => extent,
+        extent = opened(&*engine, &shared, &source) => extent,
+        () = Apart::alone(&mut apart, reading.as_ref(), &mut writer) => {
+            return Stopped { writer, reading };
+        }
         () = shared.until_stopping() => {
             shared.left();
             return Stopped { writer, reading };
@@ -144,8 +160,12 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
         level: None,
         answers: JoinSet::new(),
         resyncs: 0,
+        apart,
     };
     driver.run().await;
+    if let Some(apart) = &mut driver.apart {
+        apart.stop(&mut driver.writer);
+    }
     Stopped {
         writer: driver.writer,
         reading: Some(driver.member.reading),
@@ -170,6 +190,9 @@ impl<E: Engine> Driver<E> {
     /// Does what is to be done, and waits for what happens next.
     async fn turn(&mut self, stage: Stage) -> Event {
         self.feed();
+        if stage == Stage::Taking {
+            self.look_out();
+        }
         for action in self.member.actions(Instant::now()) {
             self.act(action).await;
         }
@@ -202,6 +225,7 @@ impl<E: Engine> Driver<E> {
                     self.trouble();
                 }
                 self.member.lease(&answer, now);
+                self.lease_answered(&answer);
             }
             Event::End(last) => {
                 self.end = None;
@@ -209,9 +233,16 @@ impl<E: Engine> Driver<E> {
                 self.level = last.map(|last| (last, self.end_asked));
                 self.member.end(last, now);
             }
+            Event::Aside => {
+                if let Some(apart) = &mut self.apart {
+                    apart.deliver(&mut self.writer);
+                }
+            }
+            Event::Probed(last) => self.probed(last),
             // What the engine does not let through is not always missed by a question.
             Event::Due => self.trouble(),
-            Event::Opened | Event::Arrived | Event::Leaving | Event::Stopping => {}
+            Event::Opened => self.within_reach(),
+            Event::Arrived | Event::Leaving | Event::Stopping => {}
         }
     }
 
@@ -238,16 +269,25 @@ impl<E: Engine> Driver<E> {
             }
             Action::AppendTerm(append) => self.append(0, append).await,
             Action::Append(append) => self.append(append.record.term, append).await,
-            Action::Lead { term, places, is_told } => {
+            Action::Lead {
+                term,
+                mut places,
+                is_told,
+            } => {
+                self.is_deposed();
+                // One that has been followed by another meanwhile is about to be told to stop.
+                let is_filled = self.member.leads() == Some(term)
+                    && self.apart.as_mut().is_some_and(|apart| apart.local.fill(&mut places));
                 tracing::info!(source = self.writer.channel().name(), term, "this instance leads");
                 self.shared.inbox.begin(term, is_told);
                 self.shared.lead(Some(Lead {
                     term,
                     places,
-                    is_first: term == 1,
+                    is_first: term == 1 && !is_filled,
                 }));
             }
             Action::StopLeading => {
+                self.is_deposed();
                 tracing::info!(source = self.writer.channel().name(), "this instance leads no more");
                 self.shared.lead(None);
                 self.shared.inbox.clear();
@@ -275,7 +315,10 @@ impl<E: Engine> Driver<E> {
     }
 
     async fn next(&mut self, stage: Stage) -> Event {
-        let due = self.member.due();
+        let due = match &self.apart {
+            Some(apart) if stage == Stage::Taking => self.member.due().min(apart.due()),
+            _ => self.member.due(),
+        };
         let Self {
             engine,
             shared,
@@ -286,21 +329,24 @@ impl<E: Engine> Driver<E> {
             lease,
             end,
             answers,
+            apart,
             ..
         } = self;
         let leads = member
             .pipeline()
             .is_some_and(|pipeline| pipeline.waiting() < PIPELINE_MAX);
-        let behind = member.reading.read();
+        let (behind, is_closed) = (member.reading.read(), reader.is_none());
         tokio::select! {
+            Some(last) = probed(apart) => Event::Probed(last),
             Some(Ok((term, answer))) = answers.join_next() => Event::Answered(term, answer),
             answer = pending(lease) => Event::Lease(answer),
             last = pending(end) => Event::End(last),
-            batch = batch(reader, writer), if reader.is_some() => match batch {
-                Ok(stored) => Event::Read(stored),
-                Err(error) => Event::ReadFailed(error),
+            next = next_of(reader, writer, &shared.inbox) => match next {
+                Next::Read(Ok(stored)) => Event::Read(stored),
+                Next::Read(Err(error)) => Event::ReadFailed(error),
+                Next::Aside => Event::Aside,
             },
-            opened = reopened(&**engine, behind + 1, *read_again), if reader.is_none() => match opened {
+            opened = reopened(&**engine, behind + 1, *read_again), if is_closed => match opened {
                 Ok(opened) => {
                     *reader = Some(opened);
                     Event::Opened
@@ -321,10 +367,12 @@ impl<E: Engine> Driver<E> {
                 None => self.member.reading.places().to_vec(),
                 Some(_) => Vec::new(),
             };
+            let led = self.member.leads();
             let (news, freed) = self.member.read(stored, Instant::now());
+            let share = self.share(stored, news, (led, freed));
             self.shared.inbox.free(freed);
-            if let Some(news) = news {
-                apply(&mut self.writer, stored, news, &before);
+            if let (Some(news), Some(share)) = (news, share) {
+                self.publish(stored, news, &before, share);
             }
         }
         self.writer.flush();
@@ -334,6 +382,23 @@ impl<E: Engine> Driver<E> {
         {
             self.writer.open();
         }
+    }
+
+    /// Gives clients what they are to get of a message.
+    fn publish(&mut self, stored: &Stored, news: News, before: &[Bytes], share: Share) {
+        let Some(back) = share.back else {
+            return apply_behind(&mut self.writer, stored, news, before, share.behind);
+        };
+        if let Some(epoch) = self.member.reading.epoch() {
+            self.writer.begin_again(epoch, stored.sequence, back.gap);
+        }
+        // What is missing has been told.
+        let news = News {
+            skipped: false,
+            is_anew: back.gap.is_some(),
+            ..news
+        };
+        apply_back(&mut self.writer, stored, news, share.behind);
     }
 
     fn read_failed(&mut self, error: &EngineError) {

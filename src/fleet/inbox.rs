@@ -1,5 +1,7 @@
 //! What a leader has read from its origins and is not in the log yet: bounded in bytes. Over the
 //! bound, events are counted and left out, and a gap says how many once there is room again.
+//!
+//! While this instance is apart from the log, all that comes stands *aside* too, for its own clients.
 
 use super::pipeline::Freed;
 use super::record::Content;
@@ -21,6 +23,8 @@ pub(crate) struct Inbox {
     arrived: Notify,
     /// Notified when there is room, or no hope of it.
     room: Notify,
+    /// Notified when something stands aside.
+    set_aside: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +42,16 @@ struct State {
     is_away: bool,
     /// Whether a gap has been told, and no event come since.
     is_told: bool,
+    /// What this instance's clients are to get, while it is apart from the log.
+    aside: Option<Aside>,
+}
+
+#[derive(Debug, Default)]
+struct Aside {
+    queue: VecDeque<Content>,
+    bytes: u64,
+    /// Whether nothing of it goes to the log: another leads, as far as is known.
+    is_all: bool,
 }
 
 impl Inbox {
@@ -47,6 +61,7 @@ impl Inbox {
             state: Mutex::default(),
             arrived: Notify::new(),
             room: Notify::new(),
+            set_aside: Notify::new(),
         })
     }
 
@@ -82,6 +97,16 @@ impl Inbox {
         if state.term != Some(term) {
             return;
         }
+        state.put_aside(&content);
+        match state.is_all_aside() {
+            true => state.is_told &= !matches!(content, Content::Events { .. }),
+            false => self.keep(&mut state, content),
+        }
+        self.notify(state);
+    }
+
+    /// For the log.
+    fn keep(&self, state: &mut State, content: Content) {
         let is_event = matches!(content, Content::Events { .. });
         let bound = match state.dropped {
             0 => self.bytes_max,
@@ -97,8 +122,15 @@ impl Inbox {
             state.is_told = false;
         }
         state.put(content);
+    }
+
+    fn notify(&self, state: MutexGuard<'_, State>) {
+        let is_aside = state.aside.is_some();
         drop(state);
         self.arrived.notify_waiters();
+        if is_aside {
+            self.set_aside.notify_waiters();
+        }
     }
 
     /// Events may be missing here, unless that was said and nothing has come since.
@@ -107,15 +139,18 @@ impl Inbox {
         if state.term != Some(term) || state.is_told {
             return;
         }
-        state.tell_dropped();
-        state.is_told = true;
-        state.put(Content::Gap {
+        let gap = Content::Gap {
             upstream,
             reason,
             skipped: None,
-        });
-        drop(state);
-        self.arrived.notify_waiters();
+        };
+        state.is_told = true;
+        state.put_aside(&gap);
+        if !state.is_all_aside() {
+            state.tell_dropped();
+            state.put(gap);
+        }
+        self.notify(state);
     }
 
     /// What is next, so many at the most.
@@ -142,6 +177,70 @@ impl Inbox {
         self.room.notify_waiters();
         // What was left out may be told by now.
         self.arrived.notify_waiters();
+    }
+
+    /// A leader is apart from the log from now on: what comes goes to its own clients at once, and into
+    /// the log later. They have had nothing of `sent` and of what waits here behind the first `had`.
+    pub(crate) fn set_apart(&self, sent: Vec<Content>, had: usize) {
+        let mut state = self.state();
+        state.tell_dropped();
+        let mut passed = 0;
+        let waiting: Vec<Content> = sent.into_iter().chain(state.queue.iter().cloned()).collect();
+        state.aside = Some(Aside::default());
+        for content in waiting {
+            let counts = !matches!(content, Content::Moved { .. });
+            if !counts || passed >= had {
+                state.put_aside(&content);
+            }
+            passed += usize::from(counts);
+        }
+        self.notify(state);
+        self.room.notify_waiters();
+    }
+
+    /// A follower is apart from the log from now on: what comes under this term goes to its own clients.
+    pub(crate) fn begin_apart(&self, term: u64) {
+        *self.state() = State {
+            term: Some(term),
+            aside: Some(Aside {
+                is_all: true,
+                ..Aside::default()
+            }),
+            ..State::default()
+        };
+    }
+
+    /// The log is within reach again. How much is not in it yet, of what stood aside: what of that has not
+    /// been taken is lost to this instance's clients.
+    pub(crate) fn end_apart(&self) -> usize {
+        let mut state = self.state();
+        // They have had those.
+        state.tell_dropped();
+        state.aside = None;
+        state.contents
+    }
+
+    /// What this instance's clients are to get now.
+    pub(crate) fn take_aside(&self) -> Vec<Content> {
+        let mut state = self.state();
+        let Some(aside) = &mut state.aside else {
+            return Vec::new();
+        };
+        aside.bytes = 0;
+        let taken = aside.queue.drain(..).collect();
+        drop(state);
+        self.room.notify_waiters();
+        taken
+    }
+
+    /// Completes when something stands aside.
+    pub(crate) async fn until_aside(&self) {
+        look_until(&self.set_aside, || {
+            let state = self.state();
+            let is_there = state.aside.as_ref().is_some_and(|aside| !aside.queue.is_empty());
+            is_there.then_some(())
+        })
+        .await;
     }
 
     /// Whether the log is out of reach: then upstreams are read on, into what room there is.
@@ -171,19 +270,35 @@ impl Inbox {
     pub(crate) async fn until_room(&self, term: u64) {
         look_until(&self.room, || {
             let state = self.state();
-            let has_room = state.bytes <= self.bytes_max / ROOM_PART;
-            (has_room || state.is_away || state.term != Some(term)).then_some(())
+            let has_room = match &state.aside {
+                Some(aside) => aside.bytes <= self.bytes_max / ROOM_PART,
+                None => state.is_away || state.bytes <= self.bytes_max / ROOM_PART,
+            };
+            (has_room || state.term != Some(term)).then_some(())
         })
         .await;
     }
 
     /// Whether what has been handed over is enough for now.
     pub(crate) fn is_full(&self) -> bool {
-        self.state().bytes > self.bytes_max / ROOM_PART
+        let state = self.state();
+        let bytes = state.aside.as_ref().map_or(state.bytes, |aside| aside.bytes);
+        bytes > self.bytes_max / ROOM_PART
     }
 }
 
 impl State {
+    fn is_all_aside(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.is_all)
+    }
+
+    fn put_aside(&mut self, content: &Content) {
+        if let Some(aside) = &mut self.aside {
+            aside.bytes += content.len() as u64;
+            aside.queue.push_back(content.clone());
+        }
+    }
+
     fn put(&mut self, content: Content) {
         if !matches!(content, Content::Moved { .. }) {
             self.contents += 1;

@@ -187,6 +187,14 @@ impl Member {
         }
     }
 
+    /// What has been read, and what is on its way while it leads.
+    pub(crate) fn known(&self) -> (&Reading, Option<&Pipeline>) {
+        match &self.role {
+            Role::Leading(pipeline) => (&self.reading, Some(pipeline)),
+            Role::Following | Role::Standing(_) => (&self.reading, None),
+        }
+    }
+
     /// How far the log had grown when it was looked at last.
     pub(crate) fn seen_end(&self) -> u64 {
         self.end.seen.max(self.reading.read())

@@ -22,6 +22,7 @@ mod engine;
 mod history;
 mod inbox;
 mod lease;
+mod local;
 mod member;
 #[cfg(test)]
 mod model;
@@ -37,6 +38,7 @@ pub(crate) use coalescing::Coalescing;
 pub(crate) use driver::{Parts, Stopped, drive};
 pub(crate) use engine::Engine;
 pub(crate) use history::Histories;
+pub(crate) use local::Local;
 pub(crate) use member::Settings;
 pub(crate) use nats::Fleet;
 pub(crate) use reading::Reading;

@@ -201,7 +201,8 @@ impl Pipeline {
                 first => break first,
             }
         };
-        let (mut contents, mut bytes) = (1, first.len());
+        // A checkpoint is of no origin.
+        let (mut contents, mut bytes) = (usize::from(first != Content::Checkpoint), first.len());
         let content = match first {
             Content::Events { upstream, blocks } if blocks.len() > self.payload_max => Content::Gap {
                 upstream,
@@ -263,6 +264,31 @@ impl Pipeline {
             self.places.resize(at + 1, Bytes::new());
         }
         self.places[at] = id;
+    }
+
+    /// All that is not known to be in the log, in order, as it was given.
+    pub(crate) fn outstanding(&self) -> Vec<Content> {
+        let mut all = Vec::new();
+        for outgoing in self.sent.iter().chain(&self.again) {
+            match &outgoing.record.content {
+                Content::Checkpoint => {}
+                Content::Events { upstream, blocks } if outgoing.contents > 1 => {
+                    let event = |blocks| Content::Events {
+                        upstream: *upstream,
+                        blocks,
+                    };
+                    all.extend(super::record::blocks(blocks).map(event));
+                }
+                content => all.push(content.clone()),
+            }
+        }
+        all.extend(
+            self.waiting
+                .iter()
+                .filter(|content| **content != Content::Checkpoint)
+                .cloned(),
+        );
+        all
     }
 
     /// What came of an append. Each has one answer, and none says more than that it has arrived or

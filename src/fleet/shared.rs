@@ -40,6 +40,8 @@ pub(crate) struct FleetState {
     pub(crate) error: Option<String>,
     /// Whether the log has been read to where it ended when it was opened.
     pub(crate) is_open: bool,
+    /// Whether this instance serves its clients without the log, which is out of reach.
+    pub(crate) is_local: bool,
 }
 
 /// One source's part in the fleet, as others see it.

@@ -37,6 +37,6 @@ pub use position::{Cursor, OutOfOrder, Position};
 pub use reserved::Reserved;
 pub use resume::{Numbering, ResumePoint, StartPoint};
 pub use ring::{Log, Read, Tip};
-pub(crate) use shared_numbering::{BEHIND_ALL, EVENTS_PER_MESSAGE_MAX, SharedNumbering};
+pub(crate) use shared_numbering::{BEHIND_ALL, EVENTS_PER_MESSAGE_MAX, Era, SharedNumbering};
 pub use wanted_start::WantedStart;
 pub use writer::Writer;

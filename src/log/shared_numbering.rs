@@ -8,6 +8,7 @@
 
 use super::position::Position;
 use crate::sync::Swap;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Events that share a message at the most, and one: their numbers fit into so many bits, which
@@ -18,18 +19,29 @@ pub(crate) const EVENTS_PER_MESSAGE_MAX: usize = (1 << NUMBER_BITS) - 2;
 /// The number of what stands behind all events of a message: a gap before the next one.
 pub(crate) const BEHIND_ALL: u32 = (1 << NUMBER_BITS) - 1;
 /// Earlier eras whose ids are known: the ring holds seldom more than one.
-const ERAS_MAX: usize = 8;
+const ERAS_MAX: usize = 32;
 
 /// The numbering; clones are the same.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedNumbering(Arc<Swap<Vec<Era>>>);
 
 /// What a name stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Era {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Era {
     name: String,
     /// What is added to the sequences of it; nothing in the first one.
     base: u64,
+    /// Where it begins, before that is added: what lies below is another era's of the same name.
+    first: u64,
+    /// Whether the numbers are of this process alone.
+    is_own: bool,
+}
+
+impl Era {
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl SharedNumbering {
@@ -38,25 +50,44 @@ impl SharedNumbering {
         Self(Arc::new(Swap::empty()))
     }
 
-    /// One that another process had, by its names and what is added to the sequences of each; the newest
-    /// last.
-    pub(crate) fn going_on(eras: impl IntoIterator<Item = (String, u64)>) -> Self {
-        let eras: Vec<Era> = eras.into_iter().map(|(name, base)| Era { name, base }).collect();
+    /// One that another process had, by its eras; the newest last.
+    pub(crate) fn going_on(eras: &[Era]) -> Self {
         let numbering = Self::new();
         if !eras.is_empty() {
-            numbering.0.update(|_| eras.clone());
+            numbering.0.update(|_| eras.to_vec());
         }
         numbering
     }
 
-    /// The names that it has had, and what is added to the sequences of each.
-    pub(crate) fn eras(&self) -> Vec<(String, u64)> {
-        let eras = self.0.load().unwrap_or_default();
-        eras.iter().map(|era| (era.name.clone(), era.base)).collect()
+    /// Its eras; the newest last.
+    pub(crate) fn eras(&self) -> Vec<Era> {
+        self.0.load().map(|eras| eras.to_vec()).unwrap_or_default()
+    }
+
+    /// Whether this process numbers for itself by now, or the one before did.
+    pub(crate) fn is_own(&self) -> bool {
+        self.0
+            .load()
+            .is_some_and(|eras| eras.last().is_some_and(|era| era.is_own))
     }
 
     /// From now on this is its name. All positions from here on are above `newest`.
     pub(crate) fn begin(&self, name: &str, newest: Position) {
+        self.begin_era(name, newest, 0, false);
+    }
+
+    /// From now on this process numbers for itself, under a name that no other gives.
+    pub(crate) fn begin_own(&self, name: &str, newest: Position) {
+        self.begin_era(name, newest, 0, true);
+    }
+
+    /// From now on this is its name again, or another one, from behind this message on.
+    pub(crate) fn begin_behind(&self, name: &str, newest: Position, sequence: u64) {
+        let first = (sequence << NUMBER_BITS) + u64::from(BEHIND_ALL);
+        self.begin_era(name, newest, first, false);
+    }
+
+    fn begin_era(&self, name: &str, newest: Position, first: u64, is_own: bool) {
         let base = match newest {
             Position::START => 0,
             newest => ((newest.get() >> NUMBER_BITS) + 1) << NUMBER_BITS,
@@ -69,6 +100,8 @@ impl SharedNumbering {
             eras.push(Era {
                 name: name.to_owned(),
                 base,
+                first,
+                is_own,
             });
             eras
         });
@@ -87,11 +120,14 @@ impl SharedNumbering {
     }
 
     /// The name by now, and what a position stands for under it: the message's sequence, and the event's
-    /// number in it. `None`: it is an earlier name's.
+    /// number in it. `None`: it is another name's, or of this process alone.
     pub(super) fn place(&self, position: Position) -> Option<(String, u64, u32)> {
         let eras = self.0.load()?;
-        let era = eras.last()?;
-        let rest = position.get().checked_sub(era.base)?;
+        let era = eras.iter().rfind(|era| era.base <= position.get())?;
+        let rest = position.get() - era.base;
+        if era.is_own || era.name != eras.last()?.name {
+            return None;
+        }
         let number = rest & ((1 << NUMBER_BITS) - 1);
         Some((era.name.clone(), rest >> NUMBER_BITS, u32::try_from(number).ok()?))
     }
@@ -122,17 +158,16 @@ impl SharedNumbering {
                     plain(&rest[dot + 1..]).filter(|&n| n > 0 && n >> NUMBER_BITS == 0)?,
                 ),
             };
-            let shifted = sequence.checked_mul(1 << NUMBER_BITS)?;
-            Some(Position::new(era.base.checked_add(shifted)?.checked_add(number)?))
+            let rest = sequence.checked_mul(1 << NUMBER_BITS)?.checked_add(number)?;
+            (rest >= era.first).then(|| era.base.checked_add(rest)).flatten()
         };
-        let (at, found) = eras
-            .iter()
+        // What an era would have given beyond its end is another's place.
+        let end = |at: usize| eras.get(at + 1).map_or(u64::MAX, |next| next.base);
+        eras.iter()
             .enumerate()
             .rev()
-            .find_map(|(at, era)| Some((at, of(era)?)))?;
-        // What an era would have given beyond its end is another's place.
-        let end = eras.get(at + 1).map_or(u64::MAX, |next| next.base);
-        (found.get() < end).then_some(found)
+            .find_map(|(at, era)| of(era).filter(|found| *found < end(at)))
+            .map(Position::new)
     }
 }
 
@@ -200,6 +235,32 @@ mod tests {
         assert_eq!(numbering.find(b"a.100.3"), Some(last));
         // It was never given: the place is another era's.
         assert_eq!(numbering.find(b"a.101"), None);
+    }
+
+    #[test]
+    fn a_name_comes_back() {
+        let numbering = SharedNumbering::new();
+        numbering.begin("a", Position::START);
+        let left = numbering.position(100, 0);
+        numbering.begin_own("own", left);
+        let own = numbering.position(3, 0);
+        numbering.begin_behind("a", own, 149);
+        let back = numbering.position(150, 0);
+        assert!(left < own && own < numbering.position(149, BEHIND_ALL));
+        assert_eq!(
+            (numbering.id(own), numbering.id(back)),
+            ("own.3".into(), "a.150".into())
+        );
+        for (id, position) in [
+            ("a.100", Some(left)),
+            ("own.3", Some(own)),
+            ("a.150", Some(back)),
+            ("a.120", None),
+        ] {
+            assert_eq!(numbering.find(id.as_bytes()), position, "{id}");
+        }
+        assert_eq!(numbering.place(left), Some(("a".to_owned(), 100, 0)));
+        assert_eq!(numbering.place(own), None);
     }
 
     proptest! {

@@ -164,6 +164,12 @@ table! {
     FLEET_HISTORY_READS: Counter "fanfare_fleet_history_reads_total" in Count, ["source"], &[],
         "How often the shared log was read for a client whose id this instance holds no more.",
         "A client that was away for longer than `log` takes one for each MiB; a rate of its own: `log` is too short.";
+    FLEET_LOCAL: Gauge "fanfare_fleet_local" in Count, ["source"], &[],
+        "Whether this instance serves its clients without the shared log: 1 or 0.",
+        "1 for minutes: the engine is out of reach of this instance; with `when_away: local` only.";
+    FLEET_GONE_LOCAL: Counter "fanfare_fleet_gone_local_total" in Count, ["source"], &[],
+        "How often this instance has begun to serve its clients without the shared log.",
+        "Rising: the engine comes and goes, or its network does.";
     FLEET_LAG_EVENTS: Gauge "fanfare_fleet_lag_events" in Count, ["source"], &[],
         "Messages of the shared log that this instance has not read, as of the last look.",
         "More than some hundred: its clients are behind those of other instances.";

@@ -25,6 +25,10 @@ pub struct FleetMetrics {
     pub consumer_rebuilds: Counter,
     /// `fanfare_fleet_history_reads_total`.
     pub history_reads: Counter,
+    /// `fanfare_fleet_local`.
+    pub local: Gauge,
+    /// `fanfare_fleet_gone_local_total`.
+    pub locals: Counter,
     /// `fanfare_fleet_lag_events`.
     pub lag_events: Gauge,
 }
@@ -45,6 +49,8 @@ impl FleetMetrics {
             buffered_events: gauge(&definitions::FLEET_BUFFERED_EVENTS),
             consumer_rebuilds: counter(&definitions::FLEET_CONSUMER_REBUILDS),
             history_reads: counter(&definitions::FLEET_HISTORY_READS),
+            local: gauge(&definitions::FLEET_LOCAL),
+            locals: counter(&definitions::FLEET_GONE_LOCAL),
             lag_events: gauge(&definitions::FLEET_LAG_EVENTS),
         }
     }

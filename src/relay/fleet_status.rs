@@ -19,6 +19,7 @@ pub(super) fn fleet_status(state: &FleetState) -> FleetStatus {
         lease_age_seconds: state.lease_age.map(|age| age.as_secs_f64()),
         heard_seconds: state.heard.map(|heard| heard.elapsed().as_secs_f64()),
         error: state.error.clone(),
+        is_local: state.is_local,
     }
 }
 
@@ -28,6 +29,9 @@ fn is_fresh(state: &FleetState) -> bool {
 
 /// The state of a source that another instance feeds; `None`: this one does.
 pub(super) fn followed(state: &FleetState) -> Option<SourceState> {
+    if state.is_local {
+        return None;
+    }
     match (state.is_leader, is_fresh(state), state.is_open) {
         (true, true, _) => None,
         (_, true, _) => Some(SourceState::Live),
@@ -38,7 +42,7 @@ pub(super) fn followed(state: &FleetState) -> Option<SourceState> {
 
 /// What keeps a source with a shared log from being ready, beside its upstreams.
 pub(super) fn not_within_reach(plain: &Plain, state: &FleetState) -> Option<NotReady> {
-    if is_fresh(state) {
+    if state.is_local || is_fresh(state) {
         return None;
     }
     let detail = match (&state.error, state.is_open) {

@@ -5,8 +5,8 @@ use super::carried::{CarriedChannel, CarriedChannelError, CarriedSharing};
 use super::surroundings::Surroundings;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Settings, metrics_of};
-use crate::config::Source;
-use crate::fleet::{self, Coalescing, Fleet, FleetState, Histories, Lead, Parts, Shared, Stopped, drive};
+use crate::config::{Source, WhenAway};
+use crate::fleet::{self, Coalescing, Fleet, FleetState, Histories, Lead, Local, Parts, Shared, Stopped, drive};
 use crate::sync::{Notify, look_until};
 use crate::upstream::StatusCell;
 use std::io::Read;
@@ -136,6 +136,10 @@ impl Sharing {
             },
             ring_events: source.log.events as u64,
             reading,
+            local: Local::new(
+                source.upstreams.len(),
+                (fleet.config().when_away == WhenAway::Local).then_some(fleet.config().append_timeout),
+            ),
         }
     }
 

@@ -14,6 +14,7 @@ mod faults;
 mod failover;
 mod handover;
 mod history;
+mod local;
 mod metrics;
 mod muddle;
 mod feed;

@@ -1,7 +1,9 @@
 //! What a driver waits for.
 
+use super::apart::Apart;
 use crate::channel::SharedWriter;
 use crate::fleet::engine::{Engine, EngineError, Reader};
+use crate::fleet::inbox::Inbox;
 use crate::fleet::record::Stored;
 use std::future::Future;
 use std::pin::Pin;
@@ -21,15 +23,37 @@ pub(super) async fn pending<T>(future: &mut Option<Pending<T>>) -> T {
     }
 }
 
-/// What the log has next, once followers are near enough for it: all that is there at once.
-pub(super) async fn batch<R: Reader>(
-    reader: &mut Option<R>,
-    writer: &mut SharedWriter,
-) -> Result<Vec<Stored>, EngineError> {
+/// What the engine has said to a question where the log ends.
+pub(super) async fn probed(apart: &mut Option<Apart>) -> Option<Option<u64>> {
+    let probes = apart.as_mut().map(|apart| &mut apart.probes);
+    match probes.filter(|probes| !probes.is_empty()) {
+        Some(probes) => Some(probes.join_next().await?.ok().flatten()),
+        None => std::future::pending().await,
+    }
+}
+
+/// What there is for followers.
+pub(super) enum Next {
+    /// What the log has next.
+    Read(Result<Vec<Stored>, EngineError>),
+    /// What has come while this instance is apart from the log.
+    Aside,
+}
+
+/// What there is next for followers, once they are near enough for it.
+pub(super) async fn next_of<R: Reader>(reader: &mut Option<R>, writer: &mut SharedWriter, inbox: &Inbox) -> Next {
+    writer.ready().await;
+    tokio::select! {
+        batch = batch(reader) => Next::Read(batch),
+        () = inbox.until_aside() => Next::Aside,
+    }
+}
+
+/// What the log has next: all that is there at once.
+async fn batch<R: Reader>(reader: &mut Option<R>) -> Result<Vec<Stored>, EngineError> {
     let Some(reader) = reader else {
         return std::future::pending().await;
     };
-    writer.ready().await;
     let mut batch = vec![reader.next().await?];
     while batch.len() < BATCH_MAX
         && let Some(next) = at_once(reader.next()).await

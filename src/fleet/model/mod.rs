@@ -8,7 +8,8 @@
 //!
 //! After each step: what every member has published is what the log says, judged by all of it from its
 //! beginning on; no append of a leader counts behind another's term record; events are in the order in
-//! which the origin sent them, once, and where some are missing a gap is told between them. And when
+//! which the origin sent them, once, and where some are missing a gap is told between them; so are what
+//! clients of an instance get, which may leave the log at any time and serve them alone. And when
 //! everything works again, all of it arrives.
 
 mod engine;
@@ -32,6 +33,7 @@ fn choice() -> impl Strategy<Value = Choice> {
         1 => (0usize..3).prop_map(Choice::StandStill),
         2 => (0usize..3).prop_map(Choice::GoOn),
         1 => (0usize..3).prop_map(Choice::ExpireLease),
+        2 => (0usize..3).prop_map(Choice::Leave),
     ]
 }
 
@@ -48,6 +50,10 @@ fn explore(choices: &[Choice], has_ids: bool, loses: Option<usize>) {
     world.heal();
     world.check();
     world.check_all_arrived();
+    world.step(&Choice::Origin);
+    world.heal();
+    world.check();
+    world.check_all_see();
 }
 
 proptest! {

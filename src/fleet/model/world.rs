@@ -5,6 +5,7 @@ mod instance;
 
 use self::checks::is_gap;
 use self::instance::Instance;
+use super::super::lease::LeaseAnswer;
 use super::super::member::Action;
 use super::super::pipeline::Answer;
 use super::super::record::{Content, Stored};
@@ -38,6 +39,8 @@ pub(super) enum Choice {
     GoOn(usize),
     /// The engine forgets a member's lease.
     ExpireLease(usize),
+    /// A member has heard nothing of the engine for so long that it serves its clients alone.
+    Leave(usize),
 }
 
 pub(super) struct World {
@@ -93,6 +96,7 @@ impl World {
             Choice::Mend(n) => self.instances[*n].is_cut_off = false,
             Choice::StandStill(n) => self.instances[*n].stands_still = true,
             Choice::GoOn(n) => self.go_on(*n),
+            Choice::Leave(n) => self.leave(*n),
             Choice::ExpireLease(n) => {
                 if self.engine.lease.is_some_and(|(holder, ..)| holder == *n) {
                     self.engine.lease = None;
@@ -119,6 +123,11 @@ impl World {
             for action in instance.member.actions(self.now) {
                 self.carry_out(n, action);
             }
+            let instance = &mut self.instances[n];
+            instance.deliver();
+            if instance.local.wants_end() && !instance.is_cut_off {
+                instance.local.end(self.engine.log.len() as u64);
+            }
         }
     }
 
@@ -139,6 +148,7 @@ impl World {
             },
             Action::Lead { term, places, is_told } => return self.connect(n, term, &places, is_told),
             Action::StopLeading => {
+                self.instances[n].is_deposed(self.now);
                 self.instances[n].connected = None;
                 return self.instances[n].inbox.clear();
             }
@@ -158,21 +168,42 @@ impl World {
 
     /// A leader connects to the origin: with an id, it goes on behind it.
     fn connect(&mut self, n: usize, term: u64, places: &[Bytes], is_told: bool) {
-        let place = places.first().filter(|place| !place.is_empty());
-        let place = place.map(|place| std::str::from_utf8(place).unwrap().parse().unwrap());
         let instance = &mut self.instances[n];
+        instance.is_deposed(self.now);
+        let mut places = places.to_vec();
+        let is_filled = instance.member.leads() == Some(term) && instance.local.fill(&mut places);
+        let is_first = term == 1 && !is_filled;
         instance.inbox.begin(term, is_told);
-        // Without an id, it gets what comes from now on.
+        let place = places.first().cloned().unwrap_or_default();
+        self.dial(n, term, &place, is_first);
+    }
+
+    /// One that gives ids goes on behind one; else it sends what comes from now on.
+    fn dial(&mut self, n: usize, term: u64, place: &Bytes, is_first: bool) {
+        let place = std::str::from_utf8(place).unwrap().parse().ok();
+        let instance = &mut self.instances[n];
         let from = match (self.has_ids, place) {
             (true, Some(place)) => place,
-            (true, None) if term == 1 => 0,
+            (true, None) if is_first => 0,
             _ => self.sent,
         };
-        if self.has_ids && place.is_none() && term != 1 {
+        let is_resumed = self.has_ids && place.is_some();
+        if !is_first && !is_resumed {
             instance.inbox.push_gap(term, 0, GapReason::UpstreamReconnected);
         }
         instance.connected = Some((term, from));
         self.supply(n);
+    }
+
+    fn leave(&mut self, n: usize) {
+        let instance = &mut self.instances[n];
+        if instance.stands_still || instance.local.is_apart() {
+            return;
+        }
+        let is_first = instance.member.reading.read() == 0 && instance.view.is_empty();
+        if let Some((term, place)) = instance.leave(self.now) {
+            self.dial(n, term, &place, is_first);
+        }
     }
 
     fn origin_sends(&mut self) {
@@ -230,7 +261,7 @@ impl World {
             return;
         }
         let heard = match &parcel.what {
-            Said::Lease => Heard::Lease(super::super::lease::LeaseAnswer::Away),
+            Said::Lease => Heard::Lease(LeaseAnswer::Away),
             Said::AskEnd => Heard::End(None),
             Said::Append { term, .. } => Heard::Answer(*term, Answer::Lost),
         };
@@ -255,8 +286,19 @@ impl World {
             return instance.missed.push_back(heard);
         }
         match heard {
-            Heard::Lease(answer) => instance.member.lease(&answer, now),
-            Heard::End(last) => instance.member.end(last, now),
+            Heard::Lease(answer) => {
+                instance.member.lease(&answer, now);
+                let is_led = answer == LeaseAnswer::Other && instance.member.leads().is_none();
+                if is_led && instance.local.is_apart() {
+                    instance.come_back(false, now);
+                }
+            }
+            Heard::End(last) => {
+                instance.member.end(last, now);
+                if last.is_some() {
+                    instance.within_reach();
+                }
+            }
             Heard::Answer(0, answer) => instance.member.term_answered(answer, now),
             Heard::Answer(term, answer) => instance.member.answered(term, answer),
         }
@@ -312,11 +354,7 @@ impl World {
             age: Duration::ZERO,
         };
         instance.reader += 1;
-        let (news, freed) = instance.member.read(&stored, now);
-        instance.inbox.free(freed);
-        if news.is_some() {
-            instance.ring.push((stored.sequence, record.epoch.clone()));
-        }
+        instance.take(&stored, now);
     }
 
     fn restart(&mut self, n: usize) {

@@ -1,5 +1,6 @@
 //! What holds of the log and of what members have published.
 
+use super::instance::Seen;
 use super::{World, number};
 use crate::fleet::member::Member;
 use crate::fleet::model::engine::Engine;
@@ -27,6 +28,36 @@ impl World {
     pub(in crate::fleet::model) fn check(&self) {
         self.check_events();
         self.check_rings();
+        self.check_views();
+    }
+
+    /// What clients have got is what the origin has sent, each once and in order, unless a gap is told
+    /// between.
+    fn check_views(&self) {
+        for instance in &self.instances {
+            let (mut last, mut is_told) = (None, true);
+            for seen in &instance.view {
+                match (seen, last) {
+                    (Seen::Gap, _) => is_told = true,
+                    (Seen::Event(number), Some(last)) if !is_told => {
+                        assert_eq!(*number, last + 1, "no gap between: {:?}", instance.view);
+                    }
+                    _ => {}
+                }
+                if let Seen::Event(number) = seen {
+                    (last, is_told) = (Some(*number), false);
+                }
+            }
+        }
+    }
+
+    /// Clients of all instances have got the newest event.
+    pub(in crate::fleet::model) fn check_all_see(&self) {
+        for instance in &self.instances {
+            assert!(instance.local.is_together(), "{:?}", instance.local);
+            let newest = instance.view.last();
+            assert_eq!(newest, Some(&Seen::Event(self.sent)), "{:?}", instance.view);
+        }
     }
 
     fn check_events(&self) {
