@@ -337,7 +337,7 @@ impl<E: Engine> Driver<E> {
             .is_some_and(|pipeline| pipeline.waiting() < PIPELINE_MAX);
         let (behind, is_closed) = (member.reading.read(), reader.is_none());
         tokio::select! {
-            Some(last) = probed(apart) => Event::Probed(last),
+            Some(last) = probed(apart.as_mut().map(|apart| &mut apart.probes)) => Event::Probed(last),
             Some(Ok((term, answer))) = answers.join_next() => Event::Answered(term, answer),
             answer = pending(lease) => Event::Lease(answer),
             last = pending(end) => Event::End(last),

@@ -13,6 +13,30 @@ fn series(name: &str) -> String {
     format!("fanfare_fleet_{name}{{source=\"s\"}}")
 }
 
+/// While the engine is away, one that goes on alone says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn going_on_alone_is_seen() {
+    let mut nats = Nats::start(Version::V2_15, 1).await;
+    let feed = Feed::start(false).await;
+    let fleet = format!(
+        "fleet: {{ nats: [{}], instance: a, replicas: 1, append_timeout: 1s, when_away: local }}",
+        nats.urls()
+    );
+    let relay = crate::Setup::at(&feed.url()).top(&fleet).source("fleet: true").start();
+    live(&relay).await;
+    let values = || {
+        (
+            relay.metric(&series("local")),
+            relay.metric(&series("gone_local_total")),
+        )
+    };
+    assert_eq!(values(), (0.0, 0.0));
+    nats.kill(0);
+    eventually("it to go on alone", || values() == (1.0, 1.0)).await;
+    nats.run(0).await;
+    eventually("it to be back", || values() == (0.0, 1.0)).await;
+}
+
 async fn live(relay: &TestRelay) {
     relay.eventually_status("/sources/0/state", "live").await;
 }

@@ -1,6 +1,5 @@
 //! What a driver waits for.
 
-use super::apart::Apart;
 use crate::channel::SharedWriter;
 use crate::fleet::engine::{Engine, EngineError, Reader};
 use crate::fleet::inbox::Inbox;
@@ -8,6 +7,7 @@ use crate::fleet::record::Stored;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
+use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 /// Messages that are published before followers are notified, if so many are there at once.
@@ -24,8 +24,7 @@ pub(super) async fn pending<T>(future: &mut Option<Pending<T>>) -> T {
 }
 
 /// What the engine has said to a question where the log ends.
-pub(super) async fn probed(apart: &mut Option<Apart>) -> Option<Option<u64>> {
-    let probes = apart.as_mut().map(|apart| &mut apart.probes);
+pub(super) async fn probed(probes: Option<&mut JoinSet<Option<u64>>>) -> Option<Option<u64>> {
     match probes.filter(|probes| !probes.is_empty()) {
         Some(probes) => Some(probes.join_next().await?.ok().flatten()),
         None => std::future::pending().await,
