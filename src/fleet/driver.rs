@@ -1,25 +1,26 @@
 //! Carries out what a [`Member`] says, with an engine: one task per source.
 
 mod apart;
+mod away;
 mod leave;
+mod publish;
 mod reach;
+mod show;
 mod waits;
 
 use self::apart::Apart;
 use self::reach::{OPEN_EVERY, note_error, note_trouble, opened};
 use self::waits::{Next, Pending, next_of, pending, probed, reopened};
-use super::apply::{apply_back, apply_behind};
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, Extent};
 use super::lease::LeaseAnswer;
-use super::local::{Local, Share};
-use super::member::{Action, Member, News, Settings};
+use super::local::Local;
+use super::member::{Action, Member, Settings};
 use super::pipeline::{Answer, Append, UNREAD_MAX};
 use super::reading::Reading;
 use super::record::Stored;
 use super::shared::{Lead, Shared};
 use crate::channel::SharedWriter;
 use crate::metrics::FleetMetrics;
-use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -120,31 +121,20 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
             return Stopped { writer, reading };
         }
         () = shared.until_stopping() => {
+            shared.lead(None);
+            if let Some(apart) = &mut apart {
+                apart.stop(&mut writer);
+            }
             shared.left();
             return Stopped { writer, reading };
         }
     };
-    let shown = extent.first.max((extent.last + 1).saturating_sub(ring_events)).max(1);
-    // What a message says depends on those before it.
-    let first = extent.first.max(shown.saturating_sub(UNREAD_MAX as u64)).max(1);
-    let now = Instant::now();
     let settings = Settings {
         message_bytes_max: engine.message_bytes_max(),
-        first_epoch: extent.epoch,
-        publish_behind: shown.min(extent.last + 1) - 1,
         ..settings
     };
-    let seed = fastrand::u64(..);
-    let member = match reading {
-        None => Member::new(settings, first.min(extent.last + 1) - 1, now, seed),
-        Some(reading) => {
-            let settings = Settings {
-                publish_behind: 0,
-                ..settings
-            };
-            Member::going_on(settings, reading, now, seed)
-        }
-    };
+    let (now, opened_at) = (Instant::now(), extent.last);
+    let member = member(settings, extent, reading, ring_events, now);
     let mut driver = Driver {
         engine,
         shared,
@@ -153,7 +143,7 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
         member,
         reader: None,
         read_again: now,
-        opened_at: extent.last,
+        opened_at,
         lease: None,
         end: None,
         end_asked: now,
@@ -169,6 +159,23 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
     Stopped {
         writer: driver.writer,
         reading: Some(driver.member.reading),
+    }
+}
+
+/// One that reads on behind what has been read, or what the ring is to hold and as much before it as that
+/// takes: what a message says depends on those before it.
+fn member(settings: Settings, extent: Extent, reading: Option<Reading>, ring_events: u64, now: Instant) -> Member {
+    let (first, last, seed) = (extent.first, extent.last, fastrand::u64(..));
+    let shown = first.max((last + 1).saturating_sub(ring_events)).max(1);
+    let from = first.max(shown.saturating_sub(UNREAD_MAX as u64)).max(1);
+    let settings = Settings {
+        first_epoch: extent.epoch,
+        publish_behind: if reading.is_some() { 0 } else { shown.min(last + 1) - 1 },
+        ..settings
+    };
+    match reading {
+        None => Member::new(settings, from.min(last + 1) - 1, now, seed),
+        Some(reading) => Member::going_on(settings, reading, now, seed),
     }
 }
 
@@ -360,47 +367,6 @@ impl<E: Engine> Driver<E> {
         }
     }
 
-    fn read(&mut self, stored: &[Stored]) {
-        self.answered_in_time(true);
-        for stored in stored {
-            let before = match self.writer.epoch() {
-                None => self.member.reading.places().to_vec(),
-                Some(_) => Vec::new(),
-            };
-            let led = self.member.leads();
-            let (news, freed) = self.member.read(stored, Instant::now());
-            let share = self.share(stored, news, (led, freed));
-            self.shared.inbox.free(freed);
-            if let (Some(news), Some(share)) = (news, share) {
-                self.publish(stored, news, &before, share);
-            }
-        }
-        self.writer.flush();
-        if !self.writer.channel().is_open()
-            && self.writer.epoch().is_some()
-            && self.member.reading.read() >= self.opened_at
-        {
-            self.writer.open();
-        }
-    }
-
-    /// Gives clients what they are to get of a message.
-    fn publish(&mut self, stored: &Stored, news: News, before: &[Bytes], share: Share) {
-        let Some(back) = share.back else {
-            return apply_behind(&mut self.writer, stored, news, before, share.behind);
-        };
-        if let Some(epoch) = self.member.reading.epoch() {
-            self.writer.begin_again(epoch, stored.sequence, back.gap);
-        }
-        // What is missing has been told.
-        let news = News {
-            skipped: false,
-            is_anew: back.gap.is_some(),
-            ..news
-        };
-        apply_back(&mut self.writer, stored, news, share.behind);
-    }
-
     fn read_failed(&mut self, error: &EngineError) {
         note_error(&self.shared, self.writer.channel().name(), error);
         if self.reader.take().is_some() {
@@ -416,37 +382,5 @@ impl<E: Engine> Driver<E> {
     /// Something got no answer.
     fn trouble(&self) {
         note_trouble(&*self.engine, &self.shared, self.writer.channel().name());
-    }
-
-    /// Brings what others see up to date.
-    fn show(&mut self) {
-        let now = Instant::now();
-        let reading = &self.member.reading;
-        let leads = self.member.leads();
-        let buffered = self.shared.inbox.buffered();
-        let lag = self.member.seen_end().saturating_sub(reading.read());
-        let lease_age = self.member.lease.age(now);
-        let metrics = &self.metrics;
-        metrics.leader.set(f64::from(u8::from(leads.is_some())));
-        metrics.term.set(reading.term() as f64);
-        metrics.lag_events.set(lag as f64);
-        metrics.buffered_events.set(buffered as f64);
-        metrics
-            .lease_age_seconds
-            .set(lease_age.unwrap_or_default().as_secs_f64());
-        let mut state = self.shared.locked();
-        state.term = reading.term();
-        if state.leader.as_deref() != reading.leader() {
-            state.leader = reading.leader().map(str::to_owned);
-        }
-        state.is_leader = leads.is_some();
-        (state.lag, state.buffered, state.lease_age) = (lag, buffered as u64, lease_age);
-        state.is_open = self.writer.channel().is_open();
-        drop(state);
-        let resyncs = self.member.pipeline().map_or(0, |pipeline| pipeline.resyncs());
-        if resyncs > self.resyncs {
-            self.metrics.resyncs.increment(resyncs - self.resyncs);
-        }
-        self.resyncs = resyncs;
     }
 }

@@ -1,16 +1,12 @@
 //! `when_away: local`: what a driver does for the clients of this instance while the engine is out of
 //! reach. What is decided, [`Local`] decides.
 
-use super::Driver;
 use crate::channel::{Place, SharedWriter};
 use crate::fleet::apply::give;
-use crate::fleet::engine::Engine;
-use crate::fleet::lease::LeaseAnswer;
-use crate::fleet::local::{Local, Share};
-use crate::fleet::member::News;
-use crate::fleet::pipeline::{Freed, Pipeline};
+use crate::fleet::local::Local;
+use crate::fleet::pipeline::Pipeline;
 use crate::fleet::reading::Reading;
-use crate::fleet::record::{Content, Stored};
+use crate::fleet::record::Content;
 use crate::fleet::shared::{Lead, Shared};
 use crate::metrics::{FleetMetrics, GapReason};
 use std::sync::Arc;
@@ -19,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 /// An engine that has said nothing for so long is asked where the log ends.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
+pub(super) const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(super) struct Apart {
@@ -31,7 +27,7 @@ pub(super) struct Apart {
     leaves: u64,
     /// Questions where the log ends, in flight.
     pub(super) probes: JoinSet<Option<u64>>,
-    next_probe: Instant,
+    pub(super) next_probe: Instant,
 }
 
 impl Apart {
@@ -60,12 +56,12 @@ impl Apart {
     }
 
     /// When the engine has given a sign of life.
-    fn heard(&self) -> Instant {
+    pub(super) fn heard(&self) -> Instant {
         self.shared.locked().heard.unwrap_or(self.began)
     }
 
     /// The time to leave the log, if the engine stays silent.
-    fn leaves_at(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn leaves_at(&self, now: Instant) -> Option<Instant> {
         let wait = self.local.wait(now).filter(|_| !self.local.is_apart())?;
         Some(self.heard() + wait)
     }
@@ -80,7 +76,7 @@ impl Apart {
     }
 
     /// The log is left: clients get what the origins send. A leader stays connected to them.
-    fn leave(&mut self, reading: Option<&Reading>, pipeline: Option<&Pipeline>, writer: &mut SharedWriter) {
+    pub(super) fn leave(&mut self, reading: Option<&Reading>, pipeline: Option<&Pipeline>, writer: &mut SharedWriter) {
         let (had, is_first) = (self.local.had(), writer.epoch().is_none());
         let places = reading.map_or(&[][..], Reading::places);
         let epoch = reading.and_then(Reading::epoch);
@@ -138,7 +134,7 @@ impl Apart {
 
     /// The log can be read again. A leader that still leads has all that came meanwhile on its way there;
     /// every other instance hangs up.
-    fn come_back(&mut self, leads: bool, writer: &mut SharedWriter) {
+    pub(super) fn come_back(&mut self, leads: bool, writer: &mut SharedWriter) {
         self.deliver(writer);
         let rest = self.shared.inbox.end_apart();
         if !leads {
@@ -179,93 +175,5 @@ impl Apart {
         if !self.local.is_together() && !writer.is_own() {
             writer.begin_own();
         }
-    }
-}
-
-impl<E: Engine> Driver<E> {
-    /// Leaves the log, if it is time, and asks for a sign of life.
-    pub(super) fn look_out(&mut self) {
-        let Some(apart) = &mut self.apart else { return };
-        let now = Instant::now();
-        if apart.leaves_at(now).is_some_and(|leaves| leaves <= now) {
-            let (reading, pipeline) = self.member.known();
-            apart.leave(Some(reading), pipeline, &mut self.writer);
-        }
-        let is_silent = apart.heard() + PROBE_EVERY <= now;
-        if (is_silent || apart.local.wants_end()) && apart.next_probe <= now {
-            apart.next_probe = now + PROBE_EVERY;
-            let engine = self.engine.clone();
-            apart
-                .probes
-                .spawn(async move { Some(engine.extent().await.ok()?.last) });
-        }
-    }
-
-    /// The engine has said where the log ends, or has not.
-    pub(super) fn probed(&mut self, last: Option<u64>) {
-        let Some(last) = last else { return };
-        self.answered_in_time(true);
-        if let Some(apart) = &mut self.apart {
-            apart.local.end(last);
-        }
-        self.within_reach();
-    }
-
-    /// A leader that has nothing to append says something all the same: so the others know that it is there.
-    pub(super) fn within_reach(&mut self) {
-        let is_apart = self.apart.as_ref().is_some_and(|apart| apart.local.is_apart());
-        if is_apart
-            && let Some(pipeline) = self.member.pipeline()
-            && pipeline.is_empty()
-        {
-            pipeline.push(Content::Checkpoint);
-        }
-    }
-
-    /// Another has the lease. An instance that is apart and can read the log goes back to it.
-    pub(super) fn lease_answered(&mut self, answer: &LeaseAnswer) {
-        let (is_open, leads) = (self.reader.is_some(), self.member.leads().is_some());
-        if let Some(apart) = &mut self.apart
-            && *answer == LeaseAnswer::Other
-            && apart.local.is_apart()
-            && apart.heard().elapsed() < PROBE_EVERY * 2
-            && is_open
-            && !leads
-        {
-            apart.come_back(false, &mut self.writer);
-        }
-    }
-
-    /// This instance leads no more, or anew.
-    pub(super) fn is_deposed(&mut self) {
-        if let Some(apart) = &mut self.apart {
-            match apart.local.is_apart() {
-                true => apart.come_back(false, &mut self.writer),
-                false => apart.local.deposed(),
-            }
-        }
-    }
-
-    /// What clients get of a message. `led`: the term that this instance led before it was read.
-    pub(super) fn share(
-        &mut self,
-        stored: &Stored,
-        news: Option<News>,
-        (led, freed): (Option<u64>, Freed),
-    ) -> Option<Share> {
-        let leads = led.is_some() && self.member.leads() == led;
-        let Some(apart) = &mut self.apart else {
-            return Some(Share::ALL);
-        };
-        if apart.local.is_apart() && news.is_some_and(|news| news.counts) {
-            apart.come_back(leads, &mut self.writer);
-        }
-        if !leads {
-            apart.local.deposed();
-        }
-        let record = stored.record.as_ref();
-        let is_own = leads && record.is_some_and(|record| Some(record.term) == led);
-        let own = is_own.then_some(freed.contents);
-        apart.local.take(stored.sequence, record, news?, own, Instant::now())
     }
 }
