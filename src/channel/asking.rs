@@ -74,6 +74,10 @@ impl PendingHistory {
         if !self.channel.is_open() {
             self.channel.until_open().await;
         }
+        if !self.channel.is_open() {
+            // It may open while something else is waited for: the id has to be judged by the log then.
+            return Err(NotNow);
+        }
         if self.channel.is_ahead(&self.id) {
             return self.channel.caught_up_with(&self.id).await.map(|()| None);
         }

@@ -2,6 +2,7 @@
 //! ids nor "from now on" means anything yet. And up to when it is known to have been read whole: an id
 //! that is not in it then is in no log.
 
+use crate::log::Position;
 use crate::sync::{AtomicBool, Mutex, Notify, Ordering, look_until};
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -17,6 +18,8 @@ pub(super) struct Opening {
     level: Mutex<Option<Instant>>,
     /// Notified when that changes.
     leveled: Notify,
+    /// Where the log ended here when a client came that was ahead, and since when it has.
+    stands: Mutex<Option<(Position, Instant)>>,
 }
 
 impl Opening {
@@ -28,6 +31,7 @@ impl Opening {
             opened: Notify::new(),
             level: Mutex::new(None),
             leveled: Notify::new(),
+            stands: Mutex::new(None),
         }
     }
 
@@ -77,5 +81,14 @@ impl Opening {
     pub(super) async fn until_level(&self, since: Instant) {
         let level = || *self.level.lock().unwrap_or_else(PoisonError::into_inner);
         look_until(&self.leveled, || level().filter(|at| *at >= since).map(|_| ())).await;
+    }
+
+    /// A client is ahead of the log, which ends here. Since when one has been, of this end.
+    pub(super) fn stands_since(&self, end: Position) -> Instant {
+        let mut stands = self.stands.lock().unwrap_or_else(PoisonError::into_inner);
+        match *stands {
+            Some((at, since)) if at == end => since,
+            _ => stands.insert((end, Instant::now())).1,
+        }
     }
 }

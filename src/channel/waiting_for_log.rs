@@ -13,6 +13,9 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long one waits that has been further at another instance: longer than between two looks at where
 /// the log ends.
 const AHEAD_MAX: Duration = Duration::from_secs(7);
+/// A server of the engine that is cut off from the others, or has just started, may say for so long that
+/// the log ends where it ends no more.
+const SURE_AFTER: Duration = Duration::from_secs(30);
 
 impl Channel {
     /// Whether its log is known: where several processes share it, only once it has been read.
@@ -25,7 +28,7 @@ impl Channel {
 
     /// Whether a client may have an id from another instance that has read further. One of the origin's
     /// may be that, or none at all.
-    pub(super) fn is_ahead(&self, id: &[u8]) -> bool {
+    pub(crate) fn is_ahead(&self, id: &[u8]) -> bool {
         match &self.lineage {
             Lineage::Filtered(whole, _) => return whole.is_ahead(id),
             Lineage::Joined(join) => return join.named(id).any(|(source, id)| source.is_ahead(&id)),
@@ -41,18 +44,17 @@ impl Channel {
         }
     }
 
-    /// Completes when this instance has read as far as a client has, or all that there is: then the log
-    /// does not hold its id. If neither can be said, the client is better off elsewhere, or later: it may
-    /// have had events that this instance would take for new ones.
+    /// Completes when this instance has read as far as a client has, or is sure that the log does not hold
+    /// its id. If neither can be said, the client is better off elsewhere, or later: it may have had
+    /// events that this instance would take for new ones.
     pub(super) async fn caught_up_with(&self, id: &[u8]) -> Result<(), NotNow> {
-        let since = Instant::now();
         let whole = self.lineage.whole().map_or(self, |whole| whole);
-        let all_is_read = async {
+        let unknown = async {
             match whole.lineage.join() {
-                None => whole.opening.until_level(since).await,
+                None => whole.does_not_hold(id).await,
                 Some(join) => {
-                    for (source, _) in join.named(id) {
-                        source.opening.until_level(since).await;
+                    for (source, id) in join.named(id) {
+                        source.does_not_hold(&id).await;
                     }
                 }
             }
@@ -60,10 +62,23 @@ impl Channel {
         let caught_up = async {
             tokio::select! {
                 () = self.until_level(id) => {}
-                () = all_is_read => {}
+                () = unknown => {}
             }
         };
         timeout(AHEAD_MAX, caught_up).await.map_err(|_| NotNow)
+    }
+
+    /// Completes once it is sure that the log does not hold an id that is ahead: all that it held since
+    /// now has been read; and where the id is one of the log's own, nothing has come for long, though
+    /// clients have been ahead.
+    async fn does_not_hold(&self, id: &[u8]) {
+        let tip = self.log().tip().position;
+        let stands = self.opening.stands_since(tip);
+        self.opening.until_level(Instant::now()).await;
+        let is_own = self.ids.epoch().position(id).is_some();
+        if is_own && (self.log().tip().position != tip || stands.elapsed() < SURE_AFTER) {
+            std::future::pending().await
+        }
     }
 
     /// Completes when this instance has read as far as a client has.

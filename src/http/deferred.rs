@@ -185,7 +185,12 @@ fn served(
     if channel.removal().is_some() {
         return Err(Waited::AskAnew);
     }
-    match found.unwrap_or(Ok(None)) {
+    // A poll that did not wait to the end has no news, and no gap either.
+    let hurried = || match request::last_event_id(request) {
+        Some(id) if channel.is_ahead(&id) => Err(NotNow),
+        _ => Ok(None),
+    };
+    match found.unwrap_or_else(hurried) {
         Ok(history) if channel.is_open() => Ok(history),
         Ok(_) | Err(NotNow) => {
             let refusal = server.refuse(request, &channel.settings().load(), RefuseReason::Log);
