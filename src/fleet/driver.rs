@@ -300,6 +300,10 @@ impl<E: Engine> Driver<E> {
                 self.shared.inbox.clear();
             }
             Action::ReadAnew => {
+                if self.member.reading.is_lost() {
+                    let (source, last) = (self.writer.channel().name(), self.member.reading.read());
+                    tracing::warn!(source, last, "the shared log has less than was read of it");
+                }
                 self.metrics.consumer_rebuilds.increment(1);
                 self.reader = None;
                 self.read_again = Instant::now();
