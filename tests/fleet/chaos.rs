@@ -39,6 +39,8 @@ struct Instance {
     setup: Setup,
     process: TestProcess,
     wires: Vec<Wire>,
+    /// What processes before this one have said of the shared log.
+    said: String,
 }
 
 impl Instance {
@@ -53,7 +55,12 @@ impl Instance {
             .collect();
         let setup = member(&urls.join(", "), feed, name, SERVERS).ports(free_address(), free_address());
         let process = TestProcess::start(&setup).await;
-        Self { setup, process, wires }
+        Self {
+            setup,
+            process,
+            wires,
+            said: String::new(),
+        }
     }
 
     /// Something goes wrong with it, for a while. What it was.
@@ -90,8 +97,15 @@ impl Instance {
         }
     }
 
+    /// What it has said of the shared log so far: for who looks why something was wrong.
+    fn says(&self) -> String {
+        let lines = self.process.lines_of("fanfare::fleet").join("\n");
+        format!("{}\n{lines}", self.said)
+    }
+
     async fn again(&mut self) {
         self.process.exit().await;
+        self.said = self.says();
         a_while(0.0..5.0).await;
         self.process = TestProcess::start(&self.setup).await;
     }
@@ -187,6 +201,13 @@ async fn chaos(time: Duration, clients: usize, has_ids: bool) -> (Seen, Faults, 
     tokio::select! {
         () = witnesses.until(last) => {}
         () = settling => {}
+    }
+    if let Some(wrong) = witnesses.wrong() {
+        let said: Vec<String> = instances
+            .iter()
+            .map(|instance| format!("{}:\n{}", instance.process.address, instance.says()))
+            .collect();
+        panic!("{}\n{faults:?}\n{wrong}", said.join("\n"));
     }
     (witnesses.check(), faults, last)
 }

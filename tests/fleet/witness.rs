@@ -25,8 +25,8 @@ enum Got {
     Event(u64, String),
     /// It was told that events are missing: why.
     Gap(String),
-    /// It came back, with this id.
-    Back(String),
+    /// It came back with this id, here.
+    Back(String, SocketAddr),
 }
 
 /// Some clients.
@@ -140,6 +140,11 @@ impl Witnesses {
         newest.max().unwrap_or_default()
     }
 
+    /// What was wrong first at any of them.
+    pub fn wrong(&self) -> Option<String> {
+        self.states.iter().find_map(|state| state.lock().unwrap().wrong.clone())
+    }
+
     /// Nothing is missing or doubled in silence at any of them, and they agree on all ids. What was told
     /// to be missing in the log itself is missing everywhere.
     pub fn check(&self) -> Seen {
@@ -209,7 +214,8 @@ impl State {
             Got::Event(number, id) => {
                 if let Err(why) = self.event(number, &id, &mut known.lock().unwrap()) {
                     let tail = &self.tail;
-                    self.wrong.get_or_insert_with(|| format!("{why}: {tail:?}"));
+                    self.wrong
+                        .get_or_insert_with(|| format!("{why} at {:?}: {tail:?}", std::time::SystemTime::now()));
                 }
                 (self.newest, self.gap) = (Some(number), None);
             }
@@ -217,7 +223,7 @@ impl State {
                 *self.seen.gaps.entry(reason.clone()).or_default() += 1;
                 self.gap = Some(reason);
             }
-            Got::Back(_) => self.seen.back += 1,
+            Got::Back(..) => self.seen.back += 1,
         }
     }
 
@@ -264,7 +270,7 @@ async fn read(address: SocketAddr, (state, known): (&Mutex<State>, &Mutex<Known>
             bytes.drain(..end + 4);
             is_open = true;
             if !id.is_empty() {
-                state.lock().unwrap().got(Got::Back(id.clone()), known);
+                state.lock().unwrap().got(Got::Back(id.clone(), address), known);
             }
         }
         let mut taken = 0;

@@ -182,6 +182,13 @@ impl TestProcess {
             .collect()
     }
 
+    /// All lines so far of a part of the program.
+    pub fn lines_of(&self, target: &str) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        let of_it = |line: &&serde_json::Value| line["target"].as_str().is_some_and(|of| of.starts_with(target));
+        log.iter().filter(of_it).map(ToString::to_string).collect()
+    }
+
     /// All that was logged so far.
     pub fn whole_log(&self) -> String {
         format!("{:?}", self.log.lock().unwrap())
