@@ -7,6 +7,7 @@ use super::older::NotNow;
 use crate::log::{Epoch, Position};
 use crate::metrics::GapReason;
 use bytes::Bytes;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -69,8 +70,23 @@ impl Channel {
 }
 
 impl PendingHistory {
-    /// Completes when it has turned out whether there is something.
-    pub(crate) async fn answered(self) -> Result<Option<HistoryPlace>, NotNow> {
+    /// Completes when it has turned out whether there is something, or when the process is about to leave:
+    /// who would be taken for a stranger by what is known so far goes to another.
+    pub(crate) async fn answered_before(
+        self,
+        leaving: impl Future<Output = ()>,
+    ) -> Result<Option<HistoryPlace>, NotNow> {
+        let (channel, id) = (self.channel.clone(), self.id.clone());
+        tokio::select! {
+            place = self.answered() => place,
+            () = leaving => match channel.is_ahead(&id) || channel.older(&id).is_some() {
+                true => Err(NotNow),
+                false => Ok(None),
+            },
+        }
+    }
+
+    async fn answered(self) -> Result<Option<HistoryPlace>, NotNow> {
         if !self.channel.is_open() {
             self.channel.until_open().await;
         }

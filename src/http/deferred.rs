@@ -225,10 +225,7 @@ async fn found(
 async fn history_place(history: HistoryLookup, server: &Server) -> Result<Option<HistoryPlace>, NotNow> {
     match history {
         HistoryLookup::Found(place) => Ok(Some(place)),
-        HistoryLookup::Asking(pending) => tokio::select! {
-            place = pending.answered() => place,
-            () = server.quotas.leaving() => Ok(None),
-        },
+        HistoryLookup::Asking(pending) => pending.answered_before(server.quotas.leaving()).await,
     }
 }
 
