@@ -95,7 +95,8 @@ pub(super) fn give(writer: &mut SharedWriter, content: &Content, at: Place, plac
         Content::Gap { reason, skipped, .. } => writer.gap(upstream, at, (*reason, *skipped), received),
         Content::Ended { .. } => writer.ended(upstream),
         Content::Reopened { .. } => writer.reopened(upstream),
-        Content::Term { .. } | Content::Checkpoint | Content::Moved { .. } => {}
+        // What says who leads, or how the origin stands, is no part of the stream.
+        _ => {}
     }
 }
 

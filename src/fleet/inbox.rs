@@ -8,6 +8,7 @@ use super::record::Content;
 use crate::metrics::GapReason;
 use crate::sync::{Notify, look_until};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where upstreams wait, while the log is within reach, as a part of the bound: the rest is for the
@@ -18,6 +19,8 @@ const ROOM_PART: u64 = 4;
 #[derive(Debug)]
 pub(crate) struct Inbox {
     bytes_max: u64,
+    /// What several of them may have together.
+    budget: Option<Arc<Budget>>,
     state: Mutex<State>,
     /// Notified when there is something to append.
     arrived: Notify,
@@ -25,6 +28,13 @@ pub(crate) struct Inbox {
     room: Notify,
     /// Notified when something stands aside.
     set_aside: Notify,
+}
+
+/// Bytes that several inboxes may hold together.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    bytes_max: u64,
+    used: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -56,8 +66,14 @@ struct Aside {
 
 impl Inbox {
     pub(crate) fn new(bytes_max: u64) -> Arc<Self> {
+        Self::within(bytes_max, None)
+    }
+
+    /// One of several that share a budget.
+    pub(crate) fn within(bytes_max: u64, budget: Option<Arc<Budget>>) -> Arc<Self> {
         Arc::new(Self {
             bytes_max,
+            budget,
             state: Mutex::default(),
             arrived: Notify::new(),
             room: Notify::new(),
@@ -72,11 +88,23 @@ impl Inbox {
 
     /// Takes what comes in this term, and nothing of an older one. `is_told`: its record is a gap.
     pub(crate) fn begin(&self, term: u64, is_told: bool) {
-        *self.state() = State {
+        let begun = State {
             term: Some(term),
             is_told,
             ..State::default()
         };
+        let before = std::mem::replace(&mut *self.state(), begun);
+        self.give_back(before.bytes);
+    }
+
+    fn give_back(&self, bytes: u64) {
+        if let Some(budget) = &self.budget {
+            budget.used.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn spend(&self, bytes: u64) -> bool {
+        self.budget.as_ref().is_none_or(|budget| budget.spend(bytes))
     }
 
     /// Takes nothing any more. What was taken may still be appended.
@@ -87,7 +115,8 @@ impl Inbox {
 
     /// Lets go of everything.
     pub(crate) fn clear(&self) {
-        *self.state() = State::default();
+        let before = std::mem::take(&mut *self.state());
+        self.give_back(before.bytes);
         self.room.notify_waiters();
     }
 
@@ -113,13 +142,17 @@ impl Inbox {
             // Once it is full, some room has to be made before it goes on.
             _ => self.bytes_max / 2,
         };
-        if is_event && state.bytes + content.len() as u64 > bound {
+        let len = content.len() as u64;
+        // What is no event is small, and always taken.
+        if is_event && (state.bytes + len > bound || !self.spend(len)) {
             (state.dropped, state.dropped_of) = (state.dropped + 1, content.upstream());
             return;
         }
         if is_event {
             state.tell_dropped();
             state.is_told = false;
+        } else if let Some(budget) = &self.budget {
+            budget.used.fetch_add(len, Ordering::Relaxed);
         }
         state.put(content);
     }
@@ -172,8 +205,11 @@ impl Inbox {
         }
         let mut state = self.state();
         state.contents = state.contents.saturating_sub(freed.contents);
-        state.bytes = state.bytes.saturating_sub(freed.bytes as u64);
+        let before = state.bytes;
+        state.bytes = before.saturating_sub(freed.bytes as u64);
+        let given_back = before - state.bytes;
         drop(state);
+        self.give_back(given_back);
         self.room.notify_waiters();
         // What was left out may be told by now.
         self.arrived.notify_waiters();
@@ -287,6 +323,29 @@ impl Inbox {
     }
 }
 
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        let bytes = self.state().bytes;
+        self.give_back(bytes);
+    }
+}
+
+impl Budget {
+    pub(crate) fn new(bytes_max: u64) -> Arc<Self> {
+        Arc::new(Self {
+            bytes_max,
+            used: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether there is room for so much more, which is taken.
+    fn spend(&self, bytes: u64) -> bool {
+        let more = |used: u64| Some(used + bytes).filter(|&used| used <= self.bytes_max);
+        let spent = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        spent.is_ok()
+    }
+}
+
 impl State {
     fn is_all_aside(&self) -> bool {
         self.aside.as_ref().is_some_and(|aside| aside.is_all)
@@ -360,6 +419,25 @@ mod tests {
         let told = inbox.take(9);
         assert!(matches!(told[1], Content::Gap { skipped: Some(1), .. }), "{told:?}");
         assert_eq!(told[2], event(3));
+    }
+
+    #[test]
+    fn inboxes_share_a_budget() {
+        let budget = Budget::new(100);
+        let two = [0, 1].map(|_| Inbox::within(80, Some(budget.clone())));
+        two.iter().for_each(|inbox| inbox.begin(1, false));
+        two[0].push(1, event(70));
+        two[1].push(1, event(40));
+        assert_eq!((two[0].buffered(), two[1].buffered()), (1, 0));
+        two[0].free(Freed { contents: 1, bytes: 70 });
+        // It is told, and there is room again.
+        two[1].push(1, event(40));
+        assert_eq!(two[1].buffered(), 2);
+        two[1].clear();
+        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+        two[0].push(1, event(50));
+        drop(two);
+        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
     }
 
     #[test]

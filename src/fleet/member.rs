@@ -285,6 +285,7 @@ impl Member {
             number: 0,
             read: 0,
             places: self.reading.places().to_vec(),
+            by: String::new(),
             content: Content::Term {
                 token: format!("{}.{}", self.settings.token, self.attempts),
                 instance: self.settings.instance.clone(),

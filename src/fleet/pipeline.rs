@@ -118,6 +118,9 @@ pub(crate) struct Pipeline {
     places: Vec<Bytes>,
     payload_max: usize,
     resyncs: u64,
+    /// Of a channel: who writes. Each append expects the one before it in the channel, so that one is
+    /// on its way at a time, and sequences have holes.
+    chained_by: Option<String>,
 }
 
 impl Pipeline {
@@ -136,6 +139,15 @@ impl Pipeline {
             places,
             payload_max: payload_max.saturating_sub(FIELDS_BYTES),
             resyncs: 0,
+            chained_by: None,
+        }
+    }
+
+    /// The same for one channel of a source, written by this life of a process.
+    pub(crate) fn chained(self, by: String) -> Self {
+        Self {
+            chained_by: Some(by),
+            ..self
         }
     }
 
@@ -165,8 +177,15 @@ impl Pipeline {
 
     /// The next append to be made, if one may be. `read`: the log has been read so far.
     pub(crate) fn next_append(&mut self, read: u64) -> Option<Append> {
-        let is_full = self.in_flight >= IN_FLIGHT_MAX || self.sent.len() >= UNREAD_MAX;
-        if self.state == State::Flowing && self.expected != read + self.sent.len() as u64 {
+        let is_chained = self.chained_by.is_some();
+        let is_full = match is_chained {
+            // What has been read back is stored, whether it has been answered or not.
+            true => !self.sent.is_empty(),
+            false => self.in_flight >= IN_FLIGHT_MAX || self.sent.len() >= UNREAD_MAX,
+        };
+        if is_chained {
+            self.expected = read;
+        } else if self.state == State::Flowing && self.expected != read + self.sent.len() as u64 {
             // Something has been read that was not known to be on its way: an append that was given up
             // has landed while the next was not sent yet.
             self.disturbed();
@@ -193,7 +212,10 @@ impl Pipeline {
 
     /// What has waited longest, with what is behind it where that shares its message.
     fn first_time(&mut self) -> Option<Outgoing> {
-        let room = IN_FLIGHT_MAX - self.in_flight;
+        let room = match self.chained_by {
+            Some(_) => 1,
+            None => IN_FLIGHT_MAX - self.in_flight,
+        };
         let is_behind = self.waiting.len() > room;
         let first = loop {
             match self.waiting.pop_front()? {
@@ -234,6 +256,7 @@ impl Pipeline {
             number: self.next,
             read: 0,
             places: self.places.clone(),
+            by: self.chained_by.clone().unwrap_or_default(),
             content,
         };
         self.next += 1;

@@ -35,6 +35,8 @@ pub(crate) mod fields {
     pub(crate) const REASON: &str = "Fanfare-Reason";
     /// Of a gap: how many events are missing.
     pub(crate) const SKIPPED: &str = "Fanfare-Skipped";
+    /// Of a channel's record: which life of which process wrote it, `<process>.<life>`.
+    pub(crate) const BY: &str = "Fanfare-By";
 }
 
 /// What stays as it is in an id: visible ASCII but for what separates.
@@ -76,6 +78,8 @@ pub(crate) struct Record {
     pub(crate) read: u64,
     /// The ids in force after it, by upstream; empty: none.
     pub(crate) places: Vec<Bytes>,
+    /// Of a channel's record: who wrote it; else empty.
+    pub(crate) by: String,
     pub(crate) content: Content,
 }
 
@@ -112,6 +116,15 @@ pub(crate) enum Content {
     Moved { upstream: u32, id: Bytes },
     /// Nothing: it keeps the log from becoming empty, and what is known with it.
     Checkpoint,
+    /// Of a channel: the origin has not refused it, clients may come in.
+    Opened,
+    /// Of a channel: the origin has no such stream, or not for us, and said so with this status.
+    Refused { upstream: u32, status: u16 },
+    /// Of a channel: its leader leads no more, another may.
+    Released,
+    /// The names of a source's numbering, the newest last, each with the sequence behind which it is in
+    /// force; 0: behind this message.
+    Names(Vec<(u64, String)>),
 }
 
 impl Record {
@@ -121,6 +134,11 @@ impl Record {
         if !matches!(self.content, Content::Term { .. }) {
             fields.push((fields::NUMBER, format!("{}.{}", self.term, self.number)));
             fields.push((fields::READ, self.read.to_string()));
+        } else if self.read > 0 {
+            fields.push((fields::READ, self.read.to_string()));
+        }
+        if !self.by.is_empty() {
+            fields.push((fields::BY, self.by.clone()));
         }
         let payload = self.content.put(&mut fields);
         for (upstream, id) in self.places.iter().enumerate().filter(|(_, id)| !id.is_empty()) {
@@ -135,7 +153,7 @@ impl Record {
         let epoch = one(fields::EPOCH)?.to_owned();
         let content = Content::read(&one, payload)?;
         let (term, number, read) = match &content {
-            Content::Term { .. } => (0, 0, 0),
+            Content::Term { .. } => (0, 0, one(fields::READ).map_or(Some(0), |read| read.parse().ok())?),
             _ => {
                 let (term, number) = one(fields::NUMBER)?.split_once('.')?;
                 (
@@ -160,6 +178,7 @@ impl Record {
             number,
             read,
             places,
+            by: one(fields::BY).unwrap_or_default().to_owned(),
             content,
         })
     }
@@ -178,8 +197,9 @@ impl Content {
             | Self::Gap { upstream, .. }
             | Self::Moved { upstream, .. }
             | Self::Ended { upstream }
+            | Self::Refused { upstream, .. }
             | Self::Reopened { upstream } => *upstream,
-            Self::Term { .. } | Self::Checkpoint => 0,
+            Self::Term { .. } | Self::Checkpoint | Self::Opened | Self::Released | Self::Names(_) => 0,
         }
     }
 
@@ -211,6 +231,10 @@ impl Content {
             Self::Ended { .. } => ("ended", Bytes::new()),
             Self::Reopened { .. } => ("reopened", Bytes::new()),
             Self::Checkpoint | Self::Moved { .. } => ("checkpoint", Bytes::new()),
+            Self::Opened => ("opened", Bytes::new()),
+            Self::Refused { status, .. } => ("refused", status.to_string().into()),
+            Self::Released => ("released", Bytes::new()),
+            Self::Names(names) => ("names", put_names(names)),
             Self::Term {
                 token,
                 instance,
@@ -252,6 +276,13 @@ impl Content {
             Some("ended") => Self::Ended { upstream },
             Some("reopened") => Self::Reopened { upstream },
             Some("checkpoint") => Self::Checkpoint,
+            Some("opened") => Self::Opened,
+            Some("refused") => Self::Refused {
+                upstream,
+                status: std::str::from_utf8(&payload).ok()?.parse().ok()?,
+            },
+            Some("released") => Self::Released,
+            Some("names") => Self::Names(read_names(&payload)?),
             Some("term") => Self::Term {
                 token: one(fields::TOKEN)?.to_owned(),
                 instance: percent_decode_str(one(fields::INSTANCE)?)
@@ -262,6 +293,20 @@ impl Content {
             Some(_) => return None,
         })
     }
+}
+
+/// One line for each.
+fn put_names(names: &[(u64, String)]) -> Bytes {
+    let lines = names.iter().map(|(behind, name)| format!("{behind} {name}\n"));
+    lines.collect::<String>().into()
+}
+
+fn read_names(payload: &[u8]) -> Option<Vec<(u64, String)>> {
+    let name = |line: &str| {
+        let (behind, name) = line.split_once(' ')?;
+        Some((behind.parse().ok()?, name.to_owned()))
+    };
+    std::str::from_utf8(payload).ok()?.lines().map(name).collect()
 }
 
 fn gap_reason(label: &str) -> Option<GapReason> {
@@ -287,94 +332,5 @@ pub(crate) fn blocks(payload: &Bytes) -> impl Iterator<Item = Bytes> + '_ {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn back(record: &Record) -> Option<Record> {
-        let message = record.message();
-        let field = |name: &str| {
-            let of = message.fields.iter().filter(|(field, _)| *field == name);
-            of.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
-        };
-        Record::read(field, message.payload.clone())
-    }
-
-    fn record(content: Content) -> Record {
-        let term = u64::from(!matches!(content, Content::Term { .. })) * 7;
-        Record {
-            epoch: "bcdfghjklmnp".to_owned(),
-            term,
-            number: term * 3,
-            read: term * 2,
-            places: vec![Bytes::new(), Bytes::from_static(b"a b%\xff\t")],
-            content,
-        }
-    }
-
-    #[test]
-    fn every_kind_comes_back() {
-        for content in [
-            Content::Events {
-                upstream: 0,
-                blocks: Bytes::from_static(b"data: 1\n\ndata: 2\n\n"),
-            },
-            Content::Comment {
-                upstream: 1,
-                line: Bytes::from_static(b": x\n"),
-            },
-            Content::Retry {
-                upstream: 0,
-                time: Duration::from_millis(1500),
-            },
-            Content::Gap {
-                upstream: 2,
-                reason: GapReason::Skipped,
-                skipped: Some(3),
-            },
-            Content::Ended { upstream: 1 },
-            Content::Reopened { upstream: 0 },
-            Content::Checkpoint,
-            Content::Term {
-                token: "t.1".to_owned(),
-                instance: "relay 1 ä\u{1}".to_owned(),
-                resumes: true,
-            },
-        ] {
-            let record = record(content);
-            assert_eq!(back(&record).as_ref(), Some(&record));
-            let headers = record.message().fields;
-            let is_plain = |text: &str| text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-            assert!(headers.iter().all(|(_, value)| is_plain(value)), "{headers:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_none_of_ours_is_none() {
-        assert_eq!(Record::read(|_| Vec::new(), Bytes::from_static(b"hello")), None);
-        let later = |name: &str| match name {
-            fields::EPOCH => vec!["e"],
-            fields::NUMBER => vec!["1.1"],
-            fields::READ => vec!["1"],
-            fields::KIND => vec!["of a later version"],
-            _ => Vec::new(),
-        };
-        assert_eq!(Record::read(later, Bytes::new()), None);
-    }
-
-    proptest! {
-        #[test]
-        fn places_are_any_bytes(id in proptest::collection::vec(any::<u8>(), 1..40)) {
-            let record = Record { places: vec![id.into()], ..record(Content::Checkpoint) };
-            prop_assert_eq!(back(&record), Some(record));
-        }
-
-        #[test]
-        fn blocks_are_told_apart(texts in proptest::collection::vec("[a-z]{0,9}", 0..9)) {
-            let wanted: Vec<String> = texts.iter().map(|text| format!("data: {text}\n\n")).collect();
-            let payload = Bytes::from(wanted.concat());
-            let found: Vec<Bytes> = blocks(&payload).collect();
-            prop_assert_eq!(found, wanted.into_iter().map(Bytes::from).collect::<Vec<_>>());
-        }
-    }
-}
+#[path = "record_tests.rs"]
+mod tests;

@@ -42,6 +42,8 @@ pub(crate) struct FleetState {
     pub(crate) is_open: bool,
     /// Whether this instance serves its clients without the log, which is out of reach.
     pub(crate) is_local: bool,
+    /// Of a source with parameters: channels that this instance leads.
+    pub(crate) channels_led: Option<u64>,
 }
 
 /// One source's part in the fleet, as others see it.
@@ -59,8 +61,13 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(buffer_bytes: u64) -> Arc<Self> {
+        Self::with(Inbox::new(buffer_bytes))
+    }
+
+    /// With this to take what the leader reads.
+    pub(super) fn with(inbox: Arc<Inbox>) -> Arc<Self> {
         Arc::new(Self {
-            inbox: Inbox::new(buffer_bytes),
+            inbox,
             leading: watch::Sender::new(None),
             state: Mutex::default(),
             is_leaving: AtomicBool::new(false),
