@@ -131,7 +131,7 @@ impl WriterState {
         };
         // Before the event: a shard that sees it has to see what it is.
         let last = self.next_tip(self.id.clone());
-        ending.set(Cause::Terminal, last);
+        ending.set_at(Cause::Terminal, last, received);
         let moves = self.moves(at);
         self.put(frame, Kind::Terminal, received, moves);
     }

@@ -1,5 +1,6 @@
 //! In the place of an engine, in a program that was built without one.
 
+use super::chains::{ChainEngine, Sign, Tail};
 use super::engine::{Engine, EngineError, Extent, Reader};
 use super::lease::LeaseAnswer;
 use super::pipeline::Answer;
@@ -19,6 +20,9 @@ pub(crate) enum Fleet {}
 
 /// None that can be reached.
 pub(crate) struct NoLog;
+
+/// The same.
+pub(crate) type Log = NoLog;
 
 impl Fleet {
     pub(crate) fn new(_: &config::Fleet) -> Result<Self, NoEngine> {
@@ -78,6 +82,52 @@ impl Engine for NoLog {
 
 impl Reader for NoLog {
     async fn next(&mut self) -> Result<Stored, EngineError> {
+        none()
+    }
+}
+
+impl ChainEngine for NoLog {
+    type Tail = Self;
+
+    fn key(&self, channel: &str) -> String {
+        channel.to_owned()
+    }
+
+    async fn append_to(&self, _: &str, _: u64, _: String, _: Message) -> impl Future<Output = Answer> + Send + 'static {
+        std::future::ready(Answer::Lost)
+    }
+
+    async fn last(&self, _: &str) -> Result<Option<Stored>, EngineError> {
+        none()
+    }
+
+    async fn read_chain(&self, _: &str, _: u64) -> Result<Self, EngineError> {
+        none()
+    }
+
+    async fn has_read(&self, _: Self) {}
+
+    async fn tail(&self, _: u64) -> Result<Self, EngineError> {
+        none()
+    }
+
+    async fn purge(&self, _: &str, _: u64) -> Result<(), EngineError> {
+        none()
+    }
+
+    async fn give_sign(&self, _: &str) -> Result<(), EngineError> {
+        none()
+    }
+
+    async fn give_last_sign(&self, _: &str) {}
+
+    async fn sign_of(&self, _: &str) -> Result<Sign, EngineError> {
+        none()
+    }
+}
+
+impl Tail for NoLog {
+    async fn next(&mut self) -> Result<(String, Stored), EngineError> {
         none()
     }
 }

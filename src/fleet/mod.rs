@@ -5,6 +5,7 @@
 //!   state machines without I/O, clock or engine (`model` explores them); `engine` is what they need.
 //! - `driver` carries out what they say; `inbox`, `coalescing` and `sink` take what the leader reads
 //!   from the origin; `apply` publishes what has been read back.
+//! - `chains` is the same for sources with parameters: a log for each channel, in one stream.
 //! - `nats` is the one engine there is. Nothing of it is named outside of its folder.
 //!
 //! It promises that no event is lost, doubled or out of order in silence, whoever leads, and that no
@@ -16,6 +17,7 @@
 )]
 
 mod apply;
+mod chains;
 mod coalescing;
 mod driver;
 mod engine;
@@ -34,13 +36,14 @@ mod record;
 mod shared;
 mod sink;
 
+pub(crate) use chains::{ChainOver, ChannelLeaderSink, Part, SourceLog, SourceSettings, keep};
 pub(crate) use coalescing::Coalescing;
 pub(crate) use driver::{Parts, Stopped, drive};
 pub(crate) use engine::Engine;
 pub(crate) use history::Histories;
 pub(crate) use local::Local;
 pub(crate) use member::Settings;
-pub(crate) use nats::Fleet;
+pub(crate) use nats::{Fleet, Log};
 pub(crate) use reading::Reading;
 pub(crate) use shared::{FleetState, Lead, Shared};
 pub(crate) use sink::LeaderSink;

@@ -140,6 +140,9 @@ table! {
     FLEET_LEADER: Gauge "fanfare_fleet_leader" in Count, ["source"], &[],
         "Whether this instance leads: it is connected to the origin, and appends to the shared log.",
         "The sum over the fleet is 1 per source, and for a moment 0 or 2. 0 for longer than 15 s: the engine is away, or no instance reaches it.";
+    FLEET_CHANNELS_LED: Gauge "fanfare_fleet_channels_led" in Count, ["source"], &[],
+        "Channels of a source with parameters that this instance leads: it is connected to their origin, and appends to their logs.",
+        "Each is led by one instance that has clients of it. All on one: a load balancer that sends every client there.";
     FLEET_TERM: Gauge "fanfare_fleet_term" in Count, ["source"], &[],
         "The term in force in the shared log: the place at which its leader took over.",
         "It changes with the leader. Often: instances or the engine are cut off, again and again.";

@@ -9,6 +9,8 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 pub struct FleetMetrics {
     /// `fanfare_fleet_leader`.
     pub leader: Gauge,
+    /// `fanfare_fleet_channels_led`.
+    pub channels_led: Gauge,
     /// `fanfare_fleet_term`.
     pub term: Gauge,
     /// `fanfare_fleet_lease_age_seconds`.
@@ -34,14 +36,21 @@ pub struct FleetMetrics {
 }
 
 impl FleetMetrics {
-    pub(super) fn new(recorder: &PrometheusRecorder, source: &str) -> Self {
+    /// `has_channels`: the source has parameters, and a log for each channel. What says who leads a source
+    /// says nothing then, and is left out.
+    pub(super) fn new(recorder: &PrometheusRecorder, source: &str, has_channels: bool) -> Self {
         let (counter, gauge) = (
             |definition| counter(recorder, definition, &[source]),
             |definition| gauge(recorder, definition, &[source]),
         );
+        let gauge_if = |is_there: bool, definition| match is_there {
+            true => gauge(definition),
+            false => Gauge::noop(),
+        };
         Self {
-            leader: gauge(&definitions::FLEET_LEADER),
-            term: gauge(&definitions::FLEET_TERM),
+            leader: gauge_if(!has_channels, &definitions::FLEET_LEADER),
+            channels_led: gauge_if(has_channels, &definitions::FLEET_CHANNELS_LED),
+            term: gauge_if(!has_channels, &definitions::FLEET_TERM),
             lease_age_seconds: gauge(&definitions::FLEET_LEASE_AGE_SECONDS),
             append_seconds: histogram(recorder, &definitions::FLEET_APPEND_SECONDS, &[source]),
             resyncs: counter(&definitions::FLEET_RESYNCS),

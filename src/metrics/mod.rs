@@ -186,7 +186,12 @@ impl Metrics {
 
     /// The handles of a source's shared log.
     pub fn fleet(&self, source: &str) -> Arc<FleetMetrics> {
-        Arc::new(FleetMetrics::new(&self.recorder, source))
+        Arc::new(FleetMetrics::new(&self.recorder, source, false))
+    }
+
+    /// Those of one with parameters.
+    pub fn fleet_channels(&self, source: &str) -> Arc<FleetMetrics> {
+        Arc::new(FleetMetrics::new(&self.recorder, source, true))
     }
 
     /// Says when the first of a listener's certificates ends, in seconds since the epoch.

@@ -17,12 +17,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// How long the driver of a source that is no more is given to leave the fleet in order.
-const LEAVE_MAX: Duration = Duration::from_secs(2);
+pub(super) const LEAVE_MAX: Duration = Duration::from_secs(2);
 /// A leader appends something this often within the time for which the engine keeps it: so the log is
 /// never empty, and what is known by its last message stays known.
-const CHECKPOINTS_PER_AGE: u32 = 4;
+pub(super) const CHECKPOINTS_PER_AGE: u32 = 4;
 /// The engine keeps messages for a minute at least.
-const AGE_MIN: Duration = Duration::from_secs(60);
+pub(super) const AGE_MIN: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(super) struct Sharing {

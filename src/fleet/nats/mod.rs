@@ -1,5 +1,6 @@
 //! The engine: NATS JetStream. A stream per source, a bucket for the leases.
 
+mod chains;
 mod clock;
 mod connection;
 mod credentials;
@@ -17,7 +18,7 @@ use super::pipeline::Answer;
 use super::record::Message;
 use crate::config::{self, Source};
 use async_nats::HeaderMap;
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
@@ -52,6 +53,9 @@ pub(crate) struct StreamLog {
     stream: OnceCell<Stream>,
     store: OnceCell<Store>,
 }
+
+/// What the engine has of one source.
+pub(crate) type Log = StreamLog;
 
 impl Fleet {
     /// Never fails in a program that has the engine.
@@ -143,24 +147,12 @@ impl Engine for StreamLog {
         id: String,
         message: Message,
     ) -> impl Future<Output = Answer> + Send + 'static {
-        let sent = self.send(expected, &id, message).await;
-        async move {
-            let answer = match sent {
-                Ok(answer) => answer.await,
-                Err(answer) => return answer,
-            };
-            match answer.map_err(|error| error.kind()) {
-                Ok(_) => Answer::Stored,
-                Err(kind) => refused_or_lost(kind),
-            }
-        }
+        let publish = publish(id, message).expected_last_sequence(expected);
+        came_of(self.send(self.names.subject.clone(), publish).await)
     }
 
     async fn read_from(&self, sequence: u64) -> Result<StreamReader, EngineError> {
-        let began = Instant::now();
-        let inbox = self.connection.context().await?.client().new_inbox();
-        let opened = StreamReader::open(self.stream().await?, (inbox, self.clock.clone()), sequence).await;
-        opened.map_err(|error| self.connection.explain(error, began))
+        self.reader(sequence, String::new()).await
     }
 
     async fn lease(&self, revision: Option<u64>) -> LeaseAnswer {
@@ -185,24 +177,34 @@ impl StreamLog {
         Some(context.client().max_payload()).filter(|&max| max > 0)
     }
 
-    async fn send(
-        &self,
-        expected: u64,
-        id: &str,
-        message: Message,
-    ) -> Result<async_nats::jetstream::context::PublishAckFuture, Answer> {
+    async fn send(&self, subject: String, publish: PublishMessage) -> Result<PublishAckFuture, Answer> {
         let context = self.connection.context().await.map_err(|_| Answer::Lost)?;
-        let mut headers = HeaderMap::new();
-        for (name, value) in message.fields {
-            headers.append(name, value);
-        }
-        let publish = PublishMessage::build()
-            .headers(headers)
-            .payload(message.payload)
-            .message_id(id)
-            .expected_last_sequence(expected);
-        let sent = context.send_publish(self.names.subject.clone(), publish).await;
+        let sent = context.send_publish(subject, publish).await;
         sent.map_err(|error| refused_or_lost(error.kind()))
+    }
+}
+
+/// A message as it is published.
+fn publish(id: String, message: Message) -> PublishMessage {
+    let mut headers = HeaderMap::new();
+    for (name, value) in message.fields {
+        headers.append(name, value);
+    }
+    PublishMessage::build()
+        .headers(headers)
+        .payload(message.payload)
+        .message_id(id)
+}
+
+/// What comes of a message that has been sent, or not.
+async fn came_of(sent: Result<PublishAckFuture, Answer>) -> Answer {
+    let answer = match sent {
+        Ok(answer) => answer.await,
+        Err(answer) => return answer,
+    };
+    match answer.map_err(|error| error.kind()) {
+        Ok(_) => Answer::Stored,
+        Err(kind) => refused_or_lost(kind),
     }
 }
 

@@ -27,6 +27,13 @@ const DUPLICATES: Duration = Duration::from_secs(60);
 /// What a source's stream should be.
 pub(super) fn wanted(fleet: &config::Fleet, source: &Source, names: &Names) -> Config {
     let limits = source.log.shared_limits();
+    let events = i64::try_from(limits.events).unwrap_or(i64::MAX);
+    let bytes = i64::try_from(limits.bytes.saturating_mul(OVERHEAD)).unwrap_or(UNBOUNDED);
+    // Of a source with parameters the bounds are a channel's.
+    let (max_messages, max_messages_per_subject, max_bytes) = match source.is_templated() {
+        true => (UNBOUNDED, events, UNBOUNDED),
+        false => (events, UNBOUNDED, bytes),
+    };
     Config {
         name: names.stream.clone(),
         subjects: vec![names.subjects.clone()],
@@ -34,8 +41,9 @@ pub(super) fn wanted(fleet: &config::Fleet, source: &Source, names: &Names) -> C
         discard: DiscardPolicy::Old,
         storage: StorageType::File,
         num_replicas: fleet.replicas,
-        max_messages: i64::try_from(limits.events).unwrap_or(i64::MAX),
-        max_bytes: i64::try_from(limits.bytes.saturating_mul(OVERHEAD)).unwrap_or(UNBOUNDED),
+        max_messages,
+        max_messages_per_subject,
+        max_bytes,
         max_age: limits.age.max(AGE_MIN),
         duplicate_window: DUPLICATES,
         description: Some(format!("fanfare: the log of source {}", source.name)),
