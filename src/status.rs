@@ -328,6 +328,9 @@ pub struct FleetStatus {
     pub lag_events: u64,
     /// Events of the origin that are not in the log yet; of the leader.
     pub buffered_events: u64,
+    /// Of a source with parameters: channels that this instance leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels_led: Option<u64>,
     /// Since the engine has confirmed that this instance has the lease; `None`: it has none.
     pub lease_age_seconds: Option<f64>,
     /// Since the engine gave a sign of life; `None`: it never has.

@@ -247,10 +247,10 @@ fn shared_log(section: &Section<'_>, source: &mut Source) {
     if source.log.dir.is_some() {
         mistake("beside `log.dir`", "one of them: a shared log is kept by its engine");
     }
-    if source.is_templated() {
+    if source.is_templated() && source.log.history.is_some() {
         mistake(
-            "a shared log at a path with parameters, which this version does not support",
-            "a path without parameters",
+            "`log.history` at a path with parameters, which this version does not support",
+            "a larger log",
         );
     }
     if source.ids == Ids::Auto {

@@ -16,6 +16,7 @@ pub(super) fn fleet_status(state: &FleetState) -> FleetStatus {
         term: state.term,
         lag_events: state.lag,
         buffered_events: state.buffered,
+        channels_led: state.channels_led,
         lease_age_seconds: state.lease_age.map(|age| age.as_secs_f64()),
         heard_seconds: state.heard.map(|heard| heard.elapsed().as_secs_f64()),
         error: state.error.clone(),

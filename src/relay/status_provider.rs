@@ -205,10 +205,7 @@ fn source_status(live: &LiveSource, reports: impl Iterator<Item = SourceReport>,
     let names = live.upstreams();
     let upstreams = names.iter().enumerate().map(|(n, name)| snapshots.upstream(n, name));
     let clients = ClientsSnapshot::of(reports);
-    let fleet = match live {
-        LiveSource::Plain(plain) => plain.fleet(),
-        LiveSource::Templated(_) => None,
-    };
+    let fleet = live.fleet();
     SourceStatus {
         name: source.name.clone(),
         paths: source.paths.clone(),

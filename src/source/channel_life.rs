@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// How long the origin's refusal of a channel is remembered.
-const REFUSAL_KEPT: Duration = Duration::from_secs(1);
+pub(super) const REFUSAL_KEPT: Duration = Duration::from_secs(1);
 
 /// A channel of the list, and what feeds it.
 pub(super) struct ChannelLife {
@@ -115,7 +115,7 @@ impl ChannelLife {
     }
 
     /// Completes when there was no client for `idle_timeout`, and the channel is out of the list.
-    async fn idle(&self) {
+    pub(super) async fn idle(&self) {
         loop {
             let since = self.channel.idle().await;
             self.channel.settings().sleep(since, |source| source.idle_timeout).await;
@@ -126,7 +126,7 @@ impl ChannelLife {
         }
     }
 
-    fn remove(&self) {
+    pub(super) fn remove(&self) {
         self.list.remove(&self.parameters, &self.channel, false);
     }
 }

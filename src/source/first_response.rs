@@ -40,6 +40,11 @@ impl FirstResponse {
         Self::beginning(First::Asking, upstreams)
     }
 
+    /// One that the origin has refused a moment ago.
+    pub(super) fn known_refused(status: StatusCode) -> (Self, watch::Receiver<First>) {
+        Self::beginning(First::Refused(status), 0)
+    }
+
     /// One that was there before: clients may come in.
     pub(super) fn known(upstreams: usize) -> (Self, watch::Receiver<First>) {
         Self::beginning(First::Open, upstreams)
@@ -73,6 +78,20 @@ impl FirstResponse {
             Ok(First::Refused(status)) => Some(status),
             Ok(First::Open | First::Asking) => None,
             Err(_) => Some(StatusCode::BAD_GATEWAY),
+        }
+    }
+
+    /// Clients may come in, if it was not refused.
+    pub(super) fn open(&self) {
+        if let Some(sender) = &self.sender {
+            sender.open();
+        }
+    }
+
+    /// All upstreams were refused, the last with this status.
+    pub(super) fn refuse(&self, status: StatusCode) {
+        if let Some(sender) = &self.sender {
+            sender.first.send_replace(First::Refused(status));
         }
     }
 

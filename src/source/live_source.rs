@@ -4,6 +4,7 @@ use super::carried::{CarriedChannel, CarriedChannelError, CarriedSharing};
 use super::change::Change;
 use super::channel_list::ChannelUpstreams;
 use super::plain::Plain;
+use super::shared_channels::SharedChannels;
 use super::sharing::Sharing;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
@@ -11,6 +12,7 @@ use super::templated::Templated;
 use super::upstream_runner::UpstreamRunner;
 use crate::channel::{Channel, Removal, Settings, metrics_of};
 use crate::config::Source;
+use crate::fleet::FleetState;
 use crate::kept::{Folder, KeptLogState, OnDisk};
 use crate::upstream::StatusCell;
 use std::io::Read;
@@ -98,7 +100,7 @@ impl LiveSource {
     pub(super) fn begin(&self, surroundings: &Surroundings, taken: &mut TakenUpstreams) {
         match self {
             Self::Plain(plain) => plain.begin(surroundings, taken),
-            Self::Templated(templated) => templated.0.begin(taken),
+            Self::Templated(templated) => templated.0.begin(surroundings, taken),
         }
     }
 
@@ -168,6 +170,38 @@ impl LiveSource {
         match self {
             Self::Plain(plain) => plain.give_shared(),
             Self::Templated(_) => None,
+        }
+    }
+
+    /// Leads no more where its log is shared: others do from now on.
+    pub(super) fn leave_fleet(&self) {
+        match self {
+            Self::Plain(plain) => plain.sharing().into_iter().for_each(|sharing| sharing.shared().leave()),
+            Self::Templated(templated) => templated.0.sharing().into_iter().for_each(SharedChannels::leave),
+        }
+    }
+
+    /// Completes when it leads nothing.
+    pub(super) async fn left_fleet(&self) {
+        match self {
+            Self::Plain(plain) => {
+                if let Some(sharing) = plain.sharing() {
+                    sharing.shared().until_left().await;
+                }
+            }
+            Self::Templated(templated) => {
+                if let Some(sharing) = templated.0.sharing() {
+                    sharing.until_left().await;
+                }
+            }
+        }
+    }
+
+    /// How its shared log stands; `None`: it is this process's alone.
+    pub(crate) fn fleet(&self) -> Option<FleetState> {
+        match self {
+            Self::Plain(plain) => plain.fleet(),
+            Self::Templated(templated) => templated.0.sharing().map(SharedChannels::state),
         }
     }
 

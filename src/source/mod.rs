@@ -18,6 +18,8 @@ mod live_source;
 mod plain;
 mod reading;
 mod registry;
+mod shared_channel_life;
+mod shared_channels;
 mod sharing;
 mod sink;
 mod stopping_shared;

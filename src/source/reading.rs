@@ -6,6 +6,7 @@
 
 use super::keeping::KeptSlot;
 use crate::channel::Channel;
+use crate::fleet::{Log, Part};
 use crate::kept::KeptChannels;
 use crate::path::Parameters;
 use crate::quotas::{ChannelPermit, UpstreamsPermit};
@@ -17,6 +18,8 @@ use tokio::sync::{Semaphore, watch};
 
 /// Logs that are read at one time: more would be more threads, and no faster.
 const AT_ONE_TIME: usize = 8;
+/// How long it is remembered that a log could not be read: who asks meanwhile is told to come back.
+const FAILURE_KEPT: Duration = Duration::from_secs(1);
 /// How long what was read waits for a client: those that wait for it come at once.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -28,14 +31,18 @@ pub(super) struct ReadChannel {
     pub(super) channel: Arc<Channel>,
     pub(super) kept: KeptSlot,
     pub(super) permits: (ChannelPermit, UpstreamsPermit),
-    /// Where it came from.
-    from: (Arc<KeptChannels>, PathBuf),
+    /// Where it came from, if it is kept on disk.
+    from: Option<(Arc<KeptChannels>, PathBuf)>,
+    /// What takes part in the fleet for it, if it is shared.
+    pub(super) part: Option<Box<Part<Log>>>,
 }
 
 enum Entry {
     /// It ends when the log has been read.
     Reading(watch::Receiver<()>),
     Read(Box<ReadChannel>, Instant),
+    /// It could not be read.
+    Failed(Instant),
 }
 
 /// What a client finds.
@@ -43,6 +50,8 @@ pub(super) enum Found {
     Nothing,
     Reading(Reading),
     Read(Box<ReadChannel>),
+    /// It could not be read a moment ago.
+    Failed,
 }
 
 /// The logs that are being read, and those that have been.
@@ -77,20 +86,34 @@ impl ReadChannel {
             channel,
             kept,
             permits,
-            from,
+            from: Some(from),
+            part: None,
+        }
+    }
+
+    /// One whose log is shared.
+    pub(super) fn shared(part: Part<Log>, permits: (ChannelPermit, UpstreamsPermit)) -> Self {
+        Self {
+            channel: part.channel().clone(),
+            kept: KeptSlot::none(),
+            permits,
+            from: None,
+            part: Some(Box::new(part)),
         }
     }
 
     /// Whether it has been read from where logs are kept now.
     pub(super) fn is_of(&self, kept: Option<&Arc<KeptChannels>>) -> bool {
-        kept.is_some_and(|kept| Arc::ptr_eq(kept, &self.from.0))
+        let from = self.from.as_ref().map(|(kept, _)| kept);
+        kept.zip(from).is_some_and(|(kept, from)| Arc::ptr_eq(kept, from))
     }
 
     /// Leaves it on disk for who comes later. Blocks.
     fn put_back(self) {
         self.kept.close();
-        let (kept, folder) = self.from;
-        kept.put_back(&folder);
+        if let Some((kept, folder)) = self.from {
+            kept.put_back(&folder);
+        }
     }
 }
 
@@ -106,6 +129,11 @@ impl Readings {
         match entries.remove(parameters) {
             None => Found::Nothing,
             Some(Entry::Read(read, _)) => Found::Read(read),
+            Some(Entry::Failed(since)) if since.elapsed() < FAILURE_KEPT => {
+                entries.insert(parameters.clone(), Entry::Failed(since));
+                Found::Failed
+            }
+            Some(Entry::Failed(_)) => Found::Nothing,
             // Its thread has panicked: that has been said.
             Some(Entry::Reading(reading)) if reading.has_changed().is_err() => Found::Nothing,
             Some(Entry::Reading(reading)) => {
@@ -129,6 +157,11 @@ impl Readings {
         self.entries().insert(parameters, entry);
     }
 
+    /// It can't be read.
+    pub(super) fn failed(&self, parameters: Parameters) {
+        self.entries().insert(parameters, Entry::Failed(Instant::now()));
+    }
+
     /// Those that no client has come back for in time.
     pub(super) fn unclaimed(&self, now: Instant) -> Unclaimed {
         self.taken(|since| now.saturating_duration_since(since) >= CLAIMED_WITHIN)
@@ -141,7 +174,11 @@ impl Readings {
 
     fn taken(&self, is_wanted: impl Fn(Instant) -> bool) -> Unclaimed {
         let mut entries = self.entries();
-        let taken = entries.extract_if(|_, entry| matches!(entry, Entry::Read(_, since) if is_wanted(*since)));
+        let is_taken = |entry: &Entry| match entry {
+            Entry::Read(_, since) | Entry::Failed(since) => is_wanted(*since),
+            Entry::Reading(_) => false,
+        };
+        let taken = entries.extract_if(|_, entry| is_taken(entry));
         Unclaimed(taken.map(|(_, entry)| entry).collect())
     }
 

@@ -256,18 +256,13 @@ impl Registry {
 
     /// This process leads no more where logs are shared: others do from now on. Clients are served on.
     pub(crate) fn leave_fleet(&self) {
-        self.list()
-            .iter()
-            .filter_map(|live| live.sharing())
-            .for_each(|sharing| sharing.shared().leave());
+        self.list().iter().for_each(|live| live.leave_fleet());
     }
 
     /// Completes when it leads nowhere.
     pub(crate) async fn left_fleet(&self) {
         for live in self.list().iter() {
-            if let Some(sharing) = live.sharing() {
-                sharing.shared().until_left().await;
-            }
+            live.left_fleet().await;
         }
     }
 

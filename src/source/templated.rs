@@ -1,12 +1,15 @@
 //! A templated source: a channel per set of parameters, opened for its first client and closed some
 //! time after its last. Each channel has one task, which is its whole life (`channel_life`).
 
+mod shared;
+
 use super::carried::{CarriedChannel, CarriedChannelError};
 use super::channel_life::ChannelLife;
 use super::channel_list::{ChannelList, ChannelUpstreams, Channels, OpenChannel, OpenOutcome, make_room};
 use super::first_response::{First, FirstResponse};
 use super::keeping::KeptSlot;
 use super::reading::{Found, ReadChannel, Reading, Readings};
+use super::shared_channels::SharedChannels;
 use super::surroundings::Surroundings;
 use super::taken_upstreams::TakenUpstreams;
 use super::upstream_runner::UpstreamRunner;
@@ -50,6 +53,8 @@ pub struct Templated {
     readings: Readings,
     /// Where the logs are kept, if they are.
     kept: Mutex<Option<Arc<KeptChannels>>>,
+    /// If the logs are shared with other instances.
+    sharing: Option<SharedChannels>,
 }
 
 impl Templated {
@@ -70,6 +75,7 @@ impl Templated {
                     .directory_of(&source)
                     .map(|directory| Arc::new(KeptChannels::new(&directory, &source))),
             ),
+            sharing: SharedChannels::of(&source, surroundings),
             settings,
         })
     }
@@ -101,7 +107,10 @@ impl Templated {
     }
 
     /// Begins the lives of the channels that were taken over, with the upstreams that were.
-    pub(super) fn begin(&self, taken: &mut TakenUpstreams) {
+    pub(super) fn begin(&self, surroundings: &Surroundings, taken: &mut TakenUpstreams) {
+        if let Some(sharing) = &self.sharing {
+            sharing.begin(surroundings);
+        }
         let mut tasks = self.tasks();
         for (life, upstreams) in self.taken().drain(..) {
             if let Some(tasks) = tasks.as_mut() {
@@ -117,7 +126,7 @@ impl Templated {
     pub(super) fn remove(&self, removal: Removal) {
         let mut channels = self.list.lock();
         channels.values().for_each(|open| open.channel.remove(removal));
-        *self.tasks() = None;
+        self.end_tasks();
         let gone = std::mem::take(&mut *channels);
         // Outside of the lock: what is kept of them is written.
         drop(channels);
@@ -130,7 +139,7 @@ impl Templated {
         let mut channels = self.list.lock();
         let asking = channels.values().filter(|open| *open.first.borrow() == First::Asking);
         asking.for_each(|open| open.channel.remove(removal));
-        *self.tasks() = None;
+        self.end_tasks();
         let gone = std::mem::take(&mut *channels);
         drop(channels);
         drop(gone);
@@ -139,10 +148,18 @@ impl Templated {
     /// Closes the upstreams, and lets go of the channels: no other is opened.
     pub(super) fn close(&self) {
         let mut channels = self.list.lock();
-        *self.tasks() = None;
+        self.end_tasks();
         let gone = std::mem::take(&mut *channels);
         drop(channels);
         drop(gone);
+    }
+
+    /// The channels' lives end: where they are shared, in order, if that takes no longer than a moment.
+    fn end_tasks(&self) {
+        let tasks = self.tasks().take();
+        if let (Some(sharing), Some(tasks)) = (&self.sharing, tasks) {
+            sharing.close(tasks, &self.upstreams);
+        }
     }
 
     /// From now on the logs are kept here.
@@ -253,11 +270,14 @@ impl Templated {
         if let Some(open) = channels.get(&parameters) {
             return open.enter(protocol, wanted);
         }
+        if let Some(sharing) = &self.sharing {
+            return self.enter_shared(sharing, channels, parameters, (protocol, wanted));
+        }
         let kept = self.kept();
         let read = match self.readings.find(&parameters) {
             Found::Reading(reading) => return OpenOutcome::Reading(reading),
             Found::Read(read) => Some(*read).filter(|read| read.is_of(kept.as_ref())),
-            Found::Nothing => None,
+            Found::Nothing | Found::Failed => None,
         };
         let (made, permits) = match read {
             Some(read) => ((read.channel, read.kept), read.permits),
