@@ -142,6 +142,11 @@ impl Nats {
         }
     }
 
+    /// The process of a server.
+    pub fn pid(&self, n: usize) -> u32 {
+        self.servers[n].process.as_ref().unwrap().id()
+    }
+
     /// Where a server keeps its streams.
     pub fn store(&self, n: usize) -> PathBuf {
         self.dir.path().join(format!("store-{n}"))
