@@ -253,6 +253,12 @@ fn shared_log(section: &Section<'_>, source: &mut Source) {
             "a larger log",
         );
     }
+    if source.is_templated() && !source.coalesce.is_zero() {
+        mistake(
+            "beside `coalesce` at a path with parameters, which this version does not support",
+            "one of them",
+        );
+    }
     if source.ids == Ids::Auto {
         source.ids = Ids::Assign;
     }
