@@ -157,7 +157,21 @@ fn fleet_and_sources(section: &Section<'_>) {
             .iter()
             .for_each(|item| item.mistake("a shared log", "`fleet` at the top of the file, which says where it is")),
         Some(fleet) if shared.is_empty() => fleet.warn("no effect: no source says `fleet: true`"),
-        Some(_) => {}
+        Some(fleet) => {
+            let has_parameters = |source: &Item<'_>| {
+                let is_shared = source.at("fleet").is_some_and(|item| item.peek() == Some("true"));
+                is_shared && source::paths(source).iter().any(|(path, _)| path.is_templated())
+            };
+            let is_local = |item: &Item<'_>| item.peek() == Some("local");
+            if let Some(when_away) = fleet.at("when_away").filter(is_local)
+                && sources.iter().any(|(_, source)| has_parameters(source))
+            {
+                when_away.mistake(
+                    "beside a shared log at a path with parameters, which this version does not support",
+                    "`hold`",
+                );
+            }
+        }
     }
 }
 

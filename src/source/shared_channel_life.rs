@@ -4,7 +4,7 @@
 use super::channel_life::{ChannelLife, REFUSAL_KEPT};
 use crate::config::Target;
 use crate::critical::OnPanic;
-use crate::fleet::{ChainOver, ChannelLeaderSink, Lead, LeaderSink, Log, Part, Shared};
+use crate::fleet::{ChainOver, ChannelLeaderSink, Coalescing, Lead, LeaderSink, Log, Part, Shared};
 use crate::quotas::UpstreamsPermit;
 use hyper::StatusCode;
 use std::future::pending;
@@ -136,13 +136,16 @@ impl ChannelLife {
 
     /// Runs them all, until each has come to its end.
     async fn feed(&self, shared: &Arc<Shared>, lead: &Lead, opened: &watch::Receiver<bool>) {
+        // Events of a channel are not held back for others.
+        let way = Coalescing::new(shared.inbox.clone(), self.channel.clone(), lead.term);
         let run = |n: usize| {
+            let way = way.clone();
             let (runners, channel, status) = (self.runners.clone(), self.channel.clone(), self.statuses[n].clone());
             let (parameters, inbox, lead) = (self.parameters.clone(), shared.inbox.clone(), lead.clone());
             let opened = opened.clone();
             async move {
                 let fill = move |target: &Target| target.map(|url| parameters.fill(url));
-                let inner = LeaderSink::new(inbox.clone(), channel.clone(), &lead, n, false);
+                let inner = LeaderSink::new(way, &lead, n, false);
                 let sink = ChannelLeaderSink::new(inner, inbox, (lead.term, n), opened);
                 let place = lead.places.get(n).filter(|place| !place.is_empty());
                 runners[n].run(&channel, place, fill, sink, status, None).await;
