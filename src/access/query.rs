@@ -1,6 +1,6 @@
 //! Parameters of a query, by their decoded names.
 
-use crate::path::form_value;
+use crate::path::{form_pairs, form_value, raw_pairs};
 
 /// What there has to be one of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) enum One<T> {
 /// The parameter of this name.
 pub(super) fn parameter(query: Option<&str>, wanted: &str) -> One<Vec<u8>> {
     let mut found = One::None;
-    for (name, value) in pairs(query) {
+    for (name, value) in form_pairs(query) {
         if name != wanted.as_bytes() {
             continue;
         }
@@ -26,14 +26,6 @@ pub(super) fn parameter(query: Option<&str>, wanted: &str) -> One<Vec<u8>> {
     found
 }
 
-/// All parameters, decoded, in their order.
-pub(super) fn pairs(query: Option<&str>) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
-    raw_pairs(query).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (form_value(name), form_value(value))
-    })
-}
-
 /// The query without the parameters of these names, everything else byte for byte.
 pub(super) fn without(query: Option<&str>, names: &[&str]) -> Option<String> {
     let is_named = |pair: &&str| {
@@ -42,10 +34,6 @@ pub(super) fn without(query: Option<&str>, names: &[&str]) -> Option<String> {
     };
     let kept: Vec<&str> = raw_pairs(query).filter(|pair| !is_named(pair)).collect();
     (!kept.is_empty()).then(|| kept.join("&"))
-}
-
-fn raw_pairs(query: Option<&str>) -> impl Iterator<Item = &str> {
-    query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty())
 }
 
 #[cfg(test)]

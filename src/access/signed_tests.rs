@@ -99,8 +99,8 @@ proptest! {
         let Some(asked) = AccessRequest::of(&request) else { return Ok(()) };
         let same = crate::path::normalise("/jobs/42/events").expect("a path");
         if signed().decide(&asked, UNIX_EPOCH + Duration::from_secs(NOW)).is_ok() {
-            let original: Vec<_> = crate::access::query::pairs(Some(url.split_once('?').expect("a query").1)).collect();
-            let now: Vec<_> = crate::access::query::pairs(request.uri().query()).collect();
+            let original: Vec<_> = crate::path::form_pairs(Some(url.split_once('?').expect("a query").1)).collect();
+            let now: Vec<_> = crate::path::form_pairs(request.uri().query()).collect();
             prop_assert_eq!(&asked.path, &same);
             prop_assert_eq!(now, original);
         }

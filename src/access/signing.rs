@@ -10,7 +10,7 @@
 //! each reconnect.
 
 use super::query;
-use crate::path::{encode_component, normalise};
+use crate::path::{encode_component, form_pairs, normalise};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,7 +29,7 @@ const KEY_ID_BYTES_MAX: usize = 256;
 
 /// The text that is signed. `None`: a value that is no text.
 pub(super) fn text(path: &str, expires: u64, key_id: &str, query: Option<&str>) -> Option<String> {
-    let mut sources = query::pairs(query)
+    let mut sources = form_pairs(query)
         .filter(|(name, _)| name == SOURCE)
         .map(|(_, value)| String::from_utf8(value).ok())
         .collect::<Option<Vec<String>>>()?;

@@ -2,7 +2,7 @@
 
 use super::head::RawLastEventId;
 use crate::config::Network;
-use crate::path::form_value;
+use crate::path::form_pairs;
 use bytes::Bytes;
 use hyper::header::{ACCEPT, HeaderMap, HeaderName};
 use hyper::{Method, Request};
@@ -111,11 +111,8 @@ pub(super) fn parameter<B>(request: &Request<B>, wanted: &str) -> Option<Vec<u8>
 
 /// All query parameters of this name.
 pub(super) fn parameters<B>(request: &Request<B>, wanted: &str) -> impl Iterator<Item = Vec<u8>> {
-    let pairs = request.uri().query().into_iter().flat_map(|query| query.split('&'));
-    pairs.filter_map(move |pair| {
-        let (name, value) = pair.split_once('=')?;
-        (name == wanted).then(|| form_value(value))
-    })
+    let pairs = form_pairs(request.uri().query());
+    pairs.filter_map(move |(name, value)| (name == wanted.as_bytes()).then_some(value))
 }
 
 /// The client's own address: what the nearest trusted proxies say, read from the nearest on.
@@ -226,6 +223,7 @@ mod tests {
             Some(&b"a/b c%zz"[..])
         );
         assert_eq!(last_event_id(&request("/?a=1")), None);
+        assert_eq!(last_event_id(&request("/?last%45ventId=7")).as_deref(), Some(&b"7"[..]));
         let mut both = request("/?lastEventId=query");
         both.headers_mut()
             .insert(LAST_EVENT_ID, "header".parse().expect("a value"));

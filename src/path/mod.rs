@@ -18,6 +18,6 @@ mod properties;
 
 pub use normal::{BadPath, normalise};
 pub(crate) use normal::{normal_segment, segments};
-pub(crate) use percent::{decode, encode_bytes, encode_component, form_value, is_well_formed};
+pub(crate) use percent::{decode, encode_bytes, encode_component, form_pairs, form_value, is_well_formed, raw_pairs};
 pub use readings::one_meaning;
 pub(crate) use template::{BadParameter, Parameters, Piece, Template, fill, pieces};

@@ -65,6 +65,21 @@ pub(crate) fn form_value(value: &str) -> Vec<u8> {
     percent_decode_str(&value.replace('+', " ")).collect()
 }
 
+/// The names and values of a query in that form, decoded, in their order. One without `=` has an empty
+/// value. Whoever looks for a parameter looks here: what is allowed by one reading of a query must
+/// not be served by another.
+pub(crate) fn form_pairs(query: Option<&str>) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
+    raw_pairs(query).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (form_value(name), form_value(value))
+    })
+}
+
+/// The same as they are written.
+pub(crate) fn raw_pairs(query: Option<&str>) -> impl Iterator<Item = &str> {
+    query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,8 @@
 
 use super::{Files, answer, assert_unauthorized, denied, relayed};
 use crate::support::client::{ask, get};
-use crate::support::relay::PATH;
+use crate::support::origin::TestOrigin;
+use crate::support::relay::{PATH, Setup};
 use std::path::Path;
 use std::process::Command;
 
@@ -64,6 +65,47 @@ async fn a_signed_url_lets_in_as_often_as_its_client_comes_back() {
         }
     };
     assert_eq!((refused.head.status, denied(&relay, "expired")), (401, 1.0));
+}
+
+/// However its query is written, it shows the sources that were signed.
+#[tokio::test]
+async fn a_url_for_one_of_several_sources_shows_no_other() {
+    let files = Files::new();
+    let keys = files.write("keys", KEYS);
+    let origins = [TestOrigin::start().await, TestOrigin::start().await];
+    let relay = Setup::over(&origins[0])
+        .source(&format!("access: [ {} ]", way(&keys)))
+        .beside(&format!(
+            "s1: {{ path: /other, upstream: \"{}\", access: [ {} ] }}",
+            origins[1].url("/other"),
+            way(&keys)
+        ))
+        .top("combine: [ { path: /all, sources: [ s, s1 ] } ]")
+        .start();
+    let mut conns = Vec::new();
+    for origin in &origins {
+        let mut conn = origin.accept().await;
+        conn.stream_head().await;
+        conn.event("id: 1\ndata: x").await;
+        conns.push(conn);
+    }
+    let url = sign(&keys, &["--expires", "1h"], "/all?source=s");
+    for url in [
+        url.clone(),
+        url.replace("source=", "s%6furce="),
+        url.replace("source=s", "%73%6F%75%72%63%65=%73"),
+    ] {
+        let client = relay.open(&get(&url)).await;
+        let id = String::from_utf8(client.last_event_id.clone()).unwrap();
+        assert!(id.starts_with("s:") && !id.contains(','), "{url}: {id}");
+    }
+    for wrong in [
+        url.replace("source=s&", ""),
+        url.replace("source=s", "source"),
+        format!("{url}&%73ource=s1"),
+    ] {
+        assert_unauthorized(&answer(&relay, get(&wrong)).await, &["SignedUrl"]);
+    }
 }
 
 /// The example of docs/security-relevant reading: what a shell has.
