@@ -1,7 +1,7 @@
 //! The channels that are put together from one and others.
 
-use crate::sync::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, fence};
+use std::sync::{Arc, PoisonError, Weak};
 
 /// The channels that take in what one publishes.
 pub(super) struct Joins<C> {
@@ -14,7 +14,7 @@ impl<C> Joins<C> {
     pub(super) fn new() -> Self {
         Self {
             any: AtomicBool::new(false),
-            list: Mutex::default(),
+            list: Mutex::new(Vec::new()),
         }
     }
 
@@ -48,3 +48,6 @@ impl<C> Joins<C> {
         self.any.store(!list.is_empty(), Ordering::Relaxed);
     }
 }
+
+#[cfg(all(test, fanfare_loom))]
+mod loom;

@@ -10,7 +10,6 @@ use crate::config::{self, LogLimits};
 use crate::event_stream::Event;
 use crate::log::{Cursor, Epoch, Log};
 use ::loom::{model, thread};
-use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
