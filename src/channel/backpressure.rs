@@ -44,6 +44,11 @@ impl Limits {
         events > self.events || bytes > self.bytes
     }
 
+    /// Whether followers that have offered a log up to this entry are further behind.
+    pub(super) fn are_exceeded_by(self, log: &Log, offered: Cursor) -> bool {
+        self.are_exceeded(log.head().since(offered), log.bytes_from(offered.next()))
+    }
+
     /// Whether so much has been published without a look at the followers that it is time for one.
     pub(super) fn make_a_batch(self, entries: u64, bytes: u64) -> bool {
         entries > self.events / 2 || bytes > self.bytes / 2
@@ -67,24 +72,15 @@ impl Backpressure {
         }
     }
 
-    /// Completes when the followers are near enough for more, by the limits at that time.
-    /// `offered`: the newest entry that each of them has offered.
-    pub(super) async fn wait(&self, log: &Log, offered: impl Fn() -> Option<Cursor>, limits: impl Fn() -> Limits) {
-        let look = || (!is_ahead(log, &offered, limits())).then_some(());
+    /// Completes when the followers are near enough for more. `outruns`: whether they are not.
+    pub(super) async fn wait(&self, outruns: impl Fn() -> bool) {
+        let look = || (!outruns()).then_some(());
         if look().is_some() {
             return;
         }
         let _counted = Counted::new(&self.waiting);
         look_until(&self.moved, look).await;
     }
-}
-
-fn is_ahead(log: &Log, offered: impl Fn() -> Option<Cursor>, limits: Limits) -> bool {
-    let head = log.head();
-    let Some(offered) = offered() else {
-        return false;
-    };
-    limits.are_exceeded(head.since(offered), log.bytes_from(offered.next()))
 }
 
 #[cfg(all(test, fanfare_loom))]

@@ -133,15 +133,9 @@ impl<C: Derived> Derivations<C> {
         self.set().channels().count()
     }
 
-    /// The newest of the parent's entries that all followers of derived channels have offered: a lag
-    /// there counts as the same lag here.
-    pub(super) fn offered(&self) -> Option<Cursor> {
-        if !self.are_any() {
-            return None;
-        }
-        let set = self.set();
-        let most = set.channels().filter_map(|channel| channel.lag()).max()?;
-        Some(set.done()?.before().back(most))
+    /// Whether the followers of one are so far behind that the upstreams wait for them.
+    pub(super) fn outrun_any(&self) -> bool {
+        self.are_any() && self.set().channels().any(|channel| channel.outruns())
     }
 
     /// Lets go of what is too old, and of channels without clients. To be called about once a second.

@@ -1,5 +1,6 @@
 //! A channel that is derived from another: what it asks its parent, and how it is written.
 
+use super::backpressure::Limits;
 use super::carried::CarriedChannelState;
 use super::channel::{Channel, Parts};
 use super::deriving::{Derived, Parent};
@@ -128,16 +129,15 @@ impl Channel {
         }
     }
 
-    /// The newest entry that every follower has offered, here and of what is derived. `None`: there is
-    /// no follower.
-    pub(super) fn offered(&self) -> Option<Cursor> {
-        let all = [
-            self.followers.offered(),
-            self.compression.offered(),
-            self.derivations.offered(),
-            self.offered_in_joins(),
-        ];
-        all.into_iter().flatten().min()
+    /// Whether its followers are so far behind, or those of what is computed from it, that its upstreams
+    /// wait for them.
+    pub(super) fn outruns(&self) -> bool {
+        let offered = [self.followers.offered(), self.compression.offered()];
+        let offered = offered.into_iter().flatten().min();
+        let exceeds = |offered| Limits::of(&self.settings().load()).are_exceeded_by(self.log(), offered);
+        offered.is_some_and(exceeds)
+            || self.derivations.outrun_any()
+            || (self.joins.are_any() && self.joins.all().iter().any(|joined| joined.outruns()))
     }
 
     /// What is derived from it, by filter, each as far as it is itself.
@@ -169,6 +169,22 @@ impl Channel {
         let channel = Self::take_as(state, log, (settings, metrics), lineage)?;
         self.derivations.take(&self.as_parent(), filter, &channel);
         Ok(channel)
+    }
+
+    /// The entry that comes next is this one of the channel that it is computed from, which is its last
+    /// one or that of one of its sources.
+    fn ends_with(&self, entry: &Entry) {
+        let last = Tip {
+            cursor: self.log().head().next(),
+            position: entry.position,
+            id: entry.id().clone(),
+        };
+        let end = self.lineage.whole().and_then(|whole| whole.end());
+        let is_it = |end: Arc<End>| end.cause == Cause::Terminal && end.position == entry.position;
+        match end.is_some_and(is_it) {
+            true => self.ending.set(Cause::Terminal, last),
+            false => self.ending.source_ends(last.cursor),
+        }
     }
 
     pub(super) fn sweep_derived(&self, now: Instant) {
@@ -241,12 +257,7 @@ impl Derived for Channel {
         let mut writer_state = self.writer_state();
         if kind == Kind::Terminal {
             // Before the event: a shard that sees it has to see what it is.
-            let last = Tip {
-                cursor: self.log().head().next(),
-                position: entry.position,
-                id: entry.id().clone(),
-            };
-            self.ending.set(Cause::Terminal, last);
+            self.ends_with(entry);
         }
         let draft = Draft {
             frame,
@@ -299,8 +310,8 @@ impl Derived for Channel {
         Channel::idle_since(self)
     }
 
-    fn lag(&self) -> Option<u64> {
-        Some(self.log().head().since(self.offered()?))
+    fn outruns(&self) -> bool {
+        Channel::outruns(self)
     }
 
     fn trim(&self, oldest: Option<Position>, now: Instant) {

@@ -25,8 +25,8 @@ pub(super) trait Derived {
     fn changed(&self);
     /// Since when there has been no client; `None` while there is one.
     fn idle_since(&self) -> Option<Instant>;
-    /// How far the slowest follower is behind, in entries; `None`: there is none.
-    fn lag(&self) -> Option<u64>;
+    /// Whether its followers are so far behind that the upstreams wait for them.
+    fn outruns(&self) -> bool;
     /// Lets go of what is too old, and of what the parent has let go: up to this position.
     fn trim(&self, oldest: Option<Position>, now: Instant);
 }

@@ -6,7 +6,7 @@
 use crate::log::{Cursor, Position, Tip};
 use crate::sync::{AtomicBool, AtomicUsize, Notify, Ordering, Swap, look_until};
 use bytes::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Why a stream has ended.
@@ -41,6 +41,9 @@ pub(super) struct Ending {
     ended: Notify,
     /// Upstreams that the origin has not ended.
     upstreams: AtomicUsize,
+    /// Terminal events behind which the stream goes on, by others of its sources: at most one for
+    /// each of them.
+    of_sources: Mutex<Vec<Cursor>>,
 }
 
 impl Ending {
@@ -50,7 +53,12 @@ impl Ending {
             over: AtomicBool::new(false),
             ended: Notify::new(),
             upstreams: AtomicUsize::new(upstreams),
+            of_sources: Mutex::default(),
         }
+    }
+
+    fn of_sources(&self) -> MutexGuard<'_, Vec<Cursor>> {
+        self.of_sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same where it is known how far it has come.
@@ -101,6 +109,21 @@ impl Ending {
         })));
         self.over.store(true, Ordering::Release);
         self.ended.notify_waiters();
+    }
+
+    /// The entry that comes next is the last one of a source, and the stream goes on.
+    pub(super) fn source_ends(&self, last: Cursor) {
+        self.of_sources().push(last);
+    }
+
+    /// The first terminal event from an entry on.
+    pub(super) fn first_terminal(&self, from: Cursor) -> Option<Cursor> {
+        let own = self.get().filter(|end| end.cause == Cause::Terminal);
+        let mut first = own.map(|end| end.last).filter(|last| *last >= from);
+        for last in self.of_sources().iter().filter(|last| **last >= from) {
+            first = Some(first.map_or(*last, |first| first.min(*last)));
+        }
+        first
     }
 
     /// The origin goes on after it had said that there is no more. After a terminal event nothing

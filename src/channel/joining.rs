@@ -195,26 +195,29 @@ impl Channel {
         let prefix = join.prefix_events.then_some(&**name);
         let block = joined_block(entry, &id, prefix);
         let at = block.map(|block| {
-            let kind = self.kind_of(join, state, n, entry);
+            if entry.kind() == Kind::Terminal {
+                self.source_ends_with_next(join, state, n, &id);
+            }
             let told = block.has_id.then_some(id);
-            self.append_joined(state, kind, block.frame, told, entry.received())
+            self.append_joined(state, entry.kind(), block.frame, told, entry.received())
         });
         state.tracks.take(n, entry.cursor, at);
     }
 
-    /// A source's last event is the last of all only where the others have ended before.
-    fn kind_of(&self, join: &Join<Self>, state: &JoinState, n: usize, entry: &Entry) -> Kind {
-        if entry.kind() != Kind::Terminal {
-            return entry.kind();
-        }
+    /// The entry that comes next is the last event of a source: the last of all only where the others
+    /// have ended before. To be called before it is there: a shard that sees it has to see what it is.
+    fn source_ends_with_next(&self, join: &Join<Self>, state: &JoinState, n: usize, id: &Bytes) {
         let mut others = join.channels().enumerate().filter(|(other, _)| *other != n);
         let is_over = |(other, parent): (usize, &Arc<Self>)| {
             let end = parent.end().filter(|end| end.cause == Cause::Terminal);
             end.is_some_and(|end| end.last < state.tracks.done(other))
         };
-        match others.all(is_over) {
-            true => Kind::Terminal,
-            false => Kind::Event,
+        let is_last = others.all(is_over);
+        let writer_state = self.writer_state();
+        let next = writer_state.next_tip(id.clone());
+        match is_last {
+            true => self.ending.set(Cause::Terminal, next),
+            false => self.ending.source_ends(next.cursor),
         }
     }
 
@@ -230,13 +233,7 @@ impl Channel {
         if let Some(told) = told {
             state.told = told;
         }
-        let mut writer_state = self.writer_state();
-        if kind == Kind::Terminal {
-            // Before the event: a shard that sees it has to see what it is.
-            self.ending
-                .set(Cause::Terminal, writer_state.next_tip(state.told.clone()));
-        }
-        writer_state.append_draft(Draft {
+        self.writer_state().append_draft(Draft {
             frame,
             id: state.told.clone(),
             indexed: true,
@@ -250,14 +247,14 @@ impl Channel {
     fn lapsed(&self, join: &Join<Self>, state: &mut JoinState, n: usize) {
         let JoinedSource { name, channel } = &join.sources[n];
         let (oldest, place) = channel.oldest_place();
-        state.tracks.pass_over(n, oldest);
         state.parts[n] = part(name, &place);
         self.metrics().gaps[GapReason::Evicted.index()].increment(1);
         let settings = self.settings().load();
         let blocks = gap_blocks(settings.gap_event.as_deref(), GapReason::Evicted, name, None, false);
-        if !blocks.is_empty() {
-            self.append_joined(state, Kind::Gap, frame(&[blocks.as_bytes()]), None, Instant::now());
-        }
+        let told = !blocks.is_empty();
+        let told =
+            told.then(|| self.append_joined(state, Kind::Gap, frame(&[blocks.as_bytes()]), None, Instant::now()));
+        state.tracks.pass_over(n, oldest, told);
     }
 
     /// It ends when all its sources have, and goes on when one of them does. Whether that has changed.
@@ -288,21 +285,5 @@ impl Channel {
             self.writer_state().trim_up_to(before);
         }
         state.tracks.let_go(self.log().tail());
-    }
-
-    /// The newest of a source's entries that the followers of all channels have offered that it is
-    /// part of.
-    pub(super) fn offered_in_joins(&self) -> Option<Cursor> {
-        if !self.joins.are_any() {
-            return None;
-        }
-        let offered = self.joins.all().into_iter().filter_map(|joined| {
-            let offered = joined.offered()?;
-            let join = joined.lineage.join()?;
-            let n = join.channels().position(|parent| std::ptr::eq(&**parent, self))?;
-            let place = join.state().tracks.places_at(offered.next())[n];
-            Some(place.before())
-        });
-        offered.min()
     }
 }

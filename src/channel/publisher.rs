@@ -280,10 +280,6 @@ impl Publisher {
     /// Completes when the followers are near enough for more.
     pub async fn ready(&mut self) {
         let channel = &*self.channel;
-        let limits = || Limits::of(&channel.settings().load());
-        channel
-            .backpressure
-            .wait(channel.log(), || channel.offered(), limits)
-            .await;
+        channel.backpressure.wait(|| channel.outruns()).await;
     }
 }

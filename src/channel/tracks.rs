@@ -50,14 +50,43 @@ impl Tracks {
         track.done = entry.next();
     }
 
-    /// What came before this entry of a source can't be taken in any more.
-    pub(super) fn pass_over(&mut self, source: usize, to: Cursor) {
-        self.0[source].done = self.0[source].done.max(to);
+    /// What came before this entry of a source can't be taken in any more. The joined log tells it
+    /// here; `None`: it does not.
+    pub(super) fn pass_over(&mut self, source: usize, to: Cursor, told: Option<Cursor>) {
+        if to > self.done(source) {
+            self.take(source, to.before(), told);
+        }
     }
 
     /// The first entry of each source that does not stand before `next`.
     pub(super) fn places_at(&self, next: Cursor) -> Vec<Cursor> {
         self.0.iter().map(|track| track.place_at(next)).collect()
+    }
+
+    /// How many of the joined log's entries are of each source.
+    pub(super) fn count_between(&self, from: Cursor, to: Cursor) -> Vec<u64> {
+        let count = |track: &Track| {
+            let before = |cursor| track.kept.partition_point(|(_, at)| *at < cursor) as u64;
+            before(to).saturating_sub(before(from))
+        };
+        self.0.iter().map(count).collect()
+    }
+
+    /// The same of these ones, which stand in order.
+    pub(super) fn count(&self, entries: &[Cursor]) -> Vec<u64> {
+        let Some(first) = entries.first() else {
+            return vec![0; self.0.len()];
+        };
+        let count = |track: &Track| {
+            let from = track.kept.partition_point(|(_, at)| at < first);
+            let mut kept = track.kept.iter().skip(from).map(|(_, at)| at).peekable();
+            let is_here = |entry: &&Cursor| {
+                while kept.next_if(|at| at < entry).is_some() {}
+                kept.peek() == Some(entry)
+            };
+            entries.iter().filter(is_here).count() as u64
+        };
+        self.0.iter().map(count).collect()
     }
 
     /// Where a client goes on that has had of each source what comes before these entries: as early as
@@ -186,6 +215,32 @@ mod tests {
         assert_eq!(going.next, Cursor::FIRST);
         let going = tracks.repeating(&[Cursor::nth(4), Cursor::nth(4)], Cursor::nth(6), Cursor::FIRST);
         assert_eq!(going.next, Cursor::nth(7));
+    }
+
+    #[test]
+    fn each_entry_is_of_one_source() {
+        let tracks = tracks("abbaab");
+        let count = |from, to| tracks.count_between(Cursor::nth(from), Cursor::nth(to));
+        assert_eq!(count(1, 7), [3, 3]);
+        assert_eq!(count(2, 4), [0, 2]);
+        assert_eq!(count(4, 4), [0, 0]);
+        let of = |entries: &[u64]| {
+            let entries: Vec<Cursor> = entries.iter().copied().map(Cursor::nth).collect();
+            tracks.count(&entries)
+        };
+        assert_eq!(of(&[]), [0, 0]);
+        assert_eq!(of(&[2, 3, 6]), [0, 3]);
+        assert_eq!(of(&[1, 5, 6, 9]), [2, 1]);
+    }
+
+    #[test]
+    fn what_could_not_be_taken_in_is_told_at_one_place() {
+        let mut tracks = Tracks::new([Cursor::FIRST; 2]);
+        tracks.pass_over(0, Cursor::nth(5), Some(Cursor::nth(1)));
+        tracks.take(0, Cursor::nth(5), Some(Cursor::nth(2)));
+        assert_eq!(tracks.count_between(Cursor::nth(1), Cursor::nth(3)), [2, 0]);
+        // A client that has had all of it needs not be told.
+        assert_eq!(going(&tracks, [5, 1], 1), (2, [(5, 5), (1, 1)]));
     }
 
     #[test]

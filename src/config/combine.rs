@@ -5,13 +5,17 @@ use super::field::Presence as _;
 use super::item::{Item, Section};
 use super::paths::{CLIENT_PATH, ClientPath, PATH_FORM};
 use super::source::{self, Compress, Forward, Source};
-use super::stream::KeptLog;
+use super::stream::{KeptLog, SlowClient, SlowPolicy};
 use super::table::section;
 use super::wording::nearest;
 use std::sync::Arc;
 use std::time::Duration;
 
 const SOURCES_FORM: &str = "names of sources, at least one";
+
+/// Different sets of sources of one path whose channels there are at one time: each is a log of its
+/// own.
+pub const JOINED_CHANNELS_MAX: usize = 64;
 
 section! {
     /// Several sources in one stream.
@@ -68,6 +72,7 @@ impl Combine {
             linger: all.iter().map(|source| source.linger).max()?,
             stagger: all.iter().map(|source| source.stagger).max()?,
             max_age: ages.min().unwrap_or_default(),
+            slow_client: slow_client(&all),
             required: false,
             compress: match all.iter().all(|source| source.compress == Compress::Gzip) {
                 true => Compress::Gzip,
@@ -82,6 +87,28 @@ impl Combine {
             ..first.clone()
         })
     }
+}
+
+/// What a client may be behind at any of them. It skips events, or holds up the origins, only where all of
+/// them say so.
+fn slow_client(all: &[&Source]) -> SlowClient {
+    let each = || all.iter().map(|source| &source.slow_client);
+    let policy = policy_of_all(all).unwrap_or(SlowPolicy::Evict);
+    SlowClient {
+        policy,
+        events: each().map(|slow| slow.events).min().unwrap_or_default(),
+        bytes: each().map(|slow| slow.bytes).min().unwrap_or_default(),
+        stall: each().map(|slow| slow.stall).min().unwrap_or_default(),
+        pause_max: each().map(|slow| slow.pause_max).min().unwrap_or_default(),
+    }
+}
+
+/// The policy on which all agree.
+fn policy_of_all(all: &[&Source]) -> Option<SlowPolicy> {
+    let first = all.first()?.slow_client.policy;
+    all.iter()
+        .all(|source| source.slow_client.policy == first)
+        .then_some(first)
 }
 
 /// Every source is there, and every path leads to one thing.
@@ -179,5 +206,8 @@ fn warn_of_what_differs(item: &Item<'_>, configured: &[Arc<Source>]) {
     }
     if differ(&|one, first| one.compress != first.compress) {
         item.warn("its sources differ in `compress`: its events are not compressed");
+    }
+    if differ(&|one, first| one.slow_client.policy != first.slow_client.policy) {
+        item.warn("its sources differ in `slow_client.policy`: its clients that are too slow are evicted");
     }
 }

@@ -5,8 +5,7 @@ use super::client::{AfterRest, Flow};
 use super::failure::reason_of;
 use super::keys::ClientKey;
 use super::shard::Shard;
-use crate::channel::{Cause, Channel, gap_blocks};
-use crate::log::Cursor;
+use crate::channel::{Missed, gap_blocks};
 use crate::metrics::GapReason;
 use crate::net::Sent;
 
@@ -94,29 +93,25 @@ impl Shard {
         let client = &mut self.clients[key];
         let shard_channel = &mut self.channels[client.channel_key];
         let channel = &shard_channel.channel;
-        let to = before_terminal(channel, shard_channel.target()).max(client.next);
-        let skipped = to.since(client.next);
+        // The terminal event is for every client, as long as the log has it.
+        let terminal = channel.first_terminal(client.next);
+        let target = shard_channel.target();
+        let to = terminal.map_or(target, |last| target.min(last)).max(client.next);
         client.after_rest = AfterRest::Log;
-        if skipped == 0 {
+        if to == client.next {
             return;
         }
         self.accounts.skipped(key, channel.log(), client.next, to);
+        let missed = channel.missed(client.next, to);
         client.next = to;
-        channel.metrics().gaps[GapReason::Skipped as usize].increment(1);
+        channel.metrics().gaps[GapReason::Skipped as usize].increment(missed.len() as u64);
         let settings = channel.settings().load();
         let (event_type, reset) = (settings.gap_event.as_deref(), channel.is_id_reset_before(to));
-        let blocks = gap_blocks(event_type, GapReason::Skipped, channel.name(), Some(skipped), reset);
+        let tell = |missed: &Missed| gap_blocks(event_type, GapReason::Skipped, &missed.source, missed.events, reset);
+        let blocks: String = missed.iter().map(tell).collect();
         if !blocks.is_empty() {
             drop(settings);
             client.rest = Some(Box::new(shard_channel.own(client, blocks.as_bytes())));
         }
-    }
-}
-
-/// How far a client may jump: the terminal event is for every client, as long as the log has it.
-fn before_terminal(channel: &Channel, target: Cursor) -> Cursor {
-    match channel.end() {
-        Some(end) if end.cause == Cause::Terminal && channel.log().tail() <= end.last => target.min(end.last),
-        _ => target,
     }
 }

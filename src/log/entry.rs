@@ -17,7 +17,7 @@ pub enum Kind {
     NonEvent,
     /// A gap event: some of the origin's events are missing here.
     Gap,
-    /// The last event of the stream.
+    /// The last event of the stream, or of one of the sources that are put together in it.
     Terminal,
 }
 

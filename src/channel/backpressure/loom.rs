@@ -33,6 +33,14 @@ struct Scene {
     backpressure: Backpressure,
 }
 
+impl Scene {
+    /// As `Channel::outruns`.
+    fn outruns(&self) -> bool {
+        let offered = self.followers.offered();
+        offered.is_some_and(|offered| LIMITS.are_exceeded_by(&self.log, offered))
+    }
+}
+
 /// Two entries, of which none has been offered and one may be open.
 fn scene(shards: &[Arc<Shard>]) -> Arc<Scene> {
     let (mut writer, log) = Log::new(LogLimits {
@@ -77,11 +85,7 @@ fn a_follower_that_moves_wakes_the_publisher() {
                 scene.backpressure.progressed();
             })
         };
-        block_on(
-            scene
-                .backpressure
-                .wait(&scene.log, || scene.followers.offered(), || LIMITS),
-        );
+        block_on(scene.backpressure.wait(|| scene.outruns()));
         shard.join().expect("no panic");
     });
 }
@@ -100,11 +104,7 @@ fn the_slower_of_two_followers_wakes_the_publisher() {
                 scene.backpressure.progressed();
             })
         });
-        block_on(
-            scene
-                .backpressure
-                .wait(&scene.log, || scene.followers.offered(), || LIMITS),
-        );
+        block_on(scene.backpressure.wait(|| scene.outruns()));
         for shard in shards {
             shard.join().expect("no panic");
         }
@@ -125,11 +125,7 @@ fn a_follower_that_leaves_wakes_the_publisher() {
                 scene.backpressure.progressed();
             })
         };
-        block_on(
-            scene
-                .backpressure
-                .wait(&scene.log, || scene.followers.offered(), || LIMITS),
-        );
+        block_on(scene.backpressure.wait(|| scene.outruns()));
         shard.join().expect("no panic");
     });
 }

@@ -1,11 +1,13 @@
 //! Several sources in one stream: one connection, and one id that names the place in all of them.
 
 mod access;
+mod attacked;
 mod ends;
 mod filters;
 mod polls;
 mod reloads;
 mod resume;
+mod slow;
 mod streams;
 mod tree;
 

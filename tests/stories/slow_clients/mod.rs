@@ -2,6 +2,7 @@
 
 mod bounds;
 mod ends;
+mod filtered;
 mod pause;
 mod seen;
 mod skip;
