@@ -6,6 +6,7 @@ use super::diagnostics::{Collector, Diagnostics, Place};
 use super::item::Item;
 use super::load::Loaded;
 use super::machine::Machine;
+use super::memory::Taken;
 use super::own_address::{Leads, OwnAddresses};
 use super::root::Config;
 use super::source::Source;
@@ -267,45 +268,49 @@ impl<'a> Judge<'a> {
         let Some(memory) = self.machine.memory_bytes else {
             return;
         };
-        let (templated, plain): (Vec<&Source>, Vec<&Source>) = self
-            .config
-            .sources
-            .iter()
-            .map(AsRef::as_ref)
-            .partition(|source| source.is_templated());
         let channels = self.config.limits.channels;
-        if let Some(source) = templated.iter().max_by_key(|source| source.log.bytes) {
-            let each = source.log.bytes;
-            let all = each.saturating_mul(channels as u64);
-            if all > memory {
-                let what = format!(
-                    "`limits.channels` ({channels}) times `log.bytes` of `{}` ({}) is {}, and there are {} of memory",
-                    source.name,
-                    format_size(each),
-                    about_size(all),
-                    about_size(memory)
-                );
-                let expected = format!(
-                    "`limits.channels` of at most {}, or `log.bytes` of at most {}",
-                    (memory / each).max(1),
-                    about_size(memory / channels as u64)
-                );
-                let spot = match self.spot(&["limits", "channels"]) {
-                    spot if spot.item.as_ref().is_some_and(|item| item.path == "limits.channels") => spot,
-                    _ => self.spot(&["sources", &source.name, "log", "bytes"]),
-                };
-                self.warn(&spot, what, expected);
-            }
+        let templated = self.config.sources.iter().filter(|source| source.is_templated());
+        let taken = templated.map(|source| (source, Taken::by(source, channels, self.config)));
+        if let Some((source, taken)) = taken.max_by_key(|(_, taken)| taken.all())
+            && taken.all() > memory
+        {
+            self.memory_of_channels(source, taken, memory);
         }
-        let all = plain
-            .iter()
-            .fold(0u64, |all, source| all.saturating_add(source.log.bytes));
-        if all > memory {
-            let (all, memory) = (about_size(all), about_size(memory));
-            let what =
-                format!("`log.bytes` of all sources without parameters is {all}, and there are {memory} of memory");
+        let taken = Taken::by_all_plain(self.config);
+        if taken.all() > memory {
+            let what = format!(
+                "`log.bytes` of all sources without parameters is {}{}, and there are {} of memory",
+                about_size(taken.logs),
+                taken.besides(),
+                about_size(memory)
+            );
             self.warn(&self.spot(&["sources"]), what, "less in all");
         }
+    }
+
+    /// The channels of a source with parameters take more than there is.
+    fn memory_of_channels(&self, source: &Source, taken: Taken, memory: u64) {
+        let channels = self.config.limits.channels;
+        let what = format!(
+            "`limits.channels` ({channels}) times `log.bytes` of `{}` ({}) is {}{}, and there are {} of memory",
+            source.name,
+            format_size(source.log.bytes),
+            about_size(taken.logs),
+            taken.besides(),
+            about_size(memory)
+        );
+        // What there is besides becomes less with it.
+        let fits = |now: u64| u128::from(now) * u128::from(memory) / u128::from(taken.all());
+        let expected = format!(
+            "`limits.channels` of at most {}, or `log.bytes` of at most {}",
+            fits(channels as u64).max(1),
+            about_size(u64::try_from(fits(source.log.bytes)).unwrap_or(u64::MAX))
+        );
+        let spot = match self.spot(&["limits", "channels"]) {
+            spot if spot.item.as_ref().is_some_and(|item| item.path == "limits.channels") => spot,
+            _ => self.spot(&["sources", &source.name, "log", "bytes"]),
+        };
+        self.warn(&spot, what, expected);
     }
 
     /// As many clients as are allowed fit under the limit on open files.

@@ -34,6 +34,7 @@ mod listener;
 mod listener_tls;
 mod load;
 mod machine;
+mod memory;
 mod named_files;
 mod node;
 mod own_address;
@@ -62,7 +63,7 @@ pub use access::{
     PasswordHash, SignedAccess, read_signing_keys,
 };
 pub use addresses::{ADMIN, LISTEN, Listen, Network, parse_listen};
-pub use combine::Combine;
+pub use combine::{Combine, JOINED_CHANNELS_MAX};
 pub use cors::Cors;
 pub use credentials::Credentials;
 pub use end_rules::EndWhen;

@@ -5,7 +5,7 @@
 //! client joins a channel that is leaving.
 
 use crate::channel::{Admission, Channel, KeepsDerived, LongIds, Removal, Settings, metrics_of};
-use crate::config::{Combine, Source};
+use crate::config::{Combine, JOINED_CHANNELS_MAX, Source};
 use crate::log::WantedStart;
 use crate::metrics::{Metrics, Protocol, RefuseReason, SourceMetrics};
 use crate::quotas::{ChannelPermit, Quotas};
@@ -13,8 +13,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Different sets of sources whose channels there are at one time: each is a log of its own.
-const SETS_MAX: usize = 64;
 /// For how long a joined channel stays without clients: one that was cut comes back by then.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
@@ -190,7 +188,7 @@ impl Combined {
     }
 
     fn permit(&self, joined: &HashMap<Picked, Joined>) -> Result<ChannelPermit, RefuseReason> {
-        match joined.len() < SETS_MAX {
+        match joined.len() < JOINED_CHANNELS_MAX {
             true => self.quotas.open_channel(),
             false => Err(RefuseReason::Channels),
         }

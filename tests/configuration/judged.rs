@@ -163,6 +163,66 @@ fn logs_have_to_fit_into_the_memory() {
     assert!(warned(&with("log: {bytes: 2GiB}")).starts_with("f.yaml:2:3: sources: `log.bytes` of all sources"));
 }
 
+/// By itself each log fits.
+#[test]
+fn what_is_kept_beside_the_logs_counts() {
+    let source = |name: &str, more: &str| {
+        format!("{name}: {{path: /{name}, upstream: 'http://o/{name}', log: {{events: 1000, bytes: 300MiB}}{more}}}")
+    };
+    let file = |top: &str, more: &str| format!("{top}sources: {{{}, {}}}\n", source("a", more), source("b", more));
+    assert_eq!(warned(&file("", "")), "");
+    assert_eq!(
+        warned(&file("", ", compress: gzip")),
+        "f.yaml:1:10: sources: `log.bytes` of all sources without parameters is 600MiB, with what is compressed (600MiB) \
+         1.1GiB, and there are 1GiB of memory; expected less in all"
+    );
+    // A filtered channel has the same texts.
+    assert_eq!(warned(&file("", ", filters: 1000")), "");
+    let told = warned(&file("", ", filters: 2000"));
+    assert!(
+        told.contains("is 600MiB, with what is filtered (762.9MiB) 1.3GiB,"),
+        "{told}"
+    );
+    let told = warned(&file("", ", compress: gzip, filters: 1"));
+    assert!(
+        told.contains("is 600MiB, with what is compressed (600MiB) and filtered (600.3MiB) 1.7GiB,"),
+        "{told}"
+    );
+    // A path of two sources is three logs: of both, and of each alone.
+    let combine = "combine: [{path: /all, sources: [a, b]}]\n";
+    let told = warned(&file(combine, ""));
+    assert!(
+        told.contains("is 600MiB, with what is combined (1.1GiB) 1.7GiB,"),
+        "{told}"
+    );
+    let told = warned(&file(&format!("limits: {{channels: 1}}\n{combine}"), ""));
+    assert!(
+        told.contains("is 600MiB, with what is combined (600MiB) 1.1GiB,"),
+        "{told}"
+    );
+}
+
+#[test]
+fn jobs_that_are_compressed_and_filtered_take_more() {
+    let jobs = |more: &str| {
+        format!(
+            "limits: {{channels: 100}}\nsources: {{jobs: {{path: '/{{job}}', upstream: 'http://o/{{job}}', log: {{events: 1000, \
+             bytes: 8MiB}}{more}}}}}\n"
+        )
+    };
+    assert_eq!(warned(&jobs("")), "");
+    assert_eq!(
+        warned(&jobs(", compress: gzip")),
+        "f.yaml:1:20: limits.channels: `limits.channels` (100) times `log.bytes` of `jobs` (8MiB) is 800MiB, with what is \
+         compressed (800MiB) 1.5GiB, and there are 1GiB of memory; expected `limits.channels` of at most 64, or `log.bytes` \
+         of at most 5.1MiB"
+    );
+    assert!(warned(&jobs(", filters: 12")).contains("filtered (228.8MiB)"));
+    // Each is held by a client.
+    let few = jobs(", filters: 12").replace("channels: 100", "channels: 100, clients: 100");
+    assert_eq!(warned(&few), "");
+}
+
 #[test]
 fn clients_have_to_fit_under_the_limit_on_open_files() {
     assert_eq!(
