@@ -2,7 +2,7 @@
 
 use super::House;
 use super::numbered::{NumberedOrigin, joined, next};
-use crate::support::client::get;
+use crate::support::client::{TestClient, get};
 use crate::support::process::TestProcess;
 use crate::support::relay::{PATH, Setup};
 use rustix::process::Signal;
@@ -28,6 +28,22 @@ async fn taken_over_and_killed(house: &House, process: &mut TestProcess) {
     new.exit().await;
     // The old one leaves when the new one is there, or is gone.
     process.exit().await;
+}
+
+/// The same, and an origin publishes meanwhile: a client that comes back to the process after it gets
+/// that next, and is told of no gap.
+async fn nothing_is_missed_over_a_kill(
+    house: &House,
+    mut process: TestProcess,
+    (path, client): (&str, &TestClient),
+    origin: &NumberedOrigin,
+) {
+    taken_over_and_killed(house, &mut process).await;
+    let missed = origin.publish();
+    let process = house.start().await;
+    let back = get(path).last_event_id(&client.last_event_id);
+    assert_eq!(next(&mut back.open(process.address).await).await, missed);
+    assert_eq!(process.metric(LOG_DIR_ERRORS).await, 0.0);
 }
 
 /// Two upgrades, and a process that is killed right after another one: ids go on, and clients resume.
@@ -65,18 +81,12 @@ async fn a_process_that_is_killed_before_its_first_event_knows_where_the_origin_
     for ids in ["auto", "assign"] {
         let origin = NumberedOrigin::start(20).await;
         let house = house(&origin, ids);
-        let mut process = house.start().await;
+        let process = house.start().await;
         origin.connected().await;
         let mut client = joined(process.address).await;
         let n = origin.publish();
         assert_eq!(next(&mut client).await, n);
-        taken_over_and_killed(&house, &mut process).await;
-        let missed = origin.publish();
-        let process = house.start().await;
-        let back = get(PATH).last_event_id(&client.last_event_id);
-        let mut back = back.open(process.address).await;
-        assert_eq!(next(&mut back).await, missed, "{ids}");
-        assert_eq!(process.metric(LOG_DIR_ERRORS).await, 0.0);
+        nothing_is_missed_over_a_kill(&house, process, (PATH, &client), &origin).await;
     }
 }
 
@@ -94,7 +104,7 @@ async fn a_quiet_origin_s_place_goes_over_too() {
             false => format!("{line}\n"),
         });
     house.write(&merged.collect::<String>());
-    let mut process = house.start().await;
+    let process = house.start().await;
     busy.connected().await;
     quiet.connected().await;
     let mut client = joined(process.address).await;
@@ -104,11 +114,7 @@ async fn a_quiet_origin_s_place_goes_over_too() {
         let n = busy.publish();
         assert_eq!(next(&mut client).await, n);
     }
-    taken_over_and_killed(&house, &mut process).await;
-    let missed = quiet.publish();
-    let process = house.start().await;
-    let back = get(PATH).last_event_id(&client.last_event_id);
-    assert_eq!(next(&mut back.open(process.address).await).await, missed);
+    nothing_is_missed_over_a_kill(&house, process, (PATH, &client), &quiet).await;
 }
 
 /// Numbers that may have been given before a crash are not given after an upgrade either.
@@ -149,11 +155,7 @@ async fn kept_logs_of_jobs_go_over() {
     process = new;
     let n = origin.publish();
     assert_eq!(next(&mut client).await, n);
-    taken_over_and_killed(&house, &mut process).await;
-    let missed = origin.publish();
-    let process = house.start().await;
-    let back = get("/jobs/7").last_event_id(&client.last_event_id);
-    assert_eq!(next(&mut back.open(process.address).await).await, missed);
+    nothing_is_missed_over_a_kill(&house, process, ("/jobs/7", &client), &origin).await;
 }
 
 /// A new process that fails gives the directory back.

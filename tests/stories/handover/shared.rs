@@ -32,6 +32,8 @@ pub struct Manners {
     pub opening: Option<fn(usize) -> String>,
     /// A new one ends those that there are.
     pub ends_others: bool,
+    /// A new one is not answered while this holds.
+    pub silent: bool,
 }
 
 pub struct SharedOrigin {
@@ -149,7 +151,11 @@ impl SharedOrigin {
 async fn serve(conn: Conn, speaks: Speaks, state: Arc<Mutex<State>>) {
     let service = service_fn(move |_: Request<Incoming>| {
         let stream = state.lock().unwrap().open();
+        let state = state.clone();
         async move {
+            while state.lock().unwrap().manners.silent {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
             let response = match stream {
                 Some(stream) => {
                     let frames = stream.map(|text| Ok::<_, Infallible>(Frame::data(Bytes::from(text))));
