@@ -21,6 +21,7 @@ mod descriptors;
 mod drain;
 mod ends;
 mod filters;
+mod filters_attacked;
 mod first_events;
 mod good_ends;
 mod half_close;

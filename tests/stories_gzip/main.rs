@@ -19,6 +19,10 @@ mod delivery;
 mod drain;
 #[path = "../stories/ends.rs"]
 mod ends;
+#[path = "../stories/filters.rs"]
+mod filters;
+#[path = "../stories/filters_attacked.rs"]
+mod filters_attacked;
 #[path = "../stories/first_events.rs"]
 mod first_events;
 #[path = "../stories/good_ends.rs"]

@@ -20,6 +20,8 @@ mod drain;
 mod ends;
 #[path = "../stories/filters.rs"]
 mod filters;
+#[path = "../stories/filters_attacked.rs"]
+mod filters_attacked;
 #[path = "../stories/good_ends.rs"]
 mod good_ends;
 #[path = "../stories/herd.rs"]

@@ -17,6 +17,8 @@ mod drain;
 mod ends;
 #[path = "../stories/filters.rs"]
 mod filters;
+#[path = "../stories/filters_attacked.rs"]
+mod filters_attacked;
 #[path = "../stories/half_close.rs"]
 mod half_close;
 #[path = "../stories/long_poll.rs"]
