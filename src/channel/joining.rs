@@ -25,6 +25,9 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// The first entry that comes from a source: before it there is only the place where the log begins.
+const AFTER_FIRST_PLACE: Cursor = Cursor::nth(2);
+
 /// What taking in has changed.
 #[derive(Default)]
 struct Taken {
@@ -281,6 +284,10 @@ impl Channel {
             .tracks
             .first_held(&tails)
             .unwrap_or_else(|| self.log().head().next());
+        if held <= AFTER_FIRST_PLACE {
+            // The log is still whole.
+            return;
+        }
         if let Some(before) = self.log().position_before(held) {
             self.writer_state().trim_up_to(before);
         }

@@ -54,13 +54,30 @@ impl Channel {
     }
 
     fn beginning_at(&self, place: ResumePoint) -> Beginning {
-        let gap = |reason| (reason, self.name().into());
+        let gaps = place.gap.map(|reason| self.of_sources(reason));
         Beginning {
             next: place.next,
             id: place.id,
-            gaps: place.gap.into_iter().map(gap).collect(),
+            gaps: gaps.unwrap_or_default(),
             before: None,
         }
+    }
+
+    /// A gap in what the log holds: of several sources, those that have let go of something.
+    fn of_sources(&self, reason: GapReason) -> Vec<(GapReason, Box<str>)> {
+        let whole = self.lineage.whole().map_or(self, |whole| whole);
+        let Some(join) = whole.lineage.join() else {
+            return vec![(reason, self.name().into())];
+        };
+        let all = join.sources.iter();
+        let mut gaps: Vec<_> = all
+            .filter(|source| !source.channel.log().holds_all())
+            .map(|source| (reason, source.name.clone()))
+            .collect();
+        if gaps.is_empty() {
+            gaps.extend(join.sources.iter().map(|source| (reason, source.name.clone())));
+        }
+        gaps
     }
 
     /// The same in a part of a joined channel.

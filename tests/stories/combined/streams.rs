@@ -91,6 +91,32 @@ async fn where_a_stream_starts() {
     assert_eq!(data(&mut back, 2).await, ["a4", "b4"]);
 }
 
+/// Also once it has been looked at what its sources have let go.
+#[tokio::test]
+async fn a_stream_from_the_beginning_has_no_gap_while_all_is_there() {
+    let mut pair = Pair::start(["ids: pass, log: { ask_origin: 0s, events: 4 }", PASS], COMBINE).await;
+    let _client = pair.all().await;
+    let held = "fanfare_log_events{source=\"/all\"}";
+    for n in 1..=3 {
+        pair.publish(n..=n).await;
+        // With the place where it begins; found about once a second, before what is gone is let go.
+        pair.relay.eventually_metric(held, 1.0 + 2.0 * n as f64).await;
+    }
+    for query in ["since=10m", "last=100", "last=100&source=a", "since=10m&source=b"] {
+        let mut client = pair.open(&get(&format!("{ALL}?{query}"))).await;
+        let event = client.next_event().await;
+        assert_eq!(event.gap(), None, "{query}");
+    }
+    // One of the sources has let go of some: it is told of that one.
+    pair.publish(4..=6).await;
+    pair.relay.eventually_metric(held, 11.0).await;
+    for query in ["since=10m", "last=100"] {
+        let mut client = pair.open(&get(&format!("{ALL}?{query}"))).await;
+        let gap = super::gap_of(&client.next_event().await);
+        assert_eq!(gap, ("evicted".to_owned(), "a".to_owned()), "{query}");
+    }
+}
+
 #[tokio::test]
 async fn it_is_put_together_only_while_there_are_clients() {
     let pair = Pair::passing().await;
