@@ -8,6 +8,7 @@ use super::record::{Message, Stored};
 use crate::config::{self, Source};
 use std::future::Future;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// Why there is none.
@@ -27,6 +28,10 @@ pub(crate) type Log = NoLog;
 impl Fleet {
     pub(crate) fn new(_: &config::Fleet) -> Result<Self, NoEngine> {
         Err(NoEngine)
+    }
+
+    pub(crate) fn connect(&self, _: &Handle) {
+        match *self {}
     }
 
     pub(crate) fn config(&self) -> &config::Fleet {

@@ -72,6 +72,11 @@ impl Coalescing {
         self.inbox.push_gap(self.term, upstream, reason);
     }
 
+    /// Holds nothing back any more of what has come.
+    pub(super) fn release_all(&self) {
+        self.release(&mut self.held());
+    }
+
     /// What has no place among the events.
     pub(crate) fn beside(&self, content: Content) {
         self.inbox.push(self.term, content);

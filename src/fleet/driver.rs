@@ -11,12 +11,12 @@ mod waits;
 use self::apart::Apart;
 use self::reach::{OPEN_EVERY, note_error, note_trouble, opened};
 use self::waits::{Next, Pending, next_of, pending, probed, reopened};
+use super::carried::CarriedMember;
 use super::engine::{Engine, EngineError, Extent};
 use super::lease::LeaseAnswer;
 use super::local::Local;
 use super::member::{Action, Member, Settings};
 use super::pipeline::{Answer, Append, UNREAD_MAX};
-use super::reading::Reading;
 use super::record::Stored;
 use super::shared::{Lead, Shared};
 use crate::channel::SharedWriter;
@@ -38,17 +38,10 @@ pub(crate) struct Parts<E> {
     pub(crate) settings: Settings,
     /// Messages that are read at a start at the most: what the ring holds.
     pub(crate) ring_events: u64,
-    /// What the ring holds has been read by another driver: this one goes on behind it.
-    pub(crate) reading: Option<Reading>,
+    /// The process before has read so far: this one goes on behind it.
+    pub(crate) carried: Option<CarriedMember>,
     /// What clients get while the engine is away.
     pub(crate) local: Local,
-}
-
-/// What a driver leaves when it is stopped: another goes on with it, here or in the next process.
-pub(crate) struct Stopped {
-    pub(crate) writer: SharedWriter,
-    /// `None`: the log has not been opened yet.
-    pub(crate) reading: Option<Reading>,
 }
 
 struct Driver<E: Engine> {
@@ -58,7 +51,9 @@ struct Driver<E: Engine> {
     metrics: Arc<FleetMetrics>,
     member: Member,
     reader: Option<E::Reader>,
-    /// When the log may be read anew, while there is no reader.
+    /// The next one, while there is none.
+    reopening: Option<Pending<Result<E::Reader, EngineError>>>,
+    /// When that may be asked for.
     read_again: Instant,
     /// Clients may come once it has been read to here.
     opened_at: u64,
@@ -98,11 +93,11 @@ enum Event {
     Probed(Option<u64>),
     Due,
     Leaving,
-    Stopping,
+    Hold,
 }
 
-/// Takes part in the fleet for one source, until it is stopped or dropped.
-pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
+/// Takes part in the fleet for one source, until it is dropped.
+pub(crate) async fn drive<E: Engine>(parts: Parts<E>) {
     let Parts {
         engine,
         shared,
@@ -110,23 +105,26 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
         metrics,
         settings,
         ring_events,
-        reading,
+        carried,
         local,
     } = parts;
     let source = writer.channel().name().to_owned();
+    let reading = carried.as_ref().map(|carried| carried.reading.clone());
     let mut apart = Apart::of(local, &writer, (&shared, &metrics), reading.as_ref());
-    let extent = tokio::select! {
-        extent = opened(&*engine, &shared, &source) => extent,
-        () = Apart::alone(&mut apart, reading.as_ref(), &mut writer) => {
-            return Stopped { writer, reading };
-        }
-        () = shared.until_stopping() => {
-            shared.lead(None);
-            if let Some(apart) = &mut apart {
-                apart.stop(&mut writer);
+    if carried.is_some() {
+        shared.can_give();
+    }
+    let extent = loop {
+        tokio::select! {
+            extent = opened(&*engine, &shared, &source) => break extent,
+            () = Apart::alone(&mut apart, reading.as_ref(), &mut writer) => {}
+            () = shared.until_asked() => {
+                if let Some(apart) = &mut apart {
+                    apart.stop(&mut writer);
+                }
+                let held = carried.clone().map(|carried| (writer.give(), carried));
+                shared.holding(held).await;
             }
-            shared.left();
-            return Stopped { writer, reading };
         }
     };
     let settings = Settings {
@@ -134,7 +132,7 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
         ..settings
     };
     let (now, opened_at) = (Instant::now(), extent.last);
-    let member = member(settings, extent, reading, ring_events, now);
+    let member = member(settings, extent, carried, ring_events, now);
     let mut driver = Driver {
         engine,
         shared,
@@ -142,6 +140,7 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
         metrics,
         member,
         reader: None,
+        reopening: None,
         read_again: now,
         opened_at,
         lease: None,
@@ -153,29 +152,28 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) -> Stopped {
         apart,
     };
     driver.run().await;
-    if let Some(apart) = &mut driver.apart {
-        apart.stop(&mut driver.writer);
-    }
-    Stopped {
-        writer: driver.writer,
-        reading: Some(driver.member.reading),
-    }
 }
 
 /// One that reads on behind what has been read, or what the ring is to hold and as much before it as that
 /// takes: what a message says depends on those before it.
-fn member(settings: Settings, extent: Extent, reading: Option<Reading>, ring_events: u64, now: Instant) -> Member {
+fn member(
+    settings: Settings,
+    extent: Extent,
+    carried: Option<CarriedMember>,
+    ring_events: u64,
+    now: Instant,
+) -> Member {
     let (first, last, seed) = (extent.first, extent.last, fastrand::u64(..));
     let shown = first.max((last + 1).saturating_sub(ring_events)).max(1);
     let from = first.max(shown.saturating_sub(UNREAD_MAX as u64)).max(1);
     let settings = Settings {
         first_epoch: extent.epoch,
-        publish_behind: if reading.is_some() { 0 } else { shown.min(last + 1) - 1 },
+        publish_behind: if carried.is_some() { 0 } else { shown.min(last + 1) - 1 },
         ..settings
     };
-    match reading {
+    match carried {
         None => Member::new(settings, from.min(last + 1) - 1, now, seed),
-        Some(reading) => Member::going_on(settings, reading, now, seed),
+        Some(carried) => Member::going_on(settings, carried, now, seed),
     }
 }
 
@@ -188,7 +186,7 @@ impl<E: Engine> Driver<E> {
                     self.leave().await;
                     stage = Stage::Left;
                 }
-                Event::Stopping => return,
+                Event::Hold => self.hold_still().await,
                 event => self.happened(event),
             }
         }
@@ -249,7 +247,7 @@ impl<E: Engine> Driver<E> {
             // What the engine does not let through is not always missed by a question.
             Event::Due => self.trouble(),
             Event::Opened => self.within_reach(),
-            Event::Arrived | Event::Leaving | Event::Stopping => {}
+            Event::Arrived | Event::Leaving | Event::Hold => {}
         }
     }
 
@@ -280,19 +278,24 @@ impl<E: Engine> Driver<E> {
                 term,
                 mut places,
                 is_told,
+                inherited,
             } => {
                 self.is_deposed();
                 // One that has been followed by another meanwhile is about to be told to stop.
                 let is_filled = self.member.leads() == Some(term)
                     && self.apart.as_mut().is_some_and(|apart| apart.local.fill(&mut places));
                 tracing::info!(source = self.writer.channel().name(), term, "this instance leads");
+                let is_inherited = inherited.is_some();
                 self.shared.inbox.begin(term, is_told);
+                self.shared.inbox.go_on_with(inherited.unwrap_or_default());
                 self.shared.lead(Some(Lead {
                     term,
                     places,
                     is_first: term == 1 && !is_filled,
+                    is_inherited,
                 }));
             }
+            Action::LetGo => self.shared.put_upstreams(Vec::new()),
             Action::StopLeading => {
                 self.is_deposed();
                 tracing::info!(source = self.writer.channel().name(), "this instance leads no more");
@@ -305,7 +308,7 @@ impl<E: Engine> Driver<E> {
                     tracing::warn!(source, last, "the shared log has less than was read of it");
                 }
                 self.metrics.consumer_rebuilds.increment(1);
-                self.reader = None;
+                (self.reader, self.reopening) = (None, None);
                 self.read_again = Instant::now();
             }
         }
@@ -330,13 +333,17 @@ impl<E: Engine> Driver<E> {
             Some(apart) if stage == Stage::Taking => self.member.due().min(apart.due()),
             _ => self.member.due(),
         };
+        if self.reader.is_none() && self.reopening.is_none() {
+            // Kept over what happens meanwhile: the engine makes a consumer for each that is asked for.
+            let (engine, behind) = (self.engine.clone(), self.member.reading.read());
+            self.reopening = Some(Box::pin(reopened(engine, behind + 1, self.read_again)));
+        }
         let Self {
-            engine,
             shared,
             writer,
             member,
             reader,
-            read_again,
+            reopening,
             lease,
             end,
             answers,
@@ -346,7 +353,6 @@ impl<E: Engine> Driver<E> {
         let leads = member
             .pipeline()
             .is_some_and(|pipeline| pipeline.waiting() < PIPELINE_MAX);
-        let (behind, is_closed) = (member.reading.read(), reader.is_none());
         tokio::select! {
             Some(last) = probed(apart.as_mut().map(|apart| &mut apart.probes)) => Event::Probed(last),
             Some(Ok((term, answer))) = answers.join_next() => Event::Answered(term, answer),
@@ -357,17 +363,20 @@ impl<E: Engine> Driver<E> {
                 Next::Read(Err(error)) => Event::ReadFailed(error),
                 Next::Aside => Event::Aside,
             },
-            opened = reopened(&**engine, behind + 1, *read_again), if is_closed => match opened {
-                Ok(opened) => {
-                    *reader = Some(opened);
-                    Event::Opened
+            opened = pending(reopening) => {
+                *reopening = None;
+                match opened {
+                    Ok(opened) => {
+                        *reader = Some(opened);
+                        Event::Opened
+                    }
+                    Err(error) => Event::ReadFailed(error),
                 }
-                Err(error) => Event::ReadFailed(error),
-            },
+            }
             () = shared.inbox.until_arrived(), if leads => Event::Arrived,
             () = sleep_until(due.into()) => Event::Due,
             () = shared.until_leaving(), if stage == Stage::Taking => Event::Leaving,
-            () = shared.until_stopping(), if stage == Stage::Left => Event::Stopping,
+            () = shared.until_asked(), if stage != Stage::Leaving => Event::Hold,
         }
     }
 

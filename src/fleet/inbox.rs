@@ -107,6 +107,20 @@ impl Inbox {
         self.budget.as_ref().is_none_or(|budget| budget.spend(bytes))
     }
 
+    /// What has not been taken, for a successor process.
+    pub(super) fn give(&self) -> Vec<Content> {
+        let state = self.state();
+        let mut contents: Vec<Content> = state.queue.iter().cloned().collect();
+        contents.extend(state.dropped_gap());
+        contents
+    }
+
+    /// The first of what is to be appended: what a predecessor had. Right behind [`begin`](Self::begin).
+    pub(super) fn go_on_with(&self, contents: Vec<Content>) {
+        let mut state = self.state();
+        contents.into_iter().for_each(|content| state.put(content));
+    }
+
     /// Takes nothing any more. What was taken may still be appended.
     pub(crate) fn close(&self) {
         self.state().term = None;
@@ -367,14 +381,18 @@ impl State {
     }
 
     fn tell_dropped(&mut self) {
-        let dropped = std::mem::take(&mut self.dropped);
-        if dropped > 0 {
-            self.put(Content::Gap {
-                upstream: self.dropped_of,
-                reason: GapReason::Skipped,
-                skipped: Some(dropped),
-            });
+        if let Some(gap) = self.dropped_gap() {
+            self.dropped = 0;
+            self.put(gap);
         }
+    }
+
+    fn dropped_gap(&self) -> Option<Content> {
+        (self.dropped > 0).then_some(Content::Gap {
+            upstream: self.dropped_of,
+            reason: GapReason::Skipped,
+            skipped: Some(self.dropped),
+        })
     }
 }
 

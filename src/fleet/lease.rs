@@ -47,6 +47,20 @@ impl Lease {
         }
     }
 
+    /// One that another process has held until now, with this revision; it is renewed at once.
+    pub(super) fn going_on(revision: Option<u64>, now: Instant, seed: u64) -> Self {
+        Self {
+            revision,
+            confirmed: revision.map(|_| now),
+            ..Self::new(now, seed)
+        }
+    }
+
+    /// The revision, while it is held.
+    pub(super) fn revision(&self) -> Option<u64> {
+        self.revision
+    }
+
     /// Whether it is held, as far as is known.
     pub(crate) fn is_held(&self) -> bool {
         self.revision.is_some()

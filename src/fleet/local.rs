@@ -145,6 +145,11 @@ impl Local {
         local
     }
 
+    /// What clients get next has a number of this instance's own, until they are back at the log.
+    pub(crate) fn is_numbered_anew(&mut self) {
+        self.is_own_numbering = true;
+    }
+
     /// Whether the log may be left.
     pub(crate) fn may_leave(&self) -> bool {
         self.wait.is_some()

@@ -10,6 +10,7 @@
 
 mod happened;
 
+use super::carried::{CarriedLead, CarriedMember};
 use super::lease::Lease;
 use super::pipeline::{Append, Pipeline};
 use super::reading::Reading;
@@ -32,7 +33,8 @@ const SHORTER_EVERY: Duration = Duration::from_millis(1500);
 pub(crate) struct Settings {
     /// Its name, for people.
     pub(crate) instance: String,
-    /// What its term records are known by: of this process alone.
+    /// What its term records are known by, and who asks for the lease: of this process alone, and of those
+    /// that go on with what it is.
     pub(crate) token: String,
     /// Of its source.
     pub(crate) upstreams: usize,
@@ -59,11 +61,15 @@ pub(crate) enum Action {
     Append(Append),
     /// Begin to feed the log: this instance leads. The ids are where the origins go on.
     /// `is_told`: that events may be missing here.
+    /// `inherited`: what the process before had read from its origins, whose connections go on.
     Lead {
         term: u64,
         places: Vec<Bytes>,
         is_told: bool,
+        inherited: Option<Vec<Content>>,
     },
+    /// Let go of what the process before has given of its origins: another leads.
+    LetGo,
     /// Stop it.
     StopLeading,
     /// Read anew from behind what has been read: the reader has fallen silent, or the log is another.
@@ -132,6 +138,8 @@ pub(crate) struct Member {
     pub(crate) reading: Reading,
     pub(crate) lease: Lease,
     role: Role,
+    /// What a predecessor has led with, until this process leads.
+    inherited: Option<CarriedLead>,
     end: EndQuestion,
     /// Term records that were sent.
     attempts: u64,
@@ -145,17 +153,36 @@ pub(crate) struct Member {
 impl Member {
     /// One that reads from behind this message on.
     pub(crate) fn new(settings: Settings, behind: u64, now: Instant, seed: u64) -> Self {
-        Self::going_on(settings, Reading::behind(behind), now, seed)
+        let nothing = CarriedMember {
+            reading: Reading::behind(behind),
+            token: settings.token.clone(),
+            attempts: 0,
+            lease: None,
+            lead: None,
+        };
+        Self::going_on(settings, nothing, now, seed)
     }
 
-    /// One that goes on behind what has been read, here or in the process before.
-    pub(crate) fn going_on(settings: Settings, reading: Reading, now: Instant, seed: u64) -> Self {
-        let behind = reading.read();
-        Self {
-            settings,
+    /// One that goes on where the process before has held still.
+    pub(crate) fn going_on(settings: Settings, carried: CarriedMember, now: Instant, seed: u64) -> Self {
+        let CarriedMember {
             reading,
-            lease: Lease::new(now, seed),
-            role: Role::Following,
+            token,
+            attempts,
+            lease,
+            lead,
+        } = carried;
+        let behind = reading.read();
+        let role = match lease {
+            Some(_) => Role::Standing(Standing::Asking(now)),
+            None => Role::Following,
+        };
+        Self {
+            settings: Settings { token, ..settings },
+            reading,
+            lease: Lease::going_on(lease, now, seed),
+            role,
+            inherited: lead,
             end: EndQuestion {
                 asked: None,
                 not_before: now,
@@ -164,10 +191,31 @@ impl Member {
                 mark: (behind, now),
                 shorter: 0,
             },
-            attempts: 0,
+            attempts,
             grown: now,
             is_leaving: false,
             actions: Vec::new(),
+        }
+    }
+
+    /// What a successor process goes on with. This one does nothing more, unless there is none after all.
+    pub(super) fn give(&self, not_taken: Vec<Content>) -> CarriedMember {
+        let lead = match &self.role {
+            Role::Leading(pipeline) => {
+                let (sent, mut waiting) = pipeline.give();
+                waiting.extend(not_taken);
+                let term = pipeline.term();
+                Some(CarriedLead { term, sent, waiting })
+            }
+            // It has not come to lead with it yet.
+            Role::Following | Role::Standing(_) => self.inherited.clone(),
+        };
+        CarriedMember {
+            reading: self.reading.clone(),
+            token: self.settings.token.clone(),
+            attempts: self.attempts,
+            lease: self.lease.revision(),
+            lead: lead.filter(CarriedLead::is_small),
         }
     }
 
@@ -207,7 +255,8 @@ impl Member {
             due = due.min(lease);
         }
         match &self.role {
-            Role::Standing(Standing::Asking(at)) => due = due.min(*at),
+            // Before that it could not be asked.
+            Role::Standing(Standing::Asking(at)) => due = due.min(self.end.not_before.max(*at)),
             Role::Leading(pipeline) if pipeline.wants_end() => due = self.end.not_before.min(due),
             Role::Leading(_) => due = due.min(self.grown + self.settings.checkpoint_every),
             Role::Following | Role::Standing(_) => {}
@@ -289,7 +338,7 @@ impl Member {
             content: Content::Term {
                 token: format!("{}.{}", self.settings.token, self.attempts),
                 instance: self.settings.instance.clone(),
-                resumes: self.reading.resumes(self.settings.upstreams),
+                resumes: self.inherited.is_some() || self.reading.resumes(self.settings.upstreams),
             },
         }
     }

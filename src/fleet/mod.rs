@@ -17,6 +17,7 @@
 )]
 
 mod apply;
+mod carried;
 mod chains;
 mod coalescing;
 mod driver;
@@ -36,14 +37,14 @@ mod record;
 mod shared;
 mod sink;
 
+pub(crate) use carried::CarriedMember;
 pub(crate) use chains::{ChainOver, ChannelLeaderSink, Part, SourceLog, SourceSettings, keep};
 pub(crate) use coalescing::Coalescing;
-pub(crate) use driver::{Parts, Stopped, drive};
+pub(crate) use driver::{Parts, drive};
 pub(crate) use engine::Engine;
 pub(crate) use history::Histories;
 pub(crate) use local::Local;
 pub(crate) use member::Settings;
 pub(crate) use nats::{Fleet, Log};
-pub(crate) use reading::Reading;
 pub(crate) use shared::{FleetState, Lead, Shared};
 pub(crate) use sink::LeaderSink;

@@ -170,6 +170,13 @@ impl Pipeline {
         self.waiting.len()
     }
 
+    /// What is not known to be in the log: what was sent, by its number, and what was not.
+    pub(super) fn give(&self) -> (VecDeque<(u64, Content)>, Vec<Content>) {
+        let sent = self.sent.iter().chain(&self.again);
+        let sent = sent.map(|outgoing| (outgoing.record.number, outgoing.record.content.clone()));
+        (sent.collect(), self.waiting.iter().cloned().collect())
+    }
+
     /// More to be appended.
     pub(crate) fn push(&mut self, content: Content) {
         self.waiting.push_back(content);
@@ -279,6 +286,18 @@ impl Pipeline {
                 self.moved(*upstream, Bytes::copy_from_slice(id));
             }
         }
+    }
+
+    /// The ids in force behind these, which are sent next.
+    pub(super) fn places_behind(&self, contents: &[Content]) -> Vec<Bytes> {
+        let mut behind = Self::new(self.term, String::new(), self.places.clone(), 0);
+        for content in contents {
+            match content {
+                Content::Moved { upstream, id } => behind.moved(*upstream, id.clone()),
+                content => behind.follow(content),
+            }
+        }
+        behind.places
     }
 
     fn moved(&mut self, upstream: u32, id: Bytes) {

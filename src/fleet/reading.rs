@@ -1,6 +1,7 @@
 //! How far the log has been read, and what that says: who leads, where the origin goes on, and
 //! whether the log is still the one that was read.
 
+use super::carried::as_ids;
 use super::pipeline::UNREAD_MAX;
 use super::record::{Content, Record, Stored};
 use bytes::Bytes;
@@ -32,7 +33,7 @@ pub(crate) struct Reading {
     /// Names that it had before, the newest last.
     past: Vec<String>,
     /// The ids in force, by upstream; empty: none.
-    #[serde(with = "as_bytes")]
+    #[serde(with = "as_ids")]
     places: Vec<Bytes>,
     /// It has come back with less than it had, and nobody has said so in it.
     is_lost: bool,
@@ -70,7 +71,7 @@ impl Reading {
 
     /// Whether it can be what another process has read: its words are words, and it is no larger than one
     /// gets here.
-    pub(crate) fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         let mut names = self.past.iter().chain(&self.epoch);
         let ends_line = |place: &Bytes| memchr::memchr2(b'\n', b'\r', place).is_some();
         self.window.len() <= UNREAD_MAX
@@ -224,20 +225,5 @@ impl Reading {
         self.number = None;
         // Any term that is read from here on is news.
         self.term = self.term.min(last);
-    }
-}
-
-/// Ids on their way to another process.
-mod as_bytes {
-    use bytes::Bytes;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(places: &[Bytes], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(places.iter().map(|place| &place[..]))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Bytes>, D::Error> {
-        let places = Vec::<Vec<u8>>::deserialize(from)?;
-        Ok(places.into_iter().map(Bytes::from).collect())
     }
 }

@@ -4,9 +4,11 @@
 //! blank line and holds none, so several are told apart. Every message carries the numbering's name,
 //! its leader's term, and the ids in force after it: whoever reads the newest one knows how to go on.
 
+use super::carried::{as_bytes, as_label};
 use crate::metrics::GapReason;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The fields of a message. An engine writes them as its headers.
@@ -84,7 +86,7 @@ pub(crate) struct Record {
 }
 
 /// What stands in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Content {
     /// A leader's term begins.
     Term {
@@ -96,14 +98,23 @@ pub(crate) enum Content {
         resumes: bool,
     },
     /// Blocks of one upstream, one after the other.
-    Events { upstream: u32, blocks: Bytes },
+    Events {
+        upstream: u32,
+        #[serde(with = "as_bytes")]
+        blocks: Bytes,
+    },
     /// A comment of the origin, with its line end.
-    Comment { upstream: u32, line: Bytes },
+    Comment {
+        upstream: u32,
+        #[serde(with = "as_bytes")]
+        line: Bytes,
+    },
     /// The origin has named a reconnection time.
     Retry { upstream: u32, time: Duration },
     /// Events are missing here.
     Gap {
         upstream: u32,
+        #[serde(with = "as_label")]
         reason: GapReason,
         skipped: Option<u64>,
     },
@@ -113,7 +124,11 @@ pub(crate) enum Content {
     Reopened { upstream: u32 },
     /// An id that has come into force by what is not in the log. It stands in the fields of what comes
     /// next, and is no message.
-    Moved { upstream: u32, id: Bytes },
+    Moved {
+        upstream: u32,
+        #[serde(with = "as_bytes")]
+        id: Bytes,
+    },
     /// Nothing: it keeps the log from becoming empty, and what is known with it.
     Checkpoint,
     /// Of a channel: the origin has not refused it, clients may come in.
@@ -309,7 +324,7 @@ fn read_names(payload: &[u8]) -> Option<Vec<(u64, String)>> {
     std::str::from_utf8(payload).ok()?.lines().map(name).collect()
 }
 
-fn gap_reason(label: &str) -> Option<GapReason> {
+pub(super) fn gap_reason(label: &str) -> Option<GapReason> {
     GapReason::ALL.into_iter().find(|reason| reason.label() == label)
 }
 

@@ -107,6 +107,11 @@ impl Foundation {
                 Fleet::new(fleet).map_err(|error| StartError::Fleet(error.to_string()))?,
             )),
         };
+        if let Some(fleet) = &fleet
+            && config.sources.iter().any(|source| source.fleet)
+        {
+            fleet.connect(runtime.handle());
+        }
         let registry = Registry::new(
             runtime,
             metrics.clone(),

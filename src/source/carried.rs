@@ -1,7 +1,7 @@
 //! A channel on its way to a successor process.
 
 use crate::channel::{CarriedChannelState, CarriedWriter, Filter};
-use crate::fleet::Reading;
+use crate::fleet::CarriedMember;
 use crate::log::CarriedLogError;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub(crate) struct CarriedChannel {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CarriedSharing {
     pub(super) writer: CarriedWriter,
-    pub(super) reading: Reading,
+    pub(super) member: CarriedMember,
 }
 
 /// Why a channel could not be taken over.

@@ -6,7 +6,7 @@ use super::live_source::LiveSource;
 use super::registry::Registry;
 use super::taken_upstreams::{CarriedPlace, ChannelName};
 use crate::upstream::StatusCell;
-use crate::upstream::handover::Pipes;
+use crate::upstream::handover::{Given, Pipes};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -29,10 +29,7 @@ impl Registry {
     /// their origins, and nothing published. Blocks until they do, and fails if they don't in time.
     pub(crate) fn freeze_upstreams(&self, going_on: &GoingOn, deadline: Instant) -> io::Result<FrozenUpstreams> {
         let list = self.list();
-        // Where a log is shared another instance leads by now, or none.
-        let live = list
-            .iter()
-            .filter(|live| going_on.has(&live.name()) && live.sharing().is_none());
+        let live = list.iter().filter(|live| going_on.has(&live.name()));
         let channels: Vec<_> = live.flat_map(|live| channels_of(live)).collect();
         let mut frozen = FrozenUpstreams {
             statuses: channels
@@ -48,7 +45,8 @@ impl Registry {
         for ((source, parameters), statuses) in channels {
             for (place, status) in (0..).zip(&*statuses) {
                 let late = || io::Error::new(io::ErrorKind::TimedOut, format!("an upstream of {source} goes on"));
-                let (upstream, socket) = status.fetch(deadline).ok_or_else(late)?;
+                let fetched = status.fetch(deadline).ok_or_else(late)?;
+                let (upstream, socket) = not_begun(&list, &source, place).unwrap_or(fetched);
                 let carried = CarriedPlace {
                     source: source.clone(),
                     parameters: parameters.clone(),
@@ -60,6 +58,12 @@ impl Registry {
         }
         Ok(frozen)
     }
+}
+
+/// What another process has given of an upstream that this one has not come to run.
+fn not_begun(list: &[Arc<LiveSource>], source: &str, place: u32) -> Option<Given> {
+    let live = list.iter().find(|live| live.name() == source)?;
+    live.sharing()?.shared().give_upstream(place as usize)
 }
 
 /// The channels of a source, with the statuses of their upstreams.

@@ -56,7 +56,7 @@ impl Registry {
         // What of a shared log can't be given is found there, and read anew, by the successor.
         let whole = list
             .iter()
-            .filter(|live| !live.settings().load().fleet || live.gives_shared().is_some());
+            .filter(|live| !live.settings().load().fleet || live.is_shared_and_open());
         let here = whole.map(|live| Basis::of(&live.settings().load()));
         let goes_on = |here: &Basis| there.iter().any(|after| here.goes_on_as(after));
         GoingOn(here.filter(goes_on).map(|here| here.name().to_owned()).collect())

@@ -1,6 +1,6 @@
 //! A source at work: what makes a configured source live, and ends with it.
 
-use super::carried::{CarriedChannel, CarriedChannelError, CarriedSharing};
+use super::carried::{CarriedChannel, CarriedChannelError};
 use super::change::Change;
 use super::channel_list::ChannelUpstreams;
 use super::plain::Plain;
@@ -165,11 +165,13 @@ impl LiveSource {
         }
     }
 
-    /// What a successor goes on with of a shared log: `None`: it has none, or it has not been stopped.
-    pub(super) fn gives_shared(&self) -> Option<CarriedSharing> {
+    /// Whether its log is shared, and has been read: so that a successor can go on with it.
+    pub(super) fn is_shared_and_open(&self) -> bool {
         match self {
-            Self::Plain(plain) => plain.give_shared(),
-            Self::Templated(_) => None,
+            Self::Plain(plain) => {
+                plain.channel.is_open() && plain.sharing().is_some_and(|sharing| sharing.shared().is_to_be_given())
+            }
+            Self::Templated(_) => false,
         }
     }
 
@@ -211,13 +213,6 @@ impl LiveSource {
             Self::Plain(plain) => plain.sharing(),
             Self::Templated(_) => None,
         }
-    }
-
-    /// Takes part in the fleet again, if it has stopped: whether it had.
-    pub(super) fn go_on_sharing(&self, surroundings: &Surroundings) -> bool {
-        let source = self.settings().snapshot();
-        self.sharing()
-            .is_none_or(|sharing| sharing.go_on(&source, surroundings))
     }
 
     /// Ends the keeping of its logs in order. Blocks while the rest is written.

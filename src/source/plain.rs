@@ -101,7 +101,8 @@ impl Plain {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let (runners, channel, name) = (&self.runners, &self.channel, self.channel.name());
         if let Some(sharing) = &self.sharing {
-            sharing.begin(&channel.settings().snapshot(), surroundings);
+            let taken = taken.of(name, Vec::new(), runners.len());
+            sharing.begin(&channel.settings().snapshot(), surroundings, taken);
             let part = format!("the leading of source {name}");
             let shared = sharing.shared().clone();
             let leading = feed_while_leading(runners.clone(), channel.clone(), self.statuses.clone(), shared);

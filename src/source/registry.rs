@@ -111,10 +111,6 @@ impl Registry {
         &self.surroundings.upstreams
     }
 
-    pub(super) fn surroundings(&self) -> &Surroundings {
-        &self.surroundings
-    }
-
     /// The live sources, in the order of the configuration.
     pub(crate) fn list(&self) -> Arc<Vec<Arc<LiveSource>>> {
         self.sources.load_full()

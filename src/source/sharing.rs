@@ -4,14 +4,14 @@
 use super::carried::{CarriedChannel, CarriedChannelError, CarriedSharing};
 use super::surroundings::Surroundings;
 use super::upstream_runner::UpstreamRunner;
-use crate::channel::{Channel, Settings, metrics_of};
+use crate::channel::{Channel, Settings, SharedWriter, metrics_of};
 use crate::config::{Source, WhenAway};
-use crate::fleet::{self, Coalescing, Fleet, FleetState, Histories, Lead, Local, Parts, Shared, Stopped, drive};
-use crate::sync::{Notify, look_until};
+use crate::fleet::{self, CarriedMember, Coalescing, Fleet, FleetState, Histories, Lead, Local, Parts, Shared, drive};
 use crate::upstream::StatusCell;
+use crate::upstream::handover::Taken;
 use std::io::Read;
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -27,21 +27,15 @@ pub(super) const AGE_MIN: Duration = Duration::from_secs(60);
 /// See the module.
 pub(super) struct Sharing {
     shared: Arc<Shared>,
-    at_rest: Arc<AtRest>,
+    /// Until it begins.
+    start: Mutex<Option<Start>>,
     driver: Mutex<JoinSet<()>>,
 }
 
-/// What a driver begins with: before it does, and after it has been stopped.
-struct AtRest {
-    stopped: Mutex<Option<Stopped>>,
-    /// Notified when it is there.
-    came: Notify,
-}
-
-impl AtRest {
-    fn locked(&self) -> MutexGuard<'_, Option<Stopped>> {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What a driver begins with.
+struct Start {
+    writer: SharedWriter,
+    carried: Option<CarriedMember>,
 }
 
 impl Sharing {
@@ -50,8 +44,8 @@ impl Sharing {
         let fleet = surroundings.fleet.as_ref().filter(|_| source.fleet)?;
         let metrics = metrics_of(source, &surroundings.metrics);
         let (channel, writer) = Channel::shared(Settings::new(source.clone()), metrics);
-        let stopped = Stopped { writer, reading: None };
-        Some((channel, Self::of(stopped, fleet)))
+        let start = Start { writer, carried: None };
+        Some((channel, Self::of(start, fleet)))
     }
 
     /// The same with what a predecessor had.
@@ -67,43 +61,39 @@ impl Sharing {
             (None, None) => return Ok(None),
             (Some(_), None) | (None, Some(_)) => return Err(CarriedChannelError::Sharing),
         };
-        if !sharing.reading.is_sound() {
+        if !sharing.member.is_sound(source.upstreams.len()) {
             return Err(CarriedChannelError::Sharing);
         }
         let metrics = metrics_of(source, &surroundings.metrics);
         let state = (&carried.state, &sharing.writer);
         let (channel, writer) = Channel::take_shared(state, log, Settings::new(source.clone()), metrics)?;
-        let reading = Some(sharing.reading.clone());
-        Ok(Some((channel, Self::of(Stopped { writer, reading }, fleet))))
+        let carried = Some(sharing.member.clone());
+        Ok(Some((channel, Self::of(Start { writer, carried }, fleet))))
     }
 
-    fn of(stopped: Stopped, fleet: &Fleet) -> Self {
+    fn of(start: Start, fleet: &Fleet) -> Self {
         Self {
             shared: Shared::new(fleet.config().buffer),
-            at_rest: Arc::new(AtRest {
-                stopped: Mutex::new(Some(stopped)),
-                came: Notify::new(),
-            }),
+            start: Mutex::new(Some(start)),
             driver: Mutex::default(),
         }
     }
 
-    /// Takes part in the fleet from now on.
-    pub(super) fn begin(&self, source: &Arc<Source>, surroundings: &Surroundings) {
-        let (Some(stopped), Some(fleet)) = (self.at_rest.locked().take(), &surroundings.fleet) else {
+    /// Takes part in the fleet from now on. `taken`: what another process has given of its upstreams.
+    pub(super) fn begin(&self, source: &Arc<Source>, surroundings: &Surroundings, taken: Vec<Option<Box<Taken>>>) {
+        let start = self.start.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(start), Some(fleet)) = (start, &surroundings.fleet) else {
             return;
         };
+        let leads = start.carried.as_ref().is_some_and(CarriedMember::leads);
+        self.shared.put_upstreams(if leads { taken } else { Vec::new() });
         let part = format!("the shared log of source {}", source.name);
-        let drive = drive(self.parts(source, surroundings, fleet, stopped));
-        let drive = Box::pin(surroundings.critical.clone().watch(part, drive));
-        let at_rest = self.at_rest.clone();
+        let drive = drive(self.parts(source, surroundings, fleet, start));
         let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        let driven = async move {
-            let stopped = drive.await;
-            *at_rest.locked() = Some(stopped);
-            at_rest.came.notify_waiters();
-        };
-        driver.spawn_on(driven, &surroundings.upstreams);
+        driver.spawn_on(
+            surroundings.critical.clone().watch(part, drive),
+            &surroundings.upstreams,
+        );
     }
 
     fn parts(
@@ -111,9 +101,12 @@ impl Sharing {
         source: &Arc<Source>,
         surroundings: &Surroundings,
         fleet: &Fleet,
-        Stopped { writer, reading }: Stopped,
+        Start { writer, carried }: Start,
     ) -> Parts<impl fleet::Engine> {
-        let token = format!("{:016x}", fastrand::u64(..));
+        let token = match &carried {
+            Some(carried) => carried.token().to_owned(),
+            None => format!("{:016x}", fastrand::u64(..)),
+        };
         let engine = Arc::new(fleet.log(source.clone(), &token));
         let metrics = surroundings.metrics.fleet(&source.name);
         if source.log.history.is_some() {
@@ -135,7 +128,7 @@ impl Sharing {
                 publish_behind: 0,
             },
             ring_events: source.log.events as u64,
-            reading,
+            carried,
             local: Local::new(
                 source.upstreams.len(),
                 (fleet.config().when_away == WhenAway::Local).then_some(fleet.config().append_timeout),
@@ -143,36 +136,17 @@ impl Sharing {
         }
     }
 
-    /// Takes part no more: another leads, and nothing is read, within a moment.
-    pub(super) fn stop(&self) {
-        self.shared.stop();
-    }
-
-    /// Completes when it takes part no more.
-    pub(super) async fn until_stopped(&self) {
-        look_until(&self.at_rest.came, || self.at_rest.locked().is_some().then_some(())).await;
-    }
-
-    /// What a successor goes on with. `None`: it has not been stopped, or knows nothing yet.
+    /// What a successor goes on with, while it holds still.
     pub(super) fn give(&self) -> Option<CarriedSharing> {
-        let at_rest = self.at_rest.locked();
-        let Stopped { writer, reading } = at_rest.as_ref()?;
-        // Before it has been read to its end, its clients wait.
-        let reading = reading.clone().filter(|_| writer.channel().is_open())?;
-        Some(CarriedSharing {
-            writer: writer.give(),
-            reading,
-        })
+        let (writer, member) = self.shared.held()?;
+        Some(CarriedSharing { writer, member })
     }
 
-    /// Takes part again, if it has stopped: whether it had.
-    pub(super) fn go_on(&self, source: &Arc<Source>, surroundings: &Surroundings) -> bool {
-        let has_stopped = self.at_rest.locked().is_some();
-        if has_stopped {
-            self.shared.come_back();
-            self.begin(source, surroundings);
-        }
-        has_stopped
+    /// It is another process's now: this one says nothing more, and keeps the lease for that one.
+    pub(super) fn let_go(&self) {
+        self.driver.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        self.shared.put_upstreams(Vec::new());
+        self.shared.left();
     }
 
     /// How it stands.
@@ -216,10 +190,11 @@ pub(super) async fn feed_while_leading(
             .and_then(|lead| lead.clone());
         let Some(lead) = lead else { return };
         let way = Coalescing::new(shared.inbox.clone(), channel.clone(), lead.term);
+        shared.put_way(&way);
         let feeding = async {
             tokio::join!(
                 // What it has read last may still be held back.
-                feed(&runners, &channel, &statuses, &way, &lead),
+                feed(&runners, &channel, &statuses, (&shared, &way), &lead),
                 way.release_in_time(),
             );
         };
@@ -235,14 +210,15 @@ async fn feed(
     runners: &Arc<[UpstreamRunner]>,
     channel: &Arc<Channel>,
     statuses: &[Arc<StatusCell>],
-    way: &Arc<Coalescing>,
+    (shared, way): (&Arc<Shared>, &Arc<Coalescing>),
     lead: &Lead,
 ) {
     let mut running = JoinSet::new();
     for (n, status) in statuses.iter().enumerate() {
         let (runners, channel, status) = (runners.clone(), channel.clone(), status.clone());
         let (way, lead) = (way.clone(), lead.clone());
-        running.spawn(async move { runners[n].keep_leading(n, channel, status, way, lead).await });
+        let taken = shared.take_upstream(n).filter(|_| lead.is_inherited);
+        running.spawn(async move { runners[n].keep_leading(n, channel, status, (way, lead), taken).await });
     }
     while let Some(ended) = running.join_next().await {
         if let Err(error) = ended

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// What a source at work needs of the process around it.
-#[derive(Clone)]
 pub(super) struct Surroundings {
     pub(super) metrics: Arc<Metrics>,
     pub(super) quotas: Arc<Quotas>,

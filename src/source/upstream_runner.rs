@@ -169,9 +169,11 @@ impl UpstreamRunner {
         n: usize,
         channel: Arc<Channel>,
         status: Arc<StatusCell>,
-        way: Arc<Coalescing>,
-        lead: Lead,
+        (way, lead): (Arc<Coalescing>, Lead),
+        taken: Option<Box<Taken>>,
     ) {
+        // One that has not run, or has ended, begins as any.
+        let mut taken = taken.filter(|taken| taken.is_of_a_run());
         let mut comes_back = channel.end().is_some();
         let mut place = lead.places.get(n).filter(|place| !place.is_empty());
         loop {
@@ -181,7 +183,7 @@ impl UpstreamRunner {
             let mut setups = self.setup.subscribe();
             let sink = LeaderSink::new(way.clone(), &lead, n, comes_back);
             tokio::select! {
-                () = self.run(&channel, place.take(), Target::clone, sink, status.clone(), None) => {}
+                () = self.run(&channel, place.take(), Target::clone, sink, status.clone(), taken.take()) => {}
                 () = channel.terminated() => continue,
             }
             if status.phase() != Phase::Ended {

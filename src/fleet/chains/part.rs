@@ -203,7 +203,12 @@ impl<E: ChainEngine> Part<E> {
                 is_first,
             } => {
                 self.shared.inbox.begin(term, is_told);
-                self.shared.lead(Some(Lead { term, places, is_first }));
+                self.shared.lead(Some(Lead {
+                    term,
+                    places,
+                    is_first,
+                    is_inherited: false,
+                }));
             }
             ChainAction::StopLeading => {
                 self.shared.lead(None);

@@ -104,6 +104,7 @@ impl Apart {
                     term,
                     places: self.local.places().to_vec(),
                     is_first,
+                    is_inherited: false,
                 }));
             }
         }
@@ -155,12 +156,16 @@ impl Apart {
 
     /// While the log has not been opened: serves clients alone, once it is time. Never completes.
     pub(super) async fn alone(apart: &mut Option<Self>, reading: Option<&Reading>, writer: &mut SharedWriter) {
-        let leaves = apart.as_ref().and_then(|apart| apart.leaves_at(Instant::now()));
-        let (Some(apart), Some(leaves)) = (apart, leaves) else {
+        let Some(apart) = apart else {
             return std::future::pending().await;
         };
-        sleep_until(leaves.into()).await;
-        apart.leave(reading, None, writer);
+        if !apart.local.is_apart() {
+            let Some(leaves) = apart.leaves_at(Instant::now()) else {
+                return std::future::pending().await;
+            };
+            sleep_until(leaves.into()).await;
+            apart.leave(reading, None, writer);
+        }
         let shared = apart.shared.clone();
         loop {
             writer.ready().await;
@@ -169,11 +174,12 @@ impl Apart {
         }
     }
 
-    /// Nothing more is read. Where clients are is said by the numbering to who goes on.
+    /// Nothing more is read, for now. Where clients are is said by the numbering to who goes on.
     pub(super) fn stop(&mut self, writer: &mut SharedWriter) {
         self.deliver(writer);
         if !self.local.is_together() && !writer.is_own() {
             writer.begin_own();
+            self.local.is_numbered_anew();
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A driver leaves the fleet: another instance is to lead.
+//! A driver leaves the fleet, since another instance is to lead; or holds still, since another process is
+//! to go on.
 
 use super::waits::pending;
 use super::{Driver, Event, Stage};
@@ -36,5 +37,20 @@ impl<E: Engine> Driver<E> {
             let _ = timeout(LAST_APPENDS, self.engine.release(revision)).await;
         }
         self.shared.left();
+    }
+
+    /// Does nothing until it is released. Meanwhile a successor may go on with what it is.
+    pub(super) async fn hold_still(&mut self) {
+        self.shared.release_held();
+        let is_together = self.apart.as_ref().is_none_or(|apart| apart.local.is_together());
+        let mut member = self.member.give(self.shared.inbox.give());
+        if let Some(apart) = &mut self.apart {
+            apart.stop(&mut self.writer);
+        }
+        if !is_together {
+            // Its clients have had more than the log holds: that is not known there.
+            member.lead = None;
+        }
+        self.shared.holding(Some((self.writer.give(), member))).await;
     }
 }

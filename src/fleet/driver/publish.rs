@@ -26,6 +26,9 @@ impl<E: Engine> Driver<E> {
             }
         }
         self.writer.flush();
+        if self.member.reading.read() >= self.opened_at {
+            self.shared.can_give();
+        }
         if !self.writer.channel().is_open()
             && self.writer.epoch().is_some()
             && self.member.reading.read() >= self.opened_at

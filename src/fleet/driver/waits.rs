@@ -6,6 +6,7 @@ use crate::fleet::inbox::Inbox;
 use crate::fleet::record::Stored;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
@@ -76,7 +77,8 @@ async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-pub(super) async fn reopened<E: Engine>(engine: &E, from: u64, at: Instant) -> Result<E::Reader, EngineError> {
+/// A reader from this message on, asked for at this time.
+pub(super) async fn reopened<E: Engine>(engine: Arc<E>, from: u64, at: Instant) -> Result<E::Reader, EngineError> {
     sleep_until(at.into()).await;
     engine.read_from(from).await
 }

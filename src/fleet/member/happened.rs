@@ -1,6 +1,8 @@
 //! What a member is told: answers of the engine, and what has been read of the log.
 
-use super::{Action, Asked, LOOK_EVERY, Member, News, Role, SHORTER_EVERY, SHORTER_LOOKS, Standing, TRY_AGAIN};
+use super::{
+    Action, Asked, CarriedLead, LOOK_EVERY, Member, News, Role, SHORTER_EVERY, SHORTER_LOOKS, Standing, TRY_AGAIN,
+};
 use crate::fleet::lease::LeaseAnswer;
 use crate::fleet::pipeline::{Answer, Freed, Pipeline};
 use crate::fleet::reading::Turn;
@@ -78,6 +80,7 @@ impl Member {
         self.end.mark = (last, now);
         self.end.not_before = now;
         self.reading.lost(last);
+        self.let_go();
         if matches!(self.role, Role::Leading(_)) {
             self.stop_leading();
         }
@@ -142,6 +145,11 @@ impl Member {
     }
 
     fn record(&mut self, sequence: u64, record: &Record, now: Instant) -> Freed {
+        match &mut self.inherited {
+            Some(lead) if record.term == lead.term => lead.read_back(record.number),
+            Some(lead) if record.term > lead.term => self.let_go(),
+            _ => {}
+        }
         if let Content::Term { token, .. } = &record.content {
             let is_own = token
                 .strip_prefix(&self.settings.token)
@@ -167,19 +175,34 @@ impl Member {
             // One that was given up, and has arrived after all. It is the newest: it counts.
             self.actions.push(Action::StopLeading);
         }
-        let places = record.places.clone();
         let pipeline = Pipeline::new(
             term,
             record.epoch.clone(),
-            places.clone(),
+            record.places.clone(),
             self.settings.message_bytes_max,
         );
+        let inherited = self.inherited.take().map(CarriedLead::into_contents);
+        // Origins go on behind what is not in the log yet.
+        let places = pipeline.places_behind(inherited.as_deref().unwrap_or_default());
         self.role = Role::Leading(Box::new(pipeline));
         let is_told = matches!(record.content, Content::Term { resumes: false, .. });
-        self.actions.push(Action::Lead { term, places, is_told });
+        self.actions.push(Action::Lead {
+            term,
+            places,
+            is_told,
+            inherited,
+        });
+    }
+
+    /// What a predecessor has given of its origins is of no use any more.
+    fn let_go(&mut self) {
+        if self.inherited.take().is_some() {
+            self.actions.push(Action::LetGo);
+        }
     }
 
     fn other_leads(&mut self, now: Instant) {
+        self.let_go();
         match self.role {
             Role::Leading(_) => self.stop_leading(),
             Role::Standing(_) => self.role = Role::Following,
@@ -199,6 +222,7 @@ impl Member {
     /// It will lead no more. A leader ends once its pipeline is empty: see [`Member::resign`].
     pub(crate) fn leave(&mut self) {
         self.is_leaving = true;
+        self.let_go();
         if matches!(self.role, Role::Standing(_)) {
             self.role = Role::Following;
         }

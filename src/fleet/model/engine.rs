@@ -87,6 +87,15 @@ impl Engine {
         }
     }
 
+    /// Who had it in one life has it in another: they are known by the same word.
+    pub(super) fn is_held_by(&mut self, member: usize, before: u64, after: u64) {
+        if let Some((holder, life, ..)) = &mut self.lease
+            && (*holder, *life) == (member, before)
+        {
+            *life = after;
+        }
+    }
+
     pub(super) fn is_term(record: &Record) -> bool {
         matches!(record.content, Content::Term { .. })
     }

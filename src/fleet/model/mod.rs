@@ -28,6 +28,7 @@ fn choice() -> impl Strategy<Value = Choice> {
         8 => (1u64..900).prop_map(Choice::Pass),
         2 => (3000u64..12_000).prop_map(Choice::Pass),
         1 => (0usize..3).prop_map(Choice::Restart),
+        1 => (0usize..3).prop_map(Choice::HandOver),
         1 => (0usize..3).prop_map(Choice::CutOff),
         2 => (0usize..3).prop_map(Choice::Mend),
         1 => (0usize..3).prop_map(Choice::StandStill),
@@ -113,4 +114,41 @@ fn a_leader_that_slept_is_refused() {
     world.check();
     world.check_all_arrived();
     assert_eq!(world.terms(), 2);
+}
+
+/// A leader is handed over again and again, with appends on their way: nothing is missing, and nothing
+/// is told.
+#[test]
+fn a_leader_that_is_handed_over_tells_no_gap() {
+    for seed in 0..200 {
+        let mut world = World::new(3, false);
+        world.heal();
+        let mut random = fastrand::Rng::with_seed(seed);
+        for _ in 0..8 {
+            let leader = world.leader().unwrap();
+            for _ in 0..random.usize(0..40) {
+                world.step(&Choice::Origin);
+                if random.bool() {
+                    world.step(&Choice::Deliver(random.usize(0..64)));
+                }
+                world.step(&Choice::Read(random.usize(0..3), random.usize(1..5)));
+            }
+            for _ in 0..random.usize(1..4) {
+                world.step(&Choice::HandOver(leader));
+                world.check();
+                for _ in 0..random.usize(0..6) {
+                    world.step(&Choice::Deliver(random.usize(0..64)));
+                }
+            }
+            for _ in 0..random.usize(0..20) {
+                world.step(&Choice::Origin);
+            }
+            world.settle(|world| world.leader().is_some());
+            assert_eq!(world.leader(), Some(leader));
+        }
+        world.heal();
+        world.check();
+        world.check_all_arrived();
+        assert_eq!(world.gaps(), 0);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod checks;
 mod instance;
+mod succession;
 
 use self::checks::is_gap;
 use self::instance::Instance;
@@ -31,6 +32,8 @@ pub(super) enum Choice {
     Pass(u64),
     /// A member is killed, and starts anew.
     Restart(usize),
+    /// A member is handed over to another process.
+    HandOver(usize),
     /// What a member and the engine say to each other is lost.
     CutOff(usize),
     Mend(usize),
@@ -92,6 +95,7 @@ impl World {
             Choice::Read(n, messages) => (0..*messages).for_each(|_| self.read(*n)),
             Choice::Pass(millis) => self.now += Duration::from_millis(*millis),
             Choice::Restart(n) => self.restart(*n),
+            Choice::HandOver(n) => self.hand_over(*n),
             Choice::CutOff(n) => self.instances[*n].is_cut_off = true,
             Choice::Mend(n) => self.instances[*n].is_cut_off = false,
             Choice::StandStill(n) => self.instances[*n].stands_still = true,
@@ -146,7 +150,24 @@ impl World {
                 expected: append.expected,
                 record: append.record,
             },
-            Action::Lead { term, places, is_told } => return self.connect(n, term, &places, is_told),
+            Action::Lead {
+                term,
+                places,
+                is_told,
+                inherited,
+            } => {
+                self.instances[n].is_deposed(self.now);
+                self.instances[n].inbox.begin(term, is_told);
+                let goes_on = inherited.is_some_and(|contents| self.goes_on(n, term, contents));
+                return match goes_on {
+                    true => self.supply(n),
+                    false => self.connect(n, term, &places),
+                };
+            }
+            Action::LetGo => {
+                self.instances[n].given = None;
+                return;
+            }
             Action::StopLeading => {
                 self.instances[n].is_deposed(self.now);
                 self.instances[n].connected = None;
@@ -167,13 +188,11 @@ impl World {
     }
 
     /// A leader connects to the origin: with an id, it goes on behind it.
-    fn connect(&mut self, n: usize, term: u64, places: &[Bytes], is_told: bool) {
+    fn connect(&mut self, n: usize, term: u64, places: &[Bytes]) {
         let instance = &mut self.instances[n];
-        instance.is_deposed(self.now);
         let mut places = places.to_vec();
         let is_filled = instance.member.leads() == Some(term) && instance.local.fill(&mut places);
         let is_first = term == 1 && !is_filled;
-        instance.inbox.begin(term, is_told);
         let place = places.first().cloned().unwrap_or_default();
         self.dial(n, term, &place, is_first);
     }
@@ -355,17 +374,6 @@ impl World {
         };
         instance.reader += 1;
         instance.take(&stored, now);
-    }
-
-    fn restart(&mut self, n: usize) {
-        self.lives += 1;
-        // It reads as much before what it publishes as the judgement of that takes.
-        let behind = self.engine.log.len().saturating_sub(5) as u64;
-        let is_cut_off = self.instances[n].is_cut_off;
-        self.instances[n] = Instance {
-            is_cut_off,
-            ..Instance::new(n, self.lives, behind, self.now)
-        };
     }
 
     fn go_on(&mut self, n: usize) {

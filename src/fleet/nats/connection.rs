@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
-/// Bounds of the time between two attempts to connect.
+/// Bounds of the time between two attempts to connect, but for the first.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// A connection over which nothing comes for two of these is none.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -69,9 +69,12 @@ impl Connection {
     async fn connect(&self) -> Result<Client, EngineError> {
         let config = &self.config;
         let (least, most) = RECONNECT;
-        let delay = move |attempts: usize| {
-            let grown = least.saturating_mul(1 << attempts.min(8)).min(most);
-            grown.mul_f64(0.5 + 0.5 * fastrand::f64())
+        let delay = move |attempts: usize| match attempts {
+            0 | 1 => Duration::ZERO,
+            more => {
+                let grown = least.saturating_mul(1 << more.min(8)).min(most);
+                grown.mul_f64(0.5 + 0.5 * fastrand::f64())
+            }
         };
         let is_tls = config.tls.ca.is_some() || config.nats.iter().any(|url| url.starts_with("tls:"));
         let trouble = self.trouble.clone();

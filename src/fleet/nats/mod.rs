@@ -31,6 +31,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore};
 
 /// What the engine takes if it has not said anything else yet.
@@ -64,6 +65,15 @@ impl Fleet {
             connection: Arc::new(Connection::new(config.clone())),
             pieces: Arc::new(Semaphore::new(PIECES_MAX)),
         })
+    }
+
+    /// Connects by now, and not when the first source needs it.
+    pub(crate) fn connect(&self, on: &Handle) {
+        let connection = self.connection.clone();
+        on.spawn(async move {
+            // Who needs it finds out why not.
+            let _ = connection.context().await;
+        });
     }
 
     /// How it is used.

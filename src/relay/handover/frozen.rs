@@ -9,7 +9,7 @@ use crate::http::Unasked;
 use crate::kept::OnDisk;
 use crate::relay::in_force::InForce;
 use crate::relay::log_dirs::log_dirs;
-use crate::source::{Basis, FrozenUpstreams, GivenChannel, GoingOn, StoppedSharing};
+use crate::source::{Basis, FrozenUpstreams, GivenChannel, GoingOn, HeldSharing};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::thread::sleep;
@@ -29,10 +29,10 @@ const LOG_DIRS_EVERY: Duration = Duration::from_millis(20);
 /// While it is there nothing moves. Dropping it makes everything go on as if nothing had been.
 pub(super) struct Frozen<'a> {
     in_force: &'a InForce,
-    sharing: Option<StoppedSharing<'a>>,
     going_on: GoingOn,
     unasked: Vec<Unasked>,
     upstreams: Option<FrozenUpstreams>,
+    sharing: Option<HeldSharing>,
     channels: Vec<GivenChannel>,
     clients: Option<Given>,
     are_log_dirs_closed: bool,
@@ -41,8 +41,8 @@ pub(super) struct Frozen<'a> {
 
 impl<'a> Frozen<'a> {
     /// Stops what comes in. Called on a thread that is none of a runtime's. `sources`: those of the
-    /// new process; `sharing`: what takes part in the fleet no more for it.
-    pub(super) fn new(in_force: &'a InForce, sources: &[Basis], sharing: StoppedSharing<'a>) -> Self {
+    /// new process.
+    pub(super) fn new(in_force: &'a InForce, sources: &[Basis]) -> Self {
         let server = &in_force.server;
         in_force.runtime.block_on(in_force.listeners.pause());
         server.gather_unasked();
@@ -54,8 +54,8 @@ impl<'a> Frozen<'a> {
             unasked: server.gathered(),
             going_on: in_force.registry().going_on(sources),
             in_force,
-            sharing: Some(sharing),
             upstreams: None,
+            sharing: None,
             channels: Vec::new(),
             clients: None,
             are_log_dirs_closed: false,
@@ -70,6 +70,7 @@ impl<'a> Frozen<'a> {
         let deadline = began + STOPPED_WITHIN;
         let upstreams = registry.freeze_upstreams(&self.going_on, deadline)?;
         let upstreams = self.upstreams.insert(upstreams);
+        self.sharing = Some(registry.hold_sharing(&self.going_on, deadline)?);
         // From here on nothing is published.
         let stopped = began.elapsed();
         self.channels = registry.give_channels(&self.going_on);
@@ -162,8 +163,8 @@ impl Drop for Frozen<'_> {
             return;
         }
         drop(self.clients.take());
-        drop(self.upstreams.take());
         drop(self.sharing.take());
+        drop(self.upstreams.take());
         let _runtime = self.in_force.runtime.enter();
         for unasked in self.unasked.drain(..) {
             self.in_force.server.serve_unasked(unasked);

@@ -120,11 +120,10 @@ impl Giving<'_> {
         self.listeners()?;
         let ready: Ready = decode(&self.link.expect(Kind::Ready, "that it is ready")?.payload)?;
 
-        // Whatever fails from here on, everything goes on when this is dropped.
-        let sharing = self.in_force.registry().stop_sharing(&ready.sources);
         self.link.set_patience(Some(FROZEN_STEP_MAX))?;
         let began = Instant::now();
-        let mut frozen = Frozen::new(self.in_force, &ready.sources, sharing);
+        // Whatever fails from here on, everything goes on when this is dropped.
+        let mut frozen = Frozen::new(self.in_force, &ready.sources);
         let counts = frozen.give(self.link)?;
         self.link.send(Kind::End, &counts)?;
         self.link.expect(Kind::Held, "that it holds everything")?;

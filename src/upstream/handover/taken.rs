@@ -40,6 +40,23 @@ impl Taken {
         }
     }
 
+    /// The same for the next process, if this one has not begun with it.
+    pub(crate) fn give_again(&self) -> Option<Given> {
+        let socket = match &self.socket {
+            Some(socket) => Some(socket.try_clone().ok()?),
+            None => None,
+        };
+        Some((self.carried.clone(), socket))
+    }
+
+    /// Whether it ran there: else nothing is known of its place in the stream.
+    pub(crate) fn is_of_a_run(&self) -> bool {
+        matches!(
+            self.carried.doing,
+            Doing::Attempting | Doing::Waiting { .. } | Doing::Reading(_) | Doing::Reopening
+        ) && self.carried.settings != [0; 32]
+    }
+
     /// The last event ID in force.
     pub fn last_event_id(&self) -> &[u8] {
         &self.carried.last_event_id

@@ -2,6 +2,7 @@
 
 use super::checks::is_gap;
 use super::number;
+use crate::fleet::carried::CarriedMember;
 use crate::fleet::inbox::Inbox;
 use crate::fleet::local::{Local, Share};
 use crate::fleet::member::{Member, News, Settings};
@@ -21,6 +22,8 @@ pub(super) struct Instance {
     pub(super) reader: u64,
     /// The term in which it is connected to the origin, and the event that it got last.
     pub(super) connected: Option<(u64, u64)>,
+    /// The same of a connection that the process before has given.
+    pub(super) given: Option<u64>,
     pub(super) is_cut_off: bool,
     pub(super) stands_still: bool,
     /// What happened to it while it stood still.
@@ -48,21 +51,24 @@ impl Instance {
     /// takes.
     pub(super) fn new(n: usize, life: u64, behind: u64, now: Instant) -> Self {
         let from = behind.saturating_sub(UNREAD_MAX as u64);
-        let settings = Settings {
-            instance: format!("i{n}"),
-            token: format!("t{life}"),
-            upstreams: 1,
-            message_bytes_max: 1 << 20,
-            checkpoint_every: Duration::from_secs(60),
-            first_epoch: None,
-            publish_behind: behind,
-        };
+        let member = Member::new(settings(n, life, behind), from, now, life);
+        Self::of(member, life, from, behind)
+    }
+
+    /// One that goes on where another process has held still.
+    pub(super) fn going_on(n: usize, life: u64, carried: CarriedMember, now: Instant) -> Self {
+        let member = Member::going_on(settings(n, life, 0), carried, now, life);
+        Self::of(member, life, 0, 0)
+    }
+
+    fn of(member: Member, life: u64, reader: u64, behind: u64) -> Self {
         Self {
-            member: Member::new(settings, from, now, life),
+            member,
             inbox: Inbox::new(1 << 20),
             life,
-            reader: from,
+            reader,
             connected: None,
+            given: None,
             is_cut_off: false,
             stands_still: false,
             missed: VecDeque::new(),
@@ -176,5 +182,17 @@ impl Instance {
             let events = blocks(payload).skip(behind);
             self.view.extend(events.map(|block| Seen::Event(number(&block))));
         }
+    }
+}
+
+fn settings(n: usize, life: u64, publish_behind: u64) -> Settings {
+    Settings {
+        instance: format!("i{n}"),
+        token: format!("t{life}"),
+        upstreams: 1,
+        message_bytes_max: 1 << 20,
+        checkpoint_every: Duration::from_secs(60),
+        first_epoch: None,
+        publish_behind,
     }
 }
