@@ -111,9 +111,6 @@ pub(crate) async fn drive<E: Engine>(parts: Parts<E>) {
     let source = writer.channel().name().to_owned();
     let reading = carried.as_ref().map(|carried| carried.reading.clone());
     let mut apart = Apart::of(local, &writer, (&shared, &metrics), reading.as_ref());
-    if carried.is_some() {
-        shared.can_give();
-    }
     let extent = loop {
         tokio::select! {
             extent = opened(&*engine, &shared, &source) => break extent,

@@ -208,7 +208,7 @@ impl Shared {
     }
 
     /// What has been read of the log can be given to a successor.
-    pub(super) fn can_give(&self) {
+    pub(crate) fn can_give(&self) {
         self.can_give.store(true, Ordering::Release);
     }
 

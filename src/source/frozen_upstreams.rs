@@ -4,14 +4,22 @@
 use super::giving::GoingOn;
 use super::live_source::LiveSource;
 use super::registry::Registry;
+use super::sharing::Sharing;
 use super::taken_upstreams::{CarriedPlace, ChannelName};
+use crate::fleet::Shared;
 use crate::upstream::StatusCell;
-use crate::upstream::handover::{Given, Pipes};
+use crate::upstream::handover::{Doing, Given, Pipes};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+
+/// Within this time a leader runs its upstreams: they are about to be polled for the first time.
+const BEGINS_WITHIN: Duration = Duration::from_millis(50);
+/// Between two looks at whether they are.
+const LOOK_EVERY: Duration = Duration::from_micros(200);
 
 /// Upstreams that hold still. Dropping it lets them go on as if nothing had been.
 #[must_use]
@@ -45,8 +53,13 @@ impl Registry {
         for ((source, parameters), statuses) in channels {
             for (place, status) in (0..).zip(&*statuses) {
                 let late = || io::Error::new(io::ErrorKind::TimedOut, format!("an upstream of {source} goes on"));
-                let fetched = status.fetch(deadline).ok_or_else(late)?;
-                let (upstream, socket) = not_begun(&list, &source, place).unwrap_or(fetched);
+                let shared = list.iter().find(|live| live.name() == source);
+                let shared = shared.and_then(|live| live.sharing()).map(Sharing::shared);
+                let fetched = match shared {
+                    Some(shared) => fetch_shared(shared, place, status, deadline),
+                    None => status.fetch(deadline),
+                };
+                let (upstream, socket) = fetched.ok_or_else(late)?;
                 let carried = CarriedPlace {
                     source: source.clone(),
                     parameters: parameters.clone(),
@@ -60,10 +73,21 @@ impl Registry {
     }
 }
 
-/// What another process has given of an upstream that this one has not come to run.
-fn not_begun(list: &[Arc<LiveSource>], source: &str, place: u32) -> Option<Given> {
-    let live = list.iter().find(|live| live.name() == source)?;
-    live.sharing()?.shared().give_upstream(place as usize)
+/// The same where a log is shared: an upstream runs while this instance leads, and a while after it has
+/// begun to. What another process has given, and is not run yet, is given again.
+fn fetch_shared(shared: &Shared, place: u32, status: &StatusCell, deadline: Instant) -> Option<Given> {
+    if let Some(given) = shared.give_upstream(place as usize) {
+        return Some(given);
+    }
+    let begins = Instant::now() + BEGINS_WITHIN;
+    loop {
+        let given = status.fetch(deadline)?;
+        let has_not_begun = given.0.doing == Doing::Attempting && !given.0.is_of_a_run() && shared.state().is_leader;
+        if !has_not_begun || Instant::now() >= begins {
+            return Some(given);
+        }
+        sleep(LOOK_EVERY);
+    }
 }
 
 /// The channels of a source, with the statuses of their upstreams.

@@ -72,8 +72,13 @@ impl Sharing {
     }
 
     fn of(start: Start, fleet: &Fleet) -> Self {
+        let shared = Shared::new(fleet.config().buffer);
+        if start.carried.is_some() {
+            // Before its driver runs, too.
+            shared.can_give();
+        }
         Self {
-            shared: Shared::new(fleet.config().buffer),
+            shared,
             start: Mutex::new(Some(start)),
             driver: Mutex::default(),
         }
@@ -216,9 +221,12 @@ async fn feed(
     let mut running = JoinSet::new();
     for (n, status) in statuses.iter().enumerate() {
         let (runners, channel, status) = (runners.clone(), channel.clone(), status.clone());
-        let (way, lead) = (way.clone(), lead.clone());
-        let taken = shared.take_upstream(n).filter(|_| lead.is_inherited);
-        running.spawn(async move { runners[n].keep_leading(n, channel, status, (way, lead), taken).await });
+        let (shared, way, lead) = (shared.clone(), way.clone(), lead.clone());
+        running.spawn(async move {
+            // Here: until it runs it can be given again.
+            let taken = shared.take_upstream(n).filter(|_| lead.is_inherited);
+            runners[n].keep_leading(n, channel, status, (way, lead), taken).await;
+        });
     }
     while let Some(ended) = running.join_next().await {
         if let Err(error) = ended

@@ -32,6 +32,13 @@ pub struct CarriedUpstream {
     pub doing: Doing,
 }
 
+impl CarriedUpstream {
+    /// Whether it ran there: else nothing is known of its place in the stream.
+    pub(crate) fn is_of_a_run(&self) -> bool {
+        self.settings != [0; 32]
+    }
+}
+
 /// What an upstream is doing when it is given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Doing {

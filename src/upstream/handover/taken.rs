@@ -51,10 +51,8 @@ impl Taken {
 
     /// Whether it ran there: else nothing is known of its place in the stream.
     pub(crate) fn is_of_a_run(&self) -> bool {
-        matches!(
-            self.carried.doing,
-            Doing::Attempting | Doing::Waiting { .. } | Doing::Reading(_) | Doing::Reopening
-        ) && self.carried.settings != [0; 32]
+        let begins_anew = matches!(self.carried.doing, Doing::Ended { .. } | Doing::Over);
+        self.carried.is_of_a_run() && !begins_anew
     }
 
     /// The last event ID in force.
