@@ -3,6 +3,10 @@
 //!
 //! While this instance is apart from the log, all that comes stands *aside* too, for its own clients.
 
+mod aside;
+#[cfg(test)]
+mod tests;
+
 use super::pipeline::Freed;
 use super::record::Content;
 use crate::metrics::GapReason;
@@ -229,70 +233,6 @@ impl Inbox {
         self.arrived.notify_waiters();
     }
 
-    /// A leader is apart from the log from now on: what comes goes to its own clients at once, and into
-    /// the log later. They have had nothing of `sent` and of what waits here behind the first `had`.
-    pub(crate) fn set_apart(&self, sent: Vec<Content>, had: usize) {
-        let mut state = self.state();
-        state.tell_dropped();
-        let mut passed = 0;
-        let waiting: Vec<Content> = sent.into_iter().chain(state.queue.iter().cloned()).collect();
-        state.aside = Some(Aside::default());
-        for content in waiting {
-            let counts = !matches!(content, Content::Moved { .. });
-            if !counts || passed >= had {
-                state.put_aside(&content);
-            }
-            passed += usize::from(counts);
-        }
-        self.notify(state);
-        self.room.notify_waiters();
-    }
-
-    /// A follower is apart from the log from now on: what comes under this term goes to its own clients.
-    pub(crate) fn begin_apart(&self, term: u64) {
-        *self.state() = State {
-            term: Some(term),
-            aside: Some(Aside {
-                is_all: true,
-                ..Aside::default()
-            }),
-            ..State::default()
-        };
-    }
-
-    /// The log is within reach again. How much is not in it yet, of what stood aside: what of that has not
-    /// been taken is lost to this instance's clients.
-    pub(crate) fn end_apart(&self) -> usize {
-        let mut state = self.state();
-        // They have had those.
-        state.tell_dropped();
-        state.aside = None;
-        state.contents
-    }
-
-    /// What this instance's clients are to get now.
-    pub(crate) fn take_aside(&self) -> Vec<Content> {
-        let mut state = self.state();
-        let Some(aside) = &mut state.aside else {
-            return Vec::new();
-        };
-        aside.bytes = 0;
-        let taken = aside.queue.drain(..).collect();
-        drop(state);
-        self.room.notify_waiters();
-        taken
-    }
-
-    /// Completes when something stands aside.
-    pub(crate) async fn until_aside(&self) {
-        look_until(&self.set_aside, || {
-            let state = self.state();
-            let is_there = state.aside.as_ref().is_some_and(|aside| !aside.queue.is_empty());
-            is_there.then_some(())
-        })
-        .await;
-    }
-
     /// Whether the log is out of reach: then upstreams are read on, into what room there is.
     pub(crate) fn set_away(&self, is_away: bool) {
         let was_away = std::mem::replace(&mut self.state().is_away, is_away);
@@ -393,88 +333,5 @@ impl State {
             reason: GapReason::Skipped,
             skipped: Some(self.dropped),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use bytes::Bytes;
-
-    fn event(len: usize) -> Content {
-        Content::Events {
-            upstream: 0,
-            blocks: vec![b'x'; len].into(),
-        }
-    }
-
-    #[test]
-    fn what_there_is_no_room_for_is_told() {
-        let inbox = Inbox::new(100);
-        inbox.push(1, event(1));
-        assert_eq!(inbox.take(9), []);
-        inbox.begin(1, false);
-        inbox.push(1, event(90));
-        inbox.push(1, event(20));
-        inbox.push(1, event(5));
-        inbox.push(0, event(5));
-        assert_eq!(inbox.take(9), [event(90)]);
-        assert_eq!(inbox.take(9), []);
-        inbox.free(Freed { contents: 1, bytes: 90 });
-        let gap = Content::Gap {
-            upstream: 0,
-            reason: GapReason::Skipped,
-            skipped: Some(2),
-        };
-        assert_eq!(inbox.take(9), std::slice::from_ref(&gap));
-        inbox.free(Freed { contents: 1, bytes: 0 });
-        assert_eq!(inbox.buffered(), 0);
-        inbox.push(1, event(99));
-        inbox.push(1, event(99));
-        inbox.free(Freed { contents: 1, bytes: 99 });
-        // Before the event that comes next.
-        inbox.push(1, event(3));
-        let told = inbox.take(9);
-        assert!(matches!(told[1], Content::Gap { skipped: Some(1), .. }), "{told:?}");
-        assert_eq!(told[2], event(3));
-    }
-
-    #[test]
-    fn inboxes_share_a_budget() {
-        let budget = Budget::new(100);
-        let two = [0, 1].map(|_| Inbox::within(80, Some(budget.clone())));
-        two.iter().for_each(|inbox| inbox.begin(1, false));
-        two[0].push(1, event(70));
-        two[1].push(1, event(40));
-        assert_eq!((two[0].buffered(), two[1].buffered()), (1, 0));
-        two[0].free(Freed { contents: 1, bytes: 70 });
-        // It is told, and there is room again.
-        two[1].push(1, event(40));
-        assert_eq!(two[1].buffered(), 2);
-        two[1].clear();
-        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
-        two[0].push(1, event(50));
-        drop(two);
-        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
-    }
-
-    #[test]
-    fn a_gap_is_told_once() {
-        let inbox = Inbox::new(100);
-        inbox.begin(1, true);
-        inbox.push_gap(1, 0, GapReason::UpstreamReconnected);
-        assert_eq!(inbox.take(9), []);
-        inbox.push(1, event(1));
-        inbox.push_gap(1, 0, GapReason::UpstreamReconnected);
-        inbox.push_gap(1, 0, GapReason::UpstreamReconnected);
-        assert_eq!(inbox.take(9).len(), 2);
-        inbox.push(
-            1,
-            Content::Moved {
-                upstream: 0,
-                id: Bytes::new(),
-            },
-        );
-        assert_eq!(inbox.buffered(), 2);
     }
 }

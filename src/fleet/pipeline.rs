@@ -12,6 +12,9 @@
 //! in order ([`Reading`](super::reading::Reading) judges). JetStream could be told to expect the
 //! message before by its name, too; but after a restart its replicas disagree about that name.
 
+mod append;
+
+pub(crate) use self::append::{Answer, Append, Freed};
 use super::record::{Content, Record};
 use crate::event_stream::Event;
 use crate::log::EVENTS_PER_MESSAGE_MAX;
@@ -29,42 +32,6 @@ pub(crate) const UNREAD_MAX: usize = 256;
 const PACKED_BYTES_MAX: usize = 64 << 10;
 /// Room that a message's fields take beside its payload.
 const FIELDS_BYTES: usize = 8 << 10;
-
-/// What became of an append.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// It is stored.
-    Stored,
-    /// It expected another sequence, or was not taken for what it is.
-    Refused,
-    /// There was no answer in time, or none that says anything.
-    Lost,
-}
-
-/// One append to be made.
-#[derive(Debug, Clone)]
-pub(crate) struct Append {
-    /// The sequence that the log has to end with.
-    pub(crate) expected: u64,
-    /// How often it has been sent before: each time it goes by another name, since the engine may know
-    /// the one under which it has landed in vain.
-    pub(crate) attempt: u32,
-    pub(crate) record: Record,
-}
-
-impl Append {
-    /// What no other message of the log is called.
-    pub(crate) fn id(&self) -> String {
-        let Record {
-            term, number, content, ..
-        } = &self.record;
-        match (content, self.attempt) {
-            (Content::Term { token, .. }, _) => token.clone(),
-            (_, 0) => format!("{term}.{number}"),
-            (_, attempt) => format!("{term}.{number}.{attempt}"),
-        }
-    }
-}
 
 /// What is to be appended.
 #[derive(Debug)]
@@ -86,13 +53,6 @@ enum State {
     Asking,
     /// It is read up to here.
     Reading(u64),
-}
-
-/// What has left the pipeline: it is in the log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Freed {
-    pub(crate) contents: usize,
-    pub(crate) bytes: usize,
 }
 
 /// See the module.

@@ -2,6 +2,7 @@
 
 mod checks;
 mod instance;
+mod origin;
 mod succession;
 
 use self::checks::is_gap;
@@ -9,9 +10,8 @@ use self::instance::Instance;
 use super::super::lease::LeaseAnswer;
 use super::super::member::Action;
 use super::super::pipeline::Answer;
-use super::super::record::{Content, Stored};
+use super::super::record::Stored;
 use super::engine::{Engine, Heard, OnItsWay, Parcel, Said, lost};
-use crate::metrics::GapReason;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 
@@ -185,67 +185,6 @@ impl World {
             what: said,
             is_double: false,
         }));
-    }
-
-    /// A leader connects to the origin: with an id, it goes on behind it.
-    fn connect(&mut self, n: usize, term: u64, places: &[Bytes]) {
-        let instance = &mut self.instances[n];
-        let mut places = places.to_vec();
-        let is_filled = instance.member.leads() == Some(term) && instance.local.fill(&mut places);
-        let is_first = term == 1 && !is_filled;
-        let place = places.first().cloned().unwrap_or_default();
-        self.dial(n, term, &place, is_first);
-    }
-
-    /// One that gives ids goes on behind one; else it sends what comes from now on.
-    fn dial(&mut self, n: usize, term: u64, place: &Bytes, is_first: bool) {
-        let place = std::str::from_utf8(place).unwrap().parse().ok();
-        let instance = &mut self.instances[n];
-        let from = match (self.has_ids, place) {
-            (true, Some(place)) => place,
-            (true, None) if is_first => 0,
-            _ => self.sent,
-        };
-        let is_resumed = self.has_ids && place.is_some();
-        if !is_first && !is_resumed {
-            instance.inbox.push_gap(term, 0, GapReason::UpstreamReconnected);
-        }
-        instance.connected = Some((term, from));
-        self.supply(n);
-    }
-
-    fn leave(&mut self, n: usize) {
-        let instance = &mut self.instances[n];
-        if instance.stands_still || instance.local.is_apart() {
-            return;
-        }
-        let is_first = instance.member.reading.read() == 0 && instance.view.is_empty();
-        if let Some((term, place)) = instance.leave(self.now) {
-            self.dial(n, term, &place, is_first);
-        }
-    }
-
-    fn origin_sends(&mut self) {
-        self.sent += 1;
-        for n in 0..self.instances.len() {
-            self.supply(n);
-        }
-    }
-
-    fn supply(&mut self, n: usize) {
-        let (sent, has_ids) = (self.sent, self.has_ids);
-        let instance = &mut self.instances[n];
-        let Some((term, got)) = &mut instance.connected else {
-            return;
-        };
-        for event_number in *got + 1..=sent {
-            let content = Content::Events {
-                upstream: 0,
-                blocks: event(event_number, has_ids),
-            };
-            instance.inbox.push(*term, content);
-        }
-        *got = sent;
     }
 
     fn deliver(&mut self, which: usize) {
