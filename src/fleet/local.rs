@@ -12,10 +12,11 @@
 //! So an event is never passed over, and never given twice, unless a gap says so.
 
 mod coming_back;
+mod finding;
 #[cfg(test)]
 mod tests;
 
-use self::coming_back::{Found, find};
+use self::finding::{Found, find};
 use super::record::{Content, blocks};
 use crate::event_stream::Event;
 use crate::metrics::GapReason;

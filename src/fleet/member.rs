@@ -302,7 +302,12 @@ impl Member {
 
     /// The next step towards a term.
     fn stand(&mut self, now: Instant) {
-        let must = self.reading.is_lost() && !self.is_leaving;
+        let must = (self.reading.is_lost() || self.reading.is_contested()) && !self.is_leaving;
+        if let (Role::Leading(pipeline), true) = (&mut self.role, self.reading.is_contested()) {
+            // What it appends says so, too.
+            self.reading.is_told();
+            pipeline.push(Content::Checkpoint);
+        }
         if must && matches!(self.role, Role::Following) {
             // It alone may know: the lease waits for this.
             self.role = Role::Standing(Standing::Asking(now));
@@ -330,6 +335,7 @@ impl Member {
         };
         Record {
             epoch: known.map_or_else(|| crate::log::Epoch::new().name().to_owned(), str::to_owned),
+            era: self.reading.next_era(),
             term: 0,
             number: 0,
             read: 0,

@@ -17,6 +17,7 @@
 )]
 
 mod apply;
+mod as_serde;
 mod carried;
 mod chains;
 mod coalescing;

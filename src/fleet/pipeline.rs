@@ -60,6 +60,7 @@ enum State {
 pub(crate) struct Pipeline {
     term: u64,
     epoch: String,
+    era: u64,
     /// The number of what is sent next for the first time.
     next: u64,
     /// The sequence that the log ends with, if all that is on its way arrives: what has been read, and
@@ -89,6 +90,7 @@ impl Pipeline {
         Self {
             term,
             epoch,
+            era: 0,
             next: 1,
             expected: term,
             waiting: VecDeque::new(),
@@ -104,6 +106,10 @@ impl Pipeline {
     }
 
     /// The same for one channel of a source, written by this life of a process.
+    pub(super) fn in_era(self, era: u64) -> Self {
+        Self { era, ..self }
+    }
+
     pub(crate) fn chained(self, by: String) -> Self {
         Self {
             chained_by: Some(by),
@@ -219,6 +225,7 @@ impl Pipeline {
         self.follow(&content);
         let record = Record {
             epoch: self.epoch.clone(),
+            era: self.era,
             term: self.term,
             number: self.next,
             read: 0,

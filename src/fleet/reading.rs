@@ -1,15 +1,12 @@
 //! How far the log has been read, and what that says: who leads, where the origin goes on, and
 //! whether the log is still the one that was read.
 
-use super::carried::as_ids;
+use super::as_serde::as_ids;
 use super::pipeline::UNREAD_MAX;
 use super::record::{Content, Record, Stored};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-
-/// Earlier names of the numbering that are known: what comes late under one of them says nothing.
-const ERAS_MAX: usize = 8;
 
 /// What is known of the log by having read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,13 +27,15 @@ pub(crate) struct Reading {
     leader: Option<String>,
     /// The name of the numbering.
     epoch: Option<String>,
-    /// Names that it had before, the newest last.
-    past: Vec<String>,
+    /// How often the log has come back with less, as its newest name says.
+    era: u64,
     /// The ids in force, by upstream; empty: none.
     #[serde(with = "as_ids")]
     places: Vec<Bytes>,
     /// It has come back with less than it had, and nobody has said so in it.
     is_lost: bool,
+    /// The newest term record is of one that has not noticed a loss: it leads by what is no more.
+    is_contested: bool,
 }
 
 /// What a message is to who has read so far.
@@ -63,19 +62,19 @@ impl Reading {
             number: None,
             leader: None,
             epoch: None,
-            past: Vec::new(),
+            era: 0,
             places: Vec::new(),
             is_lost: false,
+            is_contested: false,
         }
     }
 
     /// Whether it can be what another process has read: its words are words, and it is no larger than one
     /// gets here.
     pub(super) fn is_sound(&self) -> bool {
-        let mut names = self.past.iter().chain(&self.epoch);
+        let mut names = self.epoch.iter();
         let ends_line = |place: &Bytes| memchr::memchr2(b'\n', b'\r', place).is_some();
         self.window.len() <= UNREAD_MAX
-            && self.past.len() <= ERAS_MAX
             && self.from <= self.read
             && names.all(|name| name.bytes().all(|byte| byte.is_ascii_graphic()))
             && !self.places.iter().any(ends_line)
@@ -97,12 +96,27 @@ impl Reading {
         self.epoch.as_deref()
     }
 
+    /// The era of a term record that is written now.
+    pub(super) fn next_era(&self) -> u64 {
+        self.era.saturating_add(u64::from(self.is_lost))
+    }
+
     pub(crate) fn places(&self) -> &[Bytes] {
         &self.places
     }
 
     pub(crate) fn is_lost(&self) -> bool {
         self.is_lost
+    }
+
+    /// Whether another leads that does not know how the log is called by now: only a later term tells it.
+    pub(crate) fn is_contested(&self) -> bool {
+        self.is_contested
+    }
+
+    /// Something is about to be appended that tells it.
+    pub(super) fn is_told(&mut self) {
+        self.is_contested = false;
     }
 
     /// Whether origins of this number can go on where the log ends: it is empty, or holds an id of
@@ -132,6 +146,9 @@ impl Reading {
             self.from = stored.sequence - 1;
         }
         let counts = record.is_some_and(|record| self.counts(stored.sequence, record));
+        if let Some(record) = record.filter(|record| matches!(record.content, Content::Term { .. })) {
+            self.is_contested = record.era < self.era;
+        }
         self.remember(stored.sequence, record);
         self.read = stored.sequence;
         self.has_begun = true;
@@ -144,6 +161,10 @@ impl Reading {
     /// Whether a record says something: between what its leader had read and itself there is nothing
     /// but that leader's own, in order. All instances judge by the same messages, wherever they began.
     fn counts(&self, sequence: u64, record: &Record) -> bool {
+        // Late ones of before a loss: their sequences have been given again.
+        if record.era < self.era {
+            return false;
+        }
         if matches!(record.content, Content::Term { .. }) {
             return true;
         }
@@ -159,10 +180,6 @@ impl Reading {
         let in_order = known
             .zip(1..)
             .all(|(before, back)| before.0 == record.term && before.1 + back == record.number);
-        // Late ones of before a loss: their sequences have been given again.
-        if self.past.contains(&record.epoch) {
-            return false;
-        }
         let follows = record.term > self.term || self.number.is_none_or(|last| record.number == last + 1);
         in_order && follows && record.term >= self.term && between <= UNREAD_MAX as u64
     }
@@ -172,7 +189,7 @@ impl Reading {
     fn has_missed_its_era(&self, record: &Record) -> bool {
         let is_term = matches!(record.content, Content::Term { .. });
         let is_known = self.epoch.as_ref().is_none_or(|epoch| *epoch == record.epoch);
-        !is_term && !is_known && !self.past.contains(&record.epoch)
+        !is_term && !is_known && record.era >= self.era
     }
 
     fn remember(&mut self, sequence: u64, record: Option<&Record>) {
@@ -192,7 +209,10 @@ impl Reading {
     fn contradicts(&self, record: &Record) -> bool {
         let is_term = matches!(record.content, Content::Term { .. });
         let is_known = self.epoch.as_ref() == Some(&record.epoch);
-        !is_term && is_known && record.term > self.term && record.term <= self.read && record.term > self.from
+        let began_elsewhere = record.term > self.term && record.term <= self.read && record.term > self.from;
+        // Its leader has read a term record of another as something else, or it would have stopped.
+        let has_not_stopped = record.term < self.term && record.read >= self.term;
+        !is_term && is_known && record.era == self.era && (began_elsewhere || has_not_stopped)
     }
 
     fn follow(&mut self, sequence: u64, record: &Record) {
@@ -206,12 +226,10 @@ impl Reading {
         }
         self.number = Some(record.number);
         if self.epoch.as_ref() != Some(&record.epoch) {
-            if self.past.len() == ERAS_MAX {
-                self.past.remove(0);
-            }
-            self.past.extend(self.epoch.replace(record.epoch.clone()));
+            self.epoch = Some(record.epoch.clone());
             self.is_lost = false;
         }
+        self.era = record.era;
         self.places.clone_from(&record.places);
     }
 

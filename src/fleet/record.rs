@@ -4,7 +4,7 @@
 //! blank line and holds none, so several are told apart. Every message carries the numbering's name,
 //! its leader's term, and the ids in force after it: whoever reads the newest one knows how to go on.
 
-use super::carried::{as_bytes, as_label};
+use super::as_serde::{as_bytes, as_label, gap_reason};
 use crate::metrics::GapReason;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -15,6 +15,8 @@ use std::time::Duration;
 pub(crate) mod fields {
     /// The name of the numbering.
     pub(crate) const EPOCH: &str = "Fanfare-Epoch";
+    /// How often the log had come back with less by then; without it, never.
+    pub(crate) const ERA: &str = "Fanfare-Era";
     /// The term of its leader, and the message's number in it: `<term>.<n>`.
     pub(crate) const NUMBER: &str = "Fanfare-Number";
     /// How far its leader had read the log when it was sent: everything behind that, up to the message
@@ -72,6 +74,8 @@ pub(crate) struct Stored {
 pub(crate) struct Record {
     /// The name of the numbering.
     pub(crate) epoch: String,
+    /// How often the log had come back with less when its leader began: what is older says nothing.
+    pub(crate) era: u64,
     /// The term of its leader; 0 in a term record, whose sequence it is.
     pub(crate) term: u64,
     /// Its number in the term, from 1 on.
@@ -146,6 +150,9 @@ impl Record {
     /// As a message.
     pub(crate) fn message(&self) -> Message {
         let mut fields = vec![(fields::EPOCH, self.epoch.clone())];
+        if self.era > 0 {
+            fields.push((fields::ERA, self.era.to_string()));
+        }
         if !matches!(self.content, Content::Term { .. }) {
             fields.push((fields::NUMBER, format!("{}.{}", self.term, self.number)));
             fields.push((fields::READ, self.read.to_string()));
@@ -166,6 +173,7 @@ impl Record {
     pub(crate) fn read<'a>(field: impl Fn(&str) -> Vec<&'a str>, payload: Bytes) -> Option<Self> {
         let one = |name: &str| field(name).first().copied();
         let epoch = one(fields::EPOCH)?.to_owned();
+        let era = one(fields::ERA).map_or(Some(0), |era| era.parse().ok())?;
         let content = Content::read(&one, payload)?;
         let (term, number, read) = match &content {
             Content::Term { .. } => (0, 0, one(fields::READ).map_or(Some(0), |read| read.parse().ok())?),
@@ -189,6 +197,7 @@ impl Record {
         }
         Some(Self {
             epoch,
+            era,
             term,
             number,
             read,
@@ -322,10 +331,6 @@ fn read_names(payload: &[u8]) -> Option<Vec<(u64, String)>> {
         Some((behind.parse().ok()?, name.to_owned()))
     };
     std::str::from_utf8(payload).ok()?.lines().map(name).collect()
-}
-
-pub(super) fn gap_reason(label: &str) -> Option<GapReason> {
-    GapReason::ALL.into_iter().find(|reason| reason.label() == label)
 }
 
 fn encoded(bytes: &[u8]) -> String {

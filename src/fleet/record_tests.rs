@@ -14,6 +14,7 @@ fn record(content: Content) -> Record {
     let term = u64::from(!matches!(content, Content::Term { .. })) * 7;
     Record {
         epoch: "bcdfghjklmnp".to_owned(),
+        era: 0,
         term,
         number: term * 3,
         read: term * 2,

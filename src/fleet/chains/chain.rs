@@ -351,6 +351,7 @@ impl Chain {
         let has_place = |n| self.places.get(n).is_some_and(|id: &Bytes| !id.is_empty());
         Record {
             epoch: self.epoch.clone(),
+            era: 0,
             term: 0,
             number: 0,
             read: if self.begins { 0 } else { self.read },

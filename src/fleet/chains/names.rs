@@ -100,6 +100,7 @@ fn fresh() -> String {
 fn said(names: Vec<(u64, String)>) -> Record {
     Record {
         epoch: names.last().map_or_else(String::new, |(_, name)| name.clone()),
+        era: 0,
         term: 0,
         number: 0,
         read: 0,

@@ -1,11 +1,10 @@
 //! Back at the log: what of it clients have had.
 
+use super::finding::{Found, find};
 use super::{Back, LOOK_FOR_MAX, Local, Mark, Phase, Share};
-use crate::event_stream::Event;
 use crate::fleet::member::News;
-use crate::fleet::record::{Content, Record, blocks};
+use crate::fleet::record::{Content, Record};
 use crate::metrics::GapReason;
-use bytes::Bytes;
 use std::time::Instant;
 
 impl Local {
@@ -132,32 +131,4 @@ pub(super) enum Passed {
     Some(usize),
     /// It can't be known: a gap is to be told.
     Unknown,
-}
-
-/// Where an id stands in a message's events.
-pub(super) enum Found {
-    At(usize),
-    Nowhere,
-    /// None of them has one.
-    WithoutIds,
-}
-
-pub(super) fn find(content: &Content, wanted: &Bytes) -> Found {
-    let Content::Events { blocks: payload, .. } = content else {
-        return Found::Nowhere;
-    };
-    let mut has_ids = false;
-    for (n, block) in blocks(payload).enumerate() {
-        let event = Event::parse_block(&block);
-        if let Some(id) = event.and_then(|event| event.id()) {
-            has_ids = true;
-            if id == &wanted[..] {
-                return Found::At(n);
-            }
-        }
-    }
-    match has_ids {
-        true => Found::Nowhere,
-        false => Found::WithoutIds,
-    }
 }

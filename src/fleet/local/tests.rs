@@ -12,6 +12,7 @@ fn event(id: u64) -> Content {
 fn record(number: u64, id: u64) -> Record {
     Record {
         epoch: "e".to_owned(),
+        era: 0,
         term: 4,
         by: String::new(),
         number,

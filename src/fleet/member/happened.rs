@@ -18,7 +18,9 @@ impl Member {
                 self.role = Role::Standing(Standing::Asking(now));
             }
             // Another leads, or is about to.
-            (Role::Standing(_), false) if !self.reading.is_lost() => self.role = Role::Following,
+            (Role::Standing(_), false) if !self.reading.is_lost() && !self.reading.is_contested() => {
+                self.role = Role::Following
+            }
             (Role::Leading(_), false) if *answer == LeaseAnswer::Other => self.stop_leading(),
             _ => {}
         }
@@ -122,6 +124,10 @@ impl Member {
         };
         self.grown = now;
         let is_anew = epoch.is_some() && epoch.as_deref() != self.reading.epoch();
+        if is_anew && matches!(self.role, Role::Leading(_)) {
+            // Its term is one of before a loss that others have noticed.
+            self.other_leads(now);
+        }
         let freed = match stored.record.as_ref().filter(|_| counts) {
             Some(record) => self.record(stored.sequence, record, now),
             None => {
@@ -180,7 +186,8 @@ impl Member {
             record.epoch.clone(),
             record.places.clone(),
             self.settings.message_bytes_max,
-        );
+        )
+        .in_era(record.era);
         let inherited = self.inherited.take().map(CarriedLead::into_contents);
         // Origins go on behind what is not in the log yet.
         let places = pipeline.places_behind(inherited.as_deref().unwrap_or_default());

@@ -51,8 +51,11 @@ fn explore(choices: &[Choice], has_ids: bool, loses: Option<usize>) {
     world.heal();
     world.check();
     world.check_all_arrived();
-    world.step(&Choice::Origin);
-    world.heal();
+    // More than the engine has lost: who comes back to the log waits until it is as long as it was.
+    for _ in 0..8 {
+        world.step(&Choice::Origin);
+        world.heal();
+    }
     world.check();
     world.check_all_see();
 }

@@ -53,8 +53,8 @@ impl World {
 
     /// Clients of all instances have got the newest event.
     pub(in crate::fleet::model) fn check_all_see(&self) {
-        // A term record of before a loss that fits behind it is taken by who has not noticed the loss, and
-        // by no other: which of them leads then is not settled by what is read.
+        // Where nobody has noticed a loss before the log has grown beyond it, one that slept may go on as if
+        // the log were the one that it has read. Rare runs are left in which nothing tells it.
         if self.lost {
             return;
         }
