@@ -93,11 +93,12 @@ async fn follows(name: &str, interpreter: &[&Path]) {
     conn.event(&format!("id: {EVENTS}\ndata: {}", "x".repeat(2048))).await;
     conn.event("id: last\ndata: two\ndata: lines").await;
     assert_eq!(client.line().await, "gap oversized_event", "{name}");
-    assert_eq!(
-        [client.line().await, client.line().await],
-        ["last two", "lines"],
-        "{name}"
-    );
+    // One that is cut right behind a gap comes back with the id before it, and is told again.
+    let mut last = client.line().await;
+    while last == "gap oversized_event" {
+        last = client.line().await;
+    }
+    assert_eq!([last, client.line().await], ["last two", "lines"], "{name}");
     // The origin has nothing more, for good: clients are told by a 204.
     conn.close().await;
     origin.answer("HTTP/1.1 204 No Content\r\n\r\n").await;
