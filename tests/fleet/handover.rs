@@ -301,3 +301,46 @@ async fn a_successor_that_dies_changes_nothing() {
     let last = feed.publish(20);
     all_get(&mut clients, from, last).await;
 }
+
+/// An instance that serves alone: its clients stay, and what is missing in the other process is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_it_serves_alone() {
+    let mut nats = Nats::start(Version::V2_15, 1).await;
+    let feed = Feed::start(true).await;
+    let fleet = format!(
+        "fleet: {{ nats: [{}], instance: a, replicas: 1, append_timeout: 2s, when_away: local }}",
+        nats.urls()
+    );
+    let setup = Setup::at(&feed.url()).top(&fleet).source("fleet: true");
+    let house = House::of(setup.top("drain: { spread: 0s }"));
+    let mut a = house.start().await;
+    assert_eq!(leader(&[&a]).await, 0);
+    let mut clients = [client(&a, None).await];
+    let last = feed.publish(20);
+    all_get(&mut clients, 1, last).await;
+    let alone = "fanfare_fleet_local{source=\"s\"}";
+    nats.kill(0);
+    a.eventually_metric(alone, 1.0).await;
+    let last = feed.publish(20);
+    all_get(&mut clients, 21, last).await;
+    let a = house.take_over(&mut a).await;
+    a.eventually_metric(alone, 1.0).await;
+    feed.publish(20);
+    nats.run(0).await;
+    a.eventually_metric(alone, 0.0).await;
+    assert_eq!(leader(&[&a]).await, 0);
+    let last = feed.publish(20);
+    let [client] = &mut clients;
+    let history = up_to(client, &last.to_string()).await;
+    let mut expected = Some(41);
+    for event in &history {
+        match (event.gap(), expected) {
+            (Some(_), _) => expected = None,
+            (None, Some(number)) => {
+                assert_eq!(event.data, number.to_string(), "{:?}", said(&history));
+                expected = Some(number + 1);
+            }
+            (None, None) => expected = Some(event.data.parse::<u64>().unwrap() + 1),
+        }
+    }
+}
