@@ -52,8 +52,8 @@ impl CarriedMember {
     /// Whether it can be what a process of this program gives, of a source with so many upstreams.
     pub(crate) fn is_sound(&self, upstreams: usize) -> bool {
         let is_sound = |content: &Content| {
-            let is_of_an_origin = !matches!(content, Content::Term { .. } | Content::Checkpoint);
-            is_of_an_origin && (content.upstream() as usize) < upstreams
+            let is_term = matches!(content, Content::Term { .. });
+            !is_term && (content.upstream() as usize) < upstreams
         };
         let is_word = self.token.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_word && self.reading.is_sound() && self.lead.iter().flat_map(CarriedLead::contents).all(is_sound)
@@ -87,9 +87,41 @@ impl CarriedLead {
                     upstream,
                     blocks: payload,
                 } => contents.extend(blocks(&payload).map(|blocks| Content::Events { upstream, blocks })),
+                // The successor's term record says as much.
+                Content::Checkpoint => {}
                 other => contents.push(other),
             }
         }
         contents
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    /// A leader of a quiet source has nothing on its way but that it is there.
+    #[test]
+    fn a_checkpoint_on_its_way_does_not_keep_a_leader_from_being_given() {
+        let event = |blocks: &'static str| Content::Events {
+            upstream: 0,
+            blocks: Bytes::from(blocks),
+        };
+        let lead = CarriedLead {
+            term: 1,
+            sent: VecDeque::from([(1, Content::Checkpoint), (2, event("data: 1\n\ndata: 2\n\n"))]),
+            waiting: vec![Content::Checkpoint, event("data: 3\n\n")],
+        };
+        let carried = CarriedMember {
+            reading: Reading::behind(1),
+            token: "t1".to_owned(),
+            attempts: 1,
+            lease: Some(1),
+            lead: Some(lead.clone()),
+        };
+        assert!(carried.is_sound(1) && !carried.is_sound(0));
+        let wanted = ["data: 1\n\n", "data: 2\n\n", "data: 3\n\n"].map(event);
+        assert_eq!(lead.into_contents(), wanted);
     }
 }

@@ -28,6 +28,7 @@ impl World {
         }
         self.lives += 1;
         let carried = instance.member.give(instance.inbox.give());
+        assert!(carried.is_sound(1), "{carried:?}");
         let connected = instance.connected.map(|(_, got)| got).or(instance.given);
         let given = connected.filter(|_| carried.leads());
         let next = Instance {
